@@ -1,0 +1,115 @@
+"""The command line. Commands are imported when they are called, so that help is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import sys
+from collections.abc import Sequence
+from typing import Protocol
+
+from lava_dyads.errors import DyadsError, ValidationError, nearest
+
+
+class Command(Protocol):
+    """A command: a dataclass of its options, and what it does."""
+
+    def run(self) -> int:
+        """Do it; return the exit code."""
+
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "info": ("lava_dyads.cli.info:Info", "versions, rules, data sets, what is supported"),
+    "train": ("lava_dyads.cli.train:Train", "train a network on a data set"),
+    "eval": ("lava_dyads.cli.evaluate:Evaluate", "measure a checkpoint on its test data"),
+    "check gradient": (
+        "lava_dyads.cli.check_gradient:CheckGradient",
+        "compare the gradients of settled networks with backprop",
+    ),
+}
+"""Every command: where it is and what it does in a line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``lava-dyads``; return the exit code.
+
+    0: done. 1: a check did not hold or a run failed. 2: bad input. 130: Ctrl-C.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if words else 2
+    try:
+        name = _command(words)
+        command = _parse(name, words[len(name.split()) :])
+        return command.run()
+    except ValidationError as error:
+        return _fail(error, 2)
+    except DyadsError as error:
+        return _fail(error, 1)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # e.g. piped into head
+        sys.stderr.close()
+        return 1
+
+
+def _parse(name: str, words: list[str]) -> Command:
+    import tyro
+
+    where, _ = COMMANDS[name]
+    module, _, attribute = where.partition(":")
+    cls = getattr(importlib.import_module(module), attribute)
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            command: Command = tyro.cli(cls, args=words, prog=f"lava-dyads {name}", config=config)
+    except SystemExit as stop:
+        if not stop.code:  # --help has been printed
+            raise
+        raise ValidationError(_one_line(complaint.getvalue(), name)) from None
+    return command
+
+
+def _one_line(complaint: str, name: str) -> str:
+    """Turn the parser's framed text into what, and what to try."""
+    lines = [line.strip(" │") for line in complaint.splitlines() if line.startswith("│")]
+    rules = [i for i, line in enumerate(lines) if line.startswith("───")] or [len(lines)]
+    what = " ".join(lines[: rules[0]])
+    options = [line.split()[0] for line in lines[rules[0] :] if line.startswith("--")]
+    hints = [*dict.fromkeys(options[:3]), f"lava-dyads {name} --help"]
+    return f"{what}. Try: {', '.join(hints)}"
+
+
+def _command(words: list[str]) -> str:
+    for length in (2, 1):
+        name = " ".join(words[:length])
+        if name in COMMANDS:
+            return name
+    longer = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
+    got = " ".join(words[:2]) if longer else words[0]
+    raise ValidationError(
+        f"lava-dyads: unknown command {got!r}. Try: {nearest(got, longer or COMMANDS)}"
+    )
+
+
+def _fail(error: Exception, code: int) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return code
+
+
+def _help() -> str:
+    lines = [
+        "usage: lava-dyads COMMAND [OPTIONS]     (lava-dyads COMMAND --help for its options)",
+        "",
+        "Networks whose every neuron is a dyad, on Intel Lava.",
+        "",
+        *(f"  {name:16} {summary}" for name, (_, summary) in COMMANDS.items()),
+        "",
+        "With --json a command prints one JSON object on standard output and nothing else there.",
+        "Exit codes: 0 done, 1 a check did not hold or a run failed, 2 bad input.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,124 @@
+"""``lava-dyads check gradient``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rich.table import Table
+
+from lava_dyads.cli.common import FAILED, OK, Sizes, console, print_json, result_table
+from lava_dyads.experiments import GradientCheck, check_gradient
+from lava_dyads.networks import NetworkSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckGradient:
+    """Settle random networks, read the gradients off their dyads, compare with backprop.
+
+    Holds (exit code 0) if every network converged, the median cosine reaches --min-cosine, and
+    per-sample gradients are exact (relative error 1e-9) where no dyad straddles a kink of a
+    piecewise linear activation. A network that did not converge is no result: exit code 1.
+    """
+
+    layers: Sizes = (16, 32, 24, 5)
+    """All layer sizes, input and output included."""
+    activation: Literal["relu", "hard-sigmoid", "tanh", "linear"] = "relu"
+    """Activation of the hidden layers."""
+    loss: Literal["squared-error", "cross-entropy"] = "squared-error"
+    """Loss of the output."""
+    rule: str = "dp-transpose"
+    """dp-transpose, dp or activation-relaxation."""
+    alpha: float = 1.0
+    """Share of the plus compartment in the mean, 0..1."""
+    beta: float = 0.01
+    """Nudge strength per sample."""
+    nudge: Literal["", "linearised", "proximal"] = ""
+    """Output nudge; empty: the rule's own."""
+    rate: float = 1.0
+    """Relaxation rate of activation relaxation."""
+    gain: float | None = None
+    """Weights have deviation gain / sqrt(n_in); default: sqrt(2) for relu, 1 for tanh, linear."""
+    bias_deviation: float = 0.05
+    """Deviation of the biases."""
+    networks: int = 20
+    """Number of random networks."""
+    samples: int = 8
+    """Samples per network."""
+    seed: int = 0
+    """Of the first network; the others follow."""
+    tolerance: float = 1e-12
+    """Largest residual that counts as converged."""
+    max_steps: int = 4000
+    """Cap of the relaxation."""
+    min_cosine: float = 0.99
+    """Median cosine to ask for."""
+    order: Literal["parallel", "random"] = "parallel"
+    """All populations in every step, or one random one at a time."""
+    json: bool = False
+    """Print one JSON object instead of tables."""
+
+    def run(self) -> int:
+        """Check; return the exit code."""
+        spec = NetworkSpec(
+            layers=self.layers,
+            activations=self.activation,
+            loss=self.loss,
+            rule=self.rule,
+            alpha=self.alpha,
+            beta=self.beta,
+            nudge=self.nudge,
+            rate=self.rate,
+            gain=self.gain,
+            bias_deviation=self.bias_deviation,
+            seed=self.seed,
+        )
+        check = check_gradient(
+            spec,
+            networks=self.networks,
+            samples=self.samples,
+            tolerance=self.tolerance,
+            max_steps=self.max_steps,
+            min_cosine=self.min_cosine,
+            order=self.order,
+        )
+        if self.json:
+            print_json({"check": "gradient", "spec": spec.as_dict(), **check.as_dict()})
+        else:
+            self._print(spec, check)
+        return OK if check.holds else FAILED
+
+    def _print(self, spec: NetworkSpec, check: GradientCheck) -> None:
+        out = console()
+        title = f"gradient of {spec.rule}, alpha {spec.alpha:g}, beta {spec.beta:g}"
+        if not check.converged:
+            rows: dict[str, Any] = {
+                "networks that did not converge": f"{check.not_converged} of {self.networks}",
+                "largest residual": check.residual,
+            }
+            if check.loop_gain is not None:
+                rows["loop gain rho (needs < 1)"] = check.loop_gain
+            out.print(result_table(f"{title}: NOT CONVERGED, no result", rows))
+            return
+        layers = Table(title=f"{title}, against backprop", title_justify="left")
+        for column in ("weights", "cosine (median)", "relative error (median)"):
+            layers.add_column(column, justify="right")
+        for k, layer in enumerate(check.layers, 1):
+            layers.add_row(str(k), f"{layer['cosine']:.9f}", f"{layer['relative_error']:.3g}")
+        out.print(layers)
+        clean = check.clean_relative_error
+        rows = {
+            "networks x samples": f"{self.networks} x {self.samples}",
+            "cosine, median (smallest)": f"{check.cosine:.9f} ({check.cosine_min:.6f})",
+            "relative error, median (largest)": (
+                f"{check.relative_error:.3g} ({check.relative_error_max:.3g})"
+            ),
+            "share of straddling dyads": check.straddling,
+            "samples without any": check.clean_samples,
+            "their largest relative error": "-" if clean is None else f"{clean:.3g}",
+            "largest residual": check.residual,
+        }
+        if check.loop_gain is not None:
+            rows["largest loop gain rho"] = check.loop_gain
+        rows["holds"] = "yes" if check.holds else "NO"
+        out.print(result_table("whole gradient", rows))

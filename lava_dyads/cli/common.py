@@ -1,0 +1,109 @@
+"""What the commands share: option groups, output, exit codes."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from lava_dyads.networks.support import AXES, BACKPROP, Execution
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: done, a check did not hold or a run failed, bad input, Ctrl-C."""
+
+
+def _sizes(arguments: list[str]) -> tuple[int, ...]:
+    text = arguments[0].strip()
+    try:
+        return tuple(int(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ValueError(
+            f"needs whole numbers with commas between, e.g. 128,64 (got {text!r})"
+        ) from None
+
+
+Sizes = Annotated[
+    tuple[int, ...],
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N,N,...",
+        instance_from_str=_sizes,
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda value: [",".join(str(n) for n in value)],
+    ),
+]
+"""Layer sizes as 128,64; an empty text for none."""
+
+Granularity = Literal["network", "layer", "neuron"]
+Clock = Literal["sync", "async"]
+Precision = Literal["float", "loihi2"]
+Runtime = Literal["lava", "reference", "in-process"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExecutionOptions:
+    """How a network is run; ``lava-dyads info`` prints what is supported."""
+
+    granularity: Granularity = "network"
+    """One fused process (network), or a process per layer and connection (layer)."""
+    clock: Clock = "sync"
+    """Synchronous steps or asynchronous messages."""
+    precision: Precision = "float"
+    """Floating point or Loihi 2 integers."""
+    runtime: Runtime | None = None
+    """Lava's own runtime, or the numpy reference engine (default for rule backprop)."""
+
+    def execution(self, rule: str) -> Execution:
+        """Return the combination, checked against the support table."""
+        runtime = self.runtime or ("reference" if rule == BACKPROP else AXES["runtime"][0])
+        execution = Execution(self.granularity, self.clock, self.precision, runtime)
+        execution.check(rule)
+        return execution
+
+
+def console(quiet: bool = False) -> Console:
+    """Return the console for people: standard output, or nothing with ``--json``."""
+    return Console(quiet=quiet, highlight=False, soft_wrap=True)
+
+
+def progress_console() -> Console:
+    """Return the console for progress bars, on standard error."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(result: Mapping[str, Any]) -> None:
+    """Print exactly one JSON object; what JSON cannot say (nan, inf) becomes null."""
+    sys.stdout.write(json.dumps(plain(result), indent=2, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """Return a value made of what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
+def result_table(title: str, rows: Mapping[str, object]) -> Table:
+    """Return a two-column table."""
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name, value in rows.items():
+        table.add_row(name, f"{value:.6g}" if isinstance(value, float) else str(value))
+    return table

@@ -1,0 +1,67 @@
+"""``lava-dyads info``."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.table import Table
+
+from lava_dyads.cli.common import OK, console, print_json, result_table
+from lava_dyads.data import available
+from lava_dyads.networks import BACKPROP, table
+from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.losses import LOSSES
+from lava_dyads.rules.optimisers import OPTIMISERS
+from lava_dyads.rules.units import RULES
+
+PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "brian2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Info:
+    """Print versions, rules, data sets and what can be combined."""
+
+    json: bool = False
+    """Print one JSON object instead of tables."""
+
+    def run(self) -> int:
+        """Print; return the exit code."""
+        versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}
+        rules = {name: rule.summary for name, rule in RULES.items()}
+        rules[BACKPROP] = "the baseline (runtime reference)"
+        data = {name: module.SUMMARY for name, module in available().items()}
+        choices = {
+            "activations": list(ACTIVATIONS),
+            "losses": list(LOSSES),
+            "optimisers": list(OPTIMISERS),
+        }
+        if self.json:
+            support = [{**asdict(e), "supported": r is None, "reason": r} for e, r in table()]
+            print_json(
+                {"versions": versions, "rules": rules, "data": data, **choices, "support": support}
+            )
+            return OK
+        out = console()
+        out.print(result_table("versions", versions))
+        for title, entries in (("rules", rules), ("data sets", data)):
+            listing = Table(title=title, title_justify="left", show_header=False)
+            for name, summary in entries.items():
+                listing.add_row(name, summary)
+            out.print(listing)
+        out.print(result_table("choices", {k: ", ".join(v) for k, v in choices.items()}))
+        support_table = Table(title="what runs, and why the rest does not", title_justify="left")
+        for column in ("granularity", "clock", "precision", "runtime", ""):
+            support_table.add_column(column)
+        for execution, reason in table():
+            support_table.add_row(*asdict(execution).values(), reason or "supported")
+        out.print(support_table)
+        return OK
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,237 @@
+"""``lava-dyads train``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from tyro.conf import Positional
+
+from lava_dyads.cli.common import (
+    OK,
+    ExecutionOptions,
+    Sizes,
+    console,
+    plain,
+    print_json,
+    progress_console,
+    result_table,
+)
+from lava_dyads.data import Dataset, load
+from lava_dyads.networks import Execution, NetworkSpec
+from lava_dyads.rules.backprop import dense_operations
+from lava_dyads.training import Checkpoint, History, RunDirectory, Trainer, TrainingConfig
+from lava_dyads.training.trainer import SETTLED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(ExecutionOptions):
+    """Train a network on a data set and write a run directory.
+
+    The test accuracy is that of the last epoch, never the best one.
+    """
+
+    dataset: Positional[str]
+    """Name (digits), or path to an .npz file with arrays x and labels."""
+    layers: Sizes = (256, 128)
+    """Sizes of the hidden layers."""
+    activation: Literal["relu", "hard-sigmoid", "tanh", "linear"] = "relu"
+    """Activation of the hidden layers."""
+    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
+    """Loss of the output."""
+    rule: str = "dp-transpose"
+    """dp-transpose, dp, activation-relaxation, or backprop (the baseline)."""
+    alpha: float = 1.0
+    """Share of the plus compartment in the mean, 0..1; 0 and 1 settle in one sweep."""
+    beta: float = 0.1
+    """Nudge strength per sample."""
+    nudge: Literal["", "linearised", "proximal"] = ""
+    """Output nudge; empty: the rule's own."""
+    rate: float = 1.0
+    """Relaxation rate of activation relaxation."""
+    threshold: float = 0.0
+    """Send-on-change threshold of the mean (times beta for differences)."""
+    repeats: int | None = None
+    """Round trips after the first sweep; default: 0 where one sweep is exact, else 8."""
+    epochs: int = 30
+    """Passes over the training part."""
+    batch_size: int = 32
+    """Samples per update."""
+    lanes: int | None = None
+    """Samples side by side; default: the batch size."""
+    optimiser: Literal["adam", "momentum", "sgd"] = "adam"
+    """Local optimiser of every weight."""
+    learning_rate: float | None = None
+    """Default: 0.002 (adam), 0.05 (momentum), 0.1 (sgd)."""
+    weight_decay: float = 0.0
+    """Decoupled weight decay."""
+    seed: int = 0
+    """Of the initial weights and of the order of the samples."""
+    split_seed: int = 0
+    """Of the stratified split into training and test part."""
+    test_share: float = 0.25
+    """Share of the test part."""
+    out: Path | None = None
+    """Run directory; default: runs/DATASET-RULE-TIME."""
+    overwrite: bool = False
+    """Replace an earlier run in the run directory."""
+    no_save: bool = False
+    """Write no run directory."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+    def run(self) -> int:
+        """Train; return the exit code."""
+        data = load(self.dataset)
+        spec = NetworkSpec(
+            layers=(data.x.shape[1], *self.layers, data.classes),
+            activations=self.activation,
+            loss=self.loss,
+            rule=self.rule,
+            alpha=self.alpha,
+            beta=self.beta,
+            nudge=self.nudge,
+            rate=self.rate,
+            threshold=self.threshold,
+            repeats=self.repeats,
+            seed=self.seed,
+        )
+        config = TrainingConfig(
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            lanes=self.lanes,
+            optimiser=self.optimiser,
+            learning_rate=self.learning_rate,
+            weight_decay=self.weight_decay,
+            split_seed=self.split_seed,
+            test_share=self.test_share,
+            seed=self.seed,
+        )
+        execution = self.execution(self.rule)
+        folder = self._folder(data)
+        with Trainer(spec, data, config, execution) as trainer:
+            if folder:
+                folder.begin(plain({
+                    "dataset": self.dataset,
+                    "spec": spec.as_dict(),
+                    "training": asdict(config),
+                    "execution": asdict(execution),
+                }))  # fmt: skip
+            self._fit(trainer, folder)
+        result = summarise(trainer, execution)
+        if folder:
+            self._save(trainer, folder, result)
+            result["out"] = str(folder.path)
+        if self.json:
+            print_json(result)
+        else:
+            self._print(result)
+        return OK
+
+    def _folder(self, data: Dataset) -> RunDirectory | None:
+        if self.no_save:
+            return None
+        stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+        return RunDirectory(
+            self.out or Path("runs") / f"{data.name}-{self.rule}-{stamp}", self.overwrite
+        )
+
+    def _fit(self, trainer: Trainer, folder: RunDirectory | None) -> None:
+        rows = len(trainer.train_rows)
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("test accuracy {task.fields[accuracy]}"),
+            TimeElapsedColumn(),
+        )
+        progress = Progress(*columns, console=progress_console(), transient=True)
+        total = rows * self.epochs
+        with progress:
+            task = progress.add_task("", total=total, epoch=1, accuracy="-")
+
+            def on_progress(done: int) -> None:
+                finished = len(trainer.history.epochs) * rows
+                progress.update(task, completed=min(finished + done, total))
+
+            def on_epoch(entry: dict[str, float]) -> None:
+                if folder:
+                    folder.add_metrics(plain(entry))
+                    save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
+                progress.update(
+                    task,
+                    epoch=min(self.epochs, int(entry["epoch"]) + 1),
+                    accuracy=f"{entry['test_accuracy']:.4f}",
+                )
+
+            trainer.fit(on_epoch, on_progress)
+
+    def _save(self, trainer: Trainer, folder: RunDirectory, result: dict[str, Any]) -> None:
+        from lava_dyads.plots import learning_curve
+
+        title = f"{self.dataset}: {self.rule}, alpha {self.alpha:g}, beta {self.beta:g}"
+        learning_curve(trainer.history, title, folder.path / "learning_curve.png")
+        folder.finish(plain(result))
+
+    def _print(self, result: dict[str, Any]) -> None:
+        out = console()
+        running_on = "Lava 0.10.0, its own runtime"
+        if result["runtime"] == "reference":
+            running_on = "the numpy reference engine"
+        out.print(result_table(f"{self.dataset} on {running_on}", result))
+        if not result["settled"]:
+            progress_console().print(
+                f"[bold]warning[/]: the network did not settle (residual "
+                f"{result['residual']:.2g}): its updates are not the gradient. Try: "
+                "--rule dp-transpose with --alpha 0 or 1, or more --repeats"
+            )
+
+
+def save_checkpoint(trainer: Trainer, dataset: str, path: Path) -> None:
+    """Write the trainer's present weights."""
+    weights, biases = trainer.parameters()
+    config = trainer.config
+    meta = {
+        "dataset": dataset,
+        "split_seed": config.split_seed,
+        "test_share": config.test_share,
+        "epochs": len(trainer.history.epochs),
+    }
+    Checkpoint(trainer.spec, weights, biases, meta).save(path)
+
+
+def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
+    """Return what a training run reports; counts are those of the last training epoch."""
+    history: History = trainer.history
+    last, spec = history.epochs[-1], trainer.spec
+    epochs = len(history.epochs)
+    operations, dense = last["train_operations"], dense_operations(spec.layers)
+    residual = max(history.column("train_residual"))
+    seconds = trainer.train_seconds
+    return {
+        "dataset": trainer.data.name,
+        "layers": list(spec.layers),
+        "rule": spec.rule,
+        "alpha": spec.alpha,
+        "beta": spec.beta,
+        **asdict(execution),
+        "epochs": epochs,
+        "test_accuracy": last["test_accuracy"],
+        "test_loss": last["test_loss"],
+        "train_accuracy": last["train_accuracy"],
+        "train_loss": last["train_loss"],
+        "train_seconds": seconds,
+        "samples_per_second": last["train_samples"] * epochs / seconds,
+        "events_per_sample": last["train_events"],
+        "synops_per_sample": operations,
+        "synops_vs_backprop": operations / dense,
+        "synops_vs_zero_skipping": operations / last["train_zero_skipping"],
+        "residual": residual,
+        "settled": residual <= SETTLED,
+        "straddling": last["train_straddling"],
+        "seed": spec.seed,
+        "split_seed": trainer.config.split_seed,
+    }

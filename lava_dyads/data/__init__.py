@@ -1,0 +1,60 @@
+"""Data sets. One file each, with NAME, SUMMARY and load(); a path to an .npz file works too."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import zipfile
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from lava_dyads.data.dataset import Dataset
+from lava_dyads.errors import DataError, message, nearest
+
+__all__ = ["Dataset", "available", "load"]
+
+
+def available() -> dict[str, ModuleType]:
+    """Return the built-in data sets by name."""
+    modules = (
+        importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
+    )
+    return {module.NAME: module for module in modules if hasattr(module, "NAME")}
+
+
+def load(name: str) -> Dataset:
+    """Return a data set by name, or from an .npz file with arrays ``x`` and ``labels``.
+
+    Parameters
+    ----------
+    name : str
+        ``digits``, or a path that ends in .npz.
+
+    Raises
+    ------
+    DataError
+        If it is unknown (the nearest names are suggested), missing or malformed.
+    """
+    if name.endswith(".npz"):
+        return _from_file(Path(name))
+    known = available()
+    if name not in known:
+        hint = f"{nearest(name, known)}, or a path to an .npz file with arrays x and labels"
+        raise DataError(message("data set", "unknown name", name, hint))
+    return known[name].load()  # type: ignore[no-any-return]
+
+
+def _from_file(path: Path) -> Dataset:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Dataset(path.stem, file["x"], file["labels"])
+    except FileNotFoundError as error:
+        raise DataError(message("data set", "no such file", str(path))) from error
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        if isinstance(error, DataError):
+            raise
+        hint = "numpy.savez(path, x=..., labels=...)"
+        what = f"data set {path}: cannot be read as .npz with arrays x and labels"
+        raise DataError(f"{what} ({error}). Try: {hint}") from error

@@ -1,0 +1,106 @@
+"""A labelled data set in memory, and its stratified split."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lava_dyads.errors import DataError, message
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows of features with class labels, checked at construction.
+
+    Parameters
+    ----------
+    name : str
+    x : array, shape (samples, features)
+        Finite numbers, dimensionless, about 0 .. 1.
+    labels : int array, shape (samples,)
+        Classes 0 .. classes - 1.
+
+    Raises
+    ------
+    DataError
+        If shapes do not fit, a value is not finite or a label is negative.
+    """
+
+    name: str
+    x: NDArray[np.float64]
+    labels: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        x, labels = np.asarray(self.x), np.asarray(self.labels)
+        if x.ndim != 2 or labels.shape != (len(x),) or not len(x):
+            raise DataError(
+                message(
+                    f"data {self.name}",
+                    "needs x of shape (samples, features) and one label per row",
+                    (x.shape, labels.shape),
+                )
+            )
+        if not (np.issubdtype(x.dtype, np.number) and np.issubdtype(labels.dtype, np.integer)):
+            raise DataError(
+                message(
+                    f"data {self.name}",
+                    "needs numbers in x and whole numbers as labels",
+                    (str(x.dtype), str(labels.dtype)),
+                )
+            )
+        if labels.min() < 0:
+            raise DataError(
+                message(f"data {self.name}", "labels must be at least 0", int(labels.min()))
+            )
+        object.__setattr__(self, "x", x.astype(np.float64))
+        object.__setattr__(self, "labels", labels.astype(np.int64))
+        bad = np.argwhere(~np.isfinite(self.x))
+        if len(bad):
+            row, column = (int(i) for i in bad[0])
+            what = f"data {self.name}: x[{row}, {column}]"
+            hint = "drop or impute such rows before"
+            raise DataError(message(what, "must be finite", float(self.x[row, column]), hint))
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return int(self.labels.max()) + 1
+
+    @property
+    def targets(self) -> NDArray[np.float64]:
+        """One-hot targets, shape (samples, classes)."""
+        return np.eye(self.classes)[self.labels]
+
+    def split(
+        self, seed: int, test_share: float = 0.25
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return row numbers of a stratified training and test part.
+
+        Parameters
+        ----------
+        seed : int
+            Of the shuffle.
+        test_share : float
+            Share of the test part, in (0, 1).
+
+        Raises
+        ------
+        DataError
+            If a class is too small to be split.
+        """
+        from sklearn.model_selection import train_test_split
+
+        try:
+            train, test = train_test_split(
+                np.arange(len(self.x)),
+                test_size=test_share,
+                stratify=self.labels,
+                random_state=seed,
+            )
+        except ValueError as error:
+            hint = "more samples per class, or another test share"
+            what = f"data {self.name}: cannot be split ({error})"
+            raise DataError(f"{what}. Try: {hint}") from error
+        return train, test

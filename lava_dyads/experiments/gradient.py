@@ -1,0 +1,279 @@
+"""Compare the gradients that settled networks hold with backprop."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import BACKPROP
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.activations import activation
+from lava_dyads.rules.backprop import Pass, backpropagate
+from lava_dyads.rules.engine import Network, parallel, random_order
+from lava_dyads.rules.losses import loss
+from lava_dyads.rules.theory import loop_gain
+
+EXACT = 1e-9
+"""Relative error up to which a gradient counts as exact (float64)."""
+
+_PIECEWISE_LINEAR = frozenset({"relu", "hard-sigmoid", "linear"})
+
+
+@dataclass(frozen=True)
+class NetworkResult:
+    """One random network.
+
+    Attributes
+    ----------
+    seed : int
+    converged : bool
+    residual : float
+        See :class:`~lava_dyads.rules.engine.Settled`.
+    steps : int
+    cosine, relative_error : float or None
+        Of the whole batch gradient, weights and biases, to backprop. None: not converged.
+    layers : list of dict
+        cosine and relative_error per weight matrix, from the input up.
+    straddling : float
+        Share of dyads on two sides of a kink, over all samples.
+    clean_samples : int
+        Samples of which no dyad straddles.
+    clean_relative_error : float or None
+        Largest relative error of the per-sample gradient over the clean samples.
+    loop_gain : float or None
+        rho of plain DP, where the theory applies (linear, squared error).
+    """
+
+    seed: int
+    converged: bool
+    residual: float
+    steps: int
+    cosine: float | None
+    relative_error: float | None
+    layers: list[dict[str, float]]
+    straddling: float
+    clean_samples: int
+    clean_relative_error: float | None
+    loop_gain: float | None
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """The outcome over all networks; medians, and the worst beside them.
+
+    Attributes
+    ----------
+    holds : bool
+        Every network converged, the median cosine reaches ``min_cosine``, and where theory says
+        that clean samples are exact, they are within 1e-9.
+    converged : bool
+        Whether all networks did. If not, there are no figures: cosine and errors are None.
+    """
+
+    holds: bool
+    converged: bool
+    not_converged: int
+    residual: float
+    cosine: float | None
+    cosine_min: float | None
+    relative_error: float | None
+    relative_error_max: float | None
+    layers: list[dict[str, float]]
+    straddling: float
+    clean_samples: int
+    clean_relative_error: float | None
+    loop_gain: float | None
+    networks: list[NetworkResult]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+
+def check_gradient(
+    spec: NetworkSpec,
+    *,
+    networks: int = 20,
+    samples: int = 8,
+    tolerance: float = 1e-12,
+    max_steps: int = 4000,
+    min_cosine: float = 0.99,
+    order: str = "parallel",
+) -> GradientCheck:
+    """Settle random networks and compare their gradients with backprop.
+
+    Network number i has the specification's own random weights with seed ``spec.seed + i``, and
+    standard normal inputs; targets are random classes (cross-entropy) or normal numbers.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Any rule but backprop.
+    networks : int
+        Number of random networks.
+    samples : int
+        Samples per network.
+    tolerance : float
+        Largest residual that counts as converged.
+    max_steps : int
+        Cap of the relaxation.
+    min_cosine : float
+        Median cosine that the check asks for.
+    order : str
+        ``parallel`` (all populations in every step) or ``random`` (one at a time).
+
+    Returns
+    -------
+    GradientCheck
+
+    Raises
+    ------
+    ValidationError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> check_gradient(NetworkSpec((6, 5, 3), activations="linear"), networks=2).converged
+    True
+    """
+    if spec.rule == BACKPROP:
+        invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
+    for name, value in (("networks", networks), ("samples", samples), ("max_steps", max_steps)):
+        if value < 1:
+            invalid(name, "must be at least 1", value)
+    if order not in ("parallel", "random"):
+        invalid("order", "must be parallel or random", order)
+    results = [
+        _one_network(spec, spec.seed + i, samples, tolerance, max_steps, order)
+        for i in range(networks)
+    ]
+    return _summary(spec, results, min_cosine)
+
+
+def _one_network(
+    base: NetworkSpec, seed: int, samples: int, tolerance: float, max_steps: int, order: str
+) -> NetworkResult:
+    spec = NetworkSpec.from_dict(base.as_dict() | {"seed": seed})
+    network = spec.build(lanes=samples)
+    assert isinstance(network, Network)
+    weights, biases = network.parameters()
+    generator = np.random.default_rng([seed, 1])
+    x = generator.normal(size=(samples, spec.layers[0]))
+    y = generator.normal(size=(samples, spec.layers[-1]))
+    if spec.loss == "cross-entropy":
+        y = np.eye(spec.layers[-1])[y.argmax(axis=1)]
+    with np.errstate(all="ignore"):  # a diverging rule overflows; the residual tells
+        settled = network.settle(
+            x,
+            y,
+            schedule=parallel if order == "parallel" else random_order(seed),
+            tolerance=tolerance,
+            max_steps=max_steps,
+        )
+    hidden = [activation(name) for name in spec.activations]
+    oracle = backpropagate(x, y, weights, biases, hidden, loss(spec.loss))
+    straddles = _straddling(network)
+    clean = ~straddles.any(axis=1)
+    gain = None
+    if spec.rule == "dp" and spec.loss == "squared-error" and set(spec.activations) <= {"linear"}:
+        gain = loop_gain(weights, spec.alpha, spec.beta, spec.nudge)
+    cosine = error = clean_error = None
+    layers: list[dict[str, float]] = []
+    if settled.converged:
+        estimate, truth = network.gradients(), oracle.gradients()
+        cosine, error = compare(_flat(*estimate), _flat(*truth))
+        for ours, exact in zip(estimate[0], truth[0], strict=True):
+            c, e = compare(ours.ravel(), exact.ravel())
+            layers.append({"cosine": c, "relative_error": e})
+        clean_error = _clean_error(network, oracle, clean)
+    return NetworkResult(
+        seed=seed,
+        converged=settled.converged,
+        residual=settled.residual,
+        steps=settled.steps,
+        cosine=cosine,
+        relative_error=error,
+        layers=layers,
+        straddling=float(straddles.mean()),
+        clean_samples=int(clean.sum()),
+        clean_relative_error=clean_error,
+        loop_gain=gain,
+    )
+
+
+def _straddling(network: Network) -> Array:
+    """Return which dyads straddle, (samples, all units)."""
+    parts = []
+    for population in network.populations.values():
+        state = {name: population.memory[name] for name in population.unit.state}
+        found = population.unit.straddling(state)
+        shape = (population.lanes, population.n)
+        parts.append(np.zeros(shape, bool) if found is None else found)
+    return np.concatenate(parts, axis=1)
+
+
+def _clean_error(network: Network, oracle: Pass, clean: Array) -> float | None:
+    lanes = np.flatnonzero(clean)
+    if not len(lanes):
+        return None
+    return max(compare(_flat(*network.gradients(i)), _flat(*oracle.gradients(i)))[1] for i in lanes)
+
+
+def _flat(weights: list[Array], biases: list[Array]) -> Array:
+    return np.concatenate([part.ravel() for part in (*weights, *biases)])
+
+
+def compare(ours: Array, exact: Array) -> tuple[float, float]:
+    """Return the cosine and the relative error |ours - exact| / |exact| of two vectors.
+
+    Two zero vectors agree (1, 0); against a zero vector nothing else does (0, inf).
+    """
+    norm, other = np.linalg.norm(exact), np.linalg.norm(ours)
+    if norm == 0 or other == 0:
+        same = norm == other
+        return (1.0, 0.0) if same else (0.0, 1.0 if other == 0 else float("inf"))
+    cosine = float(ours @ exact / norm / other)
+    return cosine, float(np.linalg.norm(ours - exact) / norm)
+
+
+def _summary(spec: NetworkSpec, results: list[NetworkResult], min_cosine: float) -> GradientCheck:
+    converged = all(r.converged for r in results)
+    cosines = [r.cosine for r in results if r.cosine is not None]
+    errors = [r.relative_error for r in results if r.relative_error is not None]
+    cleans = [r.clean_relative_error for r in results if r.clean_relative_error is not None]
+    gains = [r.loop_gain for r in results if r.loop_gain is not None]
+    clean = max(cleans) if converged and cleans else None
+    exact = spec.rule != "dp" and set(spec.activations) <= _PIECEWISE_LINEAR
+    layers = []
+    if converged:
+        layers = [
+            {
+                key: float(np.median([r.layers[k][key] for r in results]))
+                for key in ("cosine", "relative_error")
+            }
+            for k in range(spec.depth)
+        ]
+    median = float(np.median(cosines)) if converged else None
+    holds = converged and median is not None and median >= min_cosine
+    if exact and clean is not None:
+        holds = holds and clean <= EXACT
+    return GradientCheck(
+        holds=holds,
+        converged=converged,
+        not_converged=sum(not r.converged for r in results),
+        residual=max(r.residual for r in results),
+        cosine=median,
+        cosine_min=min(cosines) if converged else None,
+        relative_error=float(np.median(errors)) if converged else None,
+        relative_error_max=max(errors) if converged else None,
+        layers=layers,
+        straddling=float(np.mean([r.straddling for r in results])),
+        clean_samples=sum(r.clean_samples for r in results),
+        clean_relative_error=clean,
+        loop_gain=max(gains) if gains else None,
+        networks=results,
+    )

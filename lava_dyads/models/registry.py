@@ -1,0 +1,139 @@
+"""The ProcessModels: one per Process, made from the shell, and the two granularities."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+from lava.magma.core.decorator import implements, tag
+from lava.magma.core.model.model import AbstractProcessModel
+from lava.magma.core.model.sub.model import AbstractSubProcessModel
+
+from lava_dyads.models.shell import ElementModel, bound, make_model
+from lava_dyads.processes import (
+    POPULATIONS,
+    DatasetSource,
+    DyadDense,
+    DyadNetwork,
+    ElementProcess,
+    LossHead,
+    MetricSink,
+    population_process,
+)
+from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Connection, Element, Head, Population
+from lava_dyads.rules.engine import OUTSIDE, Link, Network
+
+
+class _Exemplary(Protocol):
+    """A Process class that can show its smallest element."""
+
+    __name__: str
+
+    @classmethod
+    def example(cls) -> Element:
+        """Return the smallest element."""
+
+
+LEAVES: dict[type[ElementProcess], type[ElementModel]] = {}
+"""Floating-point ProcessModel of every Process, by Process class."""
+
+
+def _enter(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
+    element, agenda = exemplary.example(), Agenda()
+    registers = {**element.memory, "learn": agenda.learn, "window": agenda.window}
+    name = f"Py{process.__name__}ModelFloat"
+    model = make_model(process, name, registers, element.inputs, element.outputs)
+    LEAVES[process] = bound(model)
+
+
+for _process in (*POPULATIONS.values(), DyadDense, LossHead, DatasetSource, MetricSink):
+    _enter(_process, _process)
+
+
+def layer_processes(
+    network: Network, agenda: Agenda
+) -> tuple[dict[str, ElementProcess], list[Link]]:
+    """Make the Processes of the ``layer`` granularity, not yet connected.
+
+    Returns
+    -------
+    processes : dict of str to Process
+        By the names of the network's elements.
+    links : list of Link
+        What :func:`connect` has to connect; ``OUTSIDE`` are the network's own ports.
+    """
+    agenda.steps, agenda.read_step = network.steps, network.read_step
+    processes: dict[str, ElementProcess] = {}
+    for name, element in network.elements.items():
+        if isinstance(element, Population):
+            made = population_process(element.unit)(element=element, agenda=agenda, name=name)
+        elif isinstance(element, Connection):
+            made = DyadDense(element=element, agenda=agenda, name=name)
+        elif isinstance(element, Head):
+            made = LossHead(element=element, agenda=agenda, name=name)
+        else:
+            raise TypeError(f"no Process for {type(element).__name__}")
+        processes[name] = made
+    return processes, network.links
+
+
+def connect(processes: dict[str, ElementProcess], links: list[Link]) -> None:
+    """Connect ports of Processes link by link; ``OUTSIDE`` may be among the processes."""
+    for link in links:
+        output = getattr(processes[link.source], link.output)
+        entry = getattr(processes[link.target], link.input)
+        output.connect(entry)
+
+
+@bound
+@implements(proc=DyadNetwork)
+@tag("floating_pt", "layer")
+class SubDyadNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
+    """``layer``: one Process per element of the network, with the network's Vars as aliases."""
+
+    def __init__(self, proc: DyadNetwork) -> None:
+        processes, links = layer_processes(proc.network, proc.agenda)
+        for name, process in processes.items():
+            setattr(self, name, process)  # Lava finds sub-processes among the attributes only
+        connect({**processes, OUTSIDE: proc}, links)
+        network = proc.network
+        for k, name in enumerate(network.connections, 1):
+            getattr(proc, f"weights_{k}").alias(processes[name].weights)
+        for k, name in enumerate(network.populations, 1):
+            getattr(proc, f"biases_{k}").alias(processes[name].bias)
+        first = processes[next(iter(network.populations))]
+        proc.learn.alias(first.learn)
+        proc.window.alias(first.window)
+
+
+@cache
+def fused_model(depth: int) -> type[ElementModel]:
+    """Return the ProcessModel of the ``network`` granularity for L weight matrices.
+
+    It is made per depth, since Lava wants a class attribute for every Var.
+    """
+    agenda = Agenda()
+    names = [f"{kind}_{k}" for k in range(1, depth + 1) for kind in ("weights", "biases")]
+    registers: dict[str, AnyArray] = {name: np.zeros(1) for name in names}
+    registers |= {"learn": agenda.learn, "window": agenda.window}
+    ports = (("input_in", "target_in"), ("output_out",))
+    return make_model(DyadNetwork, f"PyDyadNetwork{depth}ModelFloat", registers, *ports)
+
+
+def model_of(process: ElementProcess, granularity: str) -> type[AbstractProcessModel]:
+    """Return the ProcessModel that runs a Process of this library.
+
+    Parameters
+    ----------
+    process : ElementProcess
+    granularity : str
+        ``layer`` or ``network``, for a :class:`DyadNetwork`.
+    """
+    if isinstance(process, DyadNetwork):
+        if granularity == "layer":
+            return SubDyadNetworkModel
+        return fused_model(len(process.network.connections))
+    return next(LEAVES[cls] for cls in type(process).__mro__ if cls in LEAVES)

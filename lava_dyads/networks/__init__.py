@@ -1,0 +1,16 @@
+"""Network specifications, their Process graphs and the support table. No Lava in here."""
+
+from lava_dyads.networks.describe import Description, describe
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import AXES, BACKPROP, Execution, reason, table
+
+__all__ = [
+    "AXES",
+    "BACKPROP",
+    "Description",
+    "Execution",
+    "NetworkSpec",
+    "describe",
+    "reason",
+    "table",
+]

@@ -1,0 +1,128 @@
+"""Describe a network as a graph of Processes: shapes, parameters, messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.rules.backprop import dense_operations
+from lava_dyads.rules.elements import Connection, Population
+from lava_dyads.rules.engine import OUTSIDE, Link, Network
+
+
+@dataclass(frozen=True)
+class Row:
+    """One Process of the graph.
+
+    Attributes
+    ----------
+    name, kind, shape : str
+        Its name, the Process class, its shape.
+    parameters : int
+        Weights and biases in it.
+    sends : tuple of str
+        Its connected ports, each 'port -> process.port, ...'.
+    """
+
+    name: str
+    kind: str
+    shape: str
+    parameters: int
+    sends: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network's Process graph and its cost in closed form.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+    steps : int
+        Steps per presentation, T (of the ``layer`` granularity).
+    ports : int
+        Connected output ports of populations, connections and head; each sends one message per
+        step, silence included.
+    port_messages : int
+        ports * steps: messages per presentation on Lava's channels.
+    spoken_messages : int or None
+        Messages with at least one event per presentation: one on each population's mean and
+        difference and one from the head. None where the rule repeats its sweeps, since the
+        number then depends on the data.
+    dense_operations : int
+        Products of dense backprop per sample.
+    """
+
+    rows: tuple[Row, ...]
+    steps: int
+    ports: int
+    port_messages: int
+    spoken_messages: int | None
+    dense_operations: int
+
+    def __str__(self) -> str:
+        lines = [
+            f"{r.name:14} {r.kind:18} {r.shape:14} {r.parameters:>9} parameters" for r in self.rows
+        ]
+        for i, row in reversed(list(enumerate(self.rows))):
+            lines[i + 1 : i + 1] = [f"{'':14}   {arrow}" for arrow in row.sends]
+        spoken = "depends on the data" if self.spoken_messages is None else self.spoken_messages
+        return "\n".join(
+            [
+                *lines,
+                f"steps per presentation     {self.steps}",
+                f"messages per presentation  {self.port_messages} on {self.ports} ports, "
+                f"of which not silent: {spoken}",
+                f"dense backprop             {self.dense_operations} operations per sample",
+            ]
+        )
+
+
+def describe(spec: NetworkSpec) -> Description:
+    """Return the Process graph of a specification at ``layer`` granularity.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+
+    Returns
+    -------
+    Description
+        ``print`` it, or read its fields.
+
+    Examples
+    --------
+    >>> describe(NetworkSpec((4, 3, 2))).port_messages
+    60
+    """
+    network = spec.build()
+    dense = dense_operations(spec.layers)
+    if not isinstance(network, Network):
+        row = Row("network", "numpy", str(spec.layers), spec.parameter_count, ())
+        return Description((row,), 1, 1, 1, None, dense)
+    rows = [Row("source", "DatasetSource", f"({spec.layers[0]},)", 0, _arrows(OUTSIDE, network))]
+    for name, element in network.elements.items():
+        if isinstance(element, Connection):
+            kind, shape = "DyadDense", str(element.memory["weights"].shape)
+            parameters = element.memory["weights"].size
+        elif isinstance(element, Population):
+            kind, shape, parameters = type(element.unit).__name__, f"({element.n},)", element.n
+        else:
+            kind, shape, parameters = "LossHead", f"({spec.layers[-1]},)", 0
+        rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
+    ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
+    finite = spec.timing.repeats == 0 and spec.rate == 1.0
+    spoken = 2 * spec.depth + (network.head is not None) if finite else None
+    return Description(tuple(rows), network.steps, ports, ports * network.steps, spoken, dense)
+
+
+def _arrows(name: str, network: Network) -> tuple[str, ...]:
+    by_port: dict[str, list[str]] = {}
+    for link in network.links:
+        if link.source == name:
+            by_port.setdefault(link.output, []).append(_end(link))
+    return tuple(f"{port} -> {', '.join(ends)}" for port, ends in by_port.items())
+
+
+def _end(link: Link) -> str:
+    return "sink.output_in" if link.target == OUTSIDE else f"{link.target}.{link.input}"

@@ -1,0 +1,242 @@
+"""What a network is, checked when it is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.errors import invalid, nearest
+from lava_dyads.networks.support import BACKPROP
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.activations import ACTIVATIONS, activation
+from lava_dyads.rules.backprop import BackpropNetwork
+from lava_dyads.rules.chain import REPEATS, Timing, chain
+from lava_dyads.rules.engine import Network
+from lava_dyads.rules.losses import loss
+from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.units import RULES, RuleParameters, rule
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """A feedforward network of dyads, checked at construction.
+
+    Layers k = 1..L: a_k = W_k mean_{k-1} + b_k, mean_0 the input, output linear.
+
+    Parameters
+    ----------
+    layers : tuple of int
+        Sizes n_0 .. n_L, input and output included.
+    activations : str or tuple of str
+        Of the hidden layers: one for all, or one each.
+    loss : str
+        ``squared-error`` or ``cross-entropy``.
+    rule : str
+        ``dp-transpose``, ``dp``, ``activation-relaxation``, or ``backprop`` (the baseline).
+    alpha : float
+        Share of the plus compartment in the mean, in [0, 1], dimensionless.
+    beta : float
+        Nudge strength per sample, > 0, dimensionless.
+    nudge : str
+        Output nudge, ``linearised`` or ``proximal``; empty: the rule's own default.
+    rate : float
+        Relaxation rate of rules that relax, in (0, 1].
+    threshold : float
+        Send-on-change threshold theta >= 0 of the mean; theta * beta for the difference.
+    repeats : int or None
+        Round trips after the first sweep; None: 0 where one sweep is exact, else 8.
+    gain : float or None
+        Initial weights are normal with deviation gain / sqrt(n_in); None: sqrt(2) for relu and
+        hard-sigmoid, 1 else.
+    bias_deviation : float
+        Deviation of the initial biases.
+    seed : int
+        Of the initial weights and biases.
+
+    Raises
+    ------
+    ValidationError
+        With one line: what, the limit, the value received, what to try.
+
+    Examples
+    --------
+    >>> spec = NetworkSpec((64, 128, 10))
+    >>> spec.parameter_count, spec.timing.steps
+    (9610, 6)
+    """
+
+    layers: tuple[int, ...]
+    activations: str | tuple[str, ...] = "relu"
+    loss: str = "cross-entropy"
+    rule: str = "dp-transpose"
+    alpha: float = 1.0
+    beta: float = 0.1
+    nudge: str = ""
+    rate: float = 1.0
+    threshold: float = 0.0
+    repeats: int | None = None
+    gain: float | None = None
+    bias_deviation: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_layers()
+        self._check_numbers()
+        loss(self.loss)
+        known = (*RULES, BACKPROP)
+        if self.rule not in known:
+            invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
+        if self.rule != BACKPROP:
+            self._check_nudge()
+
+    def _check_layers(self) -> None:
+        sizes = tuple(self.layers)
+        whole = all(isinstance(n, int | np.integer) and n >= 1 for n in sizes)
+        if len(sizes) < 2 or not whole:
+            invalid("layers", "needs two or more sizes of at least 1", self.layers, "(64, 128, 10)")
+        object.__setattr__(self, "layers", tuple(int(n) for n in sizes))
+        hidden = len(sizes) - 2
+        names = self.activations
+        names = (names,) * hidden if isinstance(names, str) else tuple(names)
+        if len(names) != hidden:
+            invalid("activations", f"needs one per hidden layer, {hidden}", names)
+        for name in names or (self.activations,):
+            if isinstance(name, str):
+                activation(name)
+        object.__setattr__(self, "activations", names)
+
+    def _check_numbers(self) -> None:
+        if not 0 <= self.alpha <= 1:
+            invalid("alpha", "must lie in [0, 1]", self.alpha, "0, 0.5 or 1")
+        for name in ("beta", "rate"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value > 0):
+                invalid(name, "must be positive", value, "0.1")
+        if self.rate > 1:
+            invalid("rate", "must lie in (0, 1]", self.rate, "1")
+        if not (np.isfinite(self.threshold) and self.threshold >= 0):
+            invalid("threshold", "must be at least 0", self.threshold, "0")
+        if self.repeats is not None and self.repeats < 0:
+            invalid("repeats", "must be at least 0", self.repeats)
+        if self.gain is not None and not (np.isfinite(self.gain) and self.gain > 0):
+            invalid("gain", "must be positive", self.gain, "1.41")
+        if not (np.isfinite(self.bias_deviation) and self.bias_deviation >= 0):
+            invalid("bias_deviation", "must be at least 0", self.bias_deviation, "0.05")
+        if self.seed < 0:
+            invalid("seed", "must be at least 0", self.seed)
+
+    def _check_nudge(self) -> None:
+        chosen = rule(self.rule)
+        if not self.nudge:
+            object.__setattr__(self, "nudge", chosen.nudges[0])
+        if self.nudge not in chosen.nudges:
+            supported = " or ".join(chosen.nudges)
+            invalid("nudge", f"rule {self.rule} supports {supported}", self.nudge, supported)
+        if self.nudge == "proximal":
+            chosen.output(loss(self.loss), self.parameters)  # raises where no point exists
+
+    @property
+    def parameters(self) -> RuleParameters:
+        """The numbers the rule depends on."""
+        return RuleParameters(self.alpha, self.beta, self.rate)
+
+    @property
+    def depth(self) -> int:
+        """Number of weight matrices, L."""
+        return len(self.layers) - 1
+
+    @property
+    def parameter_count(self) -> int:
+        """Weights and biases."""
+        return sum((below + 1) * above for below, above in pairwise(self.layers))
+
+    @property
+    def timing(self) -> Timing:
+        """Steps that a presentation takes."""
+        if self.rule == BACKPROP:
+            return Timing(self.depth, head=True)
+        finite = rule(self.rule).finite(self.parameters)
+        repeats = self.repeats if self.repeats is not None else (0 if finite else REPEATS)
+        return Timing(self.depth, self.nudge == "linearised", repeats)
+
+    def initial_parameters(self) -> tuple[list[Array], list[Array]]:
+        """Return the initial weights and biases; the same for every rule, backprop included."""
+        generator = np.random.default_rng(self.seed)
+        weights: list[Array] = []
+        biases: list[Array] = []
+        for k, (below, above) in enumerate(pairwise(self.layers)):
+            name = self.activations[k] if k < len(self.activations) else self._last_gain()
+            gain = self.gain if self.gain is not None else ACTIVATIONS[name].gain
+            weights.append(generator.normal(size=(above, below)) * gain / np.sqrt(below))
+            biases.append(generator.normal(size=above) * self.bias_deviation)
+        return weights, biases
+
+    def _last_gain(self) -> str:
+        """Scale the read-out like the layer below, which is what its input looks like."""
+        return self.activations[-1] if self.activations else "linear"
+
+    def build(
+        self, *, lanes: int = 1, optimiser: Optimiser | None = None
+    ) -> Network | BackpropNetwork:
+        """Build the network's elements.
+
+        Parameters
+        ----------
+        lanes : int
+            Samples side by side.
+        optimiser : Optimiser or None
+            None: nothing learns.
+        """
+        weights, biases = self.initial_parameters()
+        hidden = [activation(name) for name in self.activations]
+        if self.rule == BACKPROP:
+            return BackpropNetwork(
+                weights,
+                biases,
+                activations=hidden,
+                loss=loss(self.loss),
+                lanes=lanes,
+                optimiser=optimiser,
+            )
+        return chain(
+            weights,
+            biases,
+            rule=rule(self.rule),
+            parameters=self.parameters,
+            activations=hidden,
+            loss=loss(self.loss),
+            nudge=self.nudge,
+            lanes=lanes,
+            threshold=self.threshold,
+            optimiser=optimiser,
+            repeats=self.repeats,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> NetworkSpec:
+        """Return the specification of :meth:`as_dict`.
+
+        Raises
+        ------
+        ValidationError
+            If a field is unknown or a value is out of range.
+        """
+        known = {f.name for f in fields(cls)}
+        for name in values:
+            if name not in known:
+                invalid("NetworkSpec", "unknown field", name, nearest(name, known))
+        if "layers" not in values:
+            invalid("NetworkSpec", "needs the field layers", sorted(values))
+        made = dict(values)
+        for name in ("layers", "activations"):
+            if isinstance(made.get(name), list):
+                made[name] = tuple(made[name])
+        return cls(**made)

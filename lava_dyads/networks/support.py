@@ -1,0 +1,96 @@
+"""The support table: which combinations run, and why the others do not.
+
+The command line, the docs and the checks read it. A combination is a granularity, a clock, a
+number system and a runtime; ``reason`` returns None where it is supported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from lava_dyads.errors import UnsupportedError, invalid, nearest
+
+AXES: dict[str, tuple[str, ...]] = {
+    "granularity": ("network", "layer", "neuron"),
+    "clock": ("sync", "async"),
+    "precision": ("float", "loihi2"),
+    "runtime": ("lava", "reference", "in-process"),
+}
+"""Every axis with its choices, the default first."""
+
+BACKPROP = "backprop"
+"""The baseline 'rule': plain backprop behind the same ports."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How a network is run.
+
+    Attributes
+    ----------
+    granularity : str
+        ``network`` (one fused process), ``layer`` (populations and connections) or ``neuron``.
+    clock : str
+        ``sync`` or ``async``.
+    precision : str
+        ``float`` or ``loihi2``.
+    runtime : str
+        ``lava`` (Lava's own), ``reference`` (the numpy engine, no Lava) or ``in-process``.
+    """
+
+    granularity: str = "network"
+    clock: str = "sync"
+    precision: str = "float"
+    runtime: str = "lava"
+
+    def check(self, rule: str) -> None:
+        """Raise where this combination, with this rule, does not run.
+
+        Raises
+        ------
+        ValidationError
+            If a choice is unknown.
+        UnsupportedError
+            With the table's reason.
+        """
+        for axis, choices in AXES.items():
+            choice = getattr(self, axis)
+            if choice not in choices:
+                invalid(axis, "unknown choice", choice, nearest(choice, choices))
+        why = reason(self, rule)
+        if why:
+            raise UnsupportedError(f"{self.label} with rule {rule} is not supported: {why}")
+
+    @property
+    def label(self) -> str:
+        """The combination in words."""
+        return f"{self.granularity} / {self.clock} / {self.precision} / {self.runtime}"
+
+
+def reason(execution: Execution, rule: str) -> str | None:
+    """Return why a combination is not supported, None if it is."""
+    e = execution
+    if rule == BACKPROP and e.runtime != "reference":
+        return "backprop is the baseline and has no Lava Process. Try: --runtime reference"
+    if e.runtime == "in-process":
+        return "the in-process event runtime is not built yet. Try: --runtime lava"
+    if e.clock == "async" and e.granularity == "network":
+        return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
+    if e.clock == "async":
+        return "asynchronous networks need the in-process runtime, not built yet. Try: sync"
+    if e.precision == "loihi2":
+        return "the integer models are not built yet. Try: --precision float"
+    if e.granularity == "neuron":
+        return (
+            "Lava's runtime holds some 80 processes, and the in-process runtime is not built "
+            "yet. Try: --granularity layer"
+        )
+    if e.runtime == "reference" and e.granularity != "network":
+        return "the reference engine is one numpy object. Try: --granularity network"
+    return None
+
+
+def table(rule: str = "dp-transpose") -> list[tuple[Execution, str | None]]:
+    """Return every combination with the reason why not (None: supported)."""
+    return [(e, reason(e, rule)) for e in (Execution(*c) for c in product(*AXES.values()))]

@@ -1,0 +1,5 @@
+"""Figures. matplotlib is imported when one is drawn."""
+
+from lava_dyads.plots.learning_curve import learning_curve
+
+__all__ = ["learning_curve"]

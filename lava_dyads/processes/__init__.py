@@ -1,0 +1,21 @@
+"""Lava Processes: ports, Vars and the dynamics in words. What they do stands in ``rules``."""
+
+from lava_dyads.processes.base import ElementProcess
+from lava_dyads.processes.dense import DyadDense
+from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
+from lava_dyads.processes.head import LossHead
+from lava_dyads.processes.network import DyadNetwork
+from lava_dyads.processes.streams import DatasetSource, MetricSink
+
+__all__ = [
+    "POPULATIONS",
+    "DatasetSource",
+    "Dyad",
+    "DyadDense",
+    "DyadNetwork",
+    "ElementProcess",
+    "LossHead",
+    "MetricSink",
+    "PopulationProcess",
+    "population_process",
+]

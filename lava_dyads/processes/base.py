@@ -1,0 +1,123 @@
+"""The base of every Process here: Vars and ports read off an element of ``lava_dyads.rules``."""
+
+from __future__ import annotations
+
+import logging
+import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Element
+
+
+class ElementProcess(AbstractProcess):  # type: ignore[misc]
+    """A Process that is one element: its registers are Vars, its ports are ports.
+
+    Ports have shape (n,) with one lane and (lanes, n) with more. The registers live in shared
+    memory, so :meth:`read` returns a whole array at once, also while the network runs;
+    ``Var.get`` and ``Var.set`` work too, element by element.
+
+    Parameters
+    ----------
+    element : Element
+        What the process does.
+    agenda : Agenda or None
+        When it does it; None: one endless presentation.
+    name : str or None
+    variables : tuple of str or None
+        Registers that become Vars; None: all of them.
+    """
+
+    element_class: ClassVar[type[Element]]
+    """Element of this Process; its ProcessModels are made for it in ``lava_dyads.models``."""
+
+    def __init__(
+        self,
+        element: Element,
+        *,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        variables: tuple[str, ...] | None = None,
+    ) -> None:
+        self.element = element
+        self.agenda = agenda or Agenda(lanes=element.lanes)
+        if self.agenda.lanes != element.lanes:
+            invalid(f"{name}.agenda", f"needs {element.lanes} lanes", self.agenda.lanes)
+        with own_logging():
+            super().__init__(name=name or type(self).__name__, element=element, agenda=self.agenda)
+        element.map_memory(shared)
+        self.agenda.learn, self.agenda.window = (
+            shared(self.agenda.learn),
+            shared(self.agenda.window),
+        )
+        for register, value in self.registers(variables).items():
+            setattr(self, register, Var(self._shape(value), init=value.reshape(self._shape(value))))
+        for port, n in element.inputs.items():
+            setattr(self, port, InPort(self._port_shape(n)))
+        for port, n in element.outputs.items():
+            setattr(self, port, OutPort(self._port_shape(n)))
+
+    def registers(self, variables: tuple[str, ...] | None = None) -> dict[str, AnyArray]:
+        """Return what the Vars hold, by name: the element's memory, ``learn`` and ``window``."""
+        memory = self.element.memory
+        chosen = memory if variables is None else {name: memory[name] for name in variables}
+        return {**chosen, "learn": self.agenda.learn, "window": self.agenda.window}
+
+    def read(self, register: str) -> AnyArray:
+        """Return a copy of a register, in the shape of its Var.
+
+        Raises
+        ------
+        ValidationError
+            If there is no such register.
+        """
+        registers = self.registers()
+        if register not in registers:
+            invalid(f"{self.name}.read", "unknown register", register, ", ".join(sorted(registers)))
+        value = registers[register]
+        return value.reshape(self._shape(value)).copy()
+
+    def _port_shape(self, n: int) -> tuple[int, ...]:
+        return (n,) if self.element.lanes == 1 else (self.element.lanes, n)
+
+    def _shape(self, value: AnyArray) -> tuple[int, ...]:
+        """Leave out the axis of a single lane, as on the ports."""
+        one_lane = value.ndim == 2 and value.shape[0] == 1 and self.element.lanes == 1
+        return value.shape[1:] if one_lane else value.shape
+
+
+@contextmanager
+def own_logging() -> Iterator[None]:
+    """Undo what Lava does to the root logger: every Process would add one more handler."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
+def shared(array: AnyArray) -> AnyArray:
+    """Return the array if it is in anonymous shared memory, else a copy of it that is.
+
+    Forked OS processes see the same memory; it has no name, so there is nothing to clean up.
+    """
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    if isinstance(owner, memoryview | mmap.mmap):
+        return array
+    copy = np.frombuffer(mmap.mmap(-1, max(1, array.nbytes)), array.dtype, array.size)
+    copy = copy.reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -1,0 +1,81 @@
+"""The dense connection with tied feedback, as a Process."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Connection
+from lava_dyads.rules.optimisers import Optimiser
+
+
+class DyadDense(ElementProcess):
+    """Dense weights between two populations: W up, W^T down, and learning at the synapse.
+
+    In every step, in this order::
+
+        basal_out <- W mean_in of the last step        apical_out <- W^T difference_in of it
+        held_mean <- held_mean + mean_in   held_difference <- held_difference + difference_in
+        last step of a learning presentation:
+            accumulator <- accumulator + sum over lanes of held_difference held_mean^T
+            end of a batch of N: gradient = -accumulator / (beta N), one optimiser step
+
+    The synapse uses nothing but the two signals that pass through it. Sending before receiving
+    costs one step of delay per connection and makes every loop free of deadlock.
+
+    Ports: ``mean_in`` (n_in), ``basal_out`` (n_out); ``difference_in`` (n_out), ``apical_out``
+    (n_in; leave it unconnected above an input, then W^T is never computed). Vars: ``weights``
+    (n_out, n_in), ``held_mean``, ``held_difference``, ``weights_accumulator``,
+    ``weights_state``, ``weights_updates``, ``counts`` (operations: forward, backward, learning,
+    and what zero-skipping backprop would have needed), ``learn``.
+
+    Parameters
+    ----------
+    weights : array-like, shape (n_out, n_in)
+    lanes : int
+        Samples side by side.
+    beta : float
+        Nudge strength of the network, > 0, dimensionless.
+    optimiser : Optimiser or None
+        None: the weights are constant.
+    agenda : Agenda or None
+    name : str or None
+
+    Raises
+    ------
+    ValidationError
+        If the weights are not a finite matrix.
+
+    Examples
+    --------
+    >>> dense = DyadDense([[1.0, 2.0, 3.0]])
+    >>> dense.mean_in.shape, dense.basal_out.shape
+    ((3,), (1,))
+
+    References
+    ----------
+    DP eq. 6 (update), TT section 3.
+    """
+
+    def __init__(
+        self,
+        weights: ArrayLike | None = None,
+        *,
+        lanes: int = 1,
+        beta: float = 0.1,
+        optimiser: Optimiser | None = None,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Connection | None = None,
+    ) -> None:
+        if element is None:
+            matrix = np.asarray(weights, float)
+            element = Connection(matrix, lanes=lanes, beta=beta, optimiser=optimiser)
+        super().__init__(element, agenda=agenda, name=name)
+
+    @classmethod
+    def example(cls) -> Connection:
+        """Return the smallest element of this kind."""
+        return Connection(np.zeros((1, 1)))

@@ -1,0 +1,173 @@
+"""Populations: the dyad, and one Process for every other neuron rule."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lava_dyads.errors import invalid
+from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.activations import activation as activation_by_name
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Population
+from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.units import RULES, RuleParameters, Unit
+from lava_dyads.rules.units.dyad import DyadUnit
+
+
+class PopulationProcess(ElementProcess):
+    """A population of any unit; ``Dyad`` is the one for dyads.
+
+    Parameters
+    ----------
+    element : Population
+    agenda : Agenda or None
+    name : str or None
+    """
+
+    unit_class: ClassVar[type[Unit]]
+    prototype: ClassVar[Unit]
+
+    @classmethod
+    def example(cls) -> Population:
+        """Return the smallest element of this kind, from which the ProcessModel is made."""
+        return Population(cls.prototype, np.zeros(1))
+
+
+class Dyad(PopulationProcess):
+    """A population of dyads; ``shape=(1,)`` is one neuron.
+
+    In every step, in this order::
+
+        basal  <- basal + basal_in         apical <- apical + apical_in      (changes)
+        a = basal + bias                   u = apical
+        s_plus  = f(a + g_plus u)          s_minus = f(a - g_minus u)
+        mean = alpha s_plus + (1 - alpha) s_minus       difference = s_plus - s_minus
+        mean_out, difference_out, plus_out, minus_out <- changes since last sent
+
+    with (g_plus, g_minus) = (1 - alpha, alpha) for ``dp-transpose`` and (alpha, 1 - alpha) for
+    ``dp``. In the last step of a learning presentation the bias learns from the difference that
+    was sent: gradient = -(1/beta) mean(difference).
+
+    Ports, all (n,) or (lanes, n), graded: ``basal_in``, ``apical_in``; ``mean_out``,
+    ``difference_out``, and the raw compartments ``plus_out``, ``minus_out``, which cost nothing
+    while unconnected. Vars: ``s_plus``, ``s_minus``, ``basal``, ``apical``, ``bias``,
+    ``sent_*`` (what receivers hold), ``residual`` (change in the certifying step: this
+    presentation, largest so far), ``counts``, and the bias's ``bias_accumulator``,
+    ``bias_state``, ``bias_updates``; ``learn`` (1: nudged and learning, 0: evaluation).
+
+    Parameters
+    ----------
+    shape : tuple
+        (n,).
+    activation : str
+        f: relu, hard-sigmoid, tanh or linear.
+    alpha : float
+        Share of s_plus in the mean, in [0, 1], dimensionless.
+    beta : float
+        Nudge strength per sample, > 0, dimensionless.
+    rule : str
+        ``dp-transpose`` or ``dp``.
+    bias : array-like
+        (n,) or a number.
+    lanes : int
+        Samples side by side; they share nothing but the bias.
+    threshold : float
+        Send-on-change threshold of the mean; beta times it for the difference.
+    first_step : int
+        First step of a presentation in which it may speak.
+    optimiser : Optimiser or None
+        None: the bias is constant.
+    agenda : Agenda or None
+        When presentations start and end; None: one endless presentation.
+    name : str or None
+
+    Raises
+    ------
+    ValidationError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> dyad = Dyad((2,), alpha=0.5, bias=[0.1, -0.1])
+    >>> dyad.basal_in.shape, dyad.read("bias")
+    ((2,), array([ 0.1, -0.1]))
+
+    References
+    ----------
+    DP eq. 12; TT eq. 9.
+    """
+
+    unit_class = DyadUnit
+    prototype = DyadUnit(ACTIVATIONS["relu"], 1.0, True)
+
+    def __init__(
+        self,
+        shape: tuple[int, ...] = (1,),
+        *,
+        activation: str = "relu",
+        alpha: float = 1.0,
+        beta: float = 0.1,
+        rule: str = "dp-transpose",
+        bias: ArrayLike = 0.0,
+        lanes: int = 1,
+        threshold: float = 0.0,
+        first_step: int = 1,
+        optimiser: Optimiser | None = None,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Population | None = None,
+    ) -> None:
+        if element is None:
+            if len(shape) != 1 or shape[0] < 1:
+                invalid("Dyad.shape", "must be (n,) with n at least 1", shape, "(1,)")
+            if not 0 <= alpha <= 1:
+                invalid("Dyad.alpha", "must lie in [0, 1]", alpha, "0, 0.5 or 1")
+            if not np.isfinite(beta) or beta <= 0:
+                invalid("Dyad.beta", "must be positive", beta, "0.1")
+            dyads = [name for name in RULES if name.startswith("dp")]
+            if rule not in dyads:
+                invalid("Dyad.rule", f"must be one of {', '.join(dyads)}", rule)
+            value = np.asarray(bias, float)
+            if value.shape not in ((), shape):
+                invalid("Dyad.bias", f"must be a number or have shape {shape}", value.shape)
+            unit = RULES[rule].hidden(activation_by_name(activation), RuleParameters(alpha, beta))
+            element = Population(
+                unit,
+                np.broadcast_to(value, shape),
+                lanes=lanes,
+                beta=beta,
+                threshold=threshold,
+                first_step=first_step,
+                optimiser=optimiser,
+            )
+        super().__init__(element, agenda=agenda, name=name)
+
+
+def _other_populations() -> dict[type[Unit], type[PopulationProcess]]:
+    """Make a Process class for every unit of the registry that is no dyad."""
+    classes: dict[type[Unit], type[PopulationProcess]] = {DyadUnit: Dyad}
+    for rule in RULES.values():
+        unit = rule.hidden(ACTIVATIONS["relu"], RuleParameters())
+        if not isinstance(unit, tuple(classes)):
+            members: dict[str, Any] = {
+                "unit_class": type(unit),
+                "prototype": unit,
+                "__doc__": f"A population of the rule {rule.name}.\n\n{type(unit).__doc__}",
+                "__module__": __name__,
+            }
+            name = f"{type(unit).__name__.removesuffix('Unit')}Population"
+            classes[type(unit)] = type(name, (PopulationProcess,), members)
+    return classes
+
+
+POPULATIONS = _other_populations()
+"""Process class of every unit class; a new rule gets its own here without an edit."""
+
+
+def population_process(unit: Unit) -> type[PopulationProcess]:
+    """Return the Process class for a unit."""
+    return next(process for cls, process in POPULATIONS.items() if isinstance(unit, cls))

@@ -1,0 +1,71 @@
+"""The loss as a Process: it nudges the output dyads."""
+
+from __future__ import annotations
+
+from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Head
+from lava_dyads.rules.losses import loss as loss_by_name
+
+
+class LossHead(ElementProcess):
+    """Linearised nudge of an output layer.
+
+    In every step, in this order::
+
+        drive_out <- change of the drive computed in the last step
+        held_output <- held_output + mean_in       held_target <- held_target + target_in
+        drive = -beta l'(held_output)              (only while learning; else silent)
+
+    Ports, all (n,) or (lanes, n): ``mean_in``, ``target_in``; ``drive_out``, to be connected to
+    the ``apical_in`` of a linear output population. Vars: ``held_output``, ``held_target``,
+    ``sent_drive``, ``counts``, ``learn``.
+
+    Parameters
+    ----------
+    n : int
+        Outputs.
+    loss : str
+        ``squared-error`` or ``cross-entropy`` (softmax over the n outputs).
+    beta : float
+        Nudge strength per sample, > 0, dimensionless.
+    first_step : int
+        Step in which the output's wave arrives.
+
+    Examples
+    --------
+    >>> LossHead(10, loss="cross-entropy").drive_out.shape
+    (10,)
+
+    References
+    ----------
+    TT section 3 (linearised output nudge).
+    """
+
+    def __init__(
+        self,
+        n: int = 1,
+        *,
+        loss: str = "squared-error",
+        beta: float = 0.1,
+        lanes: int = 1,
+        threshold: float = 0.0,
+        first_step: int = 1,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Head | None = None,
+    ) -> None:
+        element = element or Head(
+            loss_by_name(loss),
+            n,
+            lanes=lanes,
+            beta=beta,
+            threshold=threshold,
+            first_step=first_step,
+        )
+        super().__init__(element, agenda=agenda, name=name)
+
+    @classmethod
+    def example(cls) -> Head:
+        """Return the smallest element of this kind."""
+        return Head(loss_by_name("squared-error"), 1)

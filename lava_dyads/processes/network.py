@@ -1,0 +1,41 @@
+"""A whole network as one hierarchical Process."""
+
+from __future__ import annotations
+
+from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.engine import Network
+
+
+class DyadNetwork(ElementProcess):
+    """A network of dyads; the run configuration chooses how finely it is cut into processes.
+
+    ``layer``: a population Process per layer, a connection Process per weight matrix and a
+    head; a presentation takes ``network.steps`` time steps. ``network``: one fused ProcessModel
+    that takes all those steps within one time step. Both run the same elements, so both learn
+    the same weights.
+
+    Ports: ``input_in`` (n_in), ``target_in`` (n_out), ``output_out`` (n_out), changes. Vars:
+    ``weights_1`` .. ``weights_L`` (n_out, n_in), ``biases_1`` .. ``biases_L`` (n_out,),
+    counted from the input; ``learn`` (1: learn, 0: evaluate) and ``window``.
+
+    Parameters
+    ----------
+    network : Network
+        The elements and links; ``NetworkSpec.build`` makes one.
+    agenda : Agenda or None
+        Shared with source and sink; None: one presentation after the other, without end.
+    name : str or None
+    """
+
+    def __init__(
+        self, network: Network, *, agenda: Agenda | None = None, name: str = "network"
+    ) -> None:
+        self.network = network
+        variables = tuple(v for v in network.memory if v.startswith(("weights_", "biases_")))
+        super().__init__(
+            network,
+            agenda=agenda or Agenda(steps=1, lanes=network.lanes),
+            name=name,
+            variables=variables,
+        )

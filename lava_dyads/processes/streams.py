@@ -1,0 +1,91 @@
+"""Source and sink as Processes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Sink, Source
+from lava_dyads.rules.losses import loss as loss_by_name
+
+
+class DatasetSource(ElementProcess):
+    """Stream rows of a data set: ``lanes`` rows in the first step of every presentation.
+
+    Ports: ``x_out`` (n_in), ``y_out`` (n_out), changes from zero, silent in all other steps.
+    Vars: ``order`` (samples,), the row numbers to show, in turn; ``counts``; ``window`` and
+    ``learn`` (the agenda).
+
+    Parameters
+    ----------
+    x : array-like, shape (samples, n_in)
+    y : array-like, shape (samples, n_out)
+        Targets; one-hot for classes.
+    lanes : int
+    agenda : Agenda or None
+
+    Raises
+    ------
+    ValidationError
+        If the rows do not match or a value is not finite (the message names row and column).
+
+    Examples
+    --------
+    >>> DatasetSource([[0.0, 1.0]], [[1.0]]).x_out.shape
+    (2,)
+    """
+
+    def __init__(
+        self,
+        x: ArrayLike = ((0.0,),),
+        y: ArrayLike = ((0.0,),),
+        *,
+        lanes: int = 1,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Source | None = None,
+    ) -> None:
+        element = element or Source(np.asarray(x, float), np.asarray(y, float), lanes=lanes)
+        super().__init__(element, agenda=agenda, name=name)
+
+    @classmethod
+    def example(cls) -> Source:
+        """Return the smallest element of this kind."""
+        return Source(np.zeros((1, 1)), np.zeros((1, 1)))
+
+
+class MetricSink(ElementProcess):
+    """Collect what a network answers: samples, correct classes, losses, predictions.
+
+    Ports: ``output_in``, ``target_in`` (n,) or (lanes, n), changes. Vars: ``totals`` =
+    [samples, correct, sum of losses], ``predicted`` (capacity,), ``output``, ``target``.
+
+    Parameters
+    ----------
+    n : int
+        Outputs.
+    loss : str
+    capacity : int
+        Samples of the longest run, for ``predicted``.
+    """
+
+    def __init__(
+        self,
+        n: int = 1,
+        *,
+        loss: str = "squared-error",
+        lanes: int = 1,
+        capacity: int = 1,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Sink | None = None,
+    ) -> None:
+        element = element or Sink(loss_by_name(loss), n, lanes=lanes, capacity=capacity)
+        super().__init__(element, agenda=agenda, name=name)
+
+    @classmethod
+    def example(cls) -> Sink:
+        """Return the smallest element of this kind."""
+        return Sink(loss_by_name("squared-error"), 1)

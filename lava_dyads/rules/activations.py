@@ -1,0 +1,103 @@
+"""Activation functions f, their derivatives and their kinks.
+
+Each f is the gradient map (dG)^-1 of a convex potential G (DP, eq. 3), so it is monotone.
+A new activation is one entry of ``ACTIVATIONS``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_dyads.errors import ValidationError, message, nearest
+from lava_dyads.rules._types import AnyArray, Array
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A monotone element-wise function.
+
+    Attributes
+    ----------
+    name : str
+        Its name in specifications and on the command line.
+    f : callable
+        Array -> array of the same shape, dimensionless.
+    derivative : callable
+        f'(a) of the pre-activation a; at a kink the value of the left piece, so relu'(0) = 0.
+    piece : callable
+        The number of the linear piece that an output f(a) lies on (0 where f is smooth): two
+        compartments on different pieces *straddle* a kink, and only then is the difference
+        of a dyad not exactly f'(a) times its nudge.
+    gain : float
+        Gain of the initial weights that keeps the variance of activity over layers.
+    """
+
+    name: str
+    f: Callable[[Array], Array]
+    derivative: Callable[[Array], Array]
+    piece: Callable[[Array], AnyArray]
+    gain: float
+
+
+def _relu(a: Array) -> Array:
+    return np.maximum(a, 0.0)
+
+
+def _relu_derivative(a: Array) -> Array:
+    return (a > 0).astype(a.dtype)
+
+
+def _hard_sigmoid(a: Array) -> Array:
+    return np.clip(a, 0.0, 1.0)
+
+
+def _hard_sigmoid_derivative(a: Array) -> Array:
+    return ((a > 0) & (a < 1)).astype(a.dtype)
+
+
+def _tanh_derivative(a: Array) -> Array:
+    return 1.0 - np.tanh(a) ** 2
+
+
+def _linear(a: Array) -> Array:
+    return a
+
+
+def _smooth(s: Array) -> AnyArray:
+    return np.zeros(s.shape, np.int8)
+
+
+ACTIVATIONS: dict[str, Activation] = {
+    activation.name: activation
+    for activation in (
+        Activation("relu", _relu, _relu_derivative, lambda s: s > 0, float(np.sqrt(2.0))),
+        Activation(
+            "hard-sigmoid",
+            _hard_sigmoid,
+            _hard_sigmoid_derivative,
+            lambda s: (s > 0).astype(np.int8) + (s >= 1),
+            float(np.sqrt(2.0)),
+        ),
+        Activation("tanh", np.tanh, _tanh_derivative, _smooth, 1.0),
+        Activation("linear", _linear, np.ones_like, _smooth, 1.0),
+    )
+}
+"""Every activation by name: relu max(a, 0), hard-sigmoid clip(a, 0, 1), tanh, linear."""
+
+
+def activation(name: str) -> Activation:
+    """Return the activation of that name.
+
+    Raises
+    ------
+    ValidationError
+        If there is none; the message suggests the nearest names.
+    """
+    if name not in ACTIVATIONS:
+        raise ValidationError(
+            message("activation", "unknown name", name, nearest(name, ACTIVATIONS))
+        )
+    return ACTIVATIONS[name]

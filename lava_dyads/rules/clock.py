@@ -1,0 +1,116 @@
+"""Local time: from the number of a step to what has to happen in it.
+
+Every process of a network keeps the same agenda and counts steps on its own, so nobody has to
+be told when a sample ends. With T steps per presentation, presentation p = (t - 1) // T shows
+samples p B .. (p + 1) B - 1 in B lanes; state is reset at the first step of the next
+presentation (not at the end of the last one, so that probes see the settled state) and weights
+learn in the last one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import IntArray
+
+ENDLESS = -1
+"""Number of samples of an agenda that never runs out and never learns by itself."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What one step is.
+
+    Attributes
+    ----------
+    step : int
+        Number of the step within its presentation, from 1.
+    first, read, last : bool
+        First step of the presentation, step in which the output can be read, last step.
+    learn : bool
+        Nudge and learn (training) or not (evaluation).
+    valid : int
+        Lanes that carry a sample; the others stay silent (last presentation).
+    start : int
+        Number of the first sample of the presentation.
+    batch : int
+        Samples in the batch that is applied in this step; 0 if none is.
+    """
+
+    step: int
+    first: bool
+    last: bool
+    learn: bool
+    valid: int
+    start: int = 0
+    batch: int = 0
+    read: bool = False
+
+
+class Agenda:
+    """The schedule of presentations, and the two registers that a host may set between runs.
+
+    Parameters
+    ----------
+    steps : int
+        Steps per presentation, T; 0 for one endless presentation.
+    lanes : int
+        Samples side by side, B.
+    batch_size : int
+        Samples per weight update; a multiple of ``lanes``.
+    read_step : int
+        Step of a presentation in which the output's forward wave arrives.
+
+    Attributes
+    ----------
+    learn : int array of shape (1,)
+        1 to nudge and learn, 0 to evaluate.
+    window : int array of shape (2,)
+        Time step before the first one, and number of samples to come (``ENDLESS``: no end).
+
+    Raises
+    ------
+    ValidationError
+        If the batch is not a multiple of the lanes.
+    """
+
+    def __init__(
+        self, steps: int = 0, lanes: int = 1, batch_size: int | None = None, read_step: int = 1
+    ) -> None:
+        batch_size = lanes if batch_size is None else batch_size
+        if lanes < 1:
+            invalid("lanes", "must be at least 1", lanes)
+        if batch_size % lanes or batch_size < 1:
+            invalid("batch_size", f"must be a multiple of lanes = {lanes}", batch_size)
+        self.steps, self.lanes, self.batch_size = steps, lanes, batch_size
+        self.read_step = read_step
+        self.learn: IntArray = np.ones(1, np.int64)
+        self.window: IntArray = np.array([0, ENDLESS], np.int64)
+
+    def presentations(self, samples: int) -> int:
+        """Return how many presentations a number of samples takes."""
+        return -(-samples // self.lanes)
+
+    def at(self, time_step: int) -> Clock:
+        """Return the clock of a time step (from 1, never reset)."""
+        begin, samples = int(self.window[0]), int(self.window[1])
+        learn = bool(self.learn[0])
+        elapsed = time_step - begin - 1
+        if not self.steps:
+            read = elapsed + 1 == self.read_step
+            return Clock(elapsed + 1, elapsed == 0, False, learn, self.lanes, read=read)
+        presentation, offset = divmod(elapsed, self.steps)
+        last = offset == self.steps - 1
+        start = presentation * self.lanes
+        if samples == ENDLESS:
+            end, valid, full = start + self.lanes, self.lanes, False
+        else:
+            end = min(start + self.lanes, samples)
+            valid, full = max(0, end - start), end == samples
+        full = full or end % self.batch_size == 0
+        batch = end - start // self.batch_size * self.batch_size if last and full else 0
+        read = offset + 1 == self.read_step
+        return Clock(offset + 1, offset == 0, last, learn, valid, start, max(0, batch), read)

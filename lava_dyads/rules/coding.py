@@ -1,0 +1,62 @@
+"""Send on change: what a population or a head puts on a channel.
+
+Messages are changes. With value v, last sent value m ('mirror') and threshold theta::
+
+    d = v - m
+    send d_i where |d_i| > max(theta, FLOOR (scale + |v_i|))      m_i <- m_i + d_i
+    stay silent elsewhere
+
+Receivers add what they get, so every receiver holds m. The floor removes the chatter of float
+rounding, which would otherwise break the test for silence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_dyads.rules._types import Array, Signal
+
+FLOOR = 1e-14
+"""Relative change that counts as rounding, dimensionless (float64)."""
+
+
+def send_on_change(
+    value: Array, mirror: Array, threshold: float, scale: float = 1.0
+) -> tuple[Signal, int]:
+    """Return the message for a channel and the number of events in it.
+
+    Parameters
+    ----------
+    value : array, shape (lanes, n)
+        The value the channel should carry.
+    mirror : array, shape (lanes, n)
+        What the receivers hold; **updated in place** where an event is sent.
+    threshold : float
+        Smallest change worth an event, in units of the channel (>= 0).
+    scale : float
+        Typical size of the channel: 1 for activity, beta for differences.
+
+    Returns
+    -------
+    message : array of shape (lanes, n) or None
+        The changes, zero where there is no event; None if there is no event at all.
+    events : int
+        Number of entries sent.
+
+    Examples
+    --------
+    >>> mirror = np.zeros(3)
+    >>> send_on_change(np.array([0.5, 0.01, 0.0]), mirror, threshold=0.1)
+    (array([0.5, 0. , 0. ]), 1)
+    >>> send_on_change(np.array([0.5, 0.01, 0.0]), mirror, threshold=0.1)
+    (None, 0)
+    """
+    change = value - mirror
+    floor = FLOOR if value.dtype == np.float64 else 16 * np.finfo(value.dtype).eps
+    moved = np.abs(change) > np.maximum(threshold, floor * (scale + np.abs(value)))
+    events = int(np.count_nonzero(moved))
+    if events == 0:
+        return None, 0
+    change = np.where(moved, change, 0.0).astype(value.dtype, copy=False)
+    mirror += change
+    return change, events

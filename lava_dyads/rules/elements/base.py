@@ -1,0 +1,110 @@
+"""Elements: the automata a network is made of.
+
+An element keeps registers (``memory``) and answers messages. It knows neither Lava nor its
+neighbours: a Lava ProcessModel, the reference engine and a fused network all drive the same
+one, by two calls per step, ``before`` (what it sends before it receives) and ``after``.
+Populations answer in ``after``; connections and heads send the last step's result in
+``before``, which makes every loop of the graph free of deadlock.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import AnyArray, Array, IntArray, Signal
+from lava_dyads.rules.clock import Clock
+
+Inbox = Mapping[str, Signal]
+Outbox = dict[str, Signal]
+SILENCE: Outbox = {}
+
+
+class Element(ABC):
+    """Base of all elements.
+
+    Attributes
+    ----------
+    inputs, outputs : dict of str to int
+        Width n of every port; a message is (lanes, n) or None.
+    memory : dict of str to array
+        Registers by name. They may be replaced by equal arrays (shared memory), so code looks
+        them up instead of keeping references.
+    counted : tuple of str
+        Names of the entries of ``memory["counts"]``.
+    listened : set of str
+        Outputs that somebody listens to; the others need not be computed.
+    """
+
+    counted: tuple[str, ...] = ()
+    answers: ClassVar[bool] = False
+    """Whether it sends in ``after`` (populations) or in ``before`` (everything else)."""
+
+    def __init__(self, lanes: int, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+        self.lanes = lanes
+        self.inputs = dict(inputs)
+        self.outputs = dict(outputs)
+        self.listened = set(outputs)
+        self.memory: dict[str, AnyArray] = {"counts": np.zeros(max(1, len(self.counted)), np.int64)}
+
+    @property
+    def buffered(self) -> bool:
+        """Tell whether something waits to be sent in the next step."""
+        return False
+
+    def before(self, clock: Clock) -> Outbox:
+        """Return what is sent before this step's messages are received."""
+        return SILENCE
+
+    @abstractmethod
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Take this step's messages and return the answer to them."""
+
+    def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
+        """Replace every register by ``place(register)``, e.g. to move it to shared memory."""
+        self.memory.update({name: place(value) for name, value in self.memory.items()})
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Counters by name, since they were last zeroed."""
+        values: IntArray = self.memory["counts"]
+        return {name: int(values[i]) for i, name in enumerate(self.counted)}
+
+    def count(self, name: str, amount: int) -> None:
+        """Add to a counter."""
+        self.memory["counts"][self.counted.index(name)] += amount
+
+
+class Trainable(Element):
+    """A whole network: its memory has ``weights_1`` .. and ``biases_1`` .., from the input up."""
+
+    depth: int
+
+    def set_parameters(self, weights: list[Array], biases: list[Array]) -> None:
+        """Overwrite all weights (n_out, n_in) and biases (n,) in place."""
+        for kind, values in (("weights", weights), ("biases", biases)):
+            for k, value in enumerate(values, 1):
+                register = self.memory[f"{kind}_{k}"]
+                if register.shape != np.shape(value):
+                    invalid(f"{kind}_{k}", f"must have shape {register.shape}", np.shape(value))
+                register[...] = value
+
+    def parameters(self) -> tuple[list[Array], list[Array]]:
+        """Return copies of all weights and of all biases, from the input up."""
+        ks = range(1, self.depth + 1)
+        return (
+            [self.memory[f"weights_{k}"].copy() for k in ks],
+            [self.memory[f"biases_{k}"].copy() for k in ks],
+        )
+
+
+def accumulate(register: Array, message: Signal) -> bool:
+    """Add a message of changes to what is held; tell whether there was one."""
+    if message is None:
+        return False
+    register += message
+    return True

@@ -1,0 +1,113 @@
+"""A connection: W up, its feedback down, and learning from the two signals that pass."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
+from lava_dyads.rules.elements.plasticity import Plasticity
+from lava_dyads.rules.ops import Dense, Op
+from lava_dyads.rules.optimisers import Optimiser
+
+
+class Connection(Element):
+    """Tied weights: the activity below goes up through W, the error above down through W^T.
+
+    In every step, in this order::
+
+        first step of a presentation: buffers and held signals <- 0
+        send the buffers                                        (one step of delay)
+        held_mean <- held_mean + message          basal buffer  <- W message
+        held_difference <- held_difference + ...  apical buffer <- W^T message
+        last step: learn from held_difference held_mean^T
+
+    Parameters
+    ----------
+    weights : array, shape (n_out, n_in)
+    lanes : int
+    beta : float
+        Nudge strength; the gradient is -(1/beta) mean(held_difference held_mean^T).
+    optimiser : Optimiser or None
+        None: the weights are constant.
+    op : Op or None
+        Kind of connection; dense by default.
+    """
+
+    counted = ("forward", "backward", "learning", "zero_skipping")
+
+    def __init__(
+        self,
+        weights: Array,
+        *,
+        lanes: int = 1,
+        beta: float = 1.0,
+        optimiser: Optimiser | None = None,
+        op: Op | None = None,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        self.arithmetic = arithmetic or Float()
+        weights = np.array(weights, self.arithmetic.dtype)
+        if weights.ndim != 2 or not np.all(np.isfinite(weights)):
+            invalid("Connection.weights", "must be a finite (n_out, n_in) array", weights.shape)
+        if not beta > 0:
+            invalid("Connection.beta", "must be positive", beta, "0.1")
+        self.beta = beta
+        self.op = op or Dense(*weights.shape)
+        n_out, n_in = self.op.n_out, self.op.n_in
+        super().__init__(
+            lanes,
+            {"mean_in": n_in, "difference_in": n_out},
+            {"basal_out": n_out, "apical_out": n_in},
+        )
+        zeros = self.arithmetic.zeros
+        self.memory |= {
+            "weights": weights,
+            "held_mean": zeros((lanes, n_in)),
+            "held_difference": zeros((lanes, n_out)),
+        }
+        self.plasticity = Plasticity("weights", self.memory, beta, optimiser)
+        self._buffer: Outbox = {}
+
+    @property
+    def buffered(self) -> bool:
+        """Tell whether something waits to be sent."""
+        return bool(self._buffer)
+
+    def before(self, clock: Clock) -> Outbox:
+        """Send what the last step's messages have become."""
+        if clock.first:
+            self.memory["held_mean"].fill(0)
+            self.memory["held_difference"].fill(0)
+            self._buffer = {}
+        buffer, self._buffer = self._buffer, {}
+        return buffer
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Receive, transform for the next step, learn in the last one."""
+        m = self.memory
+        up, down = inbox.get("mean_in"), inbox.get("difference_in")
+        if accumulate(m["held_mean"], up) and up is not None and not clock.last:
+            self._buffer["basal_out"] = self.op.forward(m["weights"], up)
+            self.count("forward", self.op.forward_operations(np.count_nonzero(up)))
+        backward = "apical_out" in self.listened and not clock.last
+        if accumulate(m["held_difference"], down) and down is not None and backward:
+            self._buffer["apical_out"] = self.op.transpose(m["weights"], down)
+            self.count("backward", self.op.backward_operations(np.count_nonzero(down)))
+        if clock.last and clock.learn and clock.valid:
+            self._learn(clock)
+        return {}
+
+    def _learn(self, clock: Clock) -> None:
+        up, down = self.memory["held_mean"], self.memory["held_difference"]
+        self.plasticity.learn(self.op.outer(down, up), clock.batch)
+        ups, downs = np.count_nonzero(up, axis=1), np.count_nonzero(down, axis=1)
+        learning = int(ups @ downs)
+        self.count("learning", learning)
+        zero_skipping = learning + self.op.forward_operations(int(ups.sum()))
+        if "apical_out" in self.listened:
+            zero_skipping += self.op.backward_operations(int(downs.sum()))
+        self.count("zero_skipping", zero_skipping)

@@ -1,0 +1,87 @@
+"""The head: turns output and target into the drive that nudges the output dyads."""
+
+from __future__ import annotations
+
+from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.coding import send_on_change
+from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
+from lava_dyads.rules.losses import Loss
+
+
+class Head(Element):
+    """The linearised nudge: drive = -beta l'(mean), sent on change.
+
+    In every step, in this order::
+
+        first step of a presentation: held signals and mirror <- 0
+        send the buffer                                         (one step of delay)
+        held_output <- held_output + message      held_target <- held_target + message
+        buffer <- change of -beta l'(held_output, held_target), while learning and from the
+                  step on in which the output's wave arrives
+
+    The softmax needs the whole layer, so there is one head per output layer at every
+    granularity. In evaluation it stays silent: no target leaks into the network.
+
+    Parameters
+    ----------
+    loss : Loss
+    n : int
+        Outputs.
+    beta : float
+        Nudge strength per sample.
+    first_step : int
+        Step in which the output's wave arrives.
+    """
+
+    counted = ("messages_drive", "events_drive")
+
+    def __init__(
+        self,
+        loss: Loss,
+        n: int,
+        *,
+        lanes: int = 1,
+        beta: float = 1.0,
+        threshold: float = 0.0,
+        first_step: int = 1,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        super().__init__(lanes, {"mean_in": n, "target_in": n}, {"drive_out": n})
+        self.loss, self.n, self.beta, self.first_step = loss, n, beta, first_step
+        self.threshold = threshold * beta
+        zeros = (arithmetic or Float()).zeros
+        self.memory |= {
+            name: zeros((lanes, n)) for name in ("held_output", "held_target", "sent_drive")
+        }
+        self._buffer: Outbox = {}
+
+    @property
+    def buffered(self) -> bool:
+        """Tell whether something waits to be sent."""
+        return bool(self._buffer)
+
+    def before(self, clock: Clock) -> Outbox:
+        """Send the drive computed in the last step."""
+        if clock.first:
+            for name in ("held_output", "held_target", "sent_drive"):
+                self.memory[name].fill(0)
+            self._buffer = {}
+        buffer, self._buffer = self._buffer, {}
+        return buffer
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Receive, and compute the drive for the next step."""
+        m = self.memory
+        moved = accumulate(m["held_output"], inbox.get("mean_in"))
+        moved |= accumulate(m["held_target"], inbox.get("target_in"))
+        moved |= clock.step == self.first_step
+        if moved and clock.learn and clock.step >= self.first_step and not clock.last:
+            drive = -self.beta * self.loss.gradient(m["held_output"], m["held_target"])
+            drive[clock.valid :] = 0
+            message, events = send_on_change(drive, m["sent_drive"], self.threshold, self.beta)
+            if message is not None:
+                self._buffer["drive_out"] = message
+                self.count("messages_drive", 1)
+                self.count("events_drive", events)
+        return {}

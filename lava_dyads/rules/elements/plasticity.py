@@ -1,0 +1,68 @@
+"""The one learning step of weights and biases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules.optimisers import Optimiser
+
+
+class Plasticity:
+    """Accumulate products over a batch, then let the optimiser make one step.
+
+    With P the sum over the samples of down_post up_pre (weights) or down_post (biases)::
+
+        accumulator <- accumulator + P
+        at the end of a batch of N:  gradient = -accumulator / (beta N)
+                                     updates <- updates + 1, accumulator <- 0
+                                     value <- optimiser(value, gradient, state, updates)
+
+    Registers in ``memory``: ``<name>_accumulator``, ``<name>_state`` (slots and
+    the shape of the value), ``<name>_updates`` (1,).
+
+    Parameters
+    ----------
+    name : str
+        Register that learns.
+    memory : dict of str to array
+        The registers of the owner; three are added.
+    beta : float
+        Nudge strength.
+    optimiser : Optimiser or None
+        None: the register is constant.
+    decay : bool
+        Whether the optimiser's weight decay applies.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        memory: dict[str, AnyArray],
+        beta: float,
+        optimiser: Optimiser | None,
+        decay: bool = True,
+    ) -> None:
+        self.name, self._memory, self._beta, self._decay = name, memory, beta, decay
+        self.optimiser = optimiser
+        value = memory[name]
+        slots = max(1, optimiser.slots if optimiser else 0)
+        memory[f"{name}_accumulator"] = np.zeros_like(value)
+        memory[f"{name}_state"] = np.zeros((slots, *value.shape), value.dtype)
+        memory[f"{name}_updates"] = np.zeros(1, np.int64)
+
+    def learn(self, product: Array, batch: int) -> None:
+        """Take the products of one presentation; apply them where ``batch`` is not 0."""
+        if self.optimiser is None:
+            return
+        m, name = self._memory, self.name
+        accumulator = m[f"{name}_accumulator"]
+        accumulator += product
+        if batch:
+            gradient = accumulator / (-self._beta * batch)
+            accumulator.fill(0)
+            m[f"{name}_updates"] += 1
+            step = int(m[f"{name}_updates"][0])
+            if self._decay:
+                self.optimiser.decay(m[name])
+            m[name] += self.optimiser.change(gradient, m[f"{name}_state"], step)

@@ -1,0 +1,155 @@
+"""A population: n units of one kind in B lanes, with biases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.coding import send_on_change
+from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
+from lava_dyads.rules.elements.plasticity import Plasticity
+from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.units import Unit
+
+
+class Population(Element):
+    """Integrate drives, step the unit, send what changed, learn the bias.
+
+    In every step, in this order::
+
+        first step of a presentation: drives, state and mirrors <- 0
+        basal <- basal + message        apical <- apical + message
+        state <- unit.step(basal + bias, apical)      once the wave has arrived
+        send each channel on change
+        last step: residual <- largest change of a channel in this step (in units of the
+                   activity; [this presentation, largest so far]); 0 certifies convergence
+                   bias learns from the difference it has sent
+
+    Parameters
+    ----------
+    unit : Unit
+        The neuron rule.
+    bias : array, shape (n,)
+    lanes : int
+    beta : float
+        Nudge strength; scales the threshold of the error channel and the bias gradient.
+    threshold : float
+        Send-on-change threshold of the activity channel; the error channel has threshold*beta.
+    first_step : int
+        Step of a presentation in which the forward wave arrives; silent before it.
+    optimiser : Optimiser or None
+        How the bias learns; None: it does not.
+    """
+
+    answers = True
+
+    def __init__(
+        self,
+        unit: Unit,
+        bias: Array,
+        *,
+        lanes: int = 1,
+        beta: float = 1.0,
+        threshold: float = 0.0,
+        first_step: int = 1,
+        optimiser: Optimiser | None = None,
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
+        self.unit = unit
+        self.arithmetic = arithmetic or Float()
+        self.channels = (unit.up, unit.down, *unit.extra)
+        self.counted = tuple(
+            f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
+        )
+        self.counted += ("straddling", "settled")
+        bias = np.array(bias, self.arithmetic.dtype, ndmin=1)
+        if bias.ndim != 1 or not np.all(np.isfinite(bias)):
+            invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
+        if not threshold >= 0:
+            invalid("Population.threshold", "must be at least 0", threshold)
+        if not beta > 0:
+            invalid("Population.beta", "must be positive", beta, "0.1")
+        n = self.n = len(bias)
+        super().__init__(
+            lanes, {"basal_in": n, "apical_in": n}, {f"{c}_out": n for c in self.channels}
+        )
+        self.beta, self.first_step = beta, first_step
+        self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
+        self._thresholds = {c: threshold * scale for c, scale in self._scales.items()}
+        zeros = self.arithmetic.zeros
+        self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
+        self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
+        self.memory |= {"bias": bias, "residual": zeros((2,))}
+        self.plasticity = Plasticity("bias", self.memory, beta, optimiser, decay=False)
+
+    def reset(self) -> None:
+        """Forget the last presentation."""
+        for name in (*self.unit.state, "basal", "apical", *(f"sent_{c}" for c in self.channels)):
+            self.memory[name].fill(0)
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Receive drives, step, send changes; learn in the last step."""
+        m = self.memory
+        if clock.first:
+            self.reset()
+        moved = accumulate(m["basal"], inbox.get("basal_in"))
+        moved |= accumulate(m["apical"], inbox.get("apical_in"))
+        begins = clock.step == self.first_step
+        outbox: Outbox = {}
+        if clock.step >= self.first_step and clock.valid:
+            if moved or begins or not self.unit.instantaneous:
+                outbox = self._update(clock)
+            elif clock.last:
+                self._certify(0.0)
+        if clock.last:
+            self._finish(clock)
+        return outbox
+
+    def _update(self, clock: Clock) -> Outbox:
+        m, unit = self.memory, self.unit
+        state = {name: m[name] for name in unit.state}
+        watched = [unit.up, unit.down] if clock.last else []
+        old = {c: unit.emit(state, c).copy() for c in watched}
+        apical = m["apical"] if clock.learn else None
+        unit.step(state, np.asarray(m["basal"] + m["bias"]), apical, self.arithmetic)
+        for register in state.values():
+            register[clock.valid :] = 0  # lanes without a sample say nothing
+        outbox: Outbox = {}
+        for channel in self.channels:
+            if channel in unit.extra and f"{channel}_out" not in self.listened:
+                continue
+            message, events = send_on_change(
+                unit.emit(state, channel),
+                m[f"sent_{channel}"],
+                self._thresholds[channel],
+                self._scales[channel],
+            )
+            if message is not None:
+                outbox[f"{channel}_out"] = message
+                self.count(f"messages_{channel}", 1)
+                self.count(f"events_{channel}", events)
+        if old:
+            # The error channel is of order beta: compare it on the scale of the activity.
+            change = [
+                np.max(np.abs(unit.emit(state, c) - old[c]), initial=0.0) / self._scales[c]
+                for c in watched
+            ]
+            self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
+        return outbox
+
+    def _certify(self, change: float) -> None:
+        """Note the change in the last step: [of this presentation, largest so far]."""
+        residual = self.memory["residual"]
+        residual[:] = change, max(change, residual[1])
+
+    def _finish(self, clock: Clock) -> None:
+        if not clock.learn or not clock.valid:
+            return
+        straddling = self.unit.straddling({name: self.memory[name] for name in self.unit.state})
+        self.count("settled", clock.valid * self.n)
+        if straddling is not None:
+            self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
+        self.plasticity.learn(self.memory[f"sent_{self.unit.down}"].sum(axis=0), clock.batch)

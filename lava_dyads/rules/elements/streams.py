@@ -1,0 +1,103 @@
+"""Source and sink: how samples get in, and what is measured about what comes out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import Array, IntArray
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
+from lava_dyads.rules.losses import Loss
+
+
+class Source(Element):
+    """Stream rows of a data set, a presentation of ``lanes`` rows at a time.
+
+    In the first step of a presentation it sends the rows ``order[start : start + valid]`` of
+    x and y (as changes from zero); in all other steps it is silent.
+
+    Parameters
+    ----------
+    x : array, shape (samples, n_in)
+    y : array, shape (samples, n_out)
+        Targets, one-hot for classes.
+    lanes : int
+    """
+
+    counted = ("messages_input", "events_input")
+
+    def __init__(self, x: Array, y: Array, *, lanes: int = 1) -> None:
+        x, y = np.atleast_2d(np.asarray(x, float)), np.atleast_2d(np.asarray(y, float))
+        if len(x) != len(y):
+            invalid("Source", "x and y must have as many rows", (x.shape, y.shape))
+        for name, array in (("x", x), ("y", y)):
+            bad = np.argwhere(~np.isfinite(array))
+            if len(bad):
+                row, column = (int(i) for i in bad[0])
+                invalid(
+                    f"Source.{name}[{row}, {column}]", "must be finite", float(array[row, column])
+                )
+        super().__init__(lanes, {}, {"x_out": x.shape[1], "y_out": y.shape[1]})
+        self.x, self.y = x, y
+        self.memory["order"] = np.arange(len(x), dtype=np.int64)
+
+    def before(self, clock: Clock) -> Outbox:
+        """Send the next rows in the first step of a presentation."""
+        if not clock.first or not clock.valid:
+            return {}
+        # An endless agenda goes round and round.
+        index = np.arange(clock.start, clock.start + clock.valid) % len(self.memory["order"])
+        rows = self.memory["order"][index]
+        outbox: Outbox = {}
+        for port, data in (("x_out", self.x), ("y_out", self.y)):
+            message = np.zeros((self.lanes, data.shape[1]))
+            message[: clock.valid] = data[rows]
+            outbox[port] = message
+        self.count("messages_input", 1)
+        self.count("events_input", int(np.count_nonzero(self.x[rows])))
+        return outbox
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Receive nothing."""
+        return {}
+
+
+class Sink(Element):
+    """Integrate outputs and targets, and collect metrics.
+
+    In the read step of a presentation (when the forward wave has arrived): the loss and the
+    predicted class of each lane. Registers: ``totals`` = [samples, correct, sum of losses],
+    ``predicted`` (capacity,) the class per sample number of the run.
+
+    Parameters
+    ----------
+    loss : Loss
+    n : int
+        Outputs.
+    capacity : int
+        Samples of the longest run.
+    """
+
+    def __init__(self, loss: Loss, n: int, *, lanes: int = 1, capacity: int = 1) -> None:
+        super().__init__(lanes, {"output_in": n, "target_in": n}, {})
+        self.loss = loss
+        self.memory |= {name: np.zeros((lanes, n)) for name in ("output", "target")}
+        self.memory |= {"totals": np.zeros(3), "predicted": np.full(capacity, -1, np.int64)}
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Add the messages up; measure in the read step."""
+        m = self.memory
+        if clock.first:
+            m["output"].fill(0)
+            m["target"].fill(0)
+        accumulate(m["output"], inbox.get("output_in"))
+        accumulate(m["target"], inbox.get("target_in"))
+        if clock.read and clock.valid:
+            output, target = m["output"][: clock.valid], m["target"][: clock.valid]
+            predicted: IntArray = output.argmax(axis=1)
+            correct = np.count_nonzero(predicted == target.argmax(axis=1))
+            m["totals"] += clock.valid, correct, self.loss.value(output, target).sum()
+            index = np.arange(clock.start, clock.start + clock.valid) % len(m["predicted"])
+            m["predicted"][index] = predicted
+        return {}

@@ -1,0 +1,312 @@
+"""The reference engine: elements and links, executed in numpy.
+
+It is the meaning of a network: the Lava models drive the same elements by the same two calls
+per step, and the fused ``network`` granularity is this class inside one ProcessModel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.elements import Connection, Element, Head, Inbox, Outbox, Population
+from lava_dyads.rules.elements.base import Trainable
+
+OUTSIDE = "network"
+"""Name of the network itself in links from and to its own ports."""
+
+
+class Link(NamedTuple):
+    """One arrow of the graph: an output port of one element to an input port of another."""
+
+    source: str
+    output: str
+    target: str
+    input: str
+
+
+Schedule = Callable[["Network"], Iterator[list[str]]]
+"""A generator of the populations that update together, without end."""
+
+
+def parallel(network: Network) -> Iterator[list[str]]:
+    """All populations in every step: what synchronous hardware does."""
+    while True:
+        yield list(network.populations)
+
+
+def random_order(seed: int) -> Schedule:
+    """One random population at a time: what asynchronous hardware may do."""
+
+    def schedule(network: Network) -> Iterator[list[str]]:
+        generator = np.random.default_rng(seed)
+        names = list(network.populations)
+        while True:
+            yield [names[generator.integers(len(names))]]
+
+    return schedule
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The outcome of a relaxation.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether the residual is within the tolerance. If not, the state is **no** result.
+    residual : float
+        Largest amount by which a dense re-evaluation of every unit would still move a channel,
+        in units of the activity (error channels divided by beta).
+    steps : int
+        Steps taken.
+    """
+
+    converged: bool
+    residual: float
+    steps: int
+
+
+class Network(Trainable):
+    """Populations, connections and a head, as one element.
+
+    Ports: ``input_in``, ``target_in``; ``output_out`` carries the output layer's mean when the
+    forward wave has arrived.
+
+    Parameters
+    ----------
+    elements : mapping of str to Element
+        By name; populations in the order of the forward pass.
+    links : list of Link
+        ``OUTSIDE`` is the network itself.
+    steps : int
+        Steps per presentation.
+    read_step : int
+        Step in which the output's forward wave arrives.
+    """
+
+    answers = True
+
+    def __init__(
+        self,
+        elements: Mapping[str, Element],
+        links: list[Link],
+        *,
+        lanes: int,
+        steps: int,
+        read_step: int,
+    ) -> None:
+        self.elements, self.links = dict(elements), list(links)
+        self.steps, self.read_step = steps, read_step
+        self.populations = {k: e for k, e in elements.items() if isinstance(e, Population)}
+        self.connections = {k: e for k, e in elements.items() if isinstance(e, Connection)}
+        self.depth = len(self.connections)
+        heads = [e for e in elements.values() if isinstance(e, Head)]
+        self.head = heads[0] if heads else None
+        inputs, outputs = _outer_ports(self.elements, links)
+        super().__init__(lanes, inputs, outputs)
+        self._routes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for link in links:
+            self._routes.setdefault(link[:2], []).append(link[2:])
+        for name, element in self.elements.items():
+            element.listened = {o for o in element.outputs if (name, o) in self._routes}
+        # Populations first: what they send in a step reaches connections in the same step.
+        self._order = sorted(self.elements, key=lambda name: name not in self.populations)
+        self._pending: dict[str, Outbox] = {name: {} for name in (*self.elements, OUTSIDE)}
+        self._adopt_parameters()
+
+    def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
+        """Move the registers of all elements; the network's own are those of its elements."""
+        super().map_memory(place)
+        for element in self.elements.values():
+            element.map_memory(place)
+        self._adopt_parameters()
+
+    def _adopt_parameters(self) -> None:
+        for k, connection in enumerate(self.connections.values(), 1):
+            self.memory[f"weights_{k}"] = connection.memory["weights"]
+        for k, population in enumerate(self.populations.values(), 1):
+            self.memory[f"biases_{k}"] = population.memory["bias"]
+
+    def tick(self, clock: Clock, inbox: Inbox, active: list[str] | None = None) -> Outbox:
+        """Take one step of the whole network.
+
+        Parameters
+        ----------
+        clock : Clock
+        inbox : mapping
+            Messages on the network's own input ports.
+        active : list of str or None
+            Populations that update; the messages for the others wait. None: all.
+        """
+        self._deliver(OUTSIDE, inbox)
+        for name, element in self.elements.items():
+            self._deliver(name, element.before(clock))
+        for name in self._order:
+            if active is not None and name in self.populations and name not in active:
+                continue
+            waiting, self._pending[name] = self._pending[name], {}
+            self._deliver(name, self.elements[name].after(clock, waiting))
+        outbox, self._pending[OUTSIDE] = self._pending[OUTSIDE], {}
+        return outbox
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Show one presentation: all its steps within one step of the outer clock."""
+        result: Outbox = {}
+        for step in range(1, self.steps + 1):
+            last = step == self.steps
+            inner = replace(
+                clock, step=step, first=step == 1, last=last, batch=clock.batch if last else 0
+            )
+            sent = self.tick(inner, inbox if step == 1 else {})
+            if step == self.read_step:
+                result = sent
+        return result
+
+    def settle(
+        self,
+        x: Array,
+        y: Array | None,
+        *,
+        schedule: Schedule = parallel,
+        tolerance: float = 1e-12,
+        max_steps: int = 2000,
+    ) -> Settled:
+        """Relax on one set of lanes until silence; nothing learns.
+
+        Parameters
+        ----------
+        x : array, shape (lanes, n_in)
+        y : array, shape (lanes, n_out), or None
+            Targets; None for a free phase.
+        schedule : Schedule
+            Which populations update together.
+        tolerance : float
+            Largest residual that counts as converged.
+        max_steps : int
+            Cap.
+
+        Returns
+        -------
+        Settled
+        """
+        self._pending = {name: {} for name in self._pending}
+        settled_in = dict.fromkeys(self.populations, -1)  # step of the last update
+        events_at = steps = 0
+        wave = max(p.first_step for p in self.populations.values())
+        for steps, active in enumerate(schedule(self), 1):
+            before = self._messages()
+            # Beyond the wave front, so that no population waits for its turn.
+            clock = Clock(wave + steps, steps == 1, False, y is not None, self.lanes)
+            inbox = {"input_in": x, "target_in": y} if steps == 1 else {}
+            self.tick(clock, inbox, active)
+            settled_in.update((name, steps) for name in active)
+            if self._messages() != before or self._in_flight():
+                events_at = steps
+            if steps >= max_steps or min(settled_in.values()) > events_at:
+                break
+        residual = self.residual(y)
+        return Settled(residual <= tolerance, residual, steps)
+
+    def residual(self, y: Array | None) -> float:
+        """Re-evaluate every unit from the channels around it; return the largest change."""
+        largest = 0.0
+        with np.errstate(all="ignore"):
+            for name, population in self.populations.items():
+                unit, m = population.unit, population.memory
+                state = {k: m[k].copy() for k in unit.state}
+                basal, apical = m["bias"] + 0.0 * m["basal"], 0.0 * m["apical"]
+                for link in self.links:
+                    if link.target == name:
+                        value = self._dense_value(link, y)
+                        if link.input == "basal_in":
+                            basal = basal + value
+                        else:
+                            apical = apical + value
+                old = {c: unit.emit(state, c).copy() for c in (unit.up, unit.down)}
+                unit.step(state, basal, None if y is None else apical, population.arithmetic)
+                for c, value in old.items():
+                    change = np.max(np.abs(unit.emit(state, c) - value), initial=0.0)
+                    change /= population.beta if c == unit.down else 1.0
+                    largest = max(largest, change if np.isfinite(change) else np.inf)
+        return float(largest)
+
+    def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
+        """Return the gradient estimates that the settled signals hold, weights and biases.
+
+        -(1/beta) mean(D zbar^T) over the lanes, or of one lane.
+        """
+        rows = slice(None) if lane is None else slice(lane, lane + 1)
+        count = self.lanes if lane is None else 1
+        weights, biases = [], []
+        for c in self.connections.values():
+            d, z = c.memory["held_difference"][rows], c.memory["held_mean"][rows]
+            weights.append(c.op.outer(d, z) / (-c.beta * count))
+        for p in self.populations.values():
+            d = p.memory[f"sent_{p.unit.down}"][rows]
+            biases.append(d.sum(axis=0) / (-p.beta * count))
+        return weights, biases
+
+    def _deliver(self, name: str, outbox: Inbox) -> None:
+        for port, message in outbox.items():
+            if message is None:
+                continue
+            for target, entry in self._routes.get((name, port), ()):
+                box = self._pending[target]
+                waiting = box.get(entry)
+                box[entry] = message if waiting is None else waiting + message
+
+    def _in_flight(self) -> bool:
+        return any(self._pending.values()) or any(
+            element.buffered for element in self.elements.values()
+        )
+
+    def _messages(self) -> int:
+        return sum(
+            count
+            for element in self.elements.values()
+            for name, count in element.counts.items()
+            if name.startswith("messages")
+        )
+
+    def _dense_value(self, link: Link, y: Array | None) -> Array:
+        """Return what a population would receive over a link if everything were sent again."""
+        element = self.elements.get(link.source)
+        if link.source == OUTSIDE:  # the target, held by an output unit with the loss inside
+            return np.zeros(()) if y is None else y
+        if isinstance(element, Head):
+            held = element.memory["held_output"]
+            return np.zeros(()) if y is None else -element.beta * element.loss.gradient(held, y)
+        assert isinstance(element, Connection)
+        weights = element.memory["weights"]
+        if link.output == "basal_out":
+            return element.op.forward(weights, element.memory["held_mean"])
+        return element.op.transpose(weights, element.memory["held_difference"])
+
+
+def _outer_ports(
+    elements: Mapping[str, Element], links: list[Link]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Check both ends of every link; return the widths of the network's own ports."""
+    inputs: dict[str, int] = {}
+    outputs: dict[str, int] = {}
+    for link in links:
+        source = None if link.source == OUTSIDE else elements[link.source].outputs[link.output]
+        target = None if link.target == OUTSIDE else elements[link.target].inputs[link.input]
+        if source is not None and target is not None and source != target:
+            invalid(
+                f"{link.source}.{link.output} -> {link.target}.{link.input}",
+                "both ends must have the same width",
+                (source, target),
+            )
+        if source is None and target is not None:
+            inputs[link.output] = target
+        elif target is None and source is not None:
+            outputs[link.input] = source
+    return inputs, outputs

@@ -1,0 +1,6 @@
+"""Connection kinds, one file each."""
+
+from lava_dyads.rules.ops.base import Op
+from lava_dyads.rules.ops.dense import Dense
+
+__all__ = ["Dense", "Op"]

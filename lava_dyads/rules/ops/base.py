@@ -1,0 +1,29 @@
+"""What a kind of connection has to say about itself: forward, transpose, outer product."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lava_dyads.rules._types import Array
+
+
+class Op(Protocol):
+    """A bilinear connection with weights of a fixed shape. Messages are (lanes, n) arrays."""
+
+    n_in: int
+    n_out: int
+
+    def forward(self, weights: Array, up: Array) -> Array:
+        """Return what reaches the layer above, (lanes, n_out)."""
+
+    def transpose(self, weights: Array, down: Array) -> Array:
+        """Return what reaches the layer below, (lanes, n_in)."""
+
+    def outer(self, down: Array, up: Array) -> Array:
+        """Return the sum over lanes of the products that meet at each weight."""
+
+    def forward_operations(self, events: int) -> int:
+        """Return how many weights `events` entries of an upward message touch."""
+
+    def backward_operations(self, events: int) -> int:
+        """Return how many weights `events` entries of a downward message touch."""

@@ -1,0 +1,151 @@
+"""Optimisers whose state is local to each weight.
+
+``gradient`` is the estimate of dl/dw that the synapse holds, -(1/beta) mean(D zbar). State
+arrays have the shape of the weight. A new optimiser is one class, entered in ``OPTIMISERS``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from lava_dyads.errors import invalid, nearest
+from lava_dyads.rules._types import Array
+
+
+@dataclass(frozen=True)
+class Optimiser(ABC):
+    """Base of all optimisers.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Step size eta > 0, dimensionless.
+    weight_decay : float
+        Decoupled decay lambda >= 0: w <- (1 - eta lambda) w before each step. Weights only,
+        never biases.
+
+    Raises
+    ------
+    ValidationError
+        If a parameter is out of range.
+    """
+
+    name: ClassVar[str]
+    slots: ClassVar[int]
+    """Number of state arrays per weight."""
+
+    learning_rate: float = 0.001
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
+            invalid("learning_rate", "must be positive", self.learning_rate, "0.001")
+        if not 0 <= self.weight_decay * self.learning_rate < 1:
+            invalid("weight_decay", "needs 0 <= rate * decay < 1", self.weight_decay, "0")
+
+    @abstractmethod
+    def change(self, gradient: Array, state: Array, step: int) -> Array:
+        """Return the change of the weights and update the state in place.
+
+        Parameters
+        ----------
+        gradient : array
+            Estimate of the gradient.
+        state : array, shape (slots, *gradient.shape)
+            State per weight.
+        step : int
+            Number of this update, from 1.
+        """
+
+    def decay(self, weights: Array) -> None:
+        """Apply the decoupled weight decay in place."""
+        if self.weight_decay:
+            weights *= 1.0 - self.learning_rate * self.weight_decay
+
+
+@dataclass(frozen=True)
+class SGD(Optimiser):
+    """w <- w - eta g."""
+
+    name: ClassVar[str] = "sgd"
+    slots: ClassVar[int] = 0
+
+    learning_rate: float = 0.1
+
+    def change(self, gradient: Array, state: Array, step: int) -> Array:
+        """Return -eta g."""
+        return -self.learning_rate * gradient
+
+
+@dataclass(frozen=True)
+class Momentum(Optimiser):
+    """v <- mu v + g;  w <- w - eta v."""
+
+    name: ClassVar[str] = "momentum"
+    slots: ClassVar[int] = 1
+
+    learning_rate: float = 0.05
+    momentum: float = 0.9
+
+    def change(self, gradient: Array, state: Array, step: int) -> Array:
+        """Return -eta v with the new v."""
+        velocity = state[0]
+        velocity *= self.momentum
+        velocity += gradient
+        change: Array = -self.learning_rate * velocity
+        return change
+
+
+@dataclass(frozen=True)
+class Adam(Optimiser):
+    """Adam (Kingma and Ba 2015, algorithm 1).
+
+    m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
+    w <- w - eta (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+    """
+
+    name: ClassVar[str] = "adam"
+    slots: ClassVar[int] = 2
+
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def change(self, gradient: Array, state: Array, step: int) -> Array:
+        """Return the bias-corrected step."""
+        first, second = state
+        first *= self.beta_1
+        first += (1.0 - self.beta_1) * gradient
+        second *= self.beta_2
+        second += (1.0 - self.beta_2) * gradient**2
+        size = self.learning_rate / (1.0 - self.beta_1**step)
+        root = np.sqrt(second / (1.0 - self.beta_2**step))
+        root += self.epsilon
+        change: Array = -size * first / root
+        return change
+
+
+OPTIMISERS: dict[str, type[Optimiser]] = {cls.name: cls for cls in (SGD, Momentum, Adam)}
+"""Every optimiser by name: sgd, momentum, adam."""
+
+
+def optimiser(
+    name: str, learning_rate: float | None = None, weight_decay: float = 0.0
+) -> Optimiser:
+    """Return an optimiser by name, with its own default learning rate if none is given.
+
+    Raises
+    ------
+    ValidationError
+        If the name is unknown or a parameter is out of range.
+    """
+    if name not in OPTIMISERS:
+        invalid("optimiser", "unknown name", name, nearest(name, OPTIMISERS))
+    cls = OPTIMISERS[name]
+    if learning_rate is None:
+        return cls(weight_decay=weight_decay)
+    return cls(learning_rate=learning_rate, weight_decay=weight_decay)

@@ -1,0 +1,132 @@
+"""What a neuron rule has to say about itself.
+
+A *unit* holds no state of its own: it reads and writes the registers of a population, so the
+same unit serves one neuron, a layer and a fused network. One file per rule; see CONTRIBUTING.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lava_dyads.rules._types import Array, Signal
+from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.losses import Loss
+
+State = Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Unit(ABC):
+    """One neuron rule with its parameters.
+
+    Signs: the feedback that reaches a unit is -beta dl/ds, and its ``down`` channel carries
+    -beta dl/da, whatever the rule. So every rule learns by the same product,
+    dw = (eta / beta) mean(down_post up_pre).
+
+    Attributes
+    ----------
+    state : tuple of str
+        Registers of shape (lanes, n) that a population keeps for the unit.
+    up, down : str
+        Channel that carries activity forward and channel that carries the error backward.
+    extra : tuple of str
+        Further channels, computed only where somebody listens.
+    instantaneous : bool
+        True where the state is a function of the present inputs; False where it relaxes and
+        needs further steps without new messages.
+    """
+
+    state: ClassVar[tuple[str, ...]]
+    up: ClassVar[str]
+    down: ClassVar[str]
+    extra: ClassVar[tuple[str, ...]] = ()
+    instantaneous: ClassVar[bool] = True
+
+    activation: Activation
+
+    @abstractmethod
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Update the state in place.
+
+        Parameters
+        ----------
+        state : mapping of str to array, shape (lanes, n)
+        basal : array, shape (lanes, n)
+            Drive from below plus bias, a.
+        apical : array or None
+            Feedback from above, u = -beta dl/ds; None in a free phase (nothing is nudged).
+        arithmetic : Arithmetic
+            The number system.
+        """
+
+    @abstractmethod
+    def emit(self, state: State, channel: str) -> Array:
+        """Return the value of one channel, shape (lanes, n)."""
+
+    def straddling(self, state: State) -> Array | None:
+        """Return True where compartments lie on two sides of a kink, None if there are none."""
+        return None
+
+
+@dataclass(frozen=True)
+class RuleParameters:
+    """The numbers a rule may depend on.
+
+    Attributes
+    ----------
+    alpha : float
+        Share of the plus compartment in the mean, in [0, 1].
+    beta : float
+        Nudge strength per sample, > 0.
+    rate : float
+        Relaxation rate of rules that relax, in (0, 1].
+    """
+
+    alpha: float = 1.0
+    beta: float = 0.1
+    rate: float = 1.0
+
+
+class Rule(ABC):
+    """A learning rule as users name it: which units it puts where, and what it promises.
+
+    Attributes
+    ----------
+    name : str
+        Name in specifications and on the command line.
+    summary : str
+        One line for ``lava-dyads info`` and the docs.
+    nudges : tuple of str
+        Output nudges it supports, its default first: ``linearised`` (a linear output unit
+        driven by a head with -beta l'(mean)), ``proximal`` (the loss inside the output unit).
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    nudges: ClassVar[tuple[str, ...]] = ("linearised",)
+
+    @abstractmethod
+    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+        """Return the unit of a hidden layer (and of an output layer under a head)."""
+
+    def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
+        """Return the output unit with the loss inside; its apical input is the target."""
+        raise NotImplementedError(f"{self.name} has no output unit with the loss inside")
+
+    @abstractmethod
+    def finite(self, parameters: RuleParameters) -> bool:
+        """Tell whether one sweep up and one down reach the fixed point exactly."""
+
+
+RULES: dict[str, Rule] = {}
+"""Every rule by name; each file of ``rules/units`` enters its own."""
+
+
+def register(rule: type[Rule]) -> type[Rule]:
+    """Enter a rule into ``RULES`` (class decorator)."""
+    RULES[rule.name] = rule()
+    return rule

@@ -1,0 +1,169 @@
+"""The dyad: dual propagation (DP) and its adjoint form.
+
+=========  ======================================================================
+symbol     meaning
+=========  ======================================================================
+a          basal drive plus bias, ``(lanes, n)``
+u          apical drive: W^T D from above, or -beta l'(mean) from a head
+s+, s-     the two compartments, ``s_plus`` and ``s_minus``
+alpha      share of s+ in the mean, in [0, 1]
+beta       nudge strength, per sample
+=========  ======================================================================
+
+Sources: DP = Hoier, Staudt, Zach, ICML 2023; TT = Hoier, Zach, *Two Tales*, ICML 2024.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lava_dyads.rules._types import Array, Signal
+from lava_dyads.rules.activations import ACTIVATIONS, Activation
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+
+
+@dataclass(frozen=True)
+class DyadUnit(Unit):
+    """Two oppositely nudged compartments.
+
+    In order of execution::
+
+        s+ = f(a + g+ u)        s- = f(a - g- u)
+        mean = alpha s+ + (1 - alpha) s-        difference = s+ - s-
+
+    with (g+, g-) = (1 - alpha, alpha) for the adjoint form (``adjoint=True``, TT eq. 9) and
+    (alpha, 1 - alpha) for plain DP (DP eq. 12). The difference is -beta dl/da: exactly on
+    linear pieces, to O(beta |1 - 2 alpha|) for smooth f.
+
+    Parameters
+    ----------
+    activation : Activation
+        f.
+    alpha : float
+        Share of s+ in the mean, in [0, 1].
+    adjoint : bool
+        The adjoint form (DP-transpose) or plain DP.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("s_plus", "s_minus")
+    up: ClassVar[str] = "mean"
+    down: ClassVar[str] = "difference"
+    extra: ClassVar[tuple[str, ...]] = ("plus", "minus")
+
+    alpha: float
+    adjoint: bool
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """Nudge gains (g+, g-) of the two compartments."""
+        shares = (self.alpha, 1.0 - self.alpha)
+        return shares[::-1] if self.adjoint else shares
+
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Set both compartments from the drives (equations in the class docstring)."""
+        f = self.activation.f
+        if apical is None:
+            free = f(basal)
+            arithmetic.store(state["s_plus"], free)
+            arithmetic.store(state["s_minus"], free)
+            return
+        plus, minus = self.gains
+        arithmetic.store(state["s_plus"], f(basal + arithmetic.scale(plus, apical)))
+        arithmetic.store(state["s_minus"], f(basal - arithmetic.scale(minus, apical)))
+
+    def emit(self, state: State, channel: str) -> Array:
+        """Return ``mean``, ``difference``, ``plus`` or ``minus``."""
+        plus, minus = state["s_plus"], state["s_minus"]
+        if channel == "difference":
+            return plus - minus
+        if channel == "mean":
+            # At alpha 0 and 1 the mean must be bitwise one compartment: 0 * inf is nan.
+            if self.alpha in (0.0, 1.0):
+                return plus if self.alpha else minus
+            return self.alpha * plus + (1.0 - self.alpha) * minus
+        return {"plus": plus, "minus": minus}[channel]
+
+    def straddling(self, state: State) -> Array:
+        """Return True where s+ and s- lie on different linear pieces of f."""
+        piece = self.activation.piece
+        straddles: Array = piece(state["s_plus"]) != piece(state["s_minus"])
+        return straddles
+
+
+@dataclass(frozen=True)
+class ProximalDyad(DyadUnit):
+    """Output dyad of plain DP with the loss inside; its apical input is the target y.
+
+    In order of execution (DP, section 3.2)::
+
+        s+ = argmin_z 1/2 |z - a|^2 + alpha beta l(z)
+        s- = argmin_z 1/2 |z - a|^2 - (1 - alpha) beta l(z)
+
+    For the squared error s+ = (a + alpha beta y) / (1 + alpha beta), s- likewise with
+    -(1 - alpha) beta, and difference = beta (y - a) / [(1 + alpha beta)(1 - (1 - alpha) beta)].
+
+    Raises
+    ------
+    ValidationError
+        Where a proximal point does not exist, e.g. (1 - alpha) beta >= 1 (squared error).
+    """
+
+    loss: Loss
+    beta: float
+
+    def __post_init__(self) -> None:
+        for strength in self.strengths:
+            self.loss.check_proximal(strength)
+
+    @property
+    def strengths(self) -> tuple[float, float]:
+        """Strengths (c+, c-) of the two proximal steps."""
+        return self.alpha * self.beta, -(1.0 - self.alpha) * self.beta
+
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Set both compartments to their proximal points; without a target to a."""
+        if apical is None:
+            super().step(state, basal, None, arithmetic)
+            return
+        for name, strength in zip(self.state, self.strengths, strict=True):
+            arithmetic.store(state[name], self.loss.proximal(basal, apical, strength))
+
+
+@register
+class DualPropagationAdjoint(Rule):
+    """DP-transpose (TT): exact in one sweep at alpha 0 and 1, stable under asymmetric nudging."""
+
+    name = "dp-transpose"
+    summary = "dyads, adjoint dual propagation (TT): exact and finite at alpha 0 and 1"
+
+    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+        """Return a :class:`DyadUnit` with adjoint gains."""
+        return DyadUnit(activation, parameters.alpha, adjoint=True)
+
+    def finite(self, parameters: RuleParameters) -> bool:
+        """Tell whether alpha is 0 or 1: there the mean is the plain forward pass."""
+        return parameters.alpha in (0.0, 1.0)
+
+
+@register
+class DualPropagation(Rule):
+    """Plain DP: needs alpha = 1/2 or a small loop gain (see ``rules.theory``)."""
+
+    name = "dp"
+    summary = "dyads, plain dual propagation (DP): use alpha 1/2; diverges for strong asymmetry"
+    nudges = ("proximal", "linearised")
+
+    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+        """Return a :class:`DyadUnit` with plain gains."""
+        return DyadUnit(activation, parameters.alpha, adjoint=False)
+
+    def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
+        """Return a :class:`ProximalDyad`."""
+        return ProximalDyad(ACTIVATIONS["linear"], parameters.alpha, False, loss, parameters.beta)
+
+    def finite(self, parameters: RuleParameters) -> bool:
+        """Return False: the mean answers to the nudge, so the sweeps have to be repeated."""
+        return False

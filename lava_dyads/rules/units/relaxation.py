@@ -1,0 +1,83 @@
+"""Activation relaxation (AR): errors relax towards -beta dl/ds on a frozen forward pass.
+
+Source: AR = Millidge, Tschantz, Seth, Buckley, arXiv 2009.05359.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import Array, Signal
+from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+
+
+@dataclass(frozen=True)
+class RelaxationUnit(Unit):
+    """One activity and one relaxing error.
+
+    In order of execution (AR eq. 4, scaled by -beta, so that x is -beta dl/ds)::
+
+        s = f(a)        x <- x + eta (u - x)
+        activity = s        error = f'(a) x
+
+    From zeros and updated in parallel, the relative error j layers below the output after t
+    steps is sum_{i<j} C(t, i) eta^i (1 - eta)^(t - i): with eta = 1 exact in finitely many.
+
+    Parameters
+    ----------
+    activation : Activation
+        f.
+    eta : float
+        Relaxation rate in (0, 1], dimensionless.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("activity", "derivative", "relaxation")
+    up: ClassVar[str] = "activity"
+    down: ClassVar[str] = "error"
+
+    eta: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.eta <= 1:
+            invalid("RelaxationUnit.eta", "must lie in (0, 1]", self.eta, "1 (exact) or 0.1 (AR)")
+
+    @property
+    def instantaneous(self) -> bool:  # type: ignore[override]
+        """Return True at eta = 1, where the state is a function of the inputs."""
+        return self.eta == 1.0
+
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Store the forward pass, then relax the error by one step."""
+        arithmetic.store(state["activity"], self.activation.f(basal))
+        arithmetic.store(state["derivative"], self.activation.derivative(basal))
+        x = state["relaxation"]
+        target = 0.0 * x if apical is None else apical
+        arithmetic.store(x, x + arithmetic.scale(self.eta, target - x))
+
+    def emit(self, state: State, channel: str) -> Array:
+        """Return ``activity`` or ``error``."""
+        if channel == "activity":
+            return state["activity"]
+        return state["derivative"] * state["relaxation"]
+
+
+@register
+class ActivationRelaxation(Rule):
+    """AR; ``rate`` is its eta. At 1 it is backpropagation as messages."""
+
+    name = "activation-relaxation"
+    summary = (
+        "activation relaxation (AR): one relaxing error per neuron; exact and finite at rate 1"
+    )
+
+    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+        """Return a :class:`RelaxationUnit`; alpha does nothing here."""
+        return RelaxationUnit(activation, parameters.rate)
+
+    def finite(self, parameters: RuleParameters) -> bool:
+        """Tell whether the rate is 1."""
+        return parameters.rate == 1.0

@@ -1,0 +1,269 @@
+"""The one place that touches Lava's private parts (lava-nc 0.10.0, pinned).
+
+Lava's runtime forks one OS process ("actor") per ProcessModel, one per runtime service and one
+for its shared memory. It offers no way to see whether they are well, nor to end them when they
+are not; this module does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import psutil
+from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.core.process.process import AbstractProcess
+from threadpoolctl import threadpool_limits
+
+from lava_dyads.errors import ModelError
+from lava_dyads.processes.base import own_logging
+
+_PR_SET_PDEATHSIG = 1
+_DUMP_SIGNAL = signal.SIGUSR2
+
+
+@dataclass
+class Actor:
+    """One OS process of a Lava run.
+
+    Attributes
+    ----------
+    label : str
+        Process name and ProcessModel class, or the runtime service.
+    """
+
+    label: str
+    system: Any
+
+    @property
+    def pid(self) -> int | None:
+        """OS process id; None once it is closed."""
+        with contextlib.suppress(ValueError):
+            return self.system.pid  # type: ignore[no-any-return]
+        return None
+
+    @property
+    def exitcode(self) -> int | None:
+        """Exit code; None while it lives."""
+        with contextlib.suppress(ValueError):
+            return self.system.exitcode  # type: ignore[no-any-return]
+        return None
+
+    def failure(self) -> tuple[BaseException | None, str] | None:
+        """Return what it raised and the traceback; None if it is well or ended well."""
+        with contextlib.suppress(OSError, EOFError, ValueError):
+            if self.system.exception:
+                error, trace = self.system.exception
+                return error, trace
+        if self.exitcode not in (None, 0):
+            return None, f"the OS process ended with exit code {self.exitcode}"
+        return None
+
+
+class LavaRun:
+    """A compiled and started Lava runtime, with a hold on its OS processes.
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any Process of the graph.
+    run_cfg : RunConfig
+    compile_config : dict or None
+    dump : file
+        Where actors write their stacks on request.
+    """
+
+    def __init__(
+        self,
+        process: AbstractProcess,
+        run_cfg: Any,
+        compile_config: dict[str, Any] | None,
+        dump: IO[bytes],
+    ) -> None:
+        self.process = process
+        self.dump = dump
+        self.actors: list[Actor] = []
+        self.runtime: Any = None
+        with own_logging():
+            executable = process.compile(run_cfg, compile_config)
+            self.processes = list(executable.proc_builders)
+            self._start(executable)
+
+    def _start(self, executable: Any) -> None:
+        from lava.magma.core.process.message_interface_enum import ActorType
+        from lava.magma.runtime.runtime import Runtime
+
+        models = [
+            f"{p.name} ({b.proc_model.__name__})"
+            for p, b in executable.proc_builders.items()
+            if isinstance(b, PyProcessBuilder)
+        ]
+        runtime = self.runtime = Runtime(executable, ActorType.MultiProcessing)
+        self.process._runtime = runtime
+        executable.assign_runtime_to_all_processes(runtime)
+        watch = threading.Event()
+        watcher = threading.Thread(target=_watch_start, args=(runtime, models, watch), daemon=True)
+        # One BLAS thread per actor: they would fight for the cores otherwise.
+        with children_of_lava(self.dump), threadpool_limits(1):
+            watcher.start()
+            try:
+                with _quiet_stdout():
+                    runtime.initialize()
+            except BaseException:
+                self._adopt_actors(models)
+                raise
+            finally:
+                watch.set()
+        self._adopt_actors(models)
+
+    def _adopt_actors(self, models: list[str]) -> None:
+        infrastructure = self.runtime._messaging_infrastructure
+        actors = infrastructure.actors if infrastructure else []
+        labels = models + ["runtime service"] * (len(actors) - len(models))
+        self.actors = [Actor(n, a) for n, a in zip(labels, actors, strict=False)]
+
+    def failures(self) -> list[tuple[Actor, BaseException | None, str]]:
+        """Return who has failed, with the error and its traceback; models first."""
+        found = [(a, *f) for a in self.actors if (f := a.failure())]
+        return sorted(found, key=lambda item: item[0].label == "runtime service")
+
+    def busy_time(self) -> tuple[float, bool]:
+        """Return CPU seconds used by all actors, and whether one of them wants the CPU now."""
+        seconds, running = 0.0, False
+        for actor in self.actors:
+            if actor.pid is None:
+                continue
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(actor.pid)
+                times = process.cpu_times()
+                seconds += times.user + times.system
+                running |= process.status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
+        return seconds, running
+
+    def stacks(self) -> dict[str, str]:
+        """Ask every model where it is; return the innermost line outside Lava, by label."""
+        found = {}
+        for actor in self.actors:
+            if actor.label == "runtime service" or actor.pid is None:
+                continue
+            begin = os.fstat(self.dump.fileno()).st_size
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(actor.pid, _DUMP_SIGNAL)
+            for _ in range(20):
+                time.sleep(0.01)
+                if os.fstat(self.dump.fileno()).st_size > begin:
+                    break
+            time.sleep(0.02)
+            self.dump.seek(begin)
+            found[actor.label] = _innermost(self.dump.read().decode(errors="replace"))
+        return found
+
+    def kill(self) -> None:
+        """End exactly the OS processes of this run, and release what they held."""
+        infrastructure = self.runtime and self.runtime._messaging_infrastructure
+        for actor in self.actors:
+            if actor.pid is not None:
+                with contextlib.suppress(ProcessLookupError, ValueError):
+                    os.kill(actor.pid, signal.SIGKILL)
+        for actor in self.actors:
+            with contextlib.suppress(ValueError, AssertionError):
+                # The plain join of the base class: Lava's own closes pipes we still read.
+                multiprocessing.Process.join(actor.system, 5)
+        if infrastructure:
+            infrastructure._actors.clear()
+            with contextlib.suppress(Exception):
+                infrastructure.smm.shutdown()
+        self.release()
+
+    def release(self) -> None:
+        """Cut the Processes loose, so that nothing of Lava touches a dead runtime again."""
+        if self.runtime is not None:
+            self.runtime._is_started = self.runtime._is_running = False
+            self.runtime._is_initialized = False
+        for process in (self.process, *self.processes):
+            process._runtime = None
+
+
+def _watch_start(runtime: Any, models: list[str], done: threading.Event) -> None:
+    """Answer for actors that die while they start: Lava would wait for their word for ever."""
+    answered: set[int] = set()
+    while not done.wait(0.2):
+        infrastructure, queues = runtime._messaging_infrastructure, runtime.exception_q
+        for i, actor in enumerate(infrastructure.actors if infrastructure else ()):
+            if i in answered or actor.exitcode is None or i >= len(queues):
+                continue
+            if queues[i].empty():
+                answered.add(i)
+                name = models[i] if i < len(models) else "a runtime service"
+                error = ModelError(f"{name} died while it started, exit code {actor.exitcode}")
+                error.trace = ""  # type: ignore[attr-defined]
+                queues[i].put(error)
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Keep Lava's print of a failed start off standard output; the error itself follows."""
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
+        yield
+
+
+_forking = threading.local()
+
+
+@contextlib.contextmanager
+def children_of_lava(dump: IO[bytes]) -> Iterator[None]:
+    """Set the OS processes up that are forked inside: see :func:`_after_fork`."""
+    _forking.dump = dump
+    try:
+        yield
+    finally:
+        _forking.dump = None
+
+
+def _after_fork() -> None:
+    """Make a child die with its parent, leave Ctrl-C to the parent, and tell its stack."""
+    dump = getattr(_forking, "dump", None)
+    if dump is None:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.register(_DUMP_SIGNAL, file=dump, all_threads=True)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _innermost(dump: str) -> str:
+    """Return 'function (file:line): code' of the innermost frame of a model's own code."""
+    for thread in dump.split("\n\n"):
+        if "in target_fn" not in thread:
+            continue
+        frames = [line.strip() for line in thread.splitlines() if line.strip().startswith("File")]
+        for frame in frames:
+            path = frame.split('"')[1]
+            if f"{os.sep}lava{os.sep}magma{os.sep}" in path or path.endswith(_MACHINERY):
+                continue
+            line, _, function = frame.split('"')[2].removeprefix(", line ").partition(" in ")
+            return f"{function} ({os.path.basename(path)}:{line}): {_code(path, int(line))}"
+        return "waits for its next command"
+    return "did not answer"
+
+
+_MACHINERY = (f"{os.sep}threading.py", f"{os.sep}queue.py", f"multiprocessing{os.sep}process.py")
+
+
+def _code(path: str, line: int) -> str:
+    import linecache
+
+    return linecache.getline(path, line).strip()

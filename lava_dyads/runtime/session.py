@@ -1,0 +1,254 @@
+"""Run anything on Lava's own runtime, safely."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import RunSteps
+
+from lava_dyads.errors import DeadlockError, HangError, LavaRuntimeError, ModelError, invalid
+from lava_dyads.processes.base import own_logging
+from lava_dyads.runtime.config import DyadRunConfig
+from lava_dyads.runtime.lava_private import LavaRun
+
+_POLL = 0.02
+_CHUNK_SECONDS = 1.0
+
+
+class LavaSession:
+    """Run a Lava Process graph so that whatever goes wrong ends in a named error.
+
+    - An exception in a ProcessModel arrives as :class:`ModelError` with its own traceback and
+      the name of the Process.
+    - A deadlock (no OS process of the run has used the CPU for ``idle_timeout`` seconds) ends
+      in :class:`DeadlockError`, which says where every model waits.
+    - A step that takes longer than ``timeout`` seconds ends in :class:`HangError`.
+    - Ctrl-C, an error or the end of the block leaves no OS process behind; the children die
+      with this process even if it is killed.
+
+    It works for any synchronous Process graph, not only for those of this library.
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any Process of the graph.
+    run_cfg : RunConfig or None
+        None: :class:`DyadRunConfig` (granularity ``layer``).
+    timeout : float
+        Longest time for one step, in seconds.
+    idle_timeout : float
+        How long nothing may happen, in seconds, before it counts as a deadlock. Raise it for
+        models that sleep or wait for files.
+    compile_config : dict or None
+        Passed to Lava's compiler.
+
+    Raises
+    ------
+    ModelError
+        If a ProcessModel fails while it starts.
+
+    Examples
+    --------
+    >>> from lava_dyads import Dyad, LavaSession
+    >>> dyad = Dyad((2,), bias=[0.5, -0.5])
+    >>> with LavaSession(dyad) as session:
+    ...     session.run(1)
+    >>> dyad.read("s_plus")
+    array([0.5, 0. ])
+    """
+
+    def __init__(
+        self,
+        process: AbstractProcess,
+        run_cfg: Any = None,
+        *,
+        timeout: float = 60.0,
+        idle_timeout: float = 10.0,
+        compile_config: dict[str, Any] | None = None,
+    ) -> None:
+        for name, value in (("timeout", timeout), ("idle_timeout", idle_timeout)):
+            if not value > 0:
+                invalid(f"LavaSession.{name}", "must be positive seconds", value)
+        self.process = process
+        self.timeout, self.idle_timeout = timeout, idle_timeout
+        self.steps_done = 0
+        self._run: LavaRun | None = None
+        self._dump = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed in stop)
+        _open_sessions.add(self)
+        run = LavaRun.__new__(LavaRun)
+        try:
+            run.__init__(  # type: ignore[misc]
+                process, run_cfg or DyadRunConfig(), compile_config, self._dump
+            )
+        except BaseException as error:
+            self._abandon(run)
+            trace = getattr(error, "trace", None)
+            if isinstance(trace, str) and not isinstance(error, ModelError):
+                raise ModelError(f"a ProcessModel failed while it started\n{trace}") from error
+            raise
+        self._run = run
+
+    def __enter__(self) -> LavaSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop(kill=error is not None)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still run."""
+        return self._run is not None
+
+    def run(self, steps: int, poll: Callable[[], None] | None = None) -> None:
+        """Run a number of time steps; may be called again and again.
+
+        Parameters
+        ----------
+        steps : int
+            At least 1.
+        poll : callable or None
+            Called some 20 times a second while it runs, e.g. to show progress.
+
+        Raises
+        ------
+        ModelError, DeadlockError, HangError
+            See the class; the session is stopped then.
+        LavaRuntimeError
+            If the session has been stopped.
+        """
+        if steps < 1:
+            invalid("LavaSession.run", "needs at least 1 step", steps)
+        if self._run is None:
+            raise LavaRuntimeError(
+                "LavaSession.run: the session has been stopped. Try: build the Processes anew "
+                "and open a new session; Lava cannot run a stopped Process again"
+            )
+        done, chunk = 0, 1
+        while done < steps:
+            chunk = min(chunk, steps - done)
+            begin = time.monotonic()
+            self._run_chunk(chunk, poll)
+            done += chunk
+            self.steps_done += chunk
+            # Chunks bound how long a hang goes unnoticed: aim at one second each.
+            seconds = max(time.monotonic() - begin, 1e-6)
+            chunk = max(1, min(8 * chunk, int(chunk * _CHUNK_SECONDS / seconds)))
+
+    def stop(self, kill: bool = False) -> None:
+        """End the run and all its OS processes. Safe to call more than once.
+
+        Parameters
+        ----------
+        kill : bool
+            Do not ask the models to end by themselves first.
+        """
+        run, self._run = self._run, None
+        _open_sessions.discard(self)
+        if run is None:
+            return
+        try:
+            if not kill:
+                with own_logging(), contextlib.suppress(Exception):
+                    self._in_thread(run.runtime.stop, limit=self.idle_timeout)
+        finally:
+            self._abandon(run)
+
+    def _abandon(self, run: LavaRun) -> None:
+        """Kill what is left of a run."""
+        with contextlib.suppress(AttributeError):  # it never started
+            run.kill()
+        self._dump.close()
+        _open_sessions.discard(self)
+
+    def _run_chunk(self, steps: int, poll: Callable[[], None] | None) -> None:
+        run = self._run
+        assert run is not None
+        run.runtime._is_started = True
+        with own_logging():
+            run.runtime.start(RunSteps(steps, blocking=False))
+            waiting = threading.Thread(target=_swallow, args=(run.runtime.wait,), daemon=True)
+            waiting.start()
+            try:
+                self._supervise(run, waiting, steps, poll)
+            except BaseException:
+                self.stop(kill=True)
+                raise
+
+    def _supervise(
+        self,
+        run: LavaRun,
+        waiting: threading.Thread,
+        steps: int,
+        poll: Callable[[], None] | None,
+    ) -> None:
+        begin = checked = quiet_since = time.monotonic()
+        used = -1.0
+        while True:
+            waiting.join(_POLL)
+            if poll is not None:
+                poll()
+            if not waiting.is_alive() and not run.runtime._is_running:
+                return
+            now = time.monotonic()
+            if now - checked < 0.2 and waiting.is_alive():
+                continue
+            checked = now
+            for actor, error, trace in run.failures():
+                raise ModelError(f"{actor.label} raised\n{trace}") from error
+            seconds, running = run.busy_time()
+            if seconds > used or running:
+                used, quiet_since = seconds, now
+            if now - quiet_since > self.idle_timeout:
+                raise DeadlockError(_deadlock(run, self.idle_timeout))
+            if now - begin > self.timeout + _CHUNK_SECONDS * 8:
+                raise HangError(
+                    f"LavaSession.run: {steps} step(s) took more than {self.timeout:g} s. "
+                    f"{_places(run)}\nTry: a larger timeout if the models are that slow"
+                )
+
+    def _in_thread(self, call: Any, limit: float) -> None:
+        thread = threading.Thread(target=_swallow, args=(call,), daemon=True)
+        thread.start()
+        thread.join(limit)
+
+
+def _swallow(call: Any) -> None:
+    """Run a call of Lava's in a thread; its errors are seen by the supervisor."""
+    with contextlib.suppress(Exception):
+        call()
+
+
+def _deadlock(run: LavaRun, seconds: float) -> str:
+    return (
+        f"LavaSession.run: deadlock, nothing has moved for {seconds:g} s. {_places(run)}\n"
+        "Try: in every cycle of the graph one process must send before it receives, every "
+        "connected port one message per step; a larger idle_timeout if a model sleeps"
+    )
+
+
+def _places(run: LavaRun) -> str:
+    return "\n".join(["The models are here:", *(f"  {k}: {v}" for k, v in run.stacks().items())])
+
+
+_open_sessions: weakref.WeakSet[LavaSession] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End what a script left running; the interpreter would wait for it for ever."""
+    for session in list(_open_sessions):
+        session.stop(kill=True)

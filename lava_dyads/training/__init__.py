@@ -1,0 +1,14 @@
+"""Training, evaluation, checkpoints and run records."""
+
+from lava_dyads.training.files import Checkpoint, RunDirectory, write_atomically
+from lava_dyads.training.trainer import History, Metrics, Trainer, TrainingConfig
+
+__all__ = [
+    "Checkpoint",
+    "History",
+    "Metrics",
+    "RunDirectory",
+    "Trainer",
+    "TrainingConfig",
+    "write_atomically",
+]

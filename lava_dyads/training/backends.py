@@ -1,0 +1,112 @@
+"""How a source, a network and a sink are executed; chosen by the runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import Execution
+from lava_dyads.rules._types import IntArray
+from lava_dyads.rules.backprop import BackpropNetwork
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Sink, Source
+from lava_dyads.rules.engine import Network
+
+Poll = Callable[[], None]
+
+
+class Backend(Protocol):
+    """Runs presentations; the elements it was made with hold the results."""
+
+    def run(self, order: IntArray, learn: bool, poll: Poll) -> None:
+        """Show the rows of ``order`` once; ``poll`` is called while it runs."""
+
+    def stop(self) -> None:
+        """Release everything."""
+
+
+class ReferenceBackend:
+    """The numpy engine: ticks the three elements in this process, without Lava."""
+
+    def __init__(
+        self, source: Source, network: Network | BackpropNetwork, sink: Sink, agenda: Agenda
+    ) -> None:
+        self._source, self._network, self._sink, self._agenda = source, network, sink, agenda
+        self._time = 0
+
+    def run(self, order: IntArray, learn: bool, poll: Poll) -> None:
+        """Show the rows of ``order`` once."""
+        _announce(self._source, self._agenda, order, learn, self._time)
+        for _ in range(self._agenda.presentations(len(order))):
+            self._time += 1
+            clock = self._agenda.at(self._time)
+            rows = self._source.before(clock)
+            inbox = {"input_in": rows.get("x_out"), "target_in": rows.get("y_out")}
+            answer = self._network.after(clock, inbox)
+            outputs = {"output_in": answer.get("output_out"), "target_in": rows.get("y_out")}
+            self._sink.after(clock, outputs)
+            poll()
+
+    def stop(self) -> None:
+        """Nothing to release."""
+
+
+class LavaBackend:
+    """Lava's own runtime: three Processes, the network cut by the granularity."""
+
+    def __init__(
+        self, source: Source, network: Network, sink: Sink, agenda: Agenda, granularity: str
+    ) -> None:
+        # Imported here so that the reference runtime and --help do not pay for Lava.
+        from lava_dyads.processes import DatasetSource, DyadNetwork, MetricSink
+        from lava_dyads.runtime import DyadRunConfig, LavaSession
+
+        self._source, self._agenda = source, agenda
+        self.source = DatasetSource(element=source, agenda=agenda, name="source")
+        self.network = DyadNetwork(network, agenda=agenda)
+        self.sink = MetricSink(element=sink, agenda=agenda, name="sink")
+        self.source.x_out.connect(self.network.input_in)
+        self.source.y_out.connect(self.network.target_in)
+        self.source.y_out.connect(self.sink.target_in)
+        self.network.output_out.connect(self.sink.output_in)
+        self.session = LavaSession(self.network, DyadRunConfig(granularity))
+
+    def run(self, order: IntArray, learn: bool, poll: Poll) -> None:
+        """Show the rows of ``order`` once."""
+        _announce(self._source, self._agenda, order, learn, self.session.steps_done)
+        steps = self._agenda.presentations(len(order)) * self._agenda.steps
+        self.session.run(steps, poll=poll)
+
+    def stop(self) -> None:
+        """End all OS processes of the run."""
+        self.session.stop()
+
+
+def _announce(source: Source, agenda: Agenda, order: IntArray, learn: bool, time: int) -> None:
+    """Tell everybody, through the registers they share, what the next run shows."""
+    source.memory["order"][: len(order)] = order
+    agenda.learn[0] = learn
+    agenda.window[:] = time, len(order)
+
+
+def open_backend(
+    spec: NetworkSpec,
+    execution: Execution,
+    source: Source,
+    network: Network | BackpropNetwork,
+    sink: Sink,
+    agenda: Agenda,
+) -> Backend:
+    """Return the backend of a runtime.
+
+    Raises
+    ------
+    UnsupportedError
+        If the support table refuses the combination.
+    """
+    execution.check(spec.rule)
+    if execution.runtime == "reference":
+        return ReferenceBackend(source, network, sink, agenda)
+    assert isinstance(network, Network)
+    return LavaBackend(source, network, sink, agenda, execution.granularity)

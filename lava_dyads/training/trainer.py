@@ -1,0 +1,323 @@
+"""Train and evaluate a network on a data set, whatever executes it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.data.dataset import Dataset
+from lava_dyads.errors import NotSettledError, invalid
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import Execution
+from lava_dyads.rules._types import Array, IntArray
+from lava_dyads.rules.backprop import BackpropNetwork, dense_operations
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Element, Sink, Source
+from lava_dyads.rules.engine import Network
+from lava_dyads.rules.losses import loss
+from lava_dyads.rules.optimisers import OPTIMISERS, optimiser
+from lava_dyads.training.backends import open_backend
+
+SETTLED = 1e-6
+"""Largest residual, in units of the activity, at which a relaxation counts as settled."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained, checked at construction.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training part.
+    batch_size : int
+        Samples per update.
+    lanes : int or None
+        Samples side by side; None: the batch size. Must divide the batch size.
+    optimiser : str
+        ``adam``, ``momentum`` or ``sgd``.
+    learning_rate : float or None
+        None: 0.002 (adam), 0.05 (momentum), 0.1 (sgd).
+    weight_decay : float
+        Decoupled.
+    split_seed : int
+        Of the stratified split.
+    test_share : float
+        Share of the test part, in (0, 1).
+    seed : int
+        Of the order of the samples.
+
+    Raises
+    ------
+    ValidationError
+        If a value is out of range.
+    """
+
+    epochs: int = 30
+    batch_size: int = 32
+    lanes: int | None = None
+    optimiser: str = "adam"
+    learning_rate: float | None = None
+    weight_decay: float = 0.0
+    split_seed: int = 0
+    test_share: float = 0.25
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                invalid(name, "must be at least 1", getattr(self, name))
+        if self.seed < 0 or self.split_seed < 0:
+            invalid("seed", "must be at least 0", min(self.seed, self.split_seed))
+        if not 0 < self.test_share < 1:
+            invalid("test_share", "must lie in (0, 1)", self.test_share, "0.25")
+        Agenda(lanes=self.lanes or self.batch_size, batch_size=self.batch_size)
+        self.build_optimiser()
+
+    def build_optimiser(self) -> Any:
+        """Return the optimiser."""
+        rate = self.learning_rate
+        if rate is None and self.optimiser in OPTIMISERS:
+            rate = {"adam": 0.002}.get(self.optimiser)
+        return optimiser(self.optimiser, rate, self.weight_decay)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What one pass over a part of the data measured.
+
+    Attributes
+    ----------
+    samples : int
+    loss, accuracy : float
+        Mean loss (nats or squared units), share of correct classes.
+    residual : float
+        Largest residual of the certifying step (0: every presentation was at rest).
+    straddling : float
+        Share of dyads that ended on two sides of a kink (learning passes only).
+    messages : float
+        Per presentation: messages with at least one event.
+    events, operations : float
+        Per sample: graded events, synaptic operations.
+    zero_skipping : float
+        Operations that zero-skipping backprop needs for the same samples, per sample.
+    seconds : float
+    """
+
+    samples: int
+    loss: float
+    accuracy: float
+    residual: float
+    straddling: float
+    messages: float
+    events: float
+    operations: float
+    zero_skipping: float
+    seconds: float
+
+
+@dataclass
+class History:
+    """One entry per epoch."""
+
+    epochs: list[dict[str, float]] = field(default_factory=list)
+
+    def column(self, name: str) -> list[float]:
+        """Return one metric over the epochs."""
+        return [epoch[name] for epoch in self.epochs]
+
+
+class Trainer:
+    """A specification, a data set and a way to execute them.
+
+    Use it as a context manager: the Lava runtime holds OS processes until ``close``.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    data : Dataset
+    config : TrainingConfig
+    execution : Execution
+
+    Raises
+    ------
+    ValidationError
+        If the data does not fit the network or the support table refuses the combination.
+
+    Examples
+    --------
+    >>> from lava_dyads.data import load
+    >>> spec = NetworkSpec((64, 16, 10))
+    >>> config = TrainingConfig(epochs=3)
+    >>> with Trainer(spec, load("digits"), config, Execution(runtime="reference")) as trainer:
+    ...     history = trainer.fit()
+    >>> history.column("test_accuracy")[-1] > 0.8
+    True
+    """
+
+    def __init__(
+        self,
+        spec: NetworkSpec,
+        data: Dataset,
+        config: TrainingConfig | None = None,
+        execution: Execution | None = None,
+    ) -> None:
+        self.spec, self.data = spec, data
+        self.config = config or TrainingConfig()
+        self.execution = execution or Execution()
+        self.execution.check(spec.rule)
+        check_fit(spec, data)
+        self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
+        lanes = self.config.lanes or self.config.batch_size
+        self.agenda = Agenda(1, lanes, self.config.batch_size)
+        targets = np.eye(spec.layers[-1])[data.labels]
+        self.source = Source(data.x, targets, lanes=lanes)
+        self.network = spec.build(lanes=lanes, optimiser=self.config.build_optimiser())
+        capacity = max(len(self.train_rows), len(self.test_rows))
+        self.sink = Sink(loss(spec.loss), spec.layers[-1], lanes=lanes, capacity=capacity)
+        self._generator = np.random.default_rng(self.config.seed)
+        self.history = History()
+        self.train_seconds = 0.0
+        self._backend = open_backend(
+            spec, self.execution, self.source, self.network, self.sink, self.agenda
+        )
+
+    def __enter__(self) -> Trainer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the run; weights and metrics stay readable."""
+        self._backend.stop()
+
+    def fit(
+        self,
+        on_epoch: Callable[[dict[str, float]], None] | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> History:
+        """Train for the configured epochs, with an evaluation after each.
+
+        Parameters
+        ----------
+        on_epoch : callable or None
+            Called with the metrics of each epoch.
+        on_progress : callable or None
+            Called with the number of samples of the current pass that are done.
+
+        Raises
+        ------
+        NotSettledError
+            If an epoch leaves the range of floating point: the rule diverged.
+        """
+        for epoch in range(len(self.history.epochs) + 1, self.config.epochs + 1):
+            learnt = self.run(self._generator.permutation(self.train_rows), True, on_progress)
+            self.train_seconds += learnt.seconds
+            if not (np.isfinite(learnt.residual) and np.isfinite(learnt.loss)):
+                raise NotSettledError(
+                    f"epoch {epoch}: the network did not settle (residual {learnt.residual:g}); "
+                    f"rule {self.spec.rule} at alpha {self.spec.alpha:g} diverges for these "
+                    "weights. Try: --rule dp-transpose with alpha 0 or 1, or a smaller beta"
+                )
+            tested = self.run(self.test_rows, False, on_progress)
+            entry = {
+                "epoch": epoch,
+                **{f"train_{k}": v for k, v in asdict(learnt).items()},
+                "test_loss": tested.loss,
+                "test_accuracy": tested.accuracy,
+            }
+            self.history.epochs.append(entry)
+            if on_epoch:
+                on_epoch(entry)
+        return self.history
+
+    def evaluate(self) -> Metrics:
+        """Measure on the test part; nothing learns."""
+        return self.run(self.test_rows, False)
+
+    def run(
+        self, rows: IntArray, learn: bool, on_progress: Callable[[int], None] | None = None
+    ) -> Metrics:
+        """Show some rows of the data set once, in that order, and measure."""
+        totals = self.sink.memory["totals"]
+        totals.fill(0)
+        for element in self._elements():
+            element.memory["counts"].fill(0)
+            if "residual" in element.memory:
+                element.memory["residual"].fill(0)
+
+        def poll() -> None:
+            if on_progress:
+                on_progress(int(totals[0]))
+
+        begin = time.perf_counter()
+        self._backend.run(np.asarray(rows, np.int64), learn, poll)
+        return self._measure(time.perf_counter() - begin)
+
+    def parameters(self) -> tuple[list[Array], list[Array]]:
+        """Return copies of the weights (n_out, n_in) and biases (n,)."""
+        return self.network.parameters()
+
+    def predictions(self, count: int) -> IntArray:
+        """Return the predicted classes of the last run's first ``count`` rows."""
+        predicted: IntArray = self.sink.memory["predicted"][:count].copy()
+        return predicted
+
+    def _elements(self) -> list[Element]:
+        inner = list(self.network.elements.values()) if isinstance(self.network, Network) else []
+        return [self.source, self.network, self.sink, *inner]
+
+    def _measure(self, seconds: float) -> Metrics:
+        sums: dict[str, int] = {}
+        residual = 0.0
+        for element in self._elements():
+            for name, count in element.counts.items():
+                kind = name.partition("_")[0] if name != "zero_skipping" else name
+                sums[kind] = sums.get(kind, 0) + count
+            if "residual" in element.memory:
+                residual = max(residual, float(element.memory["residual"][1]))
+        samples, correct, losses = (float(v) for v in self.sink.memory["totals"])
+        per = 1.0 / max(samples, 1.0)
+        operations = sum(sums.get(kind, 0) for kind in ("forward", "backward", "learning"))
+        if isinstance(self.network, BackpropNetwork):
+            operations = round(samples) * dense_operations(self.spec.layers)
+        return Metrics(
+            samples=round(samples),
+            loss=losses * per,
+            accuracy=correct * per,
+            residual=residual,
+            straddling=sums.get("straddling", 0) / max(1, sums.get("settled", 0)),
+            messages=sums.get("messages", 0) / max(1, self.agenda.presentations(round(samples))),
+            events=sums.get("events", 0) * per,
+            operations=operations * per,
+            zero_skipping=sums.get("zero_skipping", 0) * per,
+            seconds=seconds,
+        )
+
+
+def check_fit(spec: NetworkSpec, data: Dataset) -> None:
+    """Raise where a data set does not fit the first and last layer of a network."""
+    features = data.x.shape[1]
+    if spec.layers[0] != features:
+        invalid(
+            f"data {data.name}",
+            f"the network has {spec.layers[0]} inputs, the data has {features} features",
+            (spec.layers[0], features),
+        )
+    if spec.layers[-1] < data.classes:
+        invalid(
+            f"data {data.name}",
+            f"the network has {spec.layers[-1]} outputs, the data has {data.classes} classes",
+            (spec.layers[-1], data.classes),
+        )
