@@ -53,8 +53,8 @@ class CheckGradient:
     """Cap of the relaxation."""
     min_cosine: float = 0.99
     """Median cosine to ask for."""
-    order: Literal["parallel", "random"] = "parallel"
-    """All populations in every step, or one random one at a time."""
+    order: Literal["sweep", "parallel", "random"] = "sweep"
+    """Bottom-up and top-down sweeps, all populations at once, or a random one at a time."""
     json: bool = False
     """Print one JSON object instead of tables."""
 

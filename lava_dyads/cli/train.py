@@ -65,7 +65,7 @@ class Train(ExecutionOptions):
     optimiser: Literal["adam", "momentum", "sgd"] = "adam"
     """Local optimiser of every weight."""
     learning_rate: float | None = None
-    """Default: 0.002 (adam), 0.05 (momentum), 0.1 (sgd)."""
+    """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd)."""
     weight_decay: float = 0.0
     """Decoupled weight decay."""
     seed: int = 0

@@ -62,9 +62,11 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
             self._send(answer)
 
     def _send(self, outbox: Outbox) -> None:
-        for port, silence in self._silence.items():
-            message = outbox.get(port)
-            getattr(self, port).send(silence if message is None else message.reshape(silence.shape))
+        sends = self._registers["sends"]
+        for i, (port, silence) in enumerate(self._silence.items()):
+            out, message = getattr(self, port), outbox.get(port)
+            out.send(silence if message is None else message.reshape(silence.shape))
+            sends[i] += bool(out.csp_ports)
 
     def _receive(self, port: str) -> Signal:
         message = getattr(self, port).recv()

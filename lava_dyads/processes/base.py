@@ -6,7 +6,7 @@ import logging
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
@@ -37,8 +37,8 @@ class ElementProcess(AbstractProcess):  # type: ignore[misc]
         Registers that become Vars; None: all of them.
     """
 
-    element_class: ClassVar[type[Element]]
-    """Element of this Process; its ProcessModels are made for it in ``lava_dyads.models``."""
+    # Lava's __del__ looks for it, also where __init__ refused its arguments.
+    _runtime: Any = None
 
     def __init__(
         self,

@@ -41,6 +41,15 @@ def parallel(network: Network) -> Iterator[list[str]]:
         yield list(network.populations)
 
 
+def sweep(network: Network) -> Iterator[list[str]]:
+    """Bottom-up and top-down, one population after the other: the papers' inference."""
+    names = list(network.populations)
+    while True:
+        yield from ([name] for name in names)
+        # The output once more: a head needs a step to answer.
+        yield from ([name] for name in reversed(names))
+
+
 def random_order(seed: int) -> Schedule:
     """One random population at a time: what asynchronous hardware may do."""
 

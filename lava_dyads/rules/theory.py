@@ -7,14 +7,15 @@ import numpy as np
 from lava_dyads.rules._types import Array
 
 
-def loop_gain(weights: list[Array], alpha: float, beta: float, nudge: str = "proximal") -> float:
-    """Return rho: plain DP on a linear net with squared error settles iff rho < 1 (TT, sect. 3).
+def loop_gain(weights: list[Array], alpha: float, beta: float) -> float:
+    """Return rho: plain DP on a linear net settles iff rho < 1 (TT, sect. 3).
+
+    For the squared error and its proximal nudge.
 
     In order::
 
         J_k = W_L ... W_{k+1}                         k = 1 .. L - 1
-        d = (1 + alpha beta)(1 - (1 - alpha) beta)    proximal nudge
-        d = 1 + (2 alpha - 1) beta                    linearised at the mean
+        d = (1 + alpha beta)(1 - (1 - alpha) beta)
         rho = |2 alpha - 1| (beta / d) || sum_k J_k J_k^T ||_2
 
     For alpha < 1/2 and rho >= 1 the objective has no saddle point, so damping cannot help.
@@ -25,8 +26,6 @@ def loop_gain(weights: list[Array], alpha: float, beta: float, nudge: str = "pro
         From the input up.
     alpha, beta : float
         Share of the plus compartment and nudge strength, dimensionless.
-    nudge : str
-        ``proximal`` or ``linearised``.
 
     Returns
     -------
@@ -43,8 +42,5 @@ def loop_gain(weights: list[Array], alpha: float, beta: float, nudge: str = "pro
     for w in reversed(weights[1:]):
         product = product @ w
         total += product @ product.T
-    if nudge == "proximal":
-        d = (1 + alpha * beta) * (1 - (1 - alpha) * beta)
-    else:
-        d = 1 + (2 * alpha - 1) * beta
+    d = (1 + alpha * beta) * (1 - (1 - alpha) * beta)
     return float(abs(2 * alpha - 1) * beta / d * np.linalg.norm(total, 2))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from lava.magma.core.model.model import AbstractProcessModel
+from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_dyads.errors import invalid
@@ -18,11 +20,14 @@ GRANULARITIES = ("layer", "network")
 class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
     """Choose the ProcessModels of this library, and of any other Process as Lava does.
 
+    A foreign Process is first looked up in its own module. Only where that has no ProcessModel
+    does Lava search the folder, which executes every file in it.
+
     Parameters
     ----------
     granularity : str
         ``layer`` or ``network``: how a :class:`~lava_dyads.processes.DyadNetwork` is cut.
-    select_tag : str
+    select_tag : str or None
         Tag for the other Processes, as in Lava's ``Loihi2SimCfg``.
 
     Raises
@@ -36,19 +41,35 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
             invalid("granularity", f"must be one of {', '.join(GRANULARITIES)}", granularity)
         super().__init__(select_tag=select_tag, select_sub_proc_model=True)
         self.granularity = granularity
-        # Lava looks instances up here before it searches (and executes) the Process's folder.
-        self.exception_proc_model_map = _OwnModels(granularity)
+        # Lava looks instances up here before it searches; it also asks for classes, in vain.
+        self.exception_proc_model_map = _KnownModels(self)
 
 
-class _OwnModels(dict[Any, Any]):
-    """A map that answers for every Process of this library."""
+class _KnownModels(dict[Any, Any]):
+    """A map from Process instances to ProcessModels that needs no search."""
 
-    def __init__(self, granularity: str) -> None:
+    def __init__(self, config: DyadRunConfig) -> None:
         super().__init__()
-        self._granularity = granularity
+        self._config = config
 
     def __contains__(self, process: object) -> bool:
-        return isinstance(process, ElementProcess)
+        return isinstance(process, ElementProcess) or bool(_beside(process))
 
-    def __getitem__(self, process: ElementProcess) -> type[AbstractProcessModel]:
-        return model_of(process, self._granularity)
+    def __getitem__(self, process: AbstractProcess) -> type[AbstractProcessModel]:
+        if isinstance(process, ElementProcess):
+            return model_of(process, self._config.granularity)
+        return self._config.select(process, _beside(process))  # type: ignore[no-any-return]
+
+
+def _beside(process: object) -> list[type[AbstractProcessModel]]:
+    """Return the ProcessModels of a Process in its own module."""
+    if not isinstance(process, AbstractProcess):
+        return []
+    members = vars(sys.modules[type(process).__module__]).values()
+    return [
+        member
+        for member in members
+        if isinstance(member, type)
+        and issubclass(member, AbstractProcessModel)
+        and member.implements_process is type(process)
+    ]

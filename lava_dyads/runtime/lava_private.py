@@ -12,10 +12,12 @@ import ctypes
 import faulthandler
 import multiprocessing
 import os
+import pickle
 import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
@@ -23,6 +25,7 @@ from typing import IO, Any
 import psutil
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
 from threadpoolctl import threadpool_limits
 
 from lava_dyads.errors import ModelError
@@ -150,9 +153,9 @@ class LavaRun:
                 running |= process.status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
         return seconds, running
 
-    def stacks(self) -> dict[str, str]:
-        """Ask every model where it is; return the innermost line outside Lava, by label."""
-        found = {}
+    def stacks(self) -> list[tuple[str, str]]:
+        """Ask every model where it is; return labels and innermost lines outside Lava."""
+        found = []
         for actor in self.actors:
             if actor.label == "runtime service" or actor.pid is None:
                 continue
@@ -165,7 +168,7 @@ class LavaRun:
                     break
             time.sleep(0.02)
             self.dump.seek(begin)
-            found[actor.label] = _innermost(self.dump.read().decode(errors="replace"))
+            found.append((actor.label, _innermost(self.dump.read().decode(errors="replace"))))
         return found
 
     def kill(self) -> None:
@@ -237,11 +240,26 @@ def _after_fork() -> None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.register(_DUMP_SIGNAL, file=dump, all_threads=True)
+    SystemProcess.run = _run_and_report
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _run_and_report(actor: Any) -> None:
+    """Run an actor; report an exception even if it cannot be sent to another process."""
+    try:
+        multiprocessing.Process.run(actor)
+        actor._cconn.send(None)
+    except Exception as error:
+        trace = traceback.format_exc()
+        try:
+            pickle.loads(pickle.dumps(error))
+        except Exception:
+            error = RuntimeError(f"{type(error).__name__}: {error}")
+        actor._cconn.send((error, trace))
 
 
 def _innermost(dump: str) -> str:

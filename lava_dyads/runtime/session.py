@@ -241,7 +241,9 @@ def _deadlock(run: LavaRun, seconds: float) -> str:
 
 
 def _places(run: LavaRun) -> str:
-    return "\n".join(["The models are here:", *(f"  {k}: {v}" for k, v in run.stacks().items())])
+    return "\n".join(
+        ["The models are here:", *(f"  {who}: {where}" for who, where in run.stacks())]
+    )
 
 
 _open_sessions: weakref.WeakSet[LavaSession] = weakref.WeakSet()

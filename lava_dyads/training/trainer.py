@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Element, Sink, Source
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.optimisers import OPTIMISERS, optimiser
+from lava_dyads.rules.optimisers import Optimiser, optimiser
 from lava_dyads.training.backends import open_backend
 
 SETTLED = 1e-6
@@ -42,7 +41,7 @@ class TrainingConfig:
     optimiser : str
         ``adam``, ``momentum`` or ``sgd``.
     learning_rate : float or None
-        None: 0.002 (adam), 0.05 (momentum), 0.1 (sgd).
+        None: 0.001 (adam), 0.05 (momentum), 0.1 (sgd).
     weight_decay : float
         Decoupled.
     split_seed : int
@@ -79,12 +78,9 @@ class TrainingConfig:
         Agenda(lanes=self.lanes or self.batch_size, batch_size=self.batch_size)
         self.build_optimiser()
 
-    def build_optimiser(self) -> Any:
+    def build_optimiser(self) -> Optimiser:
         """Return the optimiser."""
-        rate = self.learning_rate
-        if rate is None and self.optimiser in OPTIMISERS:
-            rate = {"adam": 0.002}.get(self.optimiser)
-        return optimiser(self.optimiser, rate, self.weight_decay)
+        return optimiser(self.optimiser, self.learning_rate, self.weight_decay)
 
 
 @dataclass(frozen=True)

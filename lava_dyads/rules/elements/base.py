@@ -34,6 +34,7 @@ class Element(ABC):
     memory : dict of str to array
         Registers by name. They may be replaced by equal arrays (shared memory), so code looks
         them up instead of keeping references.
+        ``sends`` counts what a runtime moved per output port, silent messages included.
     counted : tuple of str
         Names of the entries of ``memory["counts"]``.
     listened : set of str
@@ -49,7 +50,10 @@ class Element(ABC):
         self.inputs = dict(inputs)
         self.outputs = dict(outputs)
         self.listened = set(outputs)
-        self.memory: dict[str, AnyArray] = {"counts": np.zeros(max(1, len(self.counted)), np.int64)}
+        self.memory: dict[str, AnyArray] = {
+            "counts": np.zeros(max(1, len(self.counted)), np.int64),
+            "sends": np.zeros(max(1, len(self.outputs)), np.int64),
+        }
 
     @property
     def buffered(self) -> bool:

@@ -1,0 +1,172 @@
+"""Test one Process: feed its ports a series, see what it answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+from lava.magma.core.process.process import AbstractProcess
+from numpy.typing import ArrayLike
+
+from lava_dyads.errors import invalid, nearest
+from lava_dyads.rules._types import AnyArray
+from lava_dyads.runtime import LavaSession
+from lava_dyads.testing.streams import Player, Recorder
+
+
+@dataclass(frozen=True)
+class Played:
+    """What a Process answered.
+
+    Attributes
+    ----------
+    outputs : dict of str to array, shape (steps, *port shape)
+        What each output port sent in each time step.
+    vars : dict of str to array, shape (steps, *Var shape)
+        The value of each watched Var after each time step.
+    """
+
+    outputs: dict[str, AnyArray]
+    vars: dict[str, AnyArray]
+
+
+def play(
+    process: AbstractProcess,
+    inputs: Mapping[str, ArrayLike] | None = None,
+    *,
+    outputs: Iterable[str] = (),
+    watch: Iterable[str] = (),
+    steps: int | None = None,
+    run_cfg: Any = None,
+    timeout: float = 20.0,
+) -> Played:
+    """Run one Process between a source and a sink, on Lava's own runtime, safely.
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any synchronous Process, of this library or not, freshly made and not connected.
+    inputs : mapping of port name to series
+        Series of shape (steps, *port shape); a port not named hears nothing.
+    outputs : iterable of port names
+        What to record.
+    watch : iterable of Var names
+        What to read after every time step.
+    steps : int or None
+        None: as many as the longest series has.
+    run_cfg : RunConfig or None
+        None: :class:`~lava_dyads.runtime.DyadRunConfig`.
+    timeout : float
+        Seconds for one step; a deadlock is noticed within a quarter of it.
+
+    Returns
+    -------
+    Played
+
+    Raises
+    ------
+    ValidationError
+        If a port or Var is unknown or a series has the wrong shape.
+    ModelError, DeadlockError, HangError
+        See :class:`~lava_dyads.runtime.LavaSession`. No OS process is left behind.
+
+    Examples
+    --------
+    >>> from lava_dyads import Dyad
+    >>> dyad = Dyad((1,), activation="linear", alpha=0.5)
+    >>> played = play(dyad, {"basal_in": [[1.0], [0.0]], "apical_in": [[0.0], [0.2]]},
+    ...               outputs=["mean_out", "difference_out"], watch=["s_plus"])
+    >>> played.outputs["mean_out"].ravel(), played.outputs["difference_out"].ravel()
+    (array([1., 0.]), array([0. , 0.2]))
+    >>> played.vars["s_plus"].ravel()
+    array([1. , 1.1])
+    """
+    series = {port: np.asarray(values, float) for port, values in (inputs or {}).items()}
+    outputs, watch = list(outputs), list(watch)
+    _check(process, series, outputs, watch)
+    if steps is None:
+        steps = max((len(s) for s in series.values()), default=1)
+    for port, values in series.items():
+        Player(values, name=f"player of {port}").out.connect(getattr(process, port))
+    recorders = {}
+    for port in outputs:
+        own = getattr(process, port)
+        recorders[port] = Recorder(own.shape, steps, name=f"recorder of {port}")
+        own.connect(recorders[port].inp)
+    seen: dict[str, list[AnyArray]] = {name: [] for name in watch}
+    with LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4) as session:
+        for _ in range(steps if watch else 1):
+            session.run(1 if watch else steps)
+            for name, values in seen.items():
+                var = getattr(process, name)
+                values.append(np.array(var.get(), float).reshape(var.shape))
+    return Played(
+        {port: recorder.heard.copy() for port, recorder in recorders.items()},
+        {name: np.array(values) for name, values in seen.items()},
+    )
+
+
+def _check(
+    process: AbstractProcess, series: Mapping[str, AnyArray], outputs: list[str], watch: list[str]
+) -> None:
+    for kind, members, names in (
+        ("input port", process.in_ports.member_names, list(series)),
+        ("output port", process.out_ports.member_names, outputs),
+        ("Var", process.vars.member_names, watch),
+    ):
+        for name in names:
+            if name not in members:
+                invalid(f"play({process.name})", f"unknown {kind}", name, nearest(name, members))
+    for port, values in series.items():
+        shape = getattr(process, port).shape
+        if values.shape[1:] != shape:
+            limit = f"the series must have shape (steps, {', '.join(map(str, shape))})"
+            invalid(f"play({process.name}).{port}", limit, values.shape)
+
+
+@contextmanager
+def no_leftovers(seconds: float = 5.0) -> Iterator[None]:
+    """Fail if the block leaves OS processes, threads that are not daemons or log handlers.
+
+    Parameters
+    ----------
+    seconds : float
+        Time that ended processes have to disappear.
+
+    Raises
+    ------
+    AssertionError
+        Naming what was left.
+
+    Examples
+    --------
+    >>> with no_leftovers():
+    ...     pass
+    """
+    before = _alive()
+    handlers = list(logging.getLogger().handlers)
+    yield
+    deadline = time.monotonic() + seconds
+    while (left := _alive() - before) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not left, f"left behind: {sorted(map(str, left))}"
+    assert logging.getLogger().handlers == handlers, "the root logger has other handlers"
+
+
+def _alive() -> set[Any]:
+    found: set[Any] = set()
+    for child in psutil.Process().children(recursive=True):
+        try:
+            # multiprocessing's tracker of shared memory stays for the interpreter's whole life.
+            if "resource_tracker" not in " ".join(child.cmdline()):
+                found.add(child)
+        except psutil.Error:
+            continue
+    return found | {t for t in threading.enumerate() if not t.daemon}

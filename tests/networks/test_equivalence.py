@@ -1,0 +1,189 @@
+"""Granularities on Lava's own runtime: the same weights, and messages as counted by hand."""
+
+import numpy as np
+import pytest
+
+from lava_dyads import DyadRunConfig, LavaSession, NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.models import connect, layer_processes
+from lava_dyads.networks import Execution, describe
+from lava_dyads.processes import DatasetSource, DyadNetwork, MetricSink
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.engine import OUTSIDE, Link
+from lava_dyads.rules.optimisers import Adam
+
+pytestmark = [pytest.mark.lava, pytest.mark.timeout(120)]
+DIGITS = load("digits")
+
+
+def trained(spec, granularity, *, samples, runtime="lava", **training):
+    config = TrainingConfig(**training)
+    with Trainer(spec, DIGITS, config, Execution(granularity, runtime=runtime)) as trainer:
+        metrics = trainer.run(trainer.train_rows[:samples], True)
+        before = [p.copy() for part in trainer.parameters() for p in part]
+        registers = [
+            (e, k) for e in trainer.network.elements.values() for k in e.memory if "_state" in k
+        ]
+        states = [e.memory[k].copy() for e, k in registers]
+        trainer.evaluate()
+        # Evaluation changes no weight, no bias and no optimiser state.
+        for old, new in zip(
+            before, [p for part in trainer.parameters() for p in part], strict=True
+        ):
+            np.testing.assert_array_equal(old, new)
+        for old, (element, key) in zip(states, registers, strict=True):
+            np.testing.assert_array_equal(old, element.memory[key])
+        return np.concatenate([p.ravel() for p in before]), metrics
+
+
+@pytest.mark.parametrize("loss", ["squared-error", "cross-entropy"])
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+def test_layer_and_network_learn_the_same_weights(alpha, optimiser, loss):
+    spec = NetworkSpec((64, 24, 16, 10), alpha=alpha, loss=loss)
+    # 503 samples in batches of 10: the last one is partial, and lanes accumulate.
+    options = {"samples": 503, "batch_size": 10, "lanes": 5, "optimiser": optimiser}
+    fine, counted = trained(spec, "layer", **options)
+    fused, fused_counted = trained(spec, "network", **options)
+    initial = np.concatenate([p.ravel() for part in spec.initial_parameters() for p in part])
+    assert np.linalg.norm(fine - initial) > 0.01
+    assert np.linalg.norm(fine - fused) <= 1e-9 * np.linalg.norm(fused)
+    assert (counted.events, counted.operations) == (fused_counted.events, fused_counted.operations)
+    assert counted.residual == fused_counted.residual == 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "nudge", "alpha"),
+    [
+        ("dp", "proximal", 0.5),
+        ("dp", "linearised", 0.5),
+        ("activation-relaxation", "", 1.0),
+        ("dp-transpose", "", 0.5),
+    ],
+)
+def test_every_rule_runs_at_every_granularity(rule, nudge, alpha):
+    spec = NetworkSpec(
+        (64, 12, 10),
+        rule=rule,
+        nudge=nudge,
+        alpha=alpha,
+        beta=0.02,
+        activations="tanh",
+        threshold=1e-3,
+    )
+    options = {"samples": 40, "batch_size": 8}
+    fine, _ = trained(spec, "layer", **options)
+    fused, _ = trained(spec, "network", **options)
+    reference, _ = trained(spec, "network", runtime="reference", **options)
+    np.testing.assert_array_equal(fine, fused)
+    np.testing.assert_array_equal(fused, reference)
+
+
+def build(spec, samples, lanes, leave_out=lambda link: False):
+    """Source, network at layer granularity and sink as separate Processes, with chosen links."""
+    agenda = Agenda(1, lanes)
+    network = spec.build(lanes=lanes, optimiser=Adam(0.01))
+    processes, links = layer_processes(network, agenda)
+    agenda.window[:] = 0, samples
+    targets = DIGITS.targets
+    source = DatasetSource(DIGITS.x, targets, lanes=lanes, agenda=agenda, name="source")
+    sink = MetricSink(10, loss=spec.loss, lanes=lanes, agenda=agenda, capacity=samples)
+    links = [link for link in links if OUTSIDE not in (link.source, link.target)] + [
+        *(
+            Link("source", {"input_in": "x_out", "target_in": "y_out"}[link.output], *link[2:])
+            for link in links
+            if link.source == OUTSIDE
+        ),
+        *(
+            link._replace(target="sink", input="output_in")
+            for link in links
+            if link.target == OUTSIDE
+        ),
+        Link("source", "y_out", "sink", "target_in"),
+    ]
+    everything = {**processes, "source": source, "sink": sink}
+    connect(everything, [link for link in links if not leave_out(link)])
+    return everything, links, agenda
+
+
+SPEC = NetworkSpec((64, 16, 10), loss="squared-error", activations="tanh", gain=0.7)
+
+
+def learn(leave_out=lambda link: False, samples=1000):
+    """Return the share of correct classes among the last 200 of the samples, seen once."""
+    processes, links, agenda = build(SPEC, samples, 10, leave_out)
+    order = np.random.default_rng(0).permutation(len(DIGITS.labels))[:samples]
+    processes["source"].element.memory["order"][:samples] = order
+    with LavaSession(processes["source"]) as session:
+        session.run(agenda.presentations(samples) * agenda.steps)
+    predicted = processes["sink"].read("predicted")[-200:]
+    return np.mean(predicted == DIGITS.labels[order][-200:]), processes, links, agenda
+
+
+SPEC_NAMES = tuple(SPEC.build().elements)
+
+
+def test_messages_at_the_ports_equal_their_closed_form():
+    accuracy, processes, links, agenda = learn(samples=100)
+    presentations, steps = 10, 2 * 2 + 2
+    assert agenda.steps == steps
+    sent = sum(int(process.read("sends").sum()) for process in processes.values())
+    outputs = {link[:2] for link in links}
+    assert sent == len(outputs) * steps * presentations
+    inside = {link[:2] for link in links if link.source != "source"}
+    assert len(inside) * steps == describe(SPEC).port_messages
+    spoken = 0
+    for name in SPEC_NAMES:
+        counts = processes[name].element.counts
+        spoken += sum(n for key, n in counts.items() if key.startswith("messages"))
+    assert spoken == describe(SPEC).spoken_messages * presentations
+    for name, n in (("population_1", 16), ("population_2", 10)):
+        counts = processes[name].element.counts  # tanh: no activity and no error is exactly 0
+        assert counts["events_mean"] == counts["events_difference"] == n * 100
+
+
+def test_intact_it_learns_and_with_any_one_connection_taken_out_it_does_not():
+    assert learn()[0] > 0.8
+    for gone in ("connection_1", "connection_2"):
+        accuracy, *_ = learn(lambda link, gone=gone: gone in (link.source, link.target))
+        assert accuracy < 0.25
+
+
+LINKS = [
+    link
+    for link in build(SPEC, 10, 10)[1]
+    if link.target != "sink"  # the sink only watches
+]
+
+
+@pytest.mark.parametrize(
+    "cut", LINKS, ids=lambda link: f"{link.source}.{link.output}-{link.target}"
+)
+def test_no_single_link_can_be_cut_without_losing_the_gradient(cut):
+    samples = 10
+    whole, parts, agenda = {}, {}, None
+    for store, leave_out in ((whole, lambda link: False), (parts, lambda link: link == cut)):
+        processes, _, agenda = build(SPEC, samples, 10, leave_out)
+        # A link that is the only one to a part cuts it off: start both halves' worth of time.
+        with LavaSession(processes["population_1"]) as session:
+            session.run(agenda.steps)
+        for name in SPEC_NAMES:
+            element = processes[name].element
+            for key in ("weights", "bias"):
+                if key in element.memory:
+                    store[name, key] = element.memory[key].copy()
+    moved = [np.abs(whole[key] - parts[key]).max() for key in whole]
+    assert max(moved) > 1e-3
+
+
+def test_vars_of_the_hierarchical_process_are_those_of_its_parts():
+    network = NetworkSpec((3, 4, 2)).build(lanes=1)
+    process = DyadNetwork(network)
+    for granularity in ("layer", "network"):
+        process = DyadNetwork(NetworkSpec((3, 4, 2)).build())
+        with LavaSession(process, DyadRunConfig(granularity)) as session:
+            session.run(2)
+            np.testing.assert_array_equal(process.weights_2.get(), process.read("weights_2"))
+            process.biases_1.set(np.array([1.0, 2.0, 3.0, 4.0]))
+            np.testing.assert_array_equal(process.read("biases_1"), [1, 2, 3, 4])
+            process.learn.set(np.array([0]))
+            assert process.agenda.learn[0] == 0

@@ -1,0 +1,184 @@
+"""Activations, losses, optimisers, coding, clock: each against an oracle of its own."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.optimize import approx_fprime, minimize
+
+from lava_dyads.errors import ValidationError
+from lava_dyads.rules.activations import ACTIVATIONS, activation
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.coding import send_on_change
+from lava_dyads.rules.losses import LOSSES, loss
+from lava_dyads.rules.optimisers import OPTIMISERS, SGD, Adam, Momentum, optimiser
+
+numbers = st.floats(-5, 5, allow_subnormal=False)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_derivative_is_that_of_the_function(name):
+    f = ACTIVATIONS[name]
+    a = np.array([-2.3, -0.4, 0.3, 0.7, 1.9])  # away from kinks
+    step = 1e-6
+    slope = (f.f(a + step) - f.f(a - step)) / (2 * step)
+    np.testing.assert_allclose(f.derivative(a), slope, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations_are_monotone_and_pieces_follow_the_kinks(name):
+    f = ACTIVATIONS[name]
+    a = np.linspace(-3, 3, 601)
+    s = f.f(a)
+    assert np.all(np.diff(s) >= 0)
+    # Within one piece the slope of a piecewise linear function is constant.
+    if name != "tanh":
+        slope, piece = f.derivative(a), f.piece(s)
+        for number in np.unique(piece):
+            assert np.unique(slope[piece == number]).size == 1
+
+
+def test_relu_has_no_slope_at_its_kink():
+    assert ACTIVATIONS["relu"].derivative(np.zeros(1)) == 0
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_loss_gradient_is_that_of_the_value(name):
+    generator = np.random.default_rng(1)
+    s, y = generator.normal(size=5), np.eye(5)[2]
+    oracle = approx_fprime(s, lambda z: LOSSES[name].value(z[None], y[None])[0], 1e-7)
+    np.testing.assert_allclose(LOSSES[name].gradient(s[None], y[None])[0], oracle, atol=1e-6)
+
+
+def test_losses_are_per_sample():
+    s, y = np.random.default_rng(0).normal(size=(2, 3, 4))
+    for each in LOSSES.values():
+        assert each.value(s, y).shape == (3,)
+        np.testing.assert_array_equal(each.gradient(s, y)[1], each.gradient(s[1:2], y[1:2])[0])
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("c", [0.4, -0.3])
+def test_the_proximal_point_minimises_its_objective(name, c):
+    generator = np.random.default_rng(2)
+    a, y = generator.normal(size=4), np.eye(4)[1]
+    each = LOSSES[name]
+    oracle = minimize(
+        lambda z: 0.5 * np.sum((z - a) ** 2) + c * each.value(z[None], y[None])[0],
+        a,
+        method="BFGS",
+        options={"gtol": 1e-9},
+    )
+    np.testing.assert_allclose(each.proximal(a[None], y[None], c)[0], oracle.x, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "c"), [("squared-error", -1.0), ("cross-entropy", 2.0)])
+def test_a_proximal_point_that_does_not_exist_is_refused(name, c):
+    with pytest.raises(ValidationError, match="beta"):
+        LOSSES[name].check_proximal(c)
+
+
+def test_unknown_names_suggest_the_nearest():
+    with pytest.raises(ValidationError, match="Try: relu"):
+        activation("rellu")
+    with pytest.raises(ValidationError, match="Try: cross-entropy"):
+        loss("crossentropy")
+    with pytest.raises(ValidationError, match="Try: adam"):
+        optimiser("adma")
+
+
+def descend(made, gradients):
+    w = np.zeros_like(gradients[0])
+    state = np.zeros((max(1, made.slots), *w.shape))
+    for step, gradient in enumerate(gradients, 1):
+        w = w + made.change(gradient, state, step)
+    return w
+
+
+def test_sgd_and_momentum_are_their_sums():
+    g = np.random.default_rng(3).normal(size=(6, 4))
+    np.testing.assert_allclose(descend(SGD(0.1), g), -0.1 * g.sum(axis=0))
+    # v_t = sum_s mu^(t-s) g_s, so g_s is used (1 - mu^(T-s+1)) / (1 - mu) times in all.
+    share = (1 - 0.9 ** np.arange(6, 0, -1)) / (1 - 0.9)
+    np.testing.assert_allclose(descend(Momentum(0.1, momentum=0.9), g), -0.1 * share @ g)
+
+
+def test_adam_is_the_published_algorithm():
+    g = np.random.default_rng(4).normal(size=(5, 3))
+    m = v = w = np.zeros(3)
+    for t in range(1, 6):  # Kingma and Ba, algorithm 1, line by line
+        m = 0.9 * m + 0.1 * g[t - 1]
+        v = 0.999 * v + 0.001 * g[t - 1] ** 2
+        w = w - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+    np.testing.assert_allclose(descend(Adam(0.01), g), w, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_optimisers_are_local_to_each_weight(name):
+    g = np.random.default_rng(5).normal(size=(4, 6))
+    order = np.random.default_rng(6).permutation(6)
+    made = OPTIMISERS[name]()
+    np.testing.assert_array_equal(descend(made, g)[order], descend(made, g[:, order]))
+
+
+def test_weight_decay_shrinks_by_rate_times_decay():
+    w = np.ones(3)
+    SGD(0.1, weight_decay=0.5).decay(w)
+    np.testing.assert_allclose(w, 0.95)
+
+
+@given(
+    values=st.lists(arrays(float, 3, elements=numbers), min_size=1, max_size=6),
+    threshold=st.sampled_from([0.0, 0.1, 1.0]),
+)
+def test_receivers_hold_the_mirror_and_stay_within_the_threshold(values, threshold):
+    mirror, held, total = np.zeros(3), np.zeros(3), 0
+    for value in values:
+        message, events = send_on_change(value, mirror, threshold)
+        total += events
+        if message is None:
+            assert events == 0
+        else:
+            assert events == np.count_nonzero(message)
+            held += message
+        np.testing.assert_array_equal(held, mirror)
+        assert np.all(np.abs(value - held) <= threshold + 2e-14 * (1 + np.abs(value)))
+    again, _ = send_on_change(values[-1], mirror, threshold)
+    assert again is None
+
+
+def test_small_differences_have_a_floor_of_their_own_scale():
+    beta = 1e-3
+    value = np.array([1e-15 * beta, 1e-10 * beta])
+    message, events = send_on_change(value, np.zeros(2), 0.0, scale=beta)
+    assert events == 1
+    assert message[1] == value[1]
+
+
+@given(
+    steps=st.integers(1, 5),
+    lanes=st.integers(1, 4),
+    batches=st.integers(1, 3),
+    samples=st.integers(1, 30),
+    begin=st.integers(0, 7),
+)
+def test_every_sample_is_shown_once_and_every_batch_applied_once(
+    steps, lanes, batches, samples, begin
+):
+    agenda = Agenda(steps, lanes, lanes * batches)
+    agenda.window[:] = begin, samples
+    total = agenda.presentations(samples) * steps
+    clocks = [agenda.at(begin + t) for t in range(1, total + 1)]
+    shown = [c.start + i for c in clocks if c.first for i in range(c.valid)]
+    assert shown == list(range(samples))
+    assert [c.step for c in clocks] == list(range(1, steps + 1)) * agenda.presentations(samples)
+    applied = [c.batch for c in clocks if c.batch]
+    assert sum(applied) == samples
+    assert all(size == lanes * batches for size in applied[:-1])
+    assert all(c.last for c in clocks if c.batch)
+
+
+def test_a_batch_must_be_a_multiple_of_the_lanes():
+    with pytest.raises(ValidationError, match="multiple of lanes = 4"):
+        Agenda(1, lanes=4, batch_size=6)

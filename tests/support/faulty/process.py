@@ -1,0 +1,18 @@
+"""Processes that misbehave. They live alone: Lava executes every file beside a Process."""
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.variable import Var
+
+from lava_dyads.processes.base import own_logging
+
+
+class Faulty(AbstractProcess):
+    """Relay a number; misbehave in the way and at the step asked for."""
+
+    def __init__(self, fault="none", at=3, name=None):
+        with own_logging():
+            super().__init__(fault=fault, at=at, name=name or f"faulty ({fault})")
+        self.inp = InPort((2,))
+        self.out = OutPort((2,))
+        self.last = Var((2,), init=0)
