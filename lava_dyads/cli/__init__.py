@@ -76,10 +76,13 @@ def _parse(name: str, words: list[str]) -> Command:
 
 def _one_line(complaint: str, name: str) -> str:
     """Turn the parser's framed text into what, and what to try."""
-    lines = [line.strip(" │") for line in complaint.splitlines() if line.startswith("│")]
-    rules = [i for i, line in enumerate(lines) if line.startswith("───")] or [len(lines)]
-    what = " ".join(lines[: rules[0]])
-    options = [line.split()[0] for line in lines[rules[0] :] if line.startswith("--")]
+    lines = [line.strip(" │") for line in complaint.splitlines() if line[:1] not in "╭╰"]
+    rules = [i for i, line in enumerate(lines) if line and set(line) <= set("─-")]
+    if rules and rules[0] == 1:  # a title above, where the terminal has no frames
+        lines, rules = lines[2:], [i - 2 for i in rules[1:]]
+    end = rules[0] if rules else len(lines)
+    what = " ".join(lines[:end]).rstrip(". ")
+    options = [line.split()[0] for line in lines[end:] if line[:2] == "--" and line[2:3].isalpha()]
     hints = [*dict.fromkeys(options[:3]), f"lava-dyads {name} --help"]
     return f"{what}. Try: {', '.join(hints)}"
 

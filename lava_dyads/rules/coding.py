@@ -53,7 +53,8 @@ def send_on_change(
     """
     change = value - mirror
     floor = FLOOR if value.dtype == np.float64 else 16 * np.finfo(value.dtype).eps
-    moved = np.abs(change) > np.maximum(threshold, floor * (scale + np.abs(value)))
+    # Negated, so that nan counts as a change: what diverged must never look like silence.
+    moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(value))))
     events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0

@@ -67,9 +67,5 @@ def _beside(process: object) -> list[type[AbstractProcessModel]]:
         return []
     members = vars(sys.modules[type(process).__module__]).values()
     return [
-        member
-        for member in members
-        if isinstance(member, type)
-        and issubclass(member, AbstractProcessModel)
-        and member.implements_process is type(process)
+        member for member in members if getattr(member, "implements_process", None) is type(process)
     ]

@@ -90,7 +90,10 @@ def test_learning_can_be_switched_off_by_a_var():
 @pytest.mark.lava
 def test_lavas_own_run_configuration_finds_the_model():
     played = play(
-        Dyad((1,), bias=2.0), steps=1, outputs=["mean_out"], run_cfg=Loihi2SimCfg(select_tag="floating_pt")
+        Dyad((1,), bias=2.0),
+        steps=1,
+        outputs=["mean_out"],
+        run_cfg=Loihi2SimCfg(select_tag="floating_pt"),
     )
     assert played.outputs["mean_out"] == 2.0
 

@@ -148,6 +148,14 @@ def test_receivers_hold_the_mirror_and_stay_within_the_threshold(values, thresho
     assert again is None
 
 
+def test_what_diverged_never_looks_like_silence():
+    mirror = np.zeros(2)
+    for _ in range(3):
+        message, events = send_on_change(np.array([np.nan, 0.0]), mirror, 0.0)
+        assert events == 1
+        assert np.isnan(message[0])
+
+
 def test_small_differences_have_a_floor_of_their_own_scale():
     beta = 1e-3
     value = np.array([1e-15 * beta, 1e-10 * beta])

@@ -1,0 +1,212 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from lava_dyads.cli import COMMANDS, main
+
+
+def run(capsys, line):
+    code = main(line.split())
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+QUICK = "train digits --layers 16 --epochs 2 --runtime reference"
+
+
+def test_training_reports_the_contract_and_writes_a_run(capsys, tmp_path):
+    out = tmp_path / "run"
+    code, text, _ = run(capsys, f"{QUICK} --json --out {out}")
+    result = json.loads(text)
+    assert code == 0
+    contract = """dataset rule granularity clock precision runtime test_accuracy train_seconds
+    samples_per_second events_per_sample synops_per_sample synops_vs_backprop
+    synops_vs_zero_skipping""".split()
+    assert set(contract) <= set(result)
+    assert 0.3 < result["test_accuracy"] <= 1
+    assert result["synops_vs_zero_skipping"] == pytest.approx(1)
+    assert sorted(os.listdir(out)) == [
+        "checkpoint.npz",
+        "config.json",
+        "learning_curve.png",
+        "metrics.jsonl",
+        "result.json",
+    ]
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in lines] == [1, 2]
+    assert lines[-1]["test_accuracy"] == result["test_accuracy"]
+    assert (out / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+
+    code, text, _ = run(capsys, f"eval {out} --runtime reference --json")
+    assert code == 0
+    assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
+
+    code, _, error = run(capsys, f"{QUICK} --out {out}")
+    assert code == 2
+    assert "holds another run" in error
+    assert run(capsys, f"{QUICK} --epochs 1 --out {out} --overwrite")[0] == 0
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("granularity", ["layer", "network"])
+def test_training_and_evaluation_on_lava(capsys, tmp_path, granularity):
+    line = (
+        f"train digits --layers 16 --epochs 1 --granularity {granularity} --json --out {tmp_path}/r"
+    )
+    code, text, _ = run(capsys, line)
+    result = json.loads(text)
+    assert (code, result["granularity"], result["runtime"]) == (0, granularity, "lava")
+    code, text, _ = run(
+        capsys, f"eval {tmp_path}/r/checkpoint.npz --granularity {granularity} --json"
+    )
+    assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("train digts", "Try: digits"),
+        ("trian digits", "unknown command 'trian'. Try: train"),
+        ("check gradeint", "Try: check gradient"),
+        ("train", "required"),
+        ("train digits --aplha 1", "Try: --alpha"),
+        ("train digits --epochs x", "--epochs"),
+        ("train digits --layers 3,x", "needs whole numbers with commas"),
+        ("train digits --activation rleu", "relu"),
+        ("train digits --rule db", "Try: dp"),
+        ("train digits --alpha 2", "alpha: must lie in [0, 1] (got 2.0)"),
+        (
+            "train digits --rule dp --loss squared-error --alpha 0 --beta 1",
+            "(1 - alpha) * beta < 1",
+        ),
+        ("train digits --granularity neuron", "is not supported: Lava's runtime holds"),
+        ("train digits --runtime in-process", "not built yet"),
+        ("train digits --rule backprop --runtime lava", "no Lava Process"),
+        ("train digits --layers 0", "sizes of at least 1"),
+        ("train {tmp}/nan.npz", "x[1, 0]: must be finite"),
+        ("train {tmp}/none.npz", "no such file"),
+        ("eval {tmp}/none.npz", "no such file"),
+        ("eval {tmp}/nan.npz", "not a checkpoint of lava_dyads"),
+        ("eval {tmp}/run --dataset {tmp}/small.npz", "64 inputs, the data has 3 features"),
+        ("check gradient --rule backprop", "what the others are compared with"),
+        ("check gradient --networks 0", "networks: must be at least 1"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_writes_nothing(capsys, tmp_path, monkeypatch, line, text):
+    monkeypatch.chdir(tmp_path)
+    x = np.ones((8, 3))
+    np.savez(tmp_path / "small.npz", x=x, labels=np.arange(8) % 2)
+    x[1, 0] = np.nan
+    np.savez(tmp_path / "nan.npz", x=x, labels=np.arange(8) % 2)
+    if "/run" in line:
+        assert run(capsys, f"{QUICK} --epochs 1 --out {tmp_path}/run")[0] == 0
+    before = sorted(os.listdir(tmp_path))
+    code, out, error = run(capsys, line.format(tmp=tmp_path))
+    assert code == 2
+    assert out == ""
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert text in error
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+@pytest.mark.parametrize("alpha", ["0", "0.5", "1"])
+@pytest.mark.parametrize("beta", ["0.01", "0.5"])
+def test_check_gradient_is_exact_on_linear_networks(capsys, alpha, beta):
+    line = f"check gradient --activation linear --alpha {alpha} --beta {beta} --networks 5 --json"
+    code, text, _ = run(capsys, line)
+    result = json.loads(text)
+    assert code == 0
+    assert result["relative_error_max"] <= 1e-9
+
+
+def test_check_gradient_on_relu_networks(capsys):
+    cosines = []
+    for beta in ("0.1", "0.01", "0.001"):
+        code, text, _ = run(
+            capsys, f"check gradient --networks 60 --gain 1.4142 --beta {beta} --json"
+        )
+        result = json.loads(text)
+        cosines.append(result["cosine"])
+        assert code == 0
+        assert result["clean_samples"] > 50
+        assert result["clean_relative_error"] <= 1e-9
+        assert len(result["networks"]) == 60
+    assert cosines[1] >= 0.999
+    assert 1 - cosines[0] > 1 - cosines[1] > 1 - cosines[2]
+
+
+def test_check_gradient_never_calls_what_diverged_a_result(capsys):
+    line = (
+        "check gradient --rule dp --activation linear --gain 2 --alpha {} --beta 0.5 --networks 3"
+    )
+    for alpha in ("0", "1"):
+        code, text, _ = run(capsys, line.format(alpha) + " --json")
+        result = json.loads(text)
+        assert code == 1
+        assert result["loop_gain"] > 1
+        assert (result["converged"], result["not_converged"]) == (False, 3)
+        assert result["cosine"] is result["relative_error"] is None
+        assert all(n["cosine"] is None for n in result["networks"])
+    code, text, _ = run(capsys, line.format("0"))
+    assert code == 1
+    assert "NOT CONVERGED, no result" in text
+
+
+def test_check_gradient_prints_a_table(capsys):
+    code, text, _ = run(capsys, "check gradient --networks 2 --rule activation-relaxation")
+    assert code == 0
+    assert "share of straddling dyads" in text
+
+
+def test_info_lists_rules_data_and_support(capsys):
+    code, text, _ = run(capsys, "info")
+    assert code == 0
+    for word in ("dp-transpose", "digits", "lava-nc", "supported", "hard-sigmoid"):
+        assert word in text
+    assert len(json.loads(run(capsys, "info --json")[1])["support"]) == 36
+
+
+def test_help_names_every_command_and_option(capsys):
+    code, text, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(name in text for name in COMMANDS)
+    for name in COMMANDS:
+        with pytest.raises(SystemExit) as stop:
+            main([*name.split(), "--help"])
+        assert stop.value.code == 0
+        assert "--json" in capsys.readouterr().out
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(60)
+def test_ctrl_c_ends_training_and_keeps_the_last_epoch(tmp_path):
+    command = [sys.executable, "-m", "lava_dyads", "train", "digits", "--epochs", "5000"]
+    command += ["--granularity", "layer", "--layers", "16", "--out", str(tmp_path / "run")]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 40
+        while not (tmp_path / "run" / "checkpoint.npz").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(child.pid, signal.SIGINT)
+        _, errors = child.communicate(timeout=20)
+    finally:
+        child.kill()
+    assert child.returncode == 130
+    assert errors.strip().endswith("interrupted")
+    assert "Traceback" not in errors
+    assert sorted(os.listdir(tmp_path / "run")) == [
+        "checkpoint.npz",
+        "config.json",
+        "metrics.jsonl",
+    ]
+    code = main(["eval", str(tmp_path / "run"), "--runtime", "reference", "--json"])
+    assert code == 0

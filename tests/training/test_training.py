@@ -1,0 +1,183 @@
+"""Training against backprop on the same splits, and what a run leaves on disk."""
+
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+
+from lava_dyads import Checkpoint, NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.errors import CheckpointError, NotSettledError, ValidationError
+from lava_dyads.networks import Execution
+from lava_dyads.training import RunDirectory, write_atomically
+from lava_dyads.training.files import FORMAT
+
+DIGITS = load("digits")
+REFERENCE = Execution(runtime="reference")
+
+
+def fit(rule, *, split=0, seed=0, epochs=12, layers=(64, 96, 10), **options):
+    config = TrainingConfig(epochs=epochs, split_seed=split, seed=seed)
+    with Trainer(
+        NetworkSpec(layers, rule=rule, seed=seed, **options), DIGITS, config, REFERENCE
+    ) as t:
+        t.fit()
+    return t
+
+
+def test_dyads_learn_digits_as_well_as_backprop():
+    ours, theirs = (
+        np.mean([fit(rule, split=s).history.epochs[-1]["test_accuracy"] for s in range(2)])
+        for rule in ("dp-transpose", "backprop")
+    )
+    assert theirs > 0.93
+    assert ours == pytest.approx(theirs, abs=0.01)
+
+
+def test_with_a_tiny_nudge_the_weights_are_those_of_backprop():
+    ours, theirs = (
+        fit(rule, epochs=1, beta=1e-5, activations="tanh") for rule in ("dp-transpose", "backprop")
+    )
+    for mine, other in zip(ours.parameters()[0], theirs.parameters()[0], strict=True):
+        assert np.linalg.norm(mine - other) < 1e-3 * np.linalg.norm(other)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_one_does_not():
+    first, again, other = (fit("dp-transpose", epochs=1, seed=s) for s in (1, 1, 2))
+    keep = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "train_events")
+    assert [first.history.epochs[0][k] for k in keep] == [again.history.epochs[0][k] for k in keep]
+    assert first.history.epochs[0]["train_loss"] != other.history.epochs[0]["train_loss"]
+
+
+def test_the_reported_accuracy_is_that_of_the_predictions():
+    trainer = fit("dp-transpose", epochs=2)
+    metrics = trainer.evaluate()
+    labels = DIGITS.labels[trainer.test_rows]
+    predicted = trainer.predictions(len(labels))
+    assert metrics.accuracy == pytest.approx(np.mean(predicted == labels))
+    assert metrics.samples == len(labels) == 450
+
+
+def test_the_split_is_stratified_and_complete():
+    train, test = DIGITS.split(seed=3)
+    np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(1797))
+    share = np.bincount(DIGITS.labels[test]) / np.bincount(DIGITS.labels)
+    np.testing.assert_allclose(share, 0.25, atol=0.01)
+
+
+def test_a_diverging_rule_ends_in_a_named_error_and_is_no_result():
+    with (
+        pytest.raises(NotSettledError, match="rule dp at alpha 0 diverges"),
+        np.errstate(all="ignore"),
+    ):
+        # A linear loop of gain far above 1, repeated until it overflows.
+        options = {"activations": "linear", "loss": "squared-error", "gain": 3.0}
+        fit("dp", alpha=0.0, beta=0.5, repeats=300, epochs=1, layers=(64, 8, 10), **options)
+
+
+def test_a_rule_that_did_not_settle_says_so_by_its_residual():
+    settled = fit("dp-transpose", epochs=1).history.epochs[0]["train_residual"]
+    not_yet = fit("dp", alpha=1.0, beta=0.2, epochs=1, repeats=0).history.epochs[0][
+        "train_residual"
+    ]
+    assert settled == 0
+    assert not_yet > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"epochs": 0}, "epochs: must be at least 1"),
+        ({"batch_size": 0}, "batch_size: must be at least 1"),
+        ({"batch_size": 10, "lanes": 4}, "must be a multiple of lanes = 4"),
+        ({"optimiser": "adma"}, "Try: adam"),
+        ({"learning_rate": -1.0}, "learning_rate: must be positive"),
+        ({"weight_decay": 5000.0}, "weight_decay"),
+        ({"test_share": 1.0}, "test_share: must lie in"),
+        ({"seed": -3}, "seed: must be at least 0"),
+    ],
+)
+def test_a_bad_configuration_is_refused(options, text):
+    with pytest.raises(ValidationError, match=text):
+        TrainingConfig(**options)
+
+
+@pytest.mark.parametrize(
+    ("layers", "text"),
+    [((63, 10), "63 inputs, the data has 64"), ((64, 9), "9 outputs, the data has 10")],
+)
+def test_data_that_does_not_fit_is_refused(layers, text):
+    with pytest.raises(ValidationError, match=text):
+        Trainer(NetworkSpec(layers), DIGITS, execution=REFERENCE)
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path):
+    spec = NetworkSpec((4, 3, 2), seed=5)
+    saved = Checkpoint(spec, *spec.initial_parameters(), {"dataset": "digits"})
+    saved.save(tmp_path / "c.npz")
+    loaded = Checkpoint.load(tmp_path / "c.npz")
+    assert (loaded.spec, loaded.meta) == (spec, saved.meta)
+    for mine, other in zip(saved.weights, loaded.weights, strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert os.listdir(tmp_path) == ["c.npz"]
+
+
+def broken(path, kind):
+    spec = NetworkSpec((4, 3, 2))
+    weights, biases = spec.initial_parameters()
+    if kind == "text":
+        path.write_text("not a checkpoint")
+    elif kind == "cut":
+        Checkpoint(spec, weights, biases, {}).save(path)
+        path.write_bytes(path.read_bytes()[:200])
+    elif kind == "foreign":
+        np.savez(path, weights=np.ones(3))
+    elif kind == "other format":
+        np.savez(path, header=json.dumps({"format": "something else 9"}))
+    elif kind == "wrong shape":
+        Checkpoint(spec, [weights[0].T, weights[1]], biases, {}).save(path)
+    elif kind == "bad specification":
+        header = {"format": FORMAT, "spec": {"layers": [4, 3, 2], "alpha": 7}}
+        np.savez(path, header=json.dumps(header))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["missing", "text", "cut", "foreign", "other format", "wrong shape", "bad specification"],
+)
+def test_an_unreadable_or_foreign_checkpoint_is_refused_in_one_line(tmp_path, kind):
+    path = tmp_path / "c.npz"
+    broken(path, kind)
+    with pytest.raises(CheckpointError, match=r"checkpoint .*c\.npz: ") as caught:
+        Checkpoint.load(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "f"
+    write_atomically(path, "old")
+    with pytest.raises(TypeError):
+        write_atomically(path, object())
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["f"]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+
+
+def test_a_run_directory_never_mixes_two_runs(tmp_path):
+    folder = tmp_path / "run"
+    first = RunDirectory(folder)
+    first.begin({"a": 1})
+    first.add_metrics({"epoch": 1})
+    with pytest.raises(ValidationError, match="holds another run"):
+        RunDirectory(folder)
+    RunDirectory(folder, overwrite=True).begin({"a": 2})
+    assert sorted(os.listdir(folder)) == ["config.json"]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.tex").write_text("mine")
+    with pytest.raises(ValidationError, match="holds other files"):
+        RunDirectory(tmp_path / "other", overwrite=True)
+    with pytest.raises(ValidationError, match="must be a folder"):
+        RunDirectory(tmp_path / "other" / "thesis.tex")
