@@ -104,12 +104,12 @@ def play(
     with LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4) as session:
         for _ in range(steps if watch else 1):
             session.run(1 if watch else steps)
-            for name, values in seen.items():
+            for name, rows in seen.items():
                 var = getattr(process, name)
-                values.append(np.array(var.get(), float).reshape(var.shape))
+                rows.append(np.array(var.get(), float).reshape(var.shape))
     return Played(
         {port: recorder.heard.copy() for port, recorder in recorders.items()},
-        {name: np.array(values) for name, values in seen.items()},
+        {name: np.array(rows) for name, rows in seen.items()},
     )
 
 

@@ -123,7 +123,7 @@ SPEC_NAMES = tuple(SPEC.build().elements)
 
 
 def test_messages_at_the_ports_equal_their_closed_form():
-    accuracy, processes, links, agenda = learn(samples=100)
+    _, processes, links, agenda = learn(samples=100)
     presentations, steps = 10, 2 * 2 + 2
     assert agenda.steps == steps
     sent = sum(int(process.read("sends").sum()) for process in processes.values())

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.backprop import (
     backpropagate,
     dense_operations,
@@ -280,7 +281,7 @@ def test_a_threshold_saves_events_and_keeps_the_direction():
     exact = truth("relu", "cross-entropy", data).gradients()
     events, errors = [], []
     for threshold in (0.0, 0.03, 0.3):
-        network, outcome = settled(
+        network, _ = settled(
             "dp-transpose", RuleParameters(), "relu", "cross-entropy", data, threshold=threshold
         )
         counts = [p.counts for p in network.populations.values()]
@@ -330,9 +331,7 @@ def test_plain_dual_propagation_settles_exactly_where_the_theory_says(alpha, rho
 
 
 def test_the_two_forms_split_the_nudge_and_share_the_mean():
-    a, u = np.array([[1.0]]), np.array([[0.2]])
-    arithmetic = chain([np.ones((1, 1))], [np.zeros(1)], rule=rule("dp"), parameters=RuleParameters(),
-                       activations=[], loss=loss("squared-error")).elements["population_1"].arithmetic  # fmt: skip
+    a, u, arithmetic = np.array([[1.0]]), np.array([[0.2]]), Float()
     state = {"s_plus": np.zeros((1, 1)), "s_minus": np.zeros((1, 1))}
     for adjoint, plus, minus in ((True, 1 + 0.75 * 0.2, 1 - 0.25 * 0.2), (False, 1.05, 0.85)):
         unit = DyadUnit(ACTIVATIONS["relu"], 0.25, adjoint)

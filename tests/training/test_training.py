@@ -67,12 +67,12 @@ def test_the_split_is_stratified_and_complete():
 
 
 def test_a_diverging_rule_ends_in_a_named_error_and_is_no_result():
+    # A linear loop of gain far above 1, repeated until it overflows.
+    options = {"activations": "linear", "loss": "squared-error", "gain": 3.0}
     with (
-        pytest.raises(NotSettledError, match="rule dp at alpha 0 diverges"),
         np.errstate(all="ignore"),
+        pytest.raises(NotSettledError, match="rule dp at alpha 0 diverges"),
     ):
-        # A linear loop of gain far above 1, repeated until it overflows.
-        options = {"activations": "linear", "loss": "squared-error", "gain": 3.0}
         fit("dp", alpha=0.0, beta=0.5, repeats=300, epochs=1, layers=(64, 8, 10), **options)
 
 

@@ -13,7 +13,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 
-class Unpicklable(Exception):
+class UnpicklableError(Exception):
     """An exception that cannot be sent to another process."""
 
     def __init__(self):
@@ -49,7 +49,7 @@ class PyFaultyModel(PyLoihiProcessModel):
         if fault == "raise":
             raise ZeroDivisionError("one over nothing")
         if fault == "unpicklable":
-            raise Unpicklable
+            raise UnpicklableError
         if fault == "die":
             os._exit(7)
         if fault == "spin":
