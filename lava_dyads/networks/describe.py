@@ -93,7 +93,7 @@ def describe(spec: NetworkSpec) -> Description:
     Examples
     --------
     >>> describe(NetworkSpec((4, 3, 2))).port_messages
-    60
+    48
     """
     network = spec.build()
     dense = dense_operations(spec.layers)

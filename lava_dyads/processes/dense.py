@@ -56,7 +56,7 @@ class DyadDense(ElementProcess):
 
     References
     ----------
-    DP eq. 6 (update), TT section 3.
+    DP and TT, weight update.
     """
 
     def __init__(

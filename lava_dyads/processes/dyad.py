@@ -98,7 +98,7 @@ class Dyad(PopulationProcess):
 
     References
     ----------
-    DP eq. 12; TT eq. 9.
+    DP and TT, inference of the two compartments; see docs/equations.md.
     """
 
     unit_class = DyadUnit

@@ -39,7 +39,7 @@ class LossHead(ElementProcess):
 
     References
     ----------
-    TT section 3 (linearised output nudge).
+    TT, output nudge linearised at the mean.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Activation functions f, their derivatives and their kinks.
 
-Each f is the gradient map (dG)^-1 of a convex potential G (DP, eq. 3), so it is monotone.
+Each f is the gradient map (dG)^-1 of a convex potential G (DP), so it is monotone.
 A new activation is one entry of ``ACTIVATIONS``.
 """
 

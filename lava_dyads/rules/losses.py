@@ -52,7 +52,7 @@ class SquaredError:
         return (a + c * y) / (1.0 + c)
 
     def check_proximal(self, c: float) -> None:
-        """Raise unless c > -1, i.e. (1 - alpha) beta < 1 (DP, section 3)."""
+        """Raise unless c > -1, i.e. (1 - alpha) beta < 1 (DP)."""
         if c <= -1.0:
             invalid(
                 "nudge",

@@ -69,7 +69,7 @@ class Optimiser(ABC):
 
 @dataclass(frozen=True)
 class SGD(Optimiser):
-    """w <- w - eta g."""
+    """Plain gradient descent: w <- w - eta g, eta 0.1 by default."""
 
     name: ClassVar[str] = "sgd"
     slots: ClassVar[int] = 0
@@ -83,7 +83,7 @@ class SGD(Optimiser):
 
 @dataclass(frozen=True)
 class Momentum(Optimiser):
-    """v <- mu v + g;  w <- w - eta v."""
+    """Heavy ball: v <- mu v + g;  w <- w - eta v, eta 0.05 and mu 0.9 by default."""
 
     name: ClassVar[str] = "momentum"
     slots: ClassVar[int] = 1

@@ -8,7 +8,7 @@ from lava_dyads.rules._types import Array
 
 
 def loop_gain(weights: list[Array], alpha: float, beta: float) -> float:
-    """Return rho: plain DP on a linear net settles iff rho < 1 (TT, sect. 3).
+    """Return rho: plain DP on a linear net settles iff rho < 1 (TT).
 
     For the squared error and its proximal nudge.
 

@@ -149,7 +149,7 @@ class Trainer:
     --------
     >>> from lava_dyads.data import load
     >>> spec = NetworkSpec((64, 16, 10))
-    >>> config = TrainingConfig(epochs=3)
+    >>> config = TrainingConfig(epochs=3, learning_rate=0.01)
     >>> with Trainer(spec, load("digits"), config, Execution(runtime="reference")) as trainer:
     ...     history = trainer.fit()
     >>> history.column("test_accuracy")[-1] > 0.8

@@ -155,9 +155,13 @@ def test_the_error_of_centred_nudging_falls_with_the_square_of_beta():
     assert errors[1] / errors[2] == pytest.approx(4, rel=0.1)
 
 
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize(
+    ("name", "f"),
+    [(name, "linear") for name in RULES]
+    + [(name, "tanh") for name in ("dp-transpose", "dp", "activation-relaxation")],
+)
 @pytest.mark.parametrize("loss_name", LOSSES)
-def test_one_presentation_is_one_step_of_gradient_descent(name, loss_name):
+def test_one_presentation_is_one_step_of_gradient_descent(name, f, loss_name):
     """The learning step against backprop, with a lane that carries no sample."""
     alpha = 0.5 if name == "dp" else 1.0
     parameters = RuleParameters(alpha, 1e-4)
@@ -167,7 +171,7 @@ def test_one_presentation_is_one_step_of_gradient_descent(name, loss_name):
         biases,
         rule=rule(name),
         parameters=parameters,
-        activations=[ACTIVATIONS["tanh"]] * 2,
+        activations=[ACTIVATIONS[f]] * 2,
         loss=loss(loss_name),
         nudge=rule(name).nudges[0],
         lanes=4,
@@ -176,7 +180,7 @@ def test_one_presentation_is_one_step_of_gradient_descent(name, loss_name):
     rows = [np.vstack([part, np.zeros(part.shape[1])]) for part in (x, y)]
     clock = Clock(1, True, True, learn=True, valid=3, batch=3)
     network.after(clock, {"input_in": rows[0], "target_in": rows[1]})
-    exact = truth("tanh", loss_name, data).gradients()
+    exact = truth(f, loss_name, data).gradients()
     for before, after, gradient in (
         *zip(weights, network.parameters()[0], exact[0], strict=True),
         *zip(biases, network.parameters()[1], exact[1], strict=True),
@@ -341,7 +345,7 @@ def test_the_two_forms_split_the_nudge_and_share_the_mean():
         np.testing.assert_allclose(unit.emit(state, "difference"), 0.2)
 
 
-def test_relaxing_errors_follow_the_binomial_law():
+def test_relaxing_errors_decay_geometrically():
     """AR from zeros: the error j layers below the output after t steps is the binomial tail."""
     eta, steps, depth = 0.3, 12, 4
     weights = [np.ones((1, 1))] * depth

@@ -34,8 +34,8 @@ class DyadUnit(Unit):
         s+ = f(a + g+ u)        s- = f(a - g- u)
         mean = alpha s+ + (1 - alpha) s-        difference = s+ - s-
 
-    with (g+, g-) = (1 - alpha, alpha) for the adjoint form (``adjoint=True``, TT eq. 9) and
-    (alpha, 1 - alpha) for plain DP (DP eq. 12). The difference is -beta dl/da: exactly on
+    with (g+, g-) = (1 - alpha, alpha) for the adjoint form (``adjoint=True``, TT) and
+    (alpha, 1 - alpha) for plain DP (DP). The difference is -beta dl/da: exactly on
     linear pieces, to O(beta |1 - 2 alpha|) for smooth f.
 
     Parameters
@@ -97,7 +97,7 @@ class DyadUnit(Unit):
 class ProximalDyad(DyadUnit):
     """Output dyad of plain DP with the loss inside; its apical input is the target y.
 
-    In order of execution (DP, section 3.2)::
+    In order of execution (DP's closed-form output)::
 
         s+ = argmin_z 1/2 |z - a|^2 + alpha beta l(z)
         s- = argmin_z 1/2 |z - a|^2 - (1 - alpha) beta l(z)

@@ -19,7 +19,7 @@ from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, regis
 class RelaxationUnit(Unit):
     """One activity and one relaxing error.
 
-    In order of execution (AR eq. 4, scaled by -beta, so that x is -beta dl/ds)::
+    In order of execution (AR's relaxation, scaled by -beta, so that x is -beta dl/ds)::
 
         s = f(a)        x <- x + eta (u - x)
         activity = s        error = f'(a) x

@@ -1,0 +1,37 @@
+# Every target works alone on a fresh clone: what it needs is set up first.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+BIN := .venv/bin
+READY := .venv/.stamp
+DEMO_ARGS ?= train digits --granularity layer --runtime lava --out runs/demo --overwrite
+TEST_ARGS ?=
+BENCH_ARGS ?=
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+
+setup: $(READY) ## make .venv with everything, from whatever Python 3.10 there is (or PYTHON=...)
+
+$(READY): pyproject.toml constraints.txt
+	@bash scripts/setup
+
+demo: $(READY) ## learn digits on Lava's own runtime (other options: DEMO_ARGS=...)
+	$(BIN)/lava-dyads $(DEMO_ARGS)
+
+test: $(READY) ## run the tests, without the long studies (other options: TEST_ARGS=...)
+	$(BIN)/python -m pytest -q $(TEST_ARGS)
+
+lint: $(READY) ## check style, format, types and the direction of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+bench: $(READY) ## measure times, as ratios to a peer (options: BENCH_ARGS=...)
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+clean: ## remove caches and build products; .venv, .tools and runs stay
+	rm -rf build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache lava.log
+	find . \( -name .venv -o -name .tools -o -name .git -o -name runs \) -prune -o \
+		-type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Long measurements; each is a module with run(). ``python -m benchmarks [NAME ...]``."""

@@ -1,0 +1,27 @@
+"""Run benchmarks by name; without a name all of them."""
+
+import importlib
+import os
+import pkgutil
+import sys
+
+import benchmarks
+
+NAMES = [m.name for m in pkgutil.iter_modules(benchmarks.__path__) if m.name != "__main__"]
+
+
+def main() -> int:
+    """Run the benchmarks named on the command line."""
+    # Set on some machines for old numpy versions; it slows this one down.
+    if os.environ.pop("OPENBLAS_CORETYPE", None):
+        os.execv(sys.executable, [sys.executable, "-m", "benchmarks", *sys.argv[1:]])
+    for name in sys.argv[1:] or NAMES:
+        if name not in NAMES:
+            print(f"error: unknown benchmark {name!r}. Try: {', '.join(NAMES)}", file=sys.stderr)
+            return 2
+        importlib.import_module(f"benchmarks.{name}").run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What the documentation claims is there, works as printed."""
+
+import doctest
+import importlib
+import inspect
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lava_dyads
+
+ROOT = Path(__file__).parents[2]
+MODULES = [
+    m.name
+    for m in pkgutil.walk_packages(lava_dyads.__path__, "lava_dyads.")
+    if not m.name.endswith("__main__")
+]
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_in_docstrings_run(name):
+    module = importlib.import_module(name)
+    lava_dyads.Dyad  # noqa: B018 (binds the models)
+    outcome = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert outcome.failed == 0
+
+
+def test_every_public_name_is_documented():
+    for name in lava_dyads.__all__:
+        text = inspect.getdoc(getattr(lava_dyads, name))
+        assert text, name
+        assert len(text) > 20, name
+
+
+def test_rules_and_help_do_not_pay_for_lava():
+    code = "import sys, lava_dyads.rules.chain, lava_dyads.cli; assert 'lava' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_the_links_at_the_top_lead_into_the_package():
+    for name in ("processes", "models"):
+        assert (ROOT / name).resolve() == ROOT / "lava_dyads" / name
+
+
+def test_the_table_of_equations_names_functions_and_tests_that_exist():
+    text = (ROOT / "docs" / "equations.md").read_text()
+    for name in re.findall(r"`((?:rules|spiking)\.[\w.]+)`", text):
+        thing, parts = lava_dyads, name.split(".")
+        for i, part in enumerate(parts):
+            try:
+                importlib.import_module("lava_dyads." + ".".join(parts[: i + 1]))
+            except ModuleNotFoundError:
+                assert hasattr(thing, part), name
+            thing = getattr(thing, part)
+    tests = re.findall(r"`(tests/[\w/]+\.py)?::(\w+)`", text)
+    assert len(tests) > 10
+    for path, test in tests:
+        path = path or "tests/rules/test_engine.py"
+        assert f"def {test}(" in (ROOT / path).read_text(), test
+
+
+def test_links_in_the_documents_lead_somewhere():
+    for document in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), (document.name, target)
+
+
+def test_the_readme_commands_exist():
+    text = (ROOT / "README.md").read_text()
+    from lava_dyads.cli import COMMANDS
+
+    used = re.findall(r"^\.venv/bin/lava-dyads (.+)$", text, re.MULTILINE)
+    assert used
+    for line in used:
+        assert any(line.startswith(name) for name in COMMANDS), line
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^make (\w+)", text, re.MULTILINE):
+        assert f"\n{target}:" in makefile
+
+
+def test_the_rule_of_contributing_is_one_file_and_one_test_row(tmp_path):
+    """Apply the printed diff to a copy, and run what it adds."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    (tmp_path / "rule.diff").write_text(re.search(r"```diff\n(.*?)```", text, re.DOTALL).group(1))
+    for folder in ("lava_dyads", "tests"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
+    subprocess.run(["git", "apply", "-v", "rule.diff"], cwd=tmp_path, check=True, timeout=30)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode"]
+    command += ["importlib", "tests/rules/test_engine.py", "-k", "derivative-free"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    run = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"[1-9]\d* passed", run.stdout)
