@@ -49,7 +49,7 @@ class CheckGradient:
     """Of the first network; the others follow."""
     tolerance: float = 1e-12
     """Largest residual that counts as converged."""
-    max_steps: int = 4000
+    max_steps: int = 20_000
     """Cap of the relaxation."""
     min_cosine: float = 0.99
     """Median cosine to ask for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -178,7 +179,7 @@ class Train(ExecutionOptions):
 
     def _print(self, result: dict[str, Any]) -> None:
         out = console()
-        running_on = "Lava 0.10.0, its own runtime"
+        running_on = f"Lava {version('lava-nc')}, its own runtime"
         if result["runtime"] == "reference":
             running_on = "the numpy reference engine"
         out.print(result_table(f"{self.dataset} on {running_on}", result))

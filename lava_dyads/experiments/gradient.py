@@ -108,7 +108,7 @@ def check_gradient(
     networks: int = 20,
     samples: int = 8,
     tolerance: float = 1e-12,
-    max_steps: int = 4000,
+    max_steps: int = 20_000,
     min_cosine: float = 0.99,
     order: str = "sweep",
 ) -> GradientCheck:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TextIO
 
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules.backprop import dense_operations
@@ -44,9 +45,9 @@ class Description:
         Connected output ports of populations, connections and head; each sends one message per
         step, silence included.
     port_messages : int
-        ports * steps: messages per presentation on Lava's channels.
+        ports * steps: messages per sample on Lava's channels (B samples in B lanes share them).
     spoken_messages : int or None
-        Messages with at least one event per presentation: one on each population's mean and
+        Messages with at least one event per sample: one on each population's mean and
         difference and one from the head. None where the rule repeats its sweeps, since the
         number then depends on the data.
     dense_operations : int
@@ -70,31 +71,42 @@ class Description:
         return "\n".join(
             [
                 *lines,
-                f"steps per presentation     {self.steps}",
-                f"messages per presentation  {self.port_messages} on {self.ports} ports, "
-                f"of which not silent: {spoken}",
-                f"dense backprop             {self.dense_operations} operations per sample",
+                f"steps per sample     {self.steps}",
+                f"messages per sample  {self.port_messages} on {self.ports} ports, "
+                f"of which not silent: {spoken} (the same number for all lanes together)",
+                f"dense backprop       {self.dense_operations} operations per sample",
             ]
         )
 
 
-def describe(spec: NetworkSpec) -> Description:
-    """Return the Process graph of a specification at ``layer`` granularity.
+def describe(spec: NetworkSpec, file: TextIO | None = None, quiet: bool = False) -> Description:
+    """Print the Process graph of a specification at ``layer`` granularity.
 
     Parameters
     ----------
     spec : NetworkSpec
+    file : text file or None
+        Where to; None: standard output.
+    quiet : bool
+        Print nothing.
 
     Returns
     -------
     Description
-        ``print`` it, or read its fields.
+        The same as fields.
 
     Examples
     --------
-    >>> describe(NetworkSpec((4, 3, 2))).port_messages
+    >>> describe(NetworkSpec((4, 3, 2)), quiet=True).port_messages
     48
     """
+    description = _description(spec)
+    if not quiet:
+        print(description, file=file)
+    return description
+
+
+def _description(spec: NetworkSpec) -> Description:
     network = spec.build()
     dense = dense_operations(spec.layers)
     if not isinstance(network, Network):
@@ -106,7 +118,7 @@ def describe(spec: NetworkSpec) -> Description:
             kind, shape = "DyadDense", str(element.memory["weights"].shape)
             parameters = element.memory["weights"].size
         elif isinstance(element, Population):
-            kind, shape, parameters = type(element.unit).__name__, f"({element.n},)", element.n
+            kind, shape, parameters = element.unit.process_name, f"({element.n},)", element.n
         else:
             kind, shape, parameters = "LossHead", f"({spec.layers[-1]},)", 0
         rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
@@ -116,11 +128,16 @@ def describe(spec: NetworkSpec) -> Description:
     return Description(tuple(rows), network.steps, ports, ports * network.steps, spoken, dense)
 
 
+_SOURCE_PORTS = {"input_in": "x_out", "target_in": "y_out"}
+"""What feeds the network's own inputs."""
+
+
 def _arrows(name: str, network: Network) -> tuple[str, ...]:
     by_port: dict[str, list[str]] = {}
     for link in network.links:
         if link.source == name:
-            by_port.setdefault(link.output, []).append(_end(link))
+            port = _SOURCE_PORTS.get(link.output, link.output)
+            by_port.setdefault(port, []).append(_end(link))
     return tuple(f"{port} -> {', '.join(ends)}" for port, ends in by_port.items())
 
 

@@ -159,8 +159,7 @@ def _other_populations() -> dict[type[Unit], type[PopulationProcess]]:
                 "__doc__": f"A population of the rule {rule.name}.\n\n{type(unit).__doc__}",
                 "__module__": __name__,
             }
-            name = f"{type(unit).__name__.removesuffix('Unit')}Population"
-            classes[type(unit)] = type(name, (PopulationProcess,), members)
+            classes[type(unit)] = type(unit.process_name, (PopulationProcess,), members)
     return classes
 
 

@@ -31,6 +31,9 @@ class Link(NamedTuple):
     input: str
 
 
+_HOPELESS = 1e50
+"""A state beyond this has diverged; there is no need to wait until it overflows."""
+
 Schedule = Callable[["Network"], Iterator[list[str]]]
 """A generator of the populations that update together, without end."""
 
@@ -185,7 +188,7 @@ class Network(Trainable):
         *,
         schedule: Schedule = parallel,
         tolerance: float = 1e-12,
-        max_steps: int = 2000,
+        max_steps: int = 20_000,
     ) -> Settled:
         """Relax on one set of lanes until silence; nothing learns.
 
@@ -220,8 +223,18 @@ class Network(Trainable):
                 events_at = steps
             if steps >= max_steps or min(settled_in.values()) > events_at:
                 break
+            if steps % 64 == 0 and not self._largest() < _HOPELESS:
+                break
         residual = self.residual(y)
         return Settled(residual <= tolerance, residual, steps)
+
+    def _largest(self) -> float:
+        """Return the largest value on any channel; nan where one is."""
+        return max(
+            float(np.max(np.abs(p.memory[f"sent_{c}"]), initial=0.0))
+            for p in self.populations.values()
+            for c in (p.unit.up, p.unit.down)
+        )
 
     def residual(self, y: Array | None) -> float:
         """Re-evaluate every unit from the channels around it; return the largest change."""

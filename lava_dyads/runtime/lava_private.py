@@ -13,6 +13,7 @@ import faulthandler
 import multiprocessing
 import os
 import pickle
+import resource
 import signal
 import sys
 import threading
@@ -25,10 +26,11 @@ from typing import IO, Any
 import psutil
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
 from threadpoolctl import threadpool_limits
 
-from lava_dyads.errors import ModelError
+from lava_dyads.errors import ModelError, invalid
 from lava_dyads.processes.base import own_logging
 
 _PR_SET_PDEATHSIG = 1
@@ -100,6 +102,9 @@ class LavaRun:
         with own_logging():
             executable = process.compile(run_cfg, compile_config)
             self.processes = list(executable.proc_builders)
+            models = [b.proc_model for b in executable.proc_builders.values()]
+            self.asynchronous = any(m.implements_protocol is AsyncProtocol for m in models)
+            _check_open_files(len(models), len(executable.channel_builders))
             self._start(executable)
 
     def _start(self, executable: Any) -> None:
@@ -195,6 +200,20 @@ class LavaRun:
             self.runtime._is_initialized = False
         for process in (self.process, *self.processes):
             process._runtime = None
+
+
+def _check_open_files(models: int, channels: int) -> None:
+    """Refuse what would run out of file descriptors: Lava would hang in the middle."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    # Measured on Linux: the last child holds 10 per ProcessModel, 2 per channel and 15 more.
+    needed = psutil.Process().num_fds() + 10 * models + 2 * channels + 15
+    if needed > limit:
+        invalid(
+            "LavaSession",
+            f"{models} ProcessModels need about {needed} open files, the limit is {limit}",
+            models,
+            f"ulimit -n {2 * needed}, or fewer processes (granularity network)",
+        )
 
 
 def _watch_start(runtime: Any, models: list[str], done: threading.Event) -> None:

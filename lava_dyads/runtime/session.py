@@ -35,7 +35,8 @@ class LavaSession:
     - Ctrl-C, an error or the end of the block leaves no OS process behind; the children die
       with this process even if it is killed.
 
-    It works for any synchronous Process graph, not only for those of this library.
+    It works for any Process graph, not only for those of this library. With Lava's
+    AsyncProtocol ``timeout`` is the limit of a whole run; such models have to end by themselves.
 
     Parameters
     ----------
@@ -137,7 +138,8 @@ class LavaSession:
                 "LavaSession.run: the session has been stopped. Try: build the Processes anew "
                 "and open a new session; Lava cannot run a stopped Process again"
             )
-        done, chunk = 0, 1
+        # An asynchronous model is called once per run, so its run cannot be cut into chunks.
+        done, chunk = 0, steps if self._run.asynchronous else 1
         while done < steps:
             chunk = min(chunk, steps - done)
             begin = time.monotonic()

@@ -130,12 +130,12 @@ def test_messages_at_the_ports_equal_their_closed_form():
     outputs = {link[:2] for link in links}
     assert sent == len(outputs) * steps * presentations
     inside = {link[:2] for link in links if link.source != "source"}
-    assert len(inside) * steps == describe(SPEC).port_messages
+    assert len(inside) * steps == describe(SPEC, quiet=True).port_messages
     spoken = 0
     for name in SPEC_NAMES:
         counts = processes[name].element.counts
         spoken += sum(n for key, n in counts.items() if key.startswith("messages"))
-    assert spoken == describe(SPEC).spoken_messages * presentations
+    assert spoken == describe(SPEC, quiet=True).spoken_messages * presentations
     for name, n in (("population_1", 16), ("population_2", 10)):
         counts = processes[name].element.counts  # tanh: no activity and no error is exactly 0
         assert counts["events_mean"] == counts["events_difference"] == n * 100

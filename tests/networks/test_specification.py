@@ -75,13 +75,14 @@ def test_initial_weights_have_the_deviation_of_the_gain():
 )
 def test_the_steps_of_a_presentation(options, steps):
     assert NetworkSpec((3, 4, 2), **options).timing.steps == steps
-    assert describe(NetworkSpec((3, 4, 2), **options)).steps == steps
+    assert describe(NetworkSpec((3, 4, 2), **options), quiet=True).steps == steps
 
 
-def test_the_description_counts_parameters_and_messages():
+def test_the_description_counts_parameters_and_messages(capsys):
     # 4-3-2 with a head: mean and difference of 2 populations, basal of 2 connections, apical of
     # the upper one, drive of the head: 8 ports, 6 steps. Spoken: 2 means, 2 differences, drive.
     description = describe(NetworkSpec((4, 3, 2)))
+    assert capsys.readouterr().out == f"{description}\n"
     assert sum(row.parameters for row in description.rows) == 4 * 3 + 3 + 3 * 2 + 2
     assert (description.ports, description.steps, description.port_messages) == (8, 6, 48)
     assert description.spoken_messages == 5
@@ -89,8 +90,10 @@ def test_the_description_counts_parameters_and_messages():
     text = str(description)
     for words in ("connection_1", "(3, 4)", "mean_out -> connection_2.mean_in", "48 on 8 ports"):
         assert words in text
-    assert describe(NetworkSpec((4, 3, 2), rule="dp", alpha=0.5)).spoken_messages is None
-    assert describe(NetworkSpec((4, 3, 2), rule="backprop")).rows[0].parameters == 23
+    assert (
+        describe(NetworkSpec((4, 3, 2), rule="dp", alpha=0.5), quiet=True).spoken_messages is None
+    )
+    assert describe(NetworkSpec((4, 3, 2), rule="backprop"), quiet=True).rows[0].parameters == 23
 
 
 def test_the_support_table_has_a_word_for_every_combination():

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from bouncer.process import Bouncer
 from faulty.process import Faulty
 
 from lava_dyads import Dyad, LavaSession
@@ -128,9 +130,47 @@ def test_limits_must_be_positive(name):
         LavaSession(Dyad((1,)), **{name: 0})
 
 
+def test_too_many_processes_for_the_open_files_are_refused_before_anything_starts():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    processes = ring(*["none"] * 12)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds() + 120, hard))
+        with pytest.raises(ValidationError, match=r"12 ProcessModels need about .* Try: ulimit -n"):
+            LavaSession(processes[0])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    # With just what the message asks for it runs.
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (psutil.Process().num_fds() + 165, hard))
+        with LavaSession(ring(*["none"] * 12)[0]) as session:
+            session.run(2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_an_asynchronous_graph_runs_once_per_run():
+    bouncer = Bouncer(times=5)
+    bouncer.out.connect(bouncer.inp)
+    with LavaSession(bouncer) as session:
+        session.run(3)
+        assert bouncer.heard.get() == [5]
+        assert bouncer.runs.get() == [1]
+
+
+def test_an_asynchronous_model_that_waits_for_ever_is_a_deadlock():
+    bouncer = Bouncer(times=0)
+    bouncer.out.connect(bouncer.inp)
+    with (
+        pytest.raises(DeadlockError, match=r"self\.inp\.recv"),
+        LavaSession(bouncer, idle_timeout=1.5) as session,
+    ):
+        session.run(3)
+
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {support!r})
+from bouncer.process import Bouncer
 from faulty.process import Faulty
 from lava_dyads import LavaSession
 a, b = Faulty("none"), Faulty("none")

@@ -48,6 +48,11 @@ class Unit(ABC):
 
     activation: Activation
 
+    @property
+    def process_name(self) -> str:
+        """Name of the Lava Process class for populations of this unit."""
+        return f"{type(self).__name__.removesuffix('Unit')}Population"
+
     @abstractmethod
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Update the state in place.

@@ -57,6 +57,11 @@ class DyadUnit(Unit):
     adjoint: bool
 
     @property
+    def process_name(self) -> str:
+        """``Dyad``."""
+        return "Dyad"
+
+    @property
     def gains(self) -> tuple[float, float]:
         """Nudge gains (g+, g-) of the two compartments."""
         shares = (self.alpha, 1.0 - self.alpha)
