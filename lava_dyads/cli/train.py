@@ -23,7 +23,6 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.data import Dataset, load
 from lava_dyads.networks import Execution, NetworkSpec
-from lava_dyads.rules.backprop import dense_operations
 from lava_dyads.training import Checkpoint, History, RunDirectory, Trainer, TrainingConfig
 from lava_dyads.training.trainer import SETTLED
 
@@ -122,7 +121,7 @@ class Train(ExecutionOptions):
                     "execution": asdict(execution),
                 }))  # fmt: skip
             self._fit(trainer, folder)
-        result = summarise(trainer, execution)
+            result = summarise(trainer, execution)
         if folder:
             self._save(trainer, folder, result)
             result["out"] = str(folder.path)
@@ -205,11 +204,11 @@ def save_checkpoint(trainer: Trainer, dataset: str, path: Path) -> None:
 
 
 def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
-    """Return what a training run reports; counts are those of the last training epoch."""
+    """Return what a training run reports; costs are those of the trained network."""
     history: History = trainer.history
     last, spec = history.epochs[-1], trainer.spec
     epochs = len(history.epochs)
-    operations, dense = last["train_operations"], dense_operations(spec.layers)
+    cost = trainer.cost()
     residual = max(history.column("train_residual"))
     seconds = trainer.train_seconds
     return {
@@ -226,10 +225,10 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
         "train_loss": last["train_loss"],
         "train_seconds": seconds,
         "samples_per_second": last["train_samples"] * epochs / seconds,
-        "events_per_sample": last["train_events"],
-        "synops_per_sample": operations,
-        "synops_vs_backprop": operations / dense,
-        "synops_vs_zero_skipping": operations / last["train_zero_skipping"],
+        "events_per_sample": cost.events,
+        "synops_per_sample": cost.operations,
+        "synops_vs_backprop": cost.operations / cost.dense,
+        "synops_vs_zero_skipping": cost.operations / cost.zero_skipping,
         "residual": residual,
         "settled": residual <= SETTLED,
         "straddling": last["train_straddling"],

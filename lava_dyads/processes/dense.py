@@ -28,8 +28,8 @@ class DyadDense(ElementProcess):
     Ports: ``mean_in`` (n_in), ``basal_out`` (n_out); ``difference_in`` (n_out), ``apical_out``
     (n_in; leave it unconnected above an input, then W^T is never computed). Vars: ``weights``
     (n_out, n_in), ``held_mean``, ``held_difference``, ``weights_accumulator``,
-    ``weights_state``, ``weights_updates``, ``counts`` (operations: forward, backward, learning,
-    and what zero-skipping backprop would have needed), ``learn``.
+    ``weights_state``, ``weights_updates``, ``counts`` (operations: forward, backward, learning),
+    ``learn``.
 
     Parameters
     ----------

@@ -57,7 +57,8 @@ class Dyad(PopulationProcess):
     while unconnected. Vars: ``s_plus``, ``s_minus``, ``basal``, ``apical``, ``bias``,
     ``sent_*`` (what receivers hold), ``residual`` (change in the certifying step: this
     presentation, largest so far), ``counts``, and the bias's ``bias_accumulator``,
-    ``bias_state``, ``bias_updates``; ``learn`` (1: nudged and learning, 0: evaluation).
+    ``bias_state``, ``bias_updates``; ``learn`` (1: nudged and learning, 0: evaluation, 2: nudged
+    without learning).
 
     Parameters
     ----------

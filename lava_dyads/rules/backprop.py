@@ -110,8 +110,6 @@ class BackpropNetwork(Trainable):
     The learning step is the dyads' own (``Plasticity`` with beta = 1 and product -delta z^T).
     """
 
-    counted = ("zero_skipping",)
-
     answers = True
 
     def __init__(
@@ -149,8 +147,7 @@ class BackpropNetwork(Trainable):
         if clock.learn and y is not None:
             run = backpropagate(x[rows], y[rows], weights, biases, self.activations, self.loss)
             output[rows] = run.activities[-1]
-            self.count("zero_skipping", zero_skipping_operations(run))
-            for k in range(self.depth):
+            for k in range(0 if clock.frozen else self.depth):
                 on_weights, on_biases = self._plasticities[2 * k : 2 * k + 2]
                 on_weights.learn(-run.errors[k].T @ run.activities[k], clock.batch)
                 on_biases.learn(-run.errors[k].sum(axis=0), clock.batch)

@@ -20,6 +20,10 @@ ENDLESS = -1
 """Number of samples of an agenda that never runs out and never learns by itself."""
 
 
+FROZEN = 2
+"""Value of the ``learn`` register that nudges without learning."""
+
+
 @dataclass(frozen=True)
 class Clock:
     """What one step is.
@@ -31,7 +35,9 @@ class Clock:
     first, read, last : bool
         First step of the presentation, step in which the output can be read, last step.
     learn : bool
-        Nudge and learn (training) or not (evaluation).
+        Nudge (training) or not (evaluation).
+    frozen : bool
+        Nudge and count, but change no weight: to measure what training costs.
     valid : int
         Lanes that carry a sample; the others stay silent (last presentation).
     start : int
@@ -48,6 +54,7 @@ class Clock:
     start: int = 0
     batch: int = 0
     read: bool = False
+    frozen: bool = False
 
 
 class Agenda:
@@ -67,7 +74,7 @@ class Agenda:
     Attributes
     ----------
     learn : int array of shape (1,)
-        1 to nudge and learn, 0 to evaluate.
+        1 to nudge and learn, 0 to evaluate, 2 to nudge without learning.
     window : int array of shape (2,)
         Time step before the first one, and number of samples to come (``ENDLESS``: no end).
 
@@ -97,11 +104,13 @@ class Agenda:
     def at(self, time_step: int) -> Clock:
         """Return the clock of a time step (from 1, never reset)."""
         begin, samples = int(self.window[0]), int(self.window[1])
-        learn = bool(self.learn[0])
+        mode = int(self.learn[0])
+        learn, frozen = mode != 0, mode == FROZEN
         elapsed = time_step - begin - 1
         if not self.steps:
             read = elapsed + 1 == self.read_step
-            return Clock(elapsed + 1, elapsed == 0, False, learn, self.lanes, read=read)
+            first = elapsed == 0
+            return Clock(elapsed + 1, first, False, learn, self.lanes, read=read, frozen=frozen)
         presentation, offset = divmod(elapsed, self.steps)
         last = offset == self.steps - 1
         start = presentation * self.lanes
@@ -113,4 +122,5 @@ class Agenda:
         full = full or end % self.batch_size == 0
         batch = end - start // self.batch_size * self.batch_size if last and full else 0
         read = offset + 1 == self.read_step
-        return Clock(offset + 1, offset == 0, last, learn, valid, start, max(0, batch), read)
+        batch = max(0, batch)
+        return Clock(offset + 1, offset == 0, last, learn, valid, start, batch, read, frozen)

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime import LavaSession
-from lava_dyads.testing.streams import Player, Recorder
+from lava_dyads.testing.streams import Player, PyPlayerModel, PyRecorderModel, Recorder
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,18 @@ def play(
     _check(process, series, outputs, watch)
     if steps is None:
         steps = max((len(s) for s in series.values()), default=1)
+    # Named by instance, Lava's own run configurations need not search this folder for models.
+    models = getattr(run_cfg, "exception_proc_model_map", {})
     for port, values in series.items():
-        Player(values, name=f"player of {port}").out.connect(getattr(process, port))
+        player = Player(values, name=f"player of {port}")
+        player.out.connect(getattr(process, port))
+        models[player] = PyPlayerModel
     recorders = {}
     for port in outputs:
         own = getattr(process, port)
         recorders[port] = Recorder(own.shape, steps, name=f"recorder of {port}")
         own.connect(recorders[port].inp)
+        models[recorders[port]] = PyRecorderModel
     seen: dict[str, list[AnyArray]] = {name: [] for name in watch}
     with LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4) as session:
         for _ in range(steps if watch else 1):

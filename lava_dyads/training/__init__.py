@@ -1,10 +1,11 @@
 """Training, evaluation, checkpoints and run records."""
 
 from lava_dyads.training.files import Checkpoint, RunDirectory, write_atomically
-from lava_dyads.training.trainer import History, Metrics, Trainer, TrainingConfig
+from lava_dyads.training.trainer import Cost, History, Metrics, Trainer, TrainingConfig
 
 __all__ = [
     "Checkpoint",
+    "Cost",
     "History",
     "Metrics",
     "RunDirectory",

@@ -19,8 +19,11 @@ Poll = Callable[[], None]
 class Backend(Protocol):
     """Runs presentations; the elements it was made with hold the results."""
 
-    def run(self, order: IntArray, learn: bool, poll: Poll) -> None:
-        """Show the rows of ``order`` once; ``poll`` is called while it runs."""
+    def run(self, order: IntArray, learn: int, poll: Poll) -> None:
+        """Show the rows of ``order`` once.
+
+        ``learn``: 1 train, 0 evaluate, 2 nudge without learning. ``poll`` is called meanwhile.
+        """
 
     def stop(self) -> None:
         """Release everything."""
@@ -35,7 +38,7 @@ class ReferenceBackend:
         self._source, self._network, self._sink, self._agenda = source, network, sink, agenda
         self._time = 0
 
-    def run(self, order: IntArray, learn: bool, poll: Poll) -> None:
+    def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self._time)
         for _ in range(self._agenda.presentations(len(order))):
@@ -72,7 +75,7 @@ class LavaBackend:
         self.network.output_out.connect(self.sink.output_in)
         self.session = LavaSession(self.network, DyadRunConfig(granularity))
 
-    def run(self, order: IntArray, learn: bool, poll: Poll) -> None:
+    def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self.session.steps_done)
         steps = self._agenda.presentations(len(order)) * self._agenda.steps
@@ -83,7 +86,7 @@ class LavaBackend:
         self.session.stop()
 
 
-def _announce(source: Source, agenda: Agenda, order: IntArray, learn: bool, time: int) -> None:
+def _announce(source: Source, agenda: Agenda, order: IntArray, learn: int, time: int) -> None:
     """Tell everybody, through the registers they share, what the next run shows."""
     source.memory["order"][: len(order)] = order
     agenda.learn[0] = learn

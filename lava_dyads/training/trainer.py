@@ -14,8 +14,14 @@ from lava_dyads.errors import NotSettledError, invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array, IntArray
-from lava_dyads.rules.backprop import BackpropNetwork, dense_operations
-from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.activations import activation
+from lava_dyads.rules.backprop import (
+    BackpropNetwork,
+    backpropagate,
+    dense_operations,
+    zero_skipping_operations,
+)
+from lava_dyads.rules.clock import FROZEN, Agenda
 from lava_dyads.rules.elements import Element, Sink, Source
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
@@ -100,8 +106,6 @@ class Metrics:
         Per presentation: messages with at least one event.
     events, operations : float
         Per sample: graded events, synaptic operations.
-    zero_skipping : float
-        Operations that zero-skipping backprop needs for the same samples, per sample.
     seconds : float
     """
 
@@ -113,8 +117,29 @@ class Metrics:
     messages: float
     events: float
     operations: float
-    zero_skipping: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training one sample costs, the trained network on its training part.
+
+    Attributes
+    ----------
+    events : float or None
+        Graded events sent, input included; None for backprop, which has none.
+    operations : float
+        Synaptic operations: weights touched by an event, up or down, or by learning.
+    dense : int
+        Products of dense backprop.
+    zero_skipping : float
+        Products of backprop that leaves out exact zeros, on the same weights and samples.
+    """
+
+    events: float | None
+    operations: float
+    dense: int
+    zero_skipping: float
 
 
 @dataclass
@@ -218,7 +243,7 @@ class Trainer:
             If an epoch leaves the range of floating point: the rule diverged.
         """
         for epoch in range(len(self.history.epochs) + 1, self.config.epochs + 1):
-            learnt = self.run(self._generator.permutation(self.train_rows), True, on_progress)
+            learnt = self.run(self._generator.permutation(self.train_rows), 1, on_progress)
             self.train_seconds += learnt.seconds
             if not (np.isfinite(learnt.residual) and np.isfinite(learnt.loss)):
                 raise NotSettledError(
@@ -226,7 +251,7 @@ class Trainer:
                     f"rule {self.spec.rule} at alpha {self.spec.alpha:g} diverges for these "
                     "weights. Try: --rule dp-transpose with alpha 0 or 1, or a smaller beta"
                 )
-            tested = self.run(self.test_rows, False, on_progress)
+            tested = self.run(self.test_rows, 0, on_progress)
             entry = {
                 "epoch": epoch,
                 **{f"train_{k}": v for k, v in asdict(learnt).items()},
@@ -240,12 +265,34 @@ class Trainer:
 
     def evaluate(self) -> Metrics:
         """Measure on the test part; nothing learns."""
-        return self.run(self.test_rows, False)
+        return self.run(self.test_rows, 0)
+
+    def cost(self) -> Cost:
+        """Measure what training a sample costs, on the present weights; nothing learns."""
+        x, y = self.source.x[self.train_rows], self.source.y[self.train_rows]
+        hidden = [activation(name) for name in self.spec.activations]
+        oracle = backpropagate(x, y, *self.parameters(), hidden, loss(self.spec.loss))
+        dense = dense_operations(self.spec.layers)
+        skipping = zero_skipping_operations(oracle) / len(x)
+        if isinstance(self.network, BackpropNetwork):
+            return Cost(None, float(dense), dense, skipping)
+        metrics = self.run(self.train_rows, FROZEN)
+        return Cost(metrics.events, metrics.operations, dense, skipping)
 
     def run(
-        self, rows: IntArray, learn: bool, on_progress: Callable[[int], None] | None = None
+        self, rows: IntArray, learn: int, on_progress: Callable[[int], None] | None = None
     ) -> Metrics:
-        """Show some rows of the data set once, in that order, and measure."""
+        """Show some rows of the data set once, in that order, and measure.
+
+        Parameters
+        ----------
+        rows : int array
+            Row numbers.
+        learn : int
+            1 train, 0 evaluate, 2 nudge without learning.
+        on_progress : callable or None
+            Called with the number of samples done.
+        """
         totals = self.sink.memory["totals"]
         totals.fill(0)
         for element in self._elements():
@@ -279,15 +326,13 @@ class Trainer:
         residual = 0.0
         for element in self._elements():
             for name, count in element.counts.items():
-                kind = name.partition("_")[0] if name != "zero_skipping" else name
+                kind = name.partition("_")[0]
                 sums[kind] = sums.get(kind, 0) + count
             if "residual" in element.memory:
                 residual = max(residual, float(element.memory["residual"][1]))
         samples, correct, losses = (float(v) for v in self.sink.memory["totals"])
         per = 1.0 / max(samples, 1.0)
         operations = sum(sums.get(kind, 0) for kind in ("forward", "backward", "learning"))
-        if isinstance(self.network, BackpropNetwork):
-            operations = round(samples) * dense_operations(self.spec.layers)
         return Metrics(
             samples=round(samples),
             loss=losses * per,
@@ -297,7 +342,6 @@ class Trainer:
             messages=sums.get("messages", 0) / max(1, self.agenda.presentations(round(samples))),
             events=sums.get("events", 0) * per,
             operations=operations * per,
-            zero_skipping=sums.get("zero_skipping", 0) * per,
             seconds=seconds,
         )
 

@@ -32,7 +32,7 @@ def test_training_reports_the_contract_and_writes_a_run(capsys, tmp_path):
     contract |= {"synops_per_sample", "synops_vs_backprop", "synops_vs_zero_skipping"}
     assert contract <= set(result)
     assert 0.3 < result["test_accuracy"] <= 1
-    assert result["synops_vs_zero_skipping"] == pytest.approx(1)
+    assert result["synops_vs_zero_skipping"] == pytest.approx(1, abs=0.05)
     assert sorted(os.listdir(out)) == [
         "checkpoint.npz",
         "config.json",

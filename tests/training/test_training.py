@@ -59,6 +59,20 @@ def test_the_reported_accuracy_is_that_of_the_predictions():
     assert metrics.samples == len(labels) == 450
 
 
+def test_measuring_the_cost_changes_nothing_and_matches_backprop_at_threshold_zero():
+    trainer = fit("dp-transpose", epochs=1, beta=1e-6)
+    before = trainer.parameters()[0]
+    cost = trainer.cost()
+    for old, new in zip(before, trainer.parameters()[0], strict=True):
+        np.testing.assert_array_equal(old, new)
+    assert cost.operations == pytest.approx(cost.zero_skipping, rel=1e-3)
+    assert cost.dense == 2 * (64 * 96 + 960) + 960
+    thrifty = fit("dp-transpose", epochs=1, threshold=0.05).cost()
+    assert thrifty.operations < 0.9 * thrifty.zero_skipping
+    baseline = fit("backprop", epochs=1).cost()
+    assert (baseline.events, baseline.operations) == (None, baseline.dense)
+
+
 def test_the_split_is_stratified_and_complete():
     train, test = DIGITS.split(seed=3)
     np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(1797))

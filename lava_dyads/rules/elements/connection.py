@@ -37,7 +37,7 @@ class Connection(Element):
         Kind of connection; dense by default.
     """
 
-    counted = ("forward", "backward", "learning", "zero_skipping")
+    counted = ("forward", "backward", "learning")
 
     def __init__(
         self,
@@ -103,11 +103,7 @@ class Connection(Element):
 
     def _learn(self, clock: Clock) -> None:
         up, down = self.memory["held_mean"], self.memory["held_difference"]
-        self.plasticity.learn(self.op.outer(down, up), clock.batch)
-        ups, downs = np.count_nonzero(up, axis=1), np.count_nonzero(down, axis=1)
-        learning = int(ups @ downs)
-        self.count("learning", learning)
-        zero_skipping = learning + self.op.forward_operations(int(ups.sum()))
-        if "apical_out" in self.listened:
-            zero_skipping += self.op.backward_operations(int(downs.sum()))
-        self.count("zero_skipping", zero_skipping)
+        if not clock.frozen:
+            self.plasticity.learn(self.op.outer(down, up), clock.batch)
+        touched = np.count_nonzero(up, axis=1) @ np.count_nonzero(down, axis=1)
+        self.count("learning", int(touched))

@@ -152,4 +152,5 @@ class Population(Element):
         self.count("settled", clock.valid * self.n)
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
-        self.plasticity.learn(self.memory[f"sent_{self.unit.down}"].sum(axis=0), clock.batch)
+        if not clock.frozen:
+            self.plasticity.learn(self.memory[f"sent_{self.unit.down}"].sum(axis=0), clock.batch)
