@@ -7,13 +7,22 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from lava_dyads.cli.common import FAILED, OK, Sizes, console, print_json, result_table
+from lava_dyads.cli.common import (
+    FAILED,
+    OK,
+    LossName,
+    NetworkOptions,
+    Sizes,
+    console,
+    print_json,
+    result_table,
+)
 from lava_dyads.experiments import GradientCheck, check_gradient
 from lava_dyads.networks import NetworkSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckGradient:
+class CheckGradient(NetworkOptions):
     """Settle random networks, read the gradients off their dyads, compare with backprop.
 
     Holds (exit code 0) if every network converged, the median cosine reaches --min-cosine, and
@@ -23,20 +32,10 @@ class CheckGradient:
 
     layers: Sizes = (16, 32, 24, 5)
     """All layer sizes, input and output included."""
-    activation: Literal["relu", "hard-sigmoid", "tanh", "linear"] = "relu"
-    """Activation of the hidden layers."""
-    loss: Literal["squared-error", "cross-entropy"] = "squared-error"
+    loss: LossName = "squared-error"
     """Loss of the output."""
-    rule: str = "dp-transpose"
-    """dp-transpose, dp or activation-relaxation."""
-    alpha: float = 1.0
-    """Share of the plus compartment in the mean, 0..1."""
     beta: float = 0.01
     """Nudge strength per sample."""
-    nudge: Literal["", "linearised", "proximal"] = ""
-    """Output nudge; empty: the rule's own."""
-    rate: float = 1.0
-    """Relaxation rate of activation relaxation."""
     gain: float | None = None
     """Weights have deviation gain / sqrt(n_in); default: sqrt(2) for relu, 1 for tanh, linear."""
     bias_deviation: float = 0.05
@@ -60,19 +59,7 @@ class CheckGradient:
 
     def run(self) -> int:
         """Check; return the exit code."""
-        spec = NetworkSpec(
-            layers=self.layers,
-            activations=self.activation,
-            loss=self.loss,
-            rule=self.rule,
-            alpha=self.alpha,
-            beta=self.beta,
-            nudge=self.nudge,
-            rate=self.rate,
-            gain=self.gain,
-            bias_deviation=self.bias_deviation,
-            seed=self.seed,
-        )
+        spec = self.spec(self.layers, gain=self.gain, bias_deviation=self.bias_deviation)
         check = check_gradient(
             spec,
             networks=self.networks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +14,12 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, BACKPROP, Execution
+from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.losses import LOSSES
+from lava_dyads.rules.optimisers import OPTIMISERS
+from lava_dyads.rules.units import RULES
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: done, a check did not hold or a run failed, bad input, Ctrl-C."""
@@ -42,6 +47,17 @@ Sizes = Annotated[
 ]
 """Layer sizes as 128,64; an empty text for none."""
 
+
+def _names(registry: Iterable[str]) -> Any:
+    """Show the registered names in the help; the specification checks them."""
+    return tyro.conf.arg(metavar="{" + ",".join(registry) + "}")
+
+
+ActivationName = Annotated[str, _names(ACTIVATIONS)]
+LossName = Annotated[str, _names(LOSSES)]
+RuleName = Annotated[str, _names((*RULES, BACKPROP))]
+OptimiserName = Annotated[str, _names(OPTIMISERS)]
+
 Granularity = Literal["network", "layer", "neuron"]
 Clock = Literal["sync", "async"]
 Precision = Literal["float", "loihi2"]
@@ -67,6 +83,43 @@ class ExecutionOptions:
         execution = Execution(self.granularity, self.clock, self.precision, runtime)
         execution.check(rule)
         return execution
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkOptions:
+    """The network of neurons; the sizes are each command's own."""
+
+    activation: ActivationName = "relu"
+    """Activation of the hidden layers."""
+    loss: LossName = "cross-entropy"
+    """Loss of the output."""
+    rule: RuleName = "dp-transpose"
+    """How neurons learn; ``lava-dyads info`` has a line on each."""
+    alpha: float = 1.0
+    """Share of the plus compartment in the mean, 0..1; 0 and 1 settle in one sweep."""
+    beta: float = 0.1
+    """Nudge strength per sample."""
+    nudge: Literal["", "linearised", "proximal"] = ""
+    """Output nudge; empty: the rule's own."""
+    rate: float = 1.0
+    """Relaxation rate of activation relaxation."""
+    seed: int = 0
+    """Of the random numbers."""
+
+    def spec(self, layers: tuple[int, ...], **others: Any) -> NetworkSpec:
+        """Return the specification, checked."""
+        return NetworkSpec(
+            layers=layers,
+            activations=self.activation,
+            loss=self.loss,
+            rule=self.rule,
+            alpha=self.alpha,
+            beta=self.beta,
+            nudge=self.nudge,
+            rate=self.rate,
+            seed=self.seed,
+            **others,
+        )
 
 
 def console(quiet: bool = False) -> Console:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, ExecutionOptions, console, print_json, result_table
 from lava_dyads.data import load
@@ -18,7 +18,7 @@ from lava_dyads.training import Checkpoint, Trainer, TrainingConfig
 class Evaluate(ExecutionOptions):
     """Measure a checkpoint on the test part of its data set. Nothing learns."""
 
-    checkpoint: Positional[Path]
+    checkpoint: Positional[Annotated[Path, arg(metavar="CHECKPOINT")]]
     """A checkpoint.npz, or the run directory that holds it."""
     dataset: str | None = None
     """Other data than the checkpoint was trained on: a name or an .npz file."""

@@ -6,14 +6,16 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
+    NetworkOptions,
+    OptimiserName,
     Sizes,
     console,
     plain,
@@ -22,36 +24,22 @@ from lava_dyads.cli.common import (
     result_table,
 )
 from lava_dyads.data import Dataset, load
-from lava_dyads.networks import Execution, NetworkSpec
+from lava_dyads.networks import Execution
 from lava_dyads.training import Checkpoint, History, RunDirectory, Trainer, TrainingConfig
 from lava_dyads.training.trainer import SETTLED
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(ExecutionOptions):
+class Train(NetworkOptions, ExecutionOptions):
     """Train a network on a data set and write a run directory.
 
     The test accuracy is that of the last epoch, never the best one.
     """
 
-    dataset: Positional[str]
+    dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
     """Name (digits), or path to an .npz file with arrays x and labels."""
     layers: Sizes = (256, 128)
     """Sizes of the hidden layers."""
-    activation: Literal["relu", "hard-sigmoid", "tanh", "linear"] = "relu"
-    """Activation of the hidden layers."""
-    loss: Literal["cross-entropy", "squared-error"] = "cross-entropy"
-    """Loss of the output."""
-    rule: str = "dp-transpose"
-    """dp-transpose, dp, activation-relaxation, or backprop (the baseline)."""
-    alpha: float = 1.0
-    """Share of the plus compartment in the mean, 0..1; 0 and 1 settle in one sweep."""
-    beta: float = 0.1
-    """Nudge strength per sample."""
-    nudge: Literal["", "linearised", "proximal"] = ""
-    """Output nudge; empty: the rule's own."""
-    rate: float = 1.0
-    """Relaxation rate of activation relaxation."""
     threshold: float = 0.0
     """Send-on-change threshold of the mean (times beta for differences)."""
     repeats: int | None = None
@@ -62,7 +50,7 @@ class Train(ExecutionOptions):
     """Samples per update."""
     lanes: int | None = None
     """Samples side by side; default: the batch size."""
-    optimiser: Literal["adam", "momentum", "sgd"] = "adam"
+    optimiser: OptimiserName = "adam"
     """Local optimiser of every weight."""
     learning_rate: float | None = None
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd)."""
@@ -86,19 +74,8 @@ class Train(ExecutionOptions):
     def run(self) -> int:
         """Train; return the exit code."""
         data = load(self.dataset)
-        spec = NetworkSpec(
-            layers=(data.x.shape[1], *self.layers, data.classes),
-            activations=self.activation,
-            loss=self.loss,
-            rule=self.rule,
-            alpha=self.alpha,
-            beta=self.beta,
-            nudge=self.nudge,
-            rate=self.rate,
-            threshold=self.threshold,
-            repeats=self.repeats,
-            seed=self.seed,
-        )
+        layers = (data.x.shape[1], *self.layers, data.classes)
+        spec = self.spec(layers, threshold=self.threshold, repeats=self.repeats)
         config = TrainingConfig(
             epochs=self.epochs,
             batch_size=self.batch_size,

@@ -17,7 +17,8 @@ class DyadNetwork(ElementProcess):
 
     Ports: ``input_in`` (n_in), ``target_in`` (n_out), ``output_out`` (n_out), changes. Vars:
     ``weights_1`` .. ``weights_L`` (n_out, n_in), ``biases_1`` .. ``biases_L`` (n_out,),
-    counted from the input; ``learn`` (1: learn, 0: evaluate, 2: nudge without learning) and ``window``.
+    counted from the input; ``learn`` (1: learn, 0: evaluate, 2: nudge without learning) and
+    ``window``.
 
     Parameters
     ----------

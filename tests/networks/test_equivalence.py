@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_dyads import DyadRunConfig, LavaSession, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.models import connect, layer_processes
@@ -175,9 +176,15 @@ def test_no_single_link_can_be_cut_without_losing_the_gradient(cut):
     assert max(moved) > 1e-3
 
 
+def test_lavas_own_run_configuration_runs_the_layers():
+    process = DyadNetwork(NetworkSpec((3, 4, 2)).build())
+    config = Loihi2SimCfg(select_tag="floating_pt", select_sub_proc_model=True)
+    with LavaSession(process, config) as session:
+        session.run(6)
+        assert len(process.procs.members) == 5  # two connections, two populations, a head
+
+
 def test_vars_of_the_hierarchical_process_are_those_of_its_parts():
-    network = NetworkSpec((3, 4, 2)).build(lanes=1)
-    process = DyadNetwork(network)
     for granularity in ("layer", "network"):
         process = DyadNetwork(NetworkSpec((3, 4, 2)).build())
         with LavaSession(process, DyadRunConfig(granularity)) as session:
