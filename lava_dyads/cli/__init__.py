@@ -40,6 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_help())
         return 0 if words else 2
+    group = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
+    if group and words[1:] in ([], ["-h"], ["--help"]):
+        print(_help(group))
+        return 0 if words[1:] else 2
     try:
         name = _command(words)
         command = _parse(name, words[len(name.split()) :])
@@ -104,13 +108,13 @@ def _fail(error: Exception, code: int) -> int:
     return code
 
 
-def _help() -> str:
+def _help(names: Sequence[str] = tuple(COMMANDS)) -> str:
     lines = [
         "usage: lava-dyads COMMAND [OPTIONS]     (lava-dyads COMMAND --help for its options)",
         "",
         "Networks whose every neuron is a dyad, on Intel Lava.",
         "",
-        *(f"  {name:16} {summary}" for name, (_, summary) in COMMANDS.items()),
+        *(f"  {name:16} {COMMANDS[name][1]}" for name in names),
         "",
         "With --json a command prints one JSON object on standard output and nothing else there.",
         "Exit codes: 0 done, 1 a check did not hold or a run failed, 2 bad input.",

@@ -32,7 +32,7 @@ class Row:
     sends: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Description:
     """A network's Process graph and its cost in closed form.
 
@@ -61,6 +61,10 @@ class Description:
     spoken_messages: int | None
     dense_operations: int
 
+    def __repr__(self) -> str:
+        """Return a line: the whole has been printed already."""
+        return f"Description({len(self.rows)} processes, {self.port_messages} messages per sample)"
+
     def __str__(self) -> str:
         lines = [
             f"{r.name:14} {r.kind:18} {r.shape:14} {r.parameters:>9} parameters" for r in self.rows
@@ -73,7 +77,7 @@ class Description:
                 *lines,
                 f"steps per sample     {self.steps}",
                 f"messages per sample  {self.port_messages} on {self.ports} ports, "
-                f"of which not silent: {spoken} (the same number for all lanes together)",
+                f"of which not silent: {spoken}",
                 f"dense backprop       {self.dense_operations} operations per sample",
             ]
         )

@@ -220,7 +220,8 @@ def _watch_start(runtime: Any, models: list[str], done: threading.Event) -> None
     """Answer for actors that die while they start: Lava would wait for their word for ever."""
     answered: set[int] = set()
     while not done.wait(0.2):
-        infrastructure, queues = runtime._messaging_infrastructure, runtime.exception_q
+        infrastructure = runtime._messaging_infrastructure
+        queues = getattr(runtime, "exception_q", ())  # deleted at the end of the start
         for i, actor in enumerate(infrastructure.actors if infrastructure else ()):
             if i in answered or actor.exitcode is None or i >= len(queues):
                 continue

@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from lava_dyads.data.dataset import Dataset
-from lava_dyads.errors import NotSettledError, invalid
+from lava_dyads.errors import NotSettledError, invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array, IntArray
@@ -149,7 +149,16 @@ class History:
     epochs: list[dict[str, float]] = field(default_factory=list)
 
     def column(self, name: str) -> list[float]:
-        """Return one metric over the epochs."""
+        """Return one metric over the epochs.
+
+        Raises
+        ------
+        ValidationError
+            If there is no such metric.
+        """
+        known = self.epochs[0] if self.epochs else ()
+        if known and name not in known:
+            invalid("History.column", "unknown metric", name, nearest(name, known))
         return [epoch[name] for epoch in self.epochs]
 
 
@@ -313,7 +322,10 @@ class Trainer:
         return self.network.parameters()
 
     def predictions(self, count: int) -> IntArray:
-        """Return the predicted classes of the last run's first ``count`` rows."""
+        """Return the predicted classes of the first ``count`` rows of the last run.
+
+        Call it right after ``evaluate`` or ``run``: every pass overwrites them.
+        """
         predicted: IntArray = self.sink.memory["predicted"][:count].copy()
         return predicted
 

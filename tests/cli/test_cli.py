@@ -179,6 +179,10 @@ def test_help_names_every_command_and_option(capsys):
     code, text, _ = run(capsys, "--help")
     assert code == 0
     assert all(name in text for name in COMMANDS)
+    code, text, _ = run(capsys, "check --help")
+    assert code == 0
+    assert "check gradient" in text
+    assert "train" not in text
     for name in COMMANDS:
         with pytest.raises(SystemExit) as stop:
             main([*name.split(), "--help"])

@@ -117,6 +117,11 @@ def test_a_bad_configuration_is_refused(options, text):
         TrainingConfig(**options)
 
 
+def test_an_unknown_metric_suggests_the_nearest():
+    with pytest.raises(ValidationError, match="Try: test_accuracy"):
+        fit("backprop", epochs=1).history.column("test_acuracy")
+
+
 @pytest.mark.parametrize(
     ("layers", "text"),
     [((63, 10), "63 inputs, the data has 64"), ((64, 9), "9 outputs, the data has 10")],
