@@ -20,7 +20,7 @@ _HOMES = {
         "LossHead",
         "MetricSink",
     ),
-    "lava_dyads.runtime": ("DyadRunConfig", "LavaSession"),
+    "lava_dyads.runtime": ("DyadRunConfig", "InProcessSession", "LavaSession", "in_process"),
     "lava_dyads.networks": ("Execution", "NetworkSpec", "describe"),
     "lava_dyads.training": ("Checkpoint", "Trainer", "TrainingConfig"),
     "lava_dyads.experiments": ("check_gradient",),

@@ -61,7 +61,7 @@ OptimiserName = Annotated[str, _names(OPTIMISERS)]
 Granularity = Literal["network", "layer", "neuron"]
 Clock = Literal["sync", "async"]
 Precision = Literal["float", "loihi2"]
-Runtime = Literal["lava", "reference", "in-process"]
+Runtime = Literal["lava", "in-process", "reference"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,8 @@ class ExecutionOptions:
     precision: Precision = "float"
     """Floating point or Loihi 2 integers."""
     runtime: Runtime | None = None
-    """Lava's own runtime, or the numpy reference engine (default for rule backprop)."""
+    """Lava's own runtime (default), Lava's processes in one OS process, or the numpy reference
+    engine (default for rule backprop)."""
 
     def execution(self, rule: str) -> Execution:
         """Return the combination, checked against the support table."""

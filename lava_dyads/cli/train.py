@@ -155,9 +155,11 @@ class Train(NetworkOptions, ExecutionOptions):
 
     def _print(self, result: dict[str, Any]) -> None:
         out = console()
-        running_on = f"Lava {version('lava-nc')}, its own runtime"
-        if result["runtime"] == "reference":
-            running_on = "the numpy reference engine"
+        running_on = {
+            "lava": f"Lava {version('lava-nc')}, its own runtime",
+            "in-process": f"Lava {version('lava-nc')}, in-process runtime",
+            "reference": "the numpy reference engine",
+        }[result["runtime"]]
         out.print(result_table(f"{self.dataset} on {running_on}", result))
         if not result["settled"]:
             progress_console().print(

@@ -33,6 +33,7 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.agenda = proc_params["agenda"]
         self._registers = {**self.element.memory, **vars(self.agenda)}
         self._silence: dict[str, AnyArray] = {}
+        self._prepared = False
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Keep every Var in the shared memory of its register instead of a private array."""
@@ -42,17 +43,19 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
             value = register.reshape(value.shape)
         super().__setattr__(key, value)
 
-    def start(self) -> None:
-        """Note which ports are connected, then enter Lava's loop."""
-        element = self.element
-        for port in element.outputs:
-            self._silence[port] = np.zeros(getattr(self, port)._shape)
-            if not getattr(self, port).csp_ports:
-                element.listened.discard(port)
-        super().start()
+    def _prepare(self) -> None:
+        """Note which ports are connected."""
+        for port in self.element.outputs:
+            out = getattr(self, port)
+            self._silence[port] = np.zeros(out._shape)
+            if not out.csp_ports:
+                self.element.listened.discard(port)
+        self._prepared = True
 
     def run_spk(self) -> None:
         """Take one step of the element."""
+        if not self._prepared:
+            self._prepare()
         clock = self.agenda.at(self.time_step)
         early = self.element.before(clock)
         if not self.element.answers:

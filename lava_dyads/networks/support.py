@@ -15,7 +15,7 @@ AXES: dict[str, tuple[str, ...]] = {
     "granularity": ("network", "layer", "neuron"),
     "clock": ("sync", "async"),
     "precision": ("float", "loihi2"),
-    "runtime": ("lava", "reference", "in-process"),
+    "runtime": ("lava", "in-process", "reference"),
 }
 """Every axis with its choices, the default first."""
 
@@ -36,7 +36,8 @@ class Execution:
     precision : str
         ``float`` or ``loihi2``.
     runtime : str
-        ``lava`` (Lava's own), ``reference`` (the numpy engine, no Lava) or ``in-process``.
+        ``lava`` (Lava's own, OS processes), ``in-process`` (the same Lava Processes in one OS
+        process) or ``reference`` (the numpy engine, no Lava).
     """
 
     granularity: str = "network"
@@ -73,19 +74,14 @@ def reason(execution: Execution, rule: str) -> str | None:
     e = execution
     if rule == BACKPROP and e.runtime != "reference":
         return "backprop is the baseline and has no Lava Process. Try: --runtime reference"
-    if e.runtime == "in-process":
-        return "the in-process event runtime is not built yet. Try: --runtime lava"
     if e.clock == "async" and e.granularity == "network":
         return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
     if e.clock == "async":
-        return "asynchronous networks need the in-process runtime, not built yet. Try: sync"
+        return "asynchronous networks are not built yet. Try: --clock sync"
     if e.precision == "loihi2":
         return "the integer models are not built yet. Try: --precision float"
     if e.granularity == "neuron":
-        return (
-            "Lava's runtime holds some 80 processes, and the in-process runtime is not built "
-            "yet. Try: --granularity layer"
-        )
+        return "a process per dyad is not built yet. Try: --granularity layer"
     if e.runtime == "reference" and e.granularity != "network":
         return "the reference engine is one numpy object. Try: --granularity network"
     return None

@@ -18,7 +18,7 @@ from lava.magma.core.run_conditions import RunSteps
 from lava_dyads.errors import DeadlockError, HangError, LavaRuntimeError, ModelError, invalid
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
-from lava_dyads.runtime.lava_private import LavaRun
+from lava_dyads.runtime.private.actors import LavaRun
 
 _POLL = 0.02
 _CHUNK_SECONDS = 1.0

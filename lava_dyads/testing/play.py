@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime import LavaSession
+from lava_dyads.runtime import InProcessSession, LavaSession
 from lava_dyads.testing.streams import Player, PyPlayerModel, PyRecorderModel, Recorder
 
 
@@ -46,8 +46,9 @@ def play(
     steps: int | None = None,
     run_cfg: Any = None,
     timeout: float = 20.0,
+    in_process: bool = False,
 ) -> Played:
-    """Run one Process between a source and a sink, on Lava's own runtime, safely.
+    """Run one Process between a source and a sink, safely.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ def play(
         None: :class:`~lava_dyads.runtime.DyadRunConfig`.
     timeout : float
         Seconds for one step; a deadlock is noticed within a quarter of it.
+    in_process : bool
+        On the in-process runtime (fast) instead of Lava's own.
 
     Returns
     -------
@@ -106,7 +109,12 @@ def play(
         own.connect(recorders[port].inp)
         models[recorders[port]] = PyRecorderModel
     seen: dict[str, list[AnyArray]] = {name: [] for name in watch}
-    with LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4) as session:
+    opened: LavaSession | InProcessSession
+    if in_process:
+        opened = InProcessSession(process, run_cfg)
+    else:
+        opened = LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4)
+    with opened as session:
         for _ in range(steps if watch else 1):
             session.run(1 if watch else steps)
             for name, rows in seen.items():

@@ -56,14 +56,19 @@ class ReferenceBackend:
 
 
 class LavaBackend:
-    """Lava's own runtime: three Processes, the network cut by the granularity."""
+    """Three Lava Processes, the network cut by the granularity, on Lava's runtime or ours."""
 
     def __init__(
-        self, source: Source, network: Network, sink: Sink, agenda: Agenda, granularity: str
+        self,
+        source: Source,
+        network: Network,
+        sink: Sink,
+        agenda: Agenda,
+        execution: Execution,
     ) -> None:
         # Imported here so that the reference runtime and --help do not pay for Lava.
         from lava_dyads.processes import DatasetSource, DyadNetwork, MetricSink
-        from lava_dyads.runtime import DyadRunConfig, LavaSession
+        from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession
 
         self._source, self._agenda = source, agenda
         self.source = DatasetSource(element=source, agenda=agenda, name="source")
@@ -73,7 +78,8 @@ class LavaBackend:
         self.source.y_out.connect(self.network.target_in)
         self.source.y_out.connect(self.sink.target_in)
         self.network.output_out.connect(self.sink.output_in)
-        self.session = LavaSession(self.network, DyadRunConfig(granularity))
+        session = InProcessSession if execution.runtime == "in-process" else LavaSession
+        self.session = session(self.network, DyadRunConfig(execution.granularity))
 
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
@@ -112,4 +118,4 @@ def open_backend(
     if execution.runtime == "reference":
         return ReferenceBackend(source, network, sink, agenda)
     assert isinstance(network, Network)
-    return LavaBackend(source, network, sink, agenda, execution.granularity)
+    return LavaBackend(source, network, sink, agenda, execution)

@@ -75,6 +75,9 @@ def test_every_rule_runs_at_every_granularity(rule, nudge, alpha):
     fine, _ = trained(spec, "layer", **options)
     fused, _ = trained(spec, "network", **options)
     reference, _ = trained(spec, "network", runtime="reference", **options)
+    for granularity in ("layer", "network"):
+        in_process, _ = trained(spec, granularity, runtime="in-process", **options)
+        np.testing.assert_array_equal(in_process, fused)
     np.testing.assert_array_equal(fine, fused)
     np.testing.assert_array_equal(fused, reference)
 

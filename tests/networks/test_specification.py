@@ -103,6 +103,8 @@ def test_the_support_table_has_a_word_for_every_combination():
     assert {(e.granularity, e.runtime) for e in supported} == {
         ("network", "lava"),
         ("layer", "lava"),
+        ("network", "in-process"),
+        ("layer", "in-process"),
         ("network", "reference"),
     }
     for execution, why in rows:

@@ -182,20 +182,30 @@ print("ready", flush=True)
 """
 
 
-def start(rest):
-    support = str(Path(__file__).parents[1] / "support")
-    child = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT.format(support=support, rest=rest)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert child.stdout.readline() == "ready\n"
-    family = psutil.Process(child.pid).children(recursive=True)
-    # two models and a runtime service at least
-    assert len(family) >= 3
-    return child, family
+@pytest.fixture
+def start():
+    """Start a script that has a Lava network running, and end it whatever happens."""
+    support, children = str(Path(__file__).parents[1] / "support"), []
+
+    def run(rest):
+        child = subprocess.Popen(
+            [sys.executable, "-c", SCRIPT.format(support=support, rest=rest)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            # A shell's background job ignores Ctrl-C, and so would its children.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        children.append(child)
+        assert child.stdout.readline() == "ready\n"
+        family = psutil.Process(child.pid).children(recursive=True)
+        assert len(family) >= 3  # two models and a runtime service at least
+        return child, family
+
+    yield run
+    for child in children:
+        child.kill()
 
 
 def gone(family):
@@ -203,7 +213,7 @@ def gone(family):
     return not alive
 
 
-def test_ctrl_c_leaves_no_process_behind():
+def test_ctrl_c_leaves_no_process_behind(start):
     child, family = start("session.run(10**9)")
     time.sleep(0.5)
     os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to the whole group
@@ -212,14 +222,14 @@ def test_ctrl_c_leaves_no_process_behind():
     assert errors.count("KeyboardInterrupt") == 1  # the user's, none from the children
 
 
-def test_a_script_that_forgets_to_stop_ends_all_the_same():
+def test_a_script_that_forgets_to_stop_ends_all_the_same(start):
     child, family = start("")
     child.communicate(timeout=20)
     assert child.returncode == 0
     assert gone(family)
 
 
-def test_children_die_with_a_parent_that_is_killed():
+def test_children_die_with_a_parent_that_is_killed(start):
     child, family = start("session.run(10**9)")
     child.kill()
     child.communicate(timeout=20)

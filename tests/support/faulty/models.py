@@ -42,7 +42,7 @@ class PyFaultyModel(PyLoihiProcessModel):
         self.out.send(self.last + 1)
         if self.time_step == self.proc_params["at"]:
             self.misbehave(self.proc_params["fault"])
-        if self.proc_params["fault"] != "wait first":
+        if self.proc_params["fault"] not in ("wait first", "deaf"):
             self.last[:] = self.inp.recv()
 
     def misbehave(self, fault):

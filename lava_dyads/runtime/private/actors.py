@@ -1,4 +1,4 @@
-"""The one place that touches Lava's private parts (lava-nc 0.10.0, pinned).
+"""The OS processes of a run on Lava's own runtime: are they well, where are they, end them.
 
 Lava's runtime forks one OS process ("actor") per ProcessModel, one per runtime service and one
 for its shared memory. It offers no way to see whether they are well, nor to end them when they
@@ -32,6 +32,7 @@ from threadpoolctl import threadpool_limits
 
 from lava_dyads.errors import ModelError, invalid
 from lava_dyads.processes.base import own_logging
+from lava_dyads.runtime.private.graph import forget
 
 _PR_SET_PDEATHSIG = 1
 _DUMP_SIGNAL = signal.SIGUSR2
@@ -200,6 +201,7 @@ class LavaRun:
             self.runtime._is_initialized = False
         for process in (self.process, *self.processes):
             process._runtime = None
+        forget((self.process, *self.processes))
 
 
 def _check_open_files(models: int, channels: int) -> None:

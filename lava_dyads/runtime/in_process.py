@@ -1,0 +1,261 @@
+"""The in-process runtime: Lava Processes and unmodified ProcessModels in one OS process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from scipy.sparse import csr_matrix
+
+from lava_dyads.errors import LavaRuntimeError, UnsupportedError, invalid
+from lava_dyads.processes.base import own_logging
+from lava_dyads.rules._types import AnyArray
+from lava_dyads.runtime.config import DyadRunConfig
+from lava_dyads.runtime.hub import Hub
+from lava_dyads.runtime.private.graph import Node, build, forget
+
+# Lava's phases and the answers of a model at the end of one (LoihiProtocol).
+_REQUEST_PRE, _REQUEST_LEARN, _REQUEST_POST = -4, -5, -6
+_REQUEST_PAUSE, _REQUEST_STOP = -7, -8
+
+
+class InProcessRuntime:
+    """Executes connected Processes in the calling OS process, synchronously.
+
+    It stands in for Lava's ``Runtime``: the same Processes, run configurations and models, the
+    same results, step for step. In every time step, in this order: spiking phase; management
+    phase before learning, learning, management phase after learning, each if a model asks for
+    it. After the last step the host phase. RefPorts are served in management and host phases.
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any Process of the graph.
+    run_cfg : RunConfig
+        Chooses the ProcessModels.
+
+    Raises
+    ------
+    ValidationError, UnsupportedError
+        If the graph cannot be built.
+    """
+
+    def __init__(self, process: AbstractProcess, run_cfg: Any) -> None:
+        self._hub = Hub([])
+        with own_logging():
+            self.nodes: list[Node] = build(process, run_cfg, self._hub)
+        self._hub.tasks[:] = [node.task for node in self.nodes]
+        self._hub.idle = self._serve
+        self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
+        self._servers = [p for node in self.nodes for p in node.model.var_ports]
+        self._is_started = self._is_running = False
+        self._stopped = False
+        self.steps_done = 0
+        for node in self.nodes:
+            node.process._runtime = self
+        process._runtime = self
+
+    def start(self, condition: Any) -> None:
+        """Run ``RunSteps``; called by ``Process.run``.
+
+        Raises
+        ------
+        ModelError, DeadlockError
+            See :class:`~lava_dyads.runtime.hub.Hub`.
+        UnsupportedError
+            For ``RunContinuous``: nothing could pause it.
+        """
+        if self._stopped:
+            raise LavaRuntimeError(
+                "run: the runtime has been stopped. Try: build the Processes anew"
+            )
+        if isinstance(condition, RunContinuous):
+            raise UnsupportedError("the in-process runtime has no RunContinuous. Try: RunSteps")
+        if not isinstance(condition, RunSteps):
+            invalid("run", "needs a RunSteps condition", type(condition).__name__)
+        self._is_started = self._is_running = True
+        try:
+            self._run(condition.num_steps)
+        except BaseException:
+            self._stopped = True  # models are somewhere in the middle of a step
+            raise
+        finally:
+            self._is_running = False
+
+    def wait(self) -> None:
+        """Return: a run has always ended when ``start`` returns."""
+
+    def pause(self) -> None:
+        """Return: nothing runs while the caller does."""
+
+    def stop(self) -> None:
+        """End the run; it cannot be started again."""
+        self._stopped, self._is_started = True, False
+        for node in self.nodes:
+            node.task.close()
+        forget(node.process for node in self.nodes)
+
+    def get_var(self, var_id: int, idx: Any = None) -> AnyArray:
+        """Return the value of a Var, at once and as float64, as ``Var.get`` does."""
+        node, var = self._owners[var_id]
+        value = getattr(node.model, var.name)
+        if isinstance(value, csr_matrix):
+            return np.array(value.data, float)
+        if isinstance(value, str):
+            return np.array(list(value.encode("ascii")), float)
+        array = np.array(value, float).reshape(var.shape)
+        return array if idx is None else np.asarray(array[idx])
+
+    def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
+        """Set the value of a Var in place, as ``Var.set`` does."""
+        node, var = self._owners[var_id]
+        model, old = node.model, getattr(node.model, var.name)
+        if isinstance(old, csr_matrix):
+            old.data[:] = value
+        elif isinstance(old, np.ndarray):
+            source = np.asarray(value)
+            old.reshape(-1)[: source.size] = source.reshape(-1) if idx is None else source[idx]
+        elif isinstance(old, str):
+            setattr(model, var.name, bytes(np.asarray(value).astype(int).tolist()).decode("ascii"))
+        else:
+            setattr(model, var.name, type(old)(np.asarray(value).flat[0]))
+        model.on_var_update()
+
+    def _run(self, steps: int) -> None:
+        models = [node.model for node in self.nodes]
+        spike = [m._spike for m in models]
+        phases = {
+            _REQUEST_PRE: [m._pre_mgmt for m in models],
+            _REQUEST_LEARN: [m._lrn for m in models],
+            _REQUEST_POST: [m._post_mgmt for m in models],
+        }
+        for _ in range(steps):
+            self._phase(spike)
+            self.steps_done += 1
+            while asked := self._asked() & set(phases):
+                self._phase(phases[max(asked)])  # before learning, learning, after learning
+                self._serve()
+            if self._asked() & {_REQUEST_PAUSE, _REQUEST_STOP}:
+                break
+        for model in models:
+            model._host()
+        self._serve()
+
+    def _phase(self, jobs: list[Callable[[], None]]) -> None:
+        for node in self.nodes:
+            node.answers.last = 0
+        self._hub.run(jobs)
+
+    def _asked(self) -> set[int]:
+        return {node.answers.last for node in self.nodes}
+
+    def _serve(self) -> bool:
+        """Answer RefPorts that wait for a Var; tell whether there was one."""
+        helped = False
+        for port in self._servers:
+            while port._csp_recv_port is not None and port._csp_recv_port.probe():
+                port.service()
+                helped = True
+        return helped
+
+
+class InProcessSession:
+    """Run a Process graph in this OS process; the interface of :class:`LavaSession`.
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any Process of the graph.
+    run_cfg : RunConfig or None
+        None: :class:`DyadRunConfig` (granularity ``layer``).
+
+    Examples
+    --------
+    >>> from lava_dyads import Dyad
+    >>> dyad = Dyad((2,), bias=[0.5, -0.5])
+    >>> with InProcessSession(dyad) as session:
+    ...     session.run(1)
+    >>> dyad.read("s_plus")
+    array([0.5, 0. ])
+    """
+
+    def __init__(self, process: AbstractProcess, run_cfg: Any = None) -> None:
+        self.runtime = InProcessRuntime(process, run_cfg or DyadRunConfig())
+        self.process = process
+
+    def __enter__(self) -> InProcessSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still run."""
+        return not self.runtime._stopped
+
+    @property
+    def steps_done(self) -> int:
+        """Time steps run so far."""
+        return self.runtime.steps_done
+
+    def run(self, steps: int, poll: Callable[[], None] | None = None) -> None:
+        """Run a number of time steps; ``poll`` is called some 20 times a second."""
+        if steps < 1:
+            invalid("InProcessSession.run", "needs at least 1 step", steps)
+        done, chunk = 0, 1 if poll else steps
+        while done < steps:
+            chunk = min(chunk, steps - done)
+            begin = time.perf_counter()
+            self.runtime.start(RunSteps(chunk))
+            done += chunk
+            if poll:
+                poll()
+                seconds = max(time.perf_counter() - begin, 1e-6)
+                chunk = max(1, int(chunk * 0.05 / seconds))
+
+    def stop(self, kill: bool = False) -> None:
+        """End the run."""
+        self.runtime.stop()
+
+
+@contextmanager
+def in_process() -> Iterator[None]:
+    """Let ``Process.run`` use this runtime instead of Lava's, inside the block.
+
+    Examples
+    --------
+    >>> from lava.magma.core.run_conditions import RunSteps
+    >>> from lava_dyads import Dyad, DyadRunConfig
+    >>> dyad = Dyad((1,), bias=2.0)
+    >>> with in_process():
+    ...     dyad.run(RunSteps(1), DyadRunConfig())
+    >>> dyad.s_plus.get()
+    array([2.])
+    """
+
+    def create_runtime(
+        process: AbstractProcess,
+        run_cfg: Any = None,
+        executable: Any = None,
+        compile_config: Any = None,
+    ) -> None:
+        InProcessRuntime(process, run_cfg)
+
+    original = AbstractProcess.create_runtime
+    AbstractProcess.create_runtime = create_runtime
+    try:
+        yield
+    finally:
+        AbstractProcess.create_runtime = original

@@ -1,0 +1,283 @@
+"""From Lava Processes to ProcessModels that run in this OS process, in linear time.
+
+Lava's own compiler copies graphs (about cubic in the number of Processes); this module walks
+from port to port once. It uses Lava's Processes, ports, builders and models as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.compiler.channels.pypychannel import CspRecvPort, CspSendPort
+from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
+from lava.magma.compiler.exceptions import NoProcessModelFound
+from lava.magma.compiler.utils import PortInitializer, VarInitializer, VarPortInitializer
+from lava.magma.core.model.model import AbstractProcessModel
+from lava.magma.core.model.py.model import AbstractPyProcessModel
+from lava.magma.core.model.py.ports import RefVarTypeMapping
+from lava.magma.core.process.ports.ports import ImplicitVarPort, create_port_id
+from lava.magma.core.process.process import AbstractProcess, ProcessServer
+from lava.magma.core.process.variable import VarServer
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+
+from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.rules._types import AnyArray
+from lava_dyads.runtime.hub import Channel, Hub, Task
+
+CHANNEL_SIZE = 64
+"""Messages that fit into a channel, as in Lava's runtime."""
+
+
+class SendEnd(CspSendPort):  # type: ignore[misc]
+    """The sending end of a channel, in the form Lava's ports expect."""
+
+    def __init__(self, name: str, channel: Channel) -> None:
+        self._name, self.channel = name, channel
+        self._shape, self._dtype = channel.shape, channel.dtype
+        self.send = channel.send
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def join(self) -> None:
+        """Nothing to end."""
+
+    def probe(self) -> bool:
+        """Tell whether a send would not wait."""
+        return len(self.channel.queue) < self.channel.size
+
+
+class RecvEnd(CspRecvPort):  # type: ignore[misc]
+    """The receiving end of a channel, in the form Lava's ports expect."""
+
+    def __init__(self, name: str, channel: Channel) -> None:
+        self._name, self.channel = name, channel
+        self._shape, self._dtype = channel.shape, channel.dtype
+        self.recv = channel.recv
+
+    def start(self) -> None:
+        """Nothing to start."""
+
+    def join(self) -> None:
+        """Nothing to end."""
+
+    def probe(self) -> bool:
+        """Tell whether a message waits."""
+        return bool(self.channel.queue)
+
+    def peek(self) -> AnyArray:
+        """Return a copy of the next message without taking it."""
+        message = self.channel.recv()
+        self.channel.queue.appendleft(message)
+        return message.copy()
+
+
+class Answers:
+    """Stands in for the port to Lava's runtime service: keeps the last answer of a model."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def send(self, answer: Any) -> None:
+        """Note the answer."""
+        self.last = int(np.asarray(answer).flat[0])
+
+    def join(self) -> None:
+        """Nothing to end."""
+
+
+@dataclass
+class Node:
+    """A Process with its running model.
+
+    Attributes
+    ----------
+    process, model : the Process and its model instance
+    task : Task
+    answers : Answers
+        What the model says at the end of a phase.
+    """
+
+    process: AbstractProcess
+    model: Any
+    task: Task
+    answers: Answers
+
+
+def forget(processes: Iterable[AbstractProcess]) -> None:
+    """Take Processes and their Vars off Lava's global lists, which would keep them for ever."""
+    gone = {id(process) for process in processes}
+    server, variables = ProcessServer(), VarServer()
+    server.processes[:] = [p for p in server.processes if id(p) not in gone]
+    variables.vars[:] = [v for v in variables.vars if id(v.process) not in gone]
+
+
+def discover(start: AbstractProcess) -> list[AbstractProcess]:
+    """Return all top-level Processes that are connected with one, in order of creation."""
+    found: dict[int, AbstractProcess] = {}
+    todo = [_root(start)]
+    while todo:
+        process = todo.pop()
+        if process.id in found:
+            continue
+        found[process.id] = process
+        todo += [_root(p.process) for port in _ports(process) for p in _neighbours(port)]
+    return [found[key] for key in sorted(found)]
+
+
+def _root(process: AbstractProcess) -> AbstractProcess:
+    while process.parent_proc is not None:
+        process = process.parent_proc
+    return process
+
+
+def _ports(process: AbstractProcess) -> Iterable[Any]:
+    for group in (process.out_ports, process.in_ports, process.ref_ports, process.var_ports):
+        yield from list(group)
+
+
+def _neighbours(port: Any) -> list[Any]:
+    return [*port.get_dst_ports(), *port.get_src_ports()]
+
+
+class _Selection:
+    """A run configuration for Lava's mapping that looks a Process class up only once."""
+
+    def __init__(self, run_cfg: Any) -> None:
+        self._run_cfg = run_cfg
+        self._models: dict[type, list[Any]] = {}
+        self.exception_proc_model_map = self
+
+    def __contains__(self, process: object) -> bool:
+        return True
+
+    def __getitem__(self, process: AbstractProcess) -> type[AbstractProcessModel]:
+        known = getattr(self._run_cfg, "exception_proc_model_map", None)
+        if known is not None and process in known:
+            return known[process]  # type: ignore[no-any-return]
+        kind = type(process)
+        if kind not in self._models:
+            try:
+                self._models[kind] = ProcGroupDiGraphs._find_proc_models(proc=process)
+            except NoProcessModelFound:
+                self._models[kind] = []
+        models = self._models[kind]
+        if not models:
+            raise ValidationError(
+                f"{process.name}: no ProcessModel found for {kind.__name__}. Try: keep it in the "
+                "module of the Process, or in the same folder"
+            )
+        try:
+            return self._run_cfg.select(process, models)  # type: ignore[no-any-return]
+        except AssertionError as error:
+            names = ", ".join(f"{m.__name__} (tags {m.tags})" for m in models)
+            raise ValidationError(
+                f"{process.name}: no ProcessModel of {kind.__name__} fits the run configuration "
+                f"({error}). Found: {names}"
+            ) from error
+
+
+def build(start: AbstractProcess, run_cfg: Any, hub: Hub) -> list[Node]:
+    """Make the models of all connected Processes, with channels between their ports.
+
+    Raises
+    ------
+    ValidationError
+        If no ProcessModel fits.
+    UnsupportedError
+        If a Process needs what this runtime does not do.
+    """
+    chosen = ProcGroupDiGraphs._map_proc_to_model(discover(start), _Selection(run_cfg), [])
+    builders = {}
+    for process, model in chosen.items():
+        process._model_class = model
+        if not issubclass(model, AbstractPyProcessModel):
+            raise UnsupportedError(f"{process.name}: {model.__name__} is not a Python model")
+        if model.implements_protocol is not LoihiProtocol:
+            raise UnsupportedError(
+                f"{process.name}: {model.__name__} implements another protocol than "
+                "LoihiProtocol, which the in-process runtime cannot run yet. Try: Lava's own"
+            )
+    for process in chosen:
+        builders[process] = _builder(process)
+    for process in chosen:
+        for port in [*process.out_ports, *process.ref_ports]:
+            for target in port.get_dst_ports():
+                if target.process not in builders:
+                    continue  # a port of a hierarchical Process that leads nowhere
+                _connect(hub, builders, process, port, target)
+                if port in list(process.ref_ports):
+                    _connect(hub, builders, target.process, target, port)
+    return [_node(process, builder) for process, builder in builders.items()]
+
+
+def _node(process: AbstractProcess, builder: Any) -> Node:
+    label = f"{process.name} ({builder.proc_model.__name__})"
+    model = builder.build()
+    answers = Answers()
+    model.process_to_service = answers
+    for port in model.py_ports:
+        port.start()
+    return Node(process, model, Task(label), answers)
+
+
+def _builder(process: AbstractProcess) -> Any:
+    model = process.model_class
+    builder = PyProcessBuilder(model, process.id, process.proc_params)
+    builder.set_variables([VarInitializer(v.name, v.shape, v.init, v.id) for v in process.vars])
+    io_ports = [*process.in_ports, *process.out_ports]
+    for port in io_ports:
+        if port.external_pipe_flag:
+            raise UnsupportedError(
+                f"{process.name}.{port.name}: external pipes are not supported in-process yet. "
+                "Try: Lava's own runtime"
+            )
+    builder.set_py_ports([_initializer(p, p.get_incoming_transform_funcs()) for p in io_ports])
+    builder.set_ref_ports(
+        [_initializer(p, p.get_outgoing_transform_funcs()) for p in process.ref_ports]
+    )
+    var_ports = []
+    for port in process.var_ports:
+        if isinstance(port, ImplicitVarPort):
+            setattr(model, port.name, port)
+        plain = _initializer(port, port.get_incoming_transform_funcs())
+        kind = _var_port_class(port)
+        arguments = (plain.name, plain.shape, port.var.name, plain.d_type, plain.port_type)
+        var_ports.append(VarPortInitializer(*arguments, CHANNEL_SIZE, kind, plain.transform_funcs))
+    builder.set_var_ports(var_ports)
+    builder.check_all_vars_and_ports_set()
+    return builder
+
+
+def _initializer(port: Any, transforms: Any) -> PortInitializer:
+    kind = type(port).__name__
+    return PortInitializer(port.name, port.shape, _dtype(port), kind, CHANNEL_SIZE, transforms)
+
+
+def _dtype(port: Any) -> Any:
+    model = port.process.model_class
+    member = port.var.name if hasattr(port, "var") else port.name
+    return getattr(model, member).d_type
+
+
+def _var_port_class(port: Any) -> Any:
+    sources = port.get_src_ports()
+    if not sources:
+        return None
+    return RefVarTypeMapping.get(getattr(sources[0].process.model_class, sources[0].name).cls)
+
+
+def _connect(
+    hub: Hub, builders: dict[Any, Any], source: AbstractProcess, port: Any, target: Any
+) -> None:
+    names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
+    channel = Channel(hub, *names, port.shape, _dtype(port), CHANNEL_SIZE)
+    receiving = builders[target.process]
+    builders[source].set_csp_ports([SendEnd(port.name, channel)])
+    end = RecvEnd(target.name, channel)
+    receiving.set_csp_ports([end])
+    receiving.add_csp_port_mapping(create_port_id(source.id, port.name), end)

@@ -1,0 +1,231 @@
+"""The in-process runtime against Lava's own: the same Processes, the same numbers."""
+
+import gc
+import logging
+
+import numpy as np
+import psutil
+import pytest
+from faulty.process import Faulty
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.proc.dense.process import Dense, LearningDense
+from lava.proc.io.source import PySendModelFixed, RingBuffer
+from lava.proc.learning_rules.stdp_learning_rule import STDPLoihi
+from lava.proc.lif.process import LIF
+from lava.proc.monitor.process import Monitor
+from relay.process import Reader, Store
+
+from lava_dyads import Dyad, DyadNetwork, DyadRunConfig, LavaSession, NetworkSpec
+from lava_dyads.errors import (
+    DeadlockError,
+    LavaRuntimeError,
+    ModelError,
+    UnsupportedError,
+    ValidationError,
+)
+from lava_dyads.processes.base import own_logging
+from lava_dyads.runtime.in_process import InProcessSession, in_process
+from lava_dyads.testing import play
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def both(build, tag, steps, read):
+    """Build and run twice; return what was read on Lava's runtime and in-process."""
+    results = []
+    for session_class in (LavaSession, InProcessSession):
+        with own_logging():
+            parts = build()
+        # RingBuffer has no model with the tag of LearningDense; otherwise as the tag says.
+        known = {RingBuffer: PySendModelFixed} if tag == "bit_approximate_loihi" else None
+        config = Loihi2SimCfg(select_tag=tag, exception_proc_model_map=known)
+        with session_class(parts[0], config) as session:
+            seen = []
+            for chunk in steps:
+                session.run(chunk)
+                seen.append([np.array(value) for value in read(*parts)])
+        results.append(seen)
+    return results
+
+
+def assert_bit_equal(results):
+    ours, theirs = results
+    moved = False
+    for a, b in zip(ours, theirs, strict=True):
+        for x, y in zip(a, b, strict=True):
+            np.testing.assert_array_equal(x, y)
+            moved |= bool(np.any(x))
+    assert moved, "nothing happened"
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("tag", ["floating_pt", "fixed_pt"])
+def test_lif_dense_lif(tag):
+    scale = 64 if tag == "fixed_pt" else 1
+
+    def build():
+        w = np.random.default_rng(0).integers(-20, 60, (4, 5)) / (1 if scale == 64 else 64)
+        one = LIF(shape=(5,), bias_mant=np.arange(5) * scale / 8, vth=scale, du=0, dv=0)
+        dense = Dense(weights=w)
+        two = LIF(shape=(4,), vth=scale, du=0, dv=0)
+        one.s_out.connect(dense.s_in)
+        dense.a_out.connect(two.a_in)
+        return one, dense, two
+
+    read = lambda one, _, two: (one.u.get(), one.v.get(), two.u.get(), two.v.get())  # noqa: E731
+    assert_bit_equal(both(build, tag, [1] * 20, read))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("tag", ["floating_pt", "bit_approximate_loihi"])
+def test_learning_dense_with_a_learning_rule(tag):
+    def build():
+        rule = STDPLoihi(
+            learning_rate=1, A_plus=1, A_minus=-1, tau_plus=10, tau_minus=10, t_epoch=4, rng_seed=1
+        )
+        spikes = (np.random.default_rng(1).random((3, 40)) < 0.4).astype(int)
+        pre, post = RingBuffer(data=spikes), RingBuffer(data=spikes[::-1])
+        dense = LearningDense(weights=np.full((3, 3), 20), learning_rule=rule)
+        pre.s_out.connect(dense.s_in)
+        post.s_out.connect(dense.s_in_bap)
+        return dense, pre, post
+
+    read = lambda dense, *_: (dense.weights.get() - 20, dense.x1.get(), dense.y1.get())  # noqa: E731
+    assert_bit_equal(both(build, tag, [8] * 4, read))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("what", ["var", "port"])
+def test_a_monitor(what):
+    def build():
+        lif = LIF(shape=(3,), bias_mant=np.array([0.3, 0.5, 0.9]), vth=1, du=0, dv=0)
+        monitor = Monitor()
+        monitor.probe(lif.v if what == "var" else lif.s_out, 12)
+        return lif, monitor
+
+    def read(lif, monitor):
+        return list(monitor.get_data()[lif.name].values())
+
+    assert_bit_equal(both(build, None, [12], read))
+
+
+@pytest.mark.lava
+def test_ref_ports_read_and_write():
+    def build():
+        store, reader = Store(), Reader()
+        reader.ref.connect_var(store.value)
+        return store, reader
+
+    read = lambda store, reader: (store.value.get(), reader.seen.get())  # noqa: E731
+    assert_bit_equal(both(build, "floating_pt", [1, 1, 3], read))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("granularity", ["layer", "network"])
+def test_a_hierarchical_process_with_aliases(granularity):
+    results = []
+    for session_class in (LavaSession, InProcessSession):
+        process = DyadNetwork(NetworkSpec((3, 4, 2)).build())
+        with session_class(process, DyadRunConfig(granularity)) as session:
+            session.run(3)
+            first = process.weights_2.get()
+            process.biases_1.set(np.array([1.0, 2.0, 3.0, 4.0]))
+            session.run(6)
+            results.append([[first, process.biases_1.get(), process.read("biases_1")]])
+    assert_bit_equal(results)
+
+
+def ring(*faults):
+    processes = [Faulty(fault) for fault in faults]
+    for here, there in zip(processes, processes[1:] + processes[:1], strict=True):
+        here.out.connect(there.inp)
+    return processes
+
+
+def test_an_exception_arrives_with_the_name_of_the_process_and_its_traceback():
+    first, _ = ring("none", "raise")
+    with pytest.raises(ModelError) as caught, InProcessSession(first) as session:
+        session.run(100)
+    assert "faulty (raise) (PyFaultyModel)" in str(caught.value)
+    assert 'models.py", line' in str(caught.value)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    with pytest.raises(LavaRuntimeError, match="has been stopped"):
+        session.run(1)
+
+
+def test_a_deadlock_names_who_waits_for_whom():
+    first, _ = ring("wait first", "wait first")
+    with pytest.raises(DeadlockError) as caught, InProcessSession(first) as session:
+        session.run(1)
+    assert str(caught.value).count("waits for faulty (wait first).inp to hear from") == 2
+
+
+def test_a_receiver_that_never_listens_blocks_its_sender():
+    sender, _ = ring("none", "deaf")
+    with pytest.raises(DeadlockError, match="has not listened"), InProcessSession(sender) as s:
+        s.run(200)
+
+
+def test_run_after_stop_is_an_error():
+    dyad = Dyad((1,))
+    session = InProcessSession(dyad)
+    session.run(2)
+    session.stop()
+    assert not session.alive
+    with pytest.raises(LavaRuntimeError, match="build the Processes anew"):
+        session.run(1)
+
+
+def test_process_run_can_use_it_in_place_of_lavas():
+    dyad = Dyad((2,), bias=[0.5, -1.0])
+    with in_process():
+        dyad.run(RunSteps(2), DyadRunConfig())
+        dyad.run(RunSteps(1))
+        np.testing.assert_array_equal(dyad.s_plus.get(), [0.5, 0])
+        with pytest.raises(UnsupportedError, match="RunContinuous"):
+            dyad.run(RunContinuous())
+    dyad.stop()
+    assert AbstractProcess.create_runtime.__module__.startswith("lava.")
+
+
+def test_the_test_kit_and_vars_work_on_it():
+    dyad = Dyad((1,), activation="linear", alpha=0.5)
+    series = {"basal_in": [[1.0], [0.0]], "apical_in": [[0.0], [0.2]]}
+    played = play(dyad, series, outputs=["difference_out"], watch=["s_plus"], in_process=True)
+    np.testing.assert_allclose(played.vars["s_plus"].ravel(), [1.0, 1.1])
+    np.testing.assert_allclose(played.outputs["difference_out"].ravel(), [0.0, 0.2])
+
+
+def test_a_graph_that_cannot_run_is_refused():
+    class Orphan(AbstractProcess):
+        """A Process without a ProcessModel."""
+
+    with own_logging():
+        orphan = Orphan(name="orphan")
+    with pytest.raises(ValidationError, match="orphan: no ProcessModel found for Orphan"):
+        InProcessSession(orphan)
+    dyad = Dyad((1,))
+    dyad.mean_out.flag_external_pipe()
+    with pytest.raises(UnsupportedError, match="external pipes"):
+        InProcessSession(dyad)
+
+
+def test_many_rounds_leak_no_memory_no_files_and_no_handlers():
+    def round_():
+        with InProcessSession(ring("none", "none")[0]) as session:
+            session.run(3)
+
+    for _ in range(20):
+        round_()
+    gc.collect()
+    process = psutil.Process()
+    files, handlers = process.num_fds(), list(logging.getLogger().handlers)
+    memory = process.memory_info().rss
+    for _ in range(200):
+        round_()
+    gc.collect()
+    assert process.num_fds() == files
+    assert logging.getLogger().handlers == handlers
+    assert process.memory_info().rss - memory < 200 * 20_000
