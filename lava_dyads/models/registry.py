@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cache
 from typing import Protocol
 
 import numpy as np
 from lava.magma.core.decorator import implements, tag
-from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
 from lava_dyads.models.shell import ElementModel, bound, make_model
@@ -19,6 +19,7 @@ from lava_dyads.processes import (
     ElementProcess,
     LossHead,
     MetricSink,
+    RelayProcess,
     population_process,
 )
 from lava_dyads.rules._types import AnyArray
@@ -49,14 +50,23 @@ def _enter(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
     LEAVES[process] = bound(model)
 
 
-for _process in (*POPULATIONS.values(), DyadDense, LossHead, DatasetSource, MetricSink):
+_WHOLE = (DyadDense, LossHead, DatasetSource, MetricSink, RelayProcess)
+for _process in (*POPULATIONS.values(), *_WHOLE):
     _enter(_process, _process)
 
 
 def layer_processes(
-    network: Network, agenda: Agenda
+    network: Network, agenda: Agenda, leave_out: Collection[str] = ()
 ) -> tuple[dict[str, ElementProcess], list[Link]]:
     """Make the Processes of the ``layer`` granularity, not yet connected.
+
+    Parameters
+    ----------
+    network : Network
+    agenda : Agenda
+        Set to the network's steps.
+    leave_out : collection of str
+        Elements that get no Process here.
 
     Returns
     -------
@@ -68,6 +78,8 @@ def layer_processes(
     agenda.steps, agenda.read_step = network.steps, network.read_step
     processes: dict[str, ElementProcess] = {}
     for name, element in network.elements.items():
+        if name in leave_out:
+            continue
         if isinstance(element, Population):
             made = population_process(element.unit)(element=element, agenda=agenda, name=name)
         elif isinstance(element, Connection):
@@ -123,17 +135,8 @@ def fused_model(depth: int) -> type[ElementModel]:
     return make_model(DyadNetwork, f"PyDyadNetwork{depth}ModelFloat", registers, *ports)
 
 
-def model_of(process: ElementProcess, granularity: str) -> type[AbstractProcessModel]:
-    """Return the ProcessModel that runs a Process of this library.
-
-    Parameters
-    ----------
-    process : ElementProcess
-    granularity : str
-        ``layer`` or ``network``, for a :class:`DyadNetwork`.
-    """
+def leaf_of(process: ElementProcess) -> type[ElementModel]:
+    """Return the ProcessModel that runs a Process of this library by itself."""
     if isinstance(process, DyadNetwork):
-        if granularity == "layer":
-            return SubDyadNetworkModel
         return fused_model(len(process.network.connections))
     return next(LEAVES[cls] for cls in type(process).__mro__ if cls in LEAVES)

@@ -80,8 +80,8 @@ def reason(execution: Execution, rule: str) -> str | None:
         return "asynchronous networks are not built yet. Try: --clock sync"
     if e.precision == "loihi2":
         return "the integer models are not built yet. Try: --precision float"
-    if e.granularity == "neuron":
-        return "a process per dyad is not built yet. Try: --granularity layer"
+    if e.granularity == "neuron" and e.runtime == "lava":
+        return "Lava's runtime holds some 80 OS processes. Try: --runtime in-process"
     if e.runtime == "reference" and e.granularity != "network":
         return "the reference engine is one numpy object. Try: --granularity network"
     return None

@@ -5,7 +5,7 @@ from lava_dyads.processes.dense import DyadDense
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.head import LossHead
 from lava_dyads.processes.network import DyadNetwork
-from lava_dyads.processes.streams import DatasetSource, MetricSink
+from lava_dyads.processes.streams import DatasetSource, MetricSink, RelayProcess
 
 __all__ = [
     "POPULATIONS",
@@ -17,5 +17,6 @@ __all__ = [
     "LossHead",
     "MetricSink",
     "PopulationProcess",
+    "RelayProcess",
     "population_process",
 ]

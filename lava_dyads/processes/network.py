@@ -10,6 +10,7 @@ from lava_dyads.rules.engine import Network
 class DyadNetwork(ElementProcess):
     """A network of dyads; the run configuration chooses how finely it is cut into processes.
 
+    ``neuron``: every dyad a Process of its own, with the connections and the head of ``layer``.
     ``layer``: a population Process per layer, a connection Process per weight matrix and a
     head; a presentation takes ``network.steps`` time steps. ``network``: one fused ProcessModel
     that takes all those steps within one time step. Both run the same elements, so both learn

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Sink, Source
+from lava_dyads.rules.elements import Relay, Sink, Source
 from lava_dyads.rules.losses import loss as loss_by_name
 
 
@@ -89,3 +89,21 @@ class MetricSink(ElementProcess):
     def example(cls) -> Sink:
         """Return the smallest element of this kind."""
         return Sink(loss_by_name("squared-error"), 1)
+
+
+class RelayProcess(ElementProcess):
+    """Join the messages of n neurons into one of width n, within the same step.
+
+    Ports: ``each_in`` (n,) or (lanes, n), several sources are summed; ``all_out``, the same.
+
+    Parameters
+    ----------
+    element : Relay
+    agenda : Agenda or None
+    name : str or None
+    """
+
+    @classmethod
+    def example(cls) -> Relay:
+        """Return the smallest element of this kind."""
+        return Relay(1)

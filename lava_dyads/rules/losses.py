@@ -20,6 +20,7 @@ class Loss(Protocol):
     """A loss of outputs s (lanes, n) against targets y (lanes, n)."""
 
     name: str
+    separable: bool
 
     def value(self, s: Array, y: Array) -> Array:
         """Return the loss of every sample, shape (lanes,)."""
@@ -38,6 +39,7 @@ class SquaredError:
     """l(s) = 1/2 |s - y|^2, l'(s) = s - y; proximal point (a + c y) / (1 + c), c > -1."""
 
     name = "squared-error"
+    separable = True
 
     def value(self, s: Array, y: Array) -> Array:
         """Return 1/2 |s - y|^2 per sample."""
@@ -66,6 +68,7 @@ class CrossEntropy:
     """Softmax cross-entropy on logits: l(s) = -sum y log softmax(s), l'(s) = softmax(s) - y."""
 
     name = "cross-entropy"
+    separable = False
     _iterations = 200
 
     def value(self, s: Array, y: Array) -> Array:

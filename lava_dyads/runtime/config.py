@@ -13,7 +13,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.models import model_of
 from lava_dyads.processes import ElementProcess
 
-GRANULARITIES = ("layer", "network")
+GRANULARITIES = ("neuron", "layer", "network")
 """How finely a DyadNetwork is cut into Lava processes."""
 
 
@@ -26,7 +26,7 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
     Parameters
     ----------
     granularity : str
-        ``layer`` or ``network``: how a :class:`~lava_dyads.processes.DyadNetwork` is cut.
+        ``neuron``, ``layer`` or ``network``: how a ``DyadNetwork`` is cut.
     select_tag : str or None
         Tag for the other Processes, as in Lava's ``Loihi2SimCfg``.
 

@@ -331,7 +331,8 @@ class Trainer:
 
     def _elements(self) -> list[Element]:
         inner = list(self.network.elements.values()) if isinstance(self.network, Network) else []
-        return [self.source, self.network, self.sink, *inner]
+        parts = [part for element in inner for part in element.parts]
+        return [self.source, self.network, self.sink, *inner, *parts]
 
     def _measure(self, seconds: float) -> Metrics:
         sums: dict[str, int] = {}

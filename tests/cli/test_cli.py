@@ -87,7 +87,7 @@ def test_training_and_evaluation_on_lava(capsys, tmp_path, granularity):
             "train digits --rule dp --loss squared-error --alpha 0 --beta 1",
             "(1 - alpha) * beta < 1",
         ),
-        ("train digits --granularity neuron", "is not supported: a process per dyad"),
+        ("train digits --granularity neuron", "is not supported: Lava's runtime holds"),
         ("train digits --clock async --granularity layer", "not built yet"),
         ("train digits --clock async", "exchanges no messages"),
         ("train digits --rule backprop --runtime lava", "no Lava Process"),

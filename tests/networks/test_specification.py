@@ -105,6 +105,7 @@ def test_the_support_table_has_a_word_for_every_combination():
         ("layer", "lava"),
         ("network", "in-process"),
         ("layer", "in-process"),
+        ("neuron", "in-process"),
         ("network", "reference"),
     }
     for execution, why in rows:

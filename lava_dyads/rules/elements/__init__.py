@@ -4,6 +4,17 @@ from lava_dyads.rules.elements.base import Element, Inbox, Outbox
 from lava_dyads.rules.elements.connection import Connection
 from lava_dyads.rules.elements.head import Head
 from lava_dyads.rules.elements.population import Population
+from lava_dyads.rules.elements.relay import Relay
 from lava_dyads.rules.elements.streams import Sink, Source
 
-__all__ = ["Connection", "Element", "Head", "Inbox", "Outbox", "Population", "Sink", "Source"]
+__all__ = [
+    "Connection",
+    "Element",
+    "Head",
+    "Inbox",
+    "Outbox",
+    "Population",
+    "Relay",
+    "Sink",
+    "Source",
+]

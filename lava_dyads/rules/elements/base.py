@@ -39,6 +39,8 @@ class Element(ABC):
         Names of the entries of ``memory["counts"]``.
     listened : set of str
         Outputs that somebody listens to; the others need not be computed.
+    parts : list of Element
+        Elements that do the work in its place, where it has been cut up.
     """
 
     counted: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class Element(ABC):
         self.inputs = dict(inputs)
         self.outputs = dict(outputs)
         self.listened = set(outputs)
+        self.parts: list[Element] = []
         self.memory: dict[str, AnyArray] = {
             "counts": np.zeros(max(1, len(self.counted)), np.int64),
             "sends": np.zeros(max(1, len(self.outputs)), np.int64),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from lava_dyads.errors import invalid
-from lava_dyads.rules._types import Array
+from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.coding import send_on_change
@@ -84,6 +86,50 @@ class Population(Element):
         self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
         self.memory |= {"bias": bias, "residual": zeros((2,))}
         self.plasticity = Plasticity("bias", self.memory, beta, optimiser, decay=False)
+
+    def split(
+        self, place: Callable[[AnyArray], AnyArray] = lambda array: array
+    ) -> list[Population]:
+        """Cut the population into single neurons that share its registers.
+
+        What is kept per neuron (state, drives, mirrors, bias and its optimiser state) are views
+        on this population's arrays; counters and residuals are the neurons' own.
+
+        Parameters
+        ----------
+        place : callable
+            Where the new arrays go, e.g. to shared memory.
+
+        Raises
+        ------
+        UnsupportedError
+            If a neuron cannot be computed without its neighbours.
+        """
+        if not self.unit.separable:
+            raise UnsupportedError(
+                "granularity neuron: this output unit needs its whole layer (softmax). "
+                "Try: nudge linearised, or granularity layer"
+            )
+        own = {
+            name: place(np.zeros((self.n, *self.memory[name].shape), self.memory[name].dtype))
+            for name in ("counts", "sends", "residual", "bias_updates")
+        }
+        optimiser = self.plasticity.optimiser
+        for i in range(self.n):
+            part = Population(
+                self.unit,
+                self.memory["bias"][i : i + 1],
+                lanes=self.lanes,
+                beta=self.beta,
+                threshold=self._thresholds[self.unit.up],
+                first_step=self.first_step,
+                optimiser=optimiser,
+                arithmetic=self.arithmetic,
+            )
+            for name, whole in self.memory.items():
+                part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
+            self.parts.append(part)
+        return [part for part in self.parts if isinstance(part, Population)]
 
     def reset(self) -> None:
         """Forget the last presentation."""

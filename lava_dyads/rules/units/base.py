@@ -49,6 +49,11 @@ class Unit(ABC):
     activation: Activation
 
     @property
+    def separable(self) -> bool:
+        """Tell whether each neuron can be computed without its neighbours."""
+        return True
+
+    @property
     def process_name(self) -> str:
         """Name of the Lava Process class for populations of this unit."""
         return f"{type(self).__name__.removesuffix('Unit')}Population"

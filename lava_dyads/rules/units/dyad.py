@@ -124,6 +124,11 @@ class ProximalDyad(DyadUnit):
             self.loss.check_proximal(strength)
 
     @property
+    def separable(self) -> bool:
+        """Tell whether the loss is a sum over neurons; the softmax is not."""
+        return self.loss.separable
+
+    @property
     def strengths(self) -> tuple[float, float]:
         """Strengths (c+, c-) of the two proximal steps."""
         return self.alpha * self.beta, -(1.0 - self.alpha) * self.beta

@@ -1,0 +1,25 @@
+"""A relay: n single messages become one of width n, within the same step."""
+
+from __future__ import annotations
+
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.elements.base import Element, Inbox, Outbox
+
+
+class Relay(Element):
+    """Pass on what it receives: ``all_out`` <- ``each_in``.
+
+    Parameters
+    ----------
+    n : int
+        Width.
+    """
+
+    answers = True
+
+    def __init__(self, n: int, *, lanes: int = 1) -> None:
+        super().__init__(lanes, {"each_in": n}, {"all_out": n})
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Pass the message on."""
+        return {"all_out": inbox.get("each_in")}
