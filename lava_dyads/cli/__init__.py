@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.check_gradient:CheckGradient",
         "compare the gradients of settled networks with backprop",
     ),
+    "bench runtime": (
+        "lava_dyads.cli.bench_runtime:BenchRuntime",
+        "time the in-process runtime against Lava's own",
+    ),
 }
 """Every command: where it is and what it does in a line."""
 

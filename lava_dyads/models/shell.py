@@ -16,7 +16,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.processes.base import ElementProcess
-from lava_dyads.rules._types import AnyArray, Signal
+from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Outbox
 
 
@@ -32,8 +32,9 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
         self.element = proc_params["element"]
         self.agenda = proc_params["agenda"]
         self._registers = {**self.element.memory, **vars(self.agenda)}
-        self._silence: dict[str, AnyArray] = {}
         self._prepared = False
+        self._inputs: list[tuple[str, Any]] = []
+        self._outputs: list[tuple[int, str, Any, AnyArray]] = []
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Keep every Var in the shared memory of its register instead of a private array."""
@@ -44,38 +45,42 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
         super().__setattr__(key, value)
 
     def _prepare(self) -> None:
-        """Note which ports are connected."""
-        for port in self.element.outputs:
+        """Note which ports are connected; the others cost nothing."""
+        element = self.element
+        self._inputs = [(port, getattr(self, port)) for port in element.inputs]
+        self._outputs = []
+        for i, port in enumerate(element.outputs):
             out = getattr(self, port)
-            self._silence[port] = np.zeros(out._shape)
-            if not out.csp_ports:
-                self.element.listened.discard(port)
+            if out.csp_ports:
+                self._outputs.append((i, port, out.send, np.zeros(out._shape)))
+            else:
+                element.listened.discard(port)
         self._prepared = True
 
     def run_spk(self) -> None:
         """Take one step of the element."""
         if not self._prepared:
             self._prepare()
+        element = self.element
         clock = self.agenda.at(self.time_step)
-        early = self.element.before(clock)
-        if not self.element.answers:
+        early = element.before(clock)
+        if not element.answers:
             self._send(early)
-        answer = self.element.after(clock, {p: self._receive(p) for p in self.element.inputs})
-        if self.element.answers:
+        inbox = {}
+        for port, entry in self._inputs:
+            message = entry.recv()
+            if np.count_nonzero(message):
+                inbox[port] = message.reshape(element.lanes, -1)
+        answer = element.after(clock, inbox)
+        if element.answers:
             self._send(answer)
 
     def _send(self, outbox: Outbox) -> None:
         sends = self._registers["sends"]
-        for i, (port, silence) in enumerate(self._silence.items()):
-            out, message = getattr(self, port), outbox.get(port)
-            out.send(silence if message is None else message.reshape(silence.shape))
-            sends[i] += bool(out.csp_ports)
-
-    def _receive(self, port: str) -> Signal:
-        message = getattr(self, port).recv()
-        if not message.any():
-            return None
-        return message.reshape(self.element.lanes, -1)  # type: ignore[no-any-return]
+        for i, port, send, silence in self._outputs:
+            message = outbox.get(port)
+            send(silence if message is None else message.reshape(silence.shape))
+            sends[i] += 1
 
 
 def make_model(

@@ -117,7 +117,35 @@ def shared(array: AnyArray) -> AnyArray:
         owner = owner.base
     if isinstance(owner, memoryview | mmap.mmap):
         return array
-    copy = np.frombuffer(mmap.mmap(-1, max(1, array.nbytes)), array.dtype, array.size)
-    copy = copy.reshape(array.shape)
+    memory, offset = _arena.take(array.nbytes)
+    copy = np.frombuffer(memory, array.dtype, array.size, offset).reshape(array.shape)
     copy[...] = array
     return copy
+
+
+class _Arena:
+    """Hands out pieces of anonymous shared memory; small ones share a block.
+
+    A map per register would run into the system's limit (65,530 on Linux) with a few thousand
+    Processes. A block is freed when the last array in it is.
+    """
+
+    block_size = 1 << 20
+    alignment = 64
+
+    def __init__(self) -> None:
+        self._block: mmap.mmap | None = None
+        self._used = 0
+
+    def take(self, size: int) -> tuple[mmap.mmap, int]:
+        """Return memory and the offset of a piece of it."""
+        if size > self.block_size // 8:
+            return mmap.mmap(-1, size), 0
+        if self._block is None or self._used + size > self.block_size:
+            self._block, self._used = mmap.mmap(-1, self.block_size), 0
+        offset = self._used
+        self._used += -(-max(1, size) // self.alignment) * self.alignment
+        return self._block, offset
+
+
+_arena = _Arena()

@@ -96,6 +96,7 @@ class Agenda:
         self.read_step = read_step
         self.learn: IntArray = np.ones(1, np.int64)
         self.window: IntArray = np.array([0, ENDLESS], np.int64)
+        self._last: tuple[object, Clock] = ((), Clock(0, False, False, False, 0))
 
     def presentations(self, samples: int) -> int:
         """Return how many presentations a number of samples takes."""
@@ -103,8 +104,14 @@ class Agenda:
 
     def at(self, time_step: int) -> Clock:
         """Return the clock of a time step (from 1, never reset)."""
-        begin, samples = int(self.window[0]), int(self.window[1])
-        mode = int(self.learn[0])
+        begin, samples = self.window.tolist()
+        key = (time_step, self.learn.item(), begin, samples)
+        # The processes of a network ask one after the other for the same step.
+        if key != self._last[0]:
+            self._last = (key, self._at(*key))
+        return self._last[1]
+
+    def _at(self, time_step: int, mode: int, begin: int, samples: int) -> Clock:
         learn, frozen = mode != 0, mode == FROZEN
         elapsed = time_step - begin - 1
         if not self.steps:

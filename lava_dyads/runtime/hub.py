@@ -38,10 +38,10 @@ class Task:
 
     def enter(self) -> None:
         """Start or continue the job on the task's own stack."""
-        if self._stack is None:
-            self._stack = greenlet(self._forever)
-            self._stack.task = self
-        self._stack.switch()
+        self._stack = greenlet(self._forever)
+        self._stack.task = self
+        self.enter = self._stack.switch  # type: ignore[method-assign]
+        self.enter()
 
     def _forever(self) -> None:
         # One stack for all jobs: making a new one for each would cost more than the switch.
@@ -55,6 +55,7 @@ class Task:
         if self._stack is not None:
             self._stack.throw()
             self._stack = None
+            del self.enter  # the reference to the stack
 
     def give_way(self, reason: str) -> None:
         """Return to the hub until somebody makes the task ready."""
@@ -78,6 +79,9 @@ class Hub:
 
     def __init__(self, tasks: list[Task]) -> None:
         self.tasks = tasks
+        self._order: list[int] = []
+        self.speaks_first: dict[Task, bool] | None = {}
+        """Whether a task's first act was to send; None once that is known."""
         self.ready: deque[Task] = deque()
         self.idle: Callable[[], bool] = lambda: False
         """Called when every task waits; returns whether it could help one of them."""
@@ -94,7 +98,10 @@ class Hub:
         """
         for task, job in zip(self.tasks, jobs, strict=True):
             task.job, task.done = job, False
-        self.ready.extend(self.tasks)
+        if len(self._order) != len(self.tasks):
+            self._order = list(range(len(self.tasks)))
+        self.ready.extend([self.tasks[i] for i in self._order])
+        finished: list[Task] = []
         while True:
             while self.ready:
                 task = self.ready.popleft()
@@ -103,7 +110,10 @@ class Hub:
                 except Exception as error:
                     trace = traceback.format_exc()
                     raise ModelError(f"{task.label} raised\n{trace}") from error
-            if all(task.done for task in self.tasks):
+                if task.done:
+                    finished.append(task)
+            if len(finished) == len(self.tasks):
+                self._arrange(finished)
                 return
             if not self.idle():
                 waiting = [f"  {t.label} waits {t.waits_for}" for t in self.tasks if not t.done]
@@ -113,6 +123,28 @@ class Hub:
                     + "\nTry: in every cycle of the graph one process must send before it "
                     "receives, and every connected port one message per step"
                 )
+
+    def _arrange(self, finished: list[Task]) -> None:
+        """Choose the order in which the fewest tasks have to wait, after the first job.
+
+        Those that send before they receive come first; the rest as they ended.
+        """
+        if self.speaks_first is None:
+            return
+        first = self.speaks_first
+        position = {task: i for i, task in enumerate(finished)}
+        numbers = range(len(self.tasks))
+        tasks = self.tasks
+        self._order = sorted(
+            numbers, key=lambda i: (not first.get(tasks[i], True), position[tasks[i]])
+        )
+        self.speaks_first = None
+
+    def note(self, sends: bool) -> None:
+        """Note the first act of the present task."""
+        task = getattr(getcurrent(), "task", None)
+        if task is not None and self.speaks_first is not None:
+            self.speaks_first.setdefault(task, sends)
 
 
 class Channel:
@@ -148,6 +180,8 @@ class Channel:
                 f"(got {data.shape})"
             )
         message = np.array(data, self.dtype)
+        if self.hub.speaks_first is not None:
+            self.hub.note(sends=True)
         while len(self.queue) >= self.size:
             self._sender = getcurrent().task
             self._sender.give_way(f"to send on {self.source}: {self.target} has not listened")
@@ -158,6 +192,8 @@ class Channel:
 
     def recv(self) -> AnyArray:
         """Take one message; wait while there is none."""
+        if self.hub.speaks_first is not None:
+            self.hub.note(sends=False)
         while not self.queue:
             self._receiver = getcurrent().task
             self._receiver.give_way(f"for {self.target} to hear from {self.source}")

@@ -18,7 +18,7 @@ from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.hub import Hub
-from lava_dyads.runtime.private.graph import Node, build, forget
+from lava_dyads.runtime.private.graph import Answers, Node, build, forget
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
 _REQUEST_PRE, _REQUEST_LEARN, _REQUEST_POST = -4, -5, -6
@@ -49,7 +49,8 @@ class InProcessRuntime:
     def __init__(self, process: AbstractProcess, run_cfg: Any) -> None:
         self._hub = Hub([])
         with own_logging():
-            self.nodes: list[Node] = build(process, run_cfg, self._hub)
+            self._answers = Answers()
+            self.nodes: list[Node] = build(process, run_cfg, self._hub, self._answers)
         self._hub.tasks[:] = [node.task for node in self.nodes]
         self._hub.idle = self._serve
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
@@ -129,7 +130,7 @@ class InProcessRuntime:
 
     def _run(self, steps: int) -> None:
         models = [node.model for node in self.nodes]
-        spike = [m._spike for m in models]
+        spike = [node.spike() for node in self.nodes]
         phases = {
             _REQUEST_PRE: [m._pre_mgmt for m in models],
             _REQUEST_LEARN: [m._lrn for m in models],
@@ -138,22 +139,18 @@ class InProcessRuntime:
         for _ in range(steps):
             self._phase(spike)
             self.steps_done += 1
-            while asked := self._asked() & set(phases):
+            while asked := self._answers.asked & phases.keys():
                 self._phase(phases[max(asked)])  # before learning, learning, after learning
                 self._serve()
-            if self._asked() & {_REQUEST_PAUSE, _REQUEST_STOP}:
+            if self._answers.asked & {_REQUEST_PAUSE, _REQUEST_STOP}:
                 break
         for model in models:
             model._host()
         self._serve()
 
     def _phase(self, jobs: list[Callable[[], None]]) -> None:
-        for node in self.nodes:
-            node.answers.last = 0
+        self._answers.asked.clear()
         self._hub.run(jobs)
-
-    def _asked(self) -> set[int]:
-        return {node.answers.last for node in self.nodes}
 
     def _serve(self) -> bool:
         """Answer RefPorts that wait for a Var; tell whether there was one."""

@@ -176,6 +176,20 @@ def test_info_lists_rules_data_and_support(capsys):
     assert len(json.loads(run(capsys, "info --json")[1])["support"]) == 36
 
 
+@pytest.mark.lava
+def test_bench_runtime_compares_both(capsys):
+    code, text, _ = run(capsys, "bench runtime --processes 2,3 --rounds 1 --json")
+    result = json.loads(text)
+    assert code == 0
+    names = [c["name"] for c in result["comparisons"]]
+    assert names[-1] == "step of a network 20-30-30-10"
+    assert len(names) == 5
+    for c in result["comparisons"]:
+        assert c["ratio"] == pytest.approx(c["lava"] / c["in_process"])
+        assert c["ratio"] > 1
+    assert run(capsys, "bench runtime --rounds 0")[0] == 2
+
+
 def test_help_names_every_command_and_option(capsys):
     code, text, _ = run(capsys, "--help")
     assert code == 0

@@ -2,7 +2,14 @@
 
 import gc
 import logging
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
 
+import lava.proc
 import numpy as np
 import psutil
 import pytest
@@ -17,7 +24,7 @@ from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
 from relay.process import Reader, Store
 
-from lava_dyads import Dyad, DyadNetwork, DyadRunConfig, LavaSession, NetworkSpec
+from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, LavaSession, NetworkSpec
 from lava_dyads.errors import (
     DeadlockError,
     LavaRuntimeError,
@@ -210,6 +217,46 @@ def test_a_graph_that_cannot_run_is_refused():
     dyad.mean_out.flag_external_pipe()
     with pytest.raises(UnsupportedError, match="external pipes"):
         InProcessSession(dyad)
+
+
+def test_a_thousand_dyads_as_processes_compute_what_matrices_compute():
+    layers, width, fan = 20, 50, 16
+    generator = np.random.default_rng(0)
+    bias = generator.normal(size=(layers, width))
+    agenda = Agenda()
+    grid = [
+        [Dyad((1,), activation="linear", bias=bias[k, i], agenda=agenda) for i in range(width)]
+        for k in range(layers)
+    ]
+    adjacency = np.zeros((width, width))
+    for i in range(width):
+        for j in range(fan):
+            adjacency[(i + 7 * j) % width, i] += 1
+    for below, above in pairwise(grid):
+        for to, source in np.argwhere(adjacency):
+            below[source].mean_out.connect(above[to].basal_in)
+    expected = np.zeros(width)
+    for k in range(layers):
+        expected = bias[k] + (adjacency @ expected if k else 0)
+    with InProcessSession(grid[0][0]) as session:
+        session.run(1)  # no process delays a message here
+    found = [dyad.read("s_plus").item() for dyad in grid[-1]]
+    np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+@pytest.mark.timeout(110)
+def test_lavas_own_tests_pass_unchanged_with_this_runtime_in_its_place():
+    own = Path(lava.proc.__file__ or next(iter(lava.proc.__path__))).parents[1] / "tests" / "lava"
+    folders = [str(own / "proc" / name) for name in ("lif", "dense", "monitor")]
+    assert all(map(os.path.isdir, folders))
+    support = str(Path(__file__).parents[1] / "support")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "stand_in", "-p", "no:cacheprovider"]
+    command += ["--rootdir", str(own.parent), "-W", "ignore", *folders]
+    environment = {**os.environ, "PYTHONPATH": support}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert int(re.search(r"(\d+) passed", run.stdout).group(1)) > 80
+    assert int(re.search(r"runtimes made: (\d+)", run.stdout).group(1)) > 40
 
 
 def test_many_rounds_leak_no_memory_no_files_and_no_handlers():

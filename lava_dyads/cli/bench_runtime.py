@@ -1,0 +1,39 @@
+"""``lava-dyads bench runtime``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.experiments import bench_runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchRuntime:
+    """Time steps and starts of both runtimes in alternating pairs, and print the ratios."""
+
+    processes: Sizes = (8, 32, 200)
+    """Sizes of the rings of trivial processes."""
+    rounds: int = 5
+    """Alternating pairs of runs; medians are shown."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+    def run(self) -> int:
+        """Measure; return the exit code."""
+        with progress_console().status("") as status:
+            result = bench_runtime(self.processes, self.rounds, status.update)
+        if self.json:
+            print_json({"bench": "runtime", "rounds": self.rounds, **result.as_dict()})
+            return OK
+        table = Table(title=f"medians of {self.rounds} alternating runs", title_justify="left")
+        for column in ("", "Lava's runtime", "in-process", "times faster"):
+            table.add_column(column, justify="right")
+        for c in result.comparisons:
+            times = (f"{c.lava:.1f} {c.unit}", f"{c.in_process:.1f} {c.unit}")
+            table.add_row(c.name, *times, f"{c.ratio:.1f}")
+        console().print(table)
+        console().print(f"Var.get of 100,000 numbers in-process: {result.var_get_100k_ms:.2f} ms")
+        return OK
