@@ -44,8 +44,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its home on first use."""
     if name not in _HOME_OF:
         raise AttributeError(f"module 'lava_dyads' has no attribute {name!r}")
-    if _HOME_OF[name] == "lava_dyads.processes":
-        importlib.import_module("lava_dyads.models")  # so that Lava finds their models
     value = getattr(importlib.import_module(_HOME_OF[name]), name)
     globals()[name] = value
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import mmap
 from collections.abc import Iterator
@@ -48,6 +49,8 @@ class ElementProcess(AbstractProcess):  # type: ignore[misc]
         name: str | None = None,
         variables: tuple[str, ...] | None = None,
     ) -> None:
+        # The one look upwards: Lava has to find the models of a Process whoever imported it.
+        importlib.import_module("lava_dyads.models")
         self.element = element
         self.agenda = agenda or Agenda(lanes=element.lanes)
         if self.agenda.lanes != element.lanes:

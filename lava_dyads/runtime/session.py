@@ -85,11 +85,9 @@ class LavaSession:
         self._run: LavaRun | None = None
         self._dump = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed in stop)
         _open_sessions.add(self)
-        run = LavaRun.__new__(LavaRun)
+        run = LavaRun(process, self._dump)
         try:
-            run.__init__(  # type: ignore[misc]
-                process, run_cfg or DyadRunConfig(), compile_config, self._dump
-            )
+            run.start(run_cfg or DyadRunConfig(), compile_config)
         except BaseException as error:
             self._abandon(run)
             trace = getattr(error, "trace", None)
@@ -171,8 +169,7 @@ class LavaSession:
 
     def _abandon(self, run: LavaRun) -> None:
         """Kill what is left of a run."""
-        with contextlib.suppress(AttributeError):  # it never started
-            run.kill()
+        run.kill()
         self._dump.close()
         _open_sessions.discard(self)
 

@@ -255,11 +255,7 @@ class Trainer:
             learnt = self.run(self._generator.permutation(self.train_rows), 1, on_progress)
             self.train_seconds += learnt.seconds
             if not (np.isfinite(learnt.residual) and np.isfinite(learnt.loss)):
-                raise NotSettledError(
-                    f"epoch {epoch}: the network did not settle (residual {learnt.residual:g}); "
-                    f"rule {self.spec.rule} at alpha {self.spec.alpha:g} diverges for these "
-                    "weights. Try: --rule dp-transpose with alpha 0 or 1, or a smaller beta"
-                )
+                raise NotSettledError(self._diverged(epoch, learnt))
             tested = self.run(self.test_rows, 0, on_progress)
             entry = {
                 "epoch": epoch,
@@ -271,6 +267,18 @@ class Trainer:
             if on_epoch:
                 on_epoch(entry)
         return self.history
+
+    def _diverged(self, epoch: int, learnt: Metrics) -> str:
+        if self.spec.timing.repeats == 0:  # the sweep is exact, so it was the weights
+            return (
+                f"epoch {epoch}: the weights diverged (loss {learnt.loss:g}). "
+                "Try: a smaller learning rate"
+            )
+        return (
+            f"epoch {epoch}: the network did not settle (residual {learnt.residual:g}); rule "
+            f"{self.spec.rule} at alpha {self.spec.alpha:g} diverges for these weights. "
+            "Try: --rule dp-transpose with alpha 0 or 1, or a smaller beta"
+        )
 
     def evaluate(self) -> Metrics:
         """Measure on the test part; nothing learns."""

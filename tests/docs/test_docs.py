@@ -27,7 +27,6 @@ MODULES = [
 @pytest.mark.parametrize("name", MODULES)
 def test_the_examples_in_docstrings_run(name):
     module = importlib.import_module(name)
-    lava_dyads.Dyad  # noqa: B018 (binds the models)
     outcome = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert outcome.failed == 0
 
@@ -42,6 +41,19 @@ def test_every_public_name_is_documented():
 def test_rules_and_help_do_not_pay_for_lava():
     code = "import sys, lava_dyads.rules.chain, lava_dyads.cli; assert 'lava' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_models_are_found_whoever_imports_the_process():
+    code = """
+from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_configs import Loihi2SimCfg
+from lava_dyads.processes import Dyad
+dyad = Dyad((1,), bias=2.0)
+dyad.run(RunSteps(1), Loihi2SimCfg(select_tag="floating_pt"))
+assert dyad.s_plus.get() == [2.0]
+dyad.stop()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_the_links_at_the_top_lead_into_the_package():

@@ -90,6 +90,18 @@ def test_a_diverging_rule_ends_in_a_named_error_and_is_no_result():
         fit("dp", alpha=0.0, beta=0.5, repeats=300, epochs=1, layers=(64, 8, 10), **options)
 
 
+@pytest.mark.parametrize("rule", ["dp-transpose", "backprop"])
+def test_weights_that_diverge_end_in_a_named_error(rule):
+    config = TrainingConfig(epochs=3, optimiser="sgd", learning_rate=1e6)
+    spec = NetworkSpec((64, 8, 10), rule=rule, activations="linear", loss="squared-error")
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(NotSettledError, match="Try: a smaller learning rate"),
+        Trainer(spec, DIGITS, config, REFERENCE) as trainer,
+    ):
+        trainer.fit()
+
+
 def test_a_rule_that_did_not_settle_says_so_by_its_residual():
     settled = fit("dp-transpose", epochs=1).history.epochs[0]["train_residual"]
     not_yet = fit("dp", alpha=1.0, beta=0.2, epochs=1, repeats=0).history.epochs[0][

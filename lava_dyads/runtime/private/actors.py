@@ -77,31 +77,28 @@ class Actor:
 
 
 class LavaRun:
-    """A compiled and started Lava runtime, with a hold on its OS processes.
+    """A Lava runtime, with a hold on its OS processes.
 
     Parameters
     ----------
     process : AbstractProcess
         Any Process of the graph.
-    run_cfg : RunConfig
-    compile_config : dict or None
     dump : file
         Where actors write their stacks on request.
     """
 
-    def __init__(
-        self,
-        process: AbstractProcess,
-        run_cfg: Any,
-        compile_config: dict[str, Any] | None,
-        dump: IO[bytes],
-    ) -> None:
+    def __init__(self, process: AbstractProcess, dump: IO[bytes]) -> None:
         self.process = process
+        self.processes: list[AbstractProcess] = []
         self.dump = dump
         self.actors: list[Actor] = []
         self.runtime: Any = None
+        self.asynchronous = False
+
+    def start(self, run_cfg: Any, compile_config: dict[str, Any] | None) -> None:
+        """Compile the graph and start its OS processes; after an error, ``kill``."""
         with own_logging():
-            executable = process.compile(run_cfg, compile_config)
+            executable = self.process.compile(run_cfg, compile_config)
             self.processes = list(executable.proc_builders)
             models = [b.proc_model for b in executable.proc_builders.values()]
             self.asynchronous = any(m.implements_protocol is AsyncProtocol for m in models)
