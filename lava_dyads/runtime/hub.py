@@ -8,6 +8,7 @@ fixed, so a run is deterministic.
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +35,8 @@ class Task:
         self.job: Callable[[], None] = _nothing
         self.done = True
         self.waits_for = ""
+        self.seconds = 0.0
+        """Time on the CPU, while the hub measures."""
         self._stack: Any = None
 
     def enter(self) -> None:
@@ -79,6 +82,9 @@ class Hub:
 
     def __init__(self, tasks: list[Task]) -> None:
         self.tasks = tasks
+        self.measuring = False
+        """Whether tasks are timed and channels count what they carry."""
+        self.channels: list[Channel] = []
         self._order: list[int] = []
         self.speaks_first: dict[Task, bool] | None = {}
         """Whether a task's first act was to send; None once that is known."""
@@ -105,11 +111,14 @@ class Hub:
         while True:
             while self.ready:
                 task = self.ready.popleft()
+                begin = time.perf_counter() if self.measuring else 0.0
                 try:
                     task.enter()
                 except Exception as error:
                     trace = traceback.format_exc()
                     raise ModelError(f"{task.label} raised\n{trace}") from error
+                if self.measuring:
+                    task.seconds += time.perf_counter() - begin
                 if task.done:
                     finished.append(task)
             if len(finished) == len(self.tasks):
@@ -169,6 +178,8 @@ class Channel:
         self.hub, self.source, self.target = hub, source, target
         self.shape, self.dtype, self.size = shape, np.dtype(dtype), size
         self.queue: deque[AnyArray] = deque()
+        self.messages = self.events = 0
+        hub.channels.append(self)
         self._receiver: Task | None = None
         self._sender: Task | None = None
 
@@ -182,6 +193,9 @@ class Channel:
         message = np.array(data, self.dtype)
         if self.hub.speaks_first is not None:
             self.hub.note(sends=True)
+        if self.hub.measuring:
+            self.messages += 1
+            self.events += int(np.count_nonzero(message))
         while len(self.queue) >= self.size:
             self._sender = getcurrent().task
             self._sender.give_way(f"to send on {self.source}: {self.target} has not listened")

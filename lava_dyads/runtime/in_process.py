@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -18,11 +19,63 @@ from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.hub import Hub
-from lava_dyads.runtime.private.graph import Answers, Node, build, forget
+from lava_dyads.runtime.private.graph import (
+    Answers,
+    Node,
+    build,
+    discover,
+    forget,
+    process_count,
+)
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
 _REQUEST_PRE, _REQUEST_LEARN, _REQUEST_POST = -4, -5, -6
 _REQUEST_PAUSE, _REQUEST_STOP = -7, -8
+
+
+@dataclass(frozen=True)
+class ChannelUsage:
+    """What one channel has carried.
+
+    Attributes
+    ----------
+    source, target : str
+        'process.port' of both ends.
+    messages : int
+        Messages, silent ones included.
+    events : int
+        Entries that are not zero.
+    """
+
+    source: str
+    target: str
+    messages: int
+    events: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a network has used.
+
+    Attributes
+    ----------
+    channels : list of ChannelUsage
+    seconds : dict of str to float
+        CPU seconds by Process (ProcessModel).
+    """
+
+    channels: list[ChannelUsage]
+    seconds: dict[str, float]
+
+    @property
+    def messages(self) -> int:
+        """Messages on all channels."""
+        return sum(channel.messages for channel in self.channels)
+
+    @property
+    def events(self) -> int:
+        """Events on all channels."""
+        return sum(channel.events for channel in self.channels)
 
 
 class InProcessRuntime:
@@ -48,6 +101,7 @@ class InProcessRuntime:
 
     def __init__(self, process: AbstractProcess, run_cfg: Any) -> None:
         self._hub = Hub([])
+        self._graph, self._created = discover(process), process_count()
         with own_logging():
             self._answers = Answers()
             self.nodes: list[Node] = build(process, run_cfg, self._hub, self._answers)
@@ -80,6 +134,7 @@ class InProcessRuntime:
             raise UnsupportedError("the in-process runtime has no RunContinuous. Try: RunSteps")
         if not isinstance(condition, RunSteps):
             invalid("run", "needs a RunSteps condition", type(condition).__name__)
+        self._check_graph()
         self._is_started = self._is_running = True
         try:
             self._run(condition.num_steps)
@@ -88,6 +143,15 @@ class InProcessRuntime:
             raise
         finally:
             self._is_running = False
+
+    def usage(self) -> Usage:
+        """Return what was measured since ``measure`` was switched on."""
+        return Usage(
+            channels=[
+                ChannelUsage(c.source, c.target, c.messages, c.events) for c in self._hub.channels
+            ],
+            seconds={node.task.label: node.task.seconds for node in self.nodes},
+        )
 
     def wait(self) -> None:
         """Return: a run has always ended when ``start`` returns."""
@@ -127,6 +191,20 @@ class InProcessRuntime:
         else:
             setattr(model, var.name, type(old)(np.asarray(value).flat[0]))
         model.on_var_update()
+
+    def _check_graph(self) -> None:
+        """Refuse Processes that were connected after the start: they would do nothing."""
+        created = process_count()
+        if created == self._created:
+            return
+        self._created = created
+        known = {id(process) for process in self._graph}
+        late = [p.name for p in discover(self._graph[0]) if id(p) not in known]
+        if late:
+            raise LavaRuntimeError(
+                f"run: {', '.join(late)} joined the network after it was started. "
+                "Try: connect all Processes first, or open a new session with new ones"
+            )
 
     def _run(self, steps: int) -> None:
         models = [node.model for node in self.nodes]
@@ -171,6 +249,8 @@ class InProcessSession:
         Any Process of the graph.
     run_cfg : RunConfig or None
         None: :class:`DyadRunConfig` (granularity ``layer``).
+    measure : bool
+        Count messages and events per channel and time every model; see :meth:`usage`.
 
     Examples
     --------
@@ -182,9 +262,19 @@ class InProcessSession:
     array([0.5, 0. ])
     """
 
-    def __init__(self, process: AbstractProcess, run_cfg: Any = None) -> None:
+    def __init__(
+        self, process: AbstractProcess, run_cfg: Any = None, *, measure: bool = False
+    ) -> None:
         self.runtime = InProcessRuntime(process, run_cfg or DyadRunConfig())
+        self.runtime._hub.measuring = measure
         self.process = process
+
+    def usage(self) -> Usage:
+        """Return messages and events per channel, and CPU seconds per Process.
+
+        Zeros, unless the session was opened with ``measure=True``.
+        """
+        return self.runtime.usage()
 
     def __enter__(self) -> InProcessSession:
         return self

@@ -32,9 +32,11 @@ from lava_dyads.errors import (
     UnsupportedError,
     ValidationError,
 )
+from lava_dyads.networks import describe
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.in_process import InProcessSession, in_process
 from lava_dyads.testing import play
+from lava_dyads.testing.streams import Player
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -203,6 +205,42 @@ def test_the_test_kit_and_vars_work_on_it():
     played = play(dyad, series, outputs=["difference_out"], watch=["s_plus"], in_process=True)
     np.testing.assert_allclose(played.vars["s_plus"].ravel(), [1.0, 1.1])
     np.testing.assert_allclose(played.outputs["difference_out"].ravel(), [0.0, 0.2])
+
+
+def test_a_process_that_joins_a_running_network_is_refused():
+    dyad = Dyad((1,))
+    with InProcessSession(dyad) as session:
+        session.run(1)
+        Dyad((1,), name="stranger")  # not connected: none of our business
+        session.run(1)
+        late = Dyad((1,), name="latecomer")
+        dyad.mean_out.connect(late.basal_in)
+        with pytest.raises(LavaRuntimeError, match="latecomer joined the network after"):
+            session.run(1)
+
+
+def test_usage_counts_messages_and_events_as_the_closed_form_says():
+    spec = NetworkSpec((4, 3, 2), activations="tanh")
+    process = DyadNetwork(spec.build())
+    x = np.zeros((12, 4))
+    x[[0, 6]] = np.random.default_rng(0).normal(size=(2, 4))  # two presentations of six steps
+    process.agenda.window[:] = 0, 2
+    player = Player(x)
+    player.out.connect(process.input_in)
+    with InProcessSession(process, measure=True) as session:
+        session.run(12)
+        usage = session.usage()
+    inside = {c.source for c in usage.channels if not c.source.startswith("player")}
+    assert len(inside) == describe(spec, quiet=True).ports
+    assert all(c.messages == 12 for c in usage.channels)
+    events = {c.source: c.events for c in usage.channels}
+    assert events["player.out"] == 2 * 4
+    for source, n in (("population_1.mean_out", 3), ("population_2.difference_out", 2)):
+        assert events[source] == 2 * n  # tanh: once up and once down per dyad and sample
+    assert set(usage.seconds) == {
+        f"{n.process.name} ({type(n.model).__name__})" for n in session.runtime.nodes
+    }
+    assert all(seconds > 0 for seconds in usage.seconds.values())
 
 
 def test_a_graph_that_cannot_run_is_refused():
