@@ -52,8 +52,9 @@ class CheckGradient(NetworkOptions):
     """Cap of the relaxation."""
     min_cosine: float = 0.99
     """Median cosine to ask for."""
-    order: Literal["sweep", "parallel", "random"] = "sweep"
-    """Bottom-up and top-down sweeps, all populations at once, or a random one at a time."""
+    order: Literal["sweep", "parallel", "random", "async"] = "sweep"
+    """Bottom-up and top-down sweeps, all populations at once, a random one at a time, or
+    asynchronous messages, every event with a random latency of its own."""
     json: bool = False
     """Print one JSON object instead of tables."""
 

@@ -13,8 +13,9 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import activation
+from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.backprop import Pass, backpropagate
-from lava_dyads.rules.engine import Network, Schedule, parallel, random_order, sweep
+from lava_dyads.rules.engine import Network, Schedule, Settled, parallel, random_order, sweep
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.theory import loop_gain
 
@@ -27,6 +28,9 @@ ORDERS: dict[str, Callable[[int], Schedule]] = {
     "random": random_order,
 }
 """Orders of the updates by name, each made from a seed."""
+
+ASYNC = "async"
+"""The order of asynchronous messages with exponential latencies."""
 
 _PIECEWISE_LINEAR = frozenset({"relu", "hard-sigmoid", "linear"})
 
@@ -134,7 +138,8 @@ def check_gradient(
     order : str
         ``sweep`` (bottom-up, then top-down, one population at a time; the order that the
         loop gain is about), ``parallel`` (all in every step, as on Lava; slightly beyond
-        rho = 1 it may still settle at alpha > 1/2) or ``random`` (one at a time).
+        rho = 1 it may still settle at alpha > 1/2) ``random`` (one at a time), or ``async``
+        (every event a message of its own, with an exponential latency).
 
     Returns
     -------
@@ -155,8 +160,8 @@ def check_gradient(
     for name, value in (("networks", networks), ("samples", samples), ("max_steps", max_steps)):
         if value < 1:
             invalid(name, "must be at least 1", value)
-    if order not in ORDERS:
-        invalid("order", f"must be one of {', '.join(ORDERS)}", order)
+    if order not in (*ORDERS, ASYNC):
+        invalid("order", f"must be one of {', '.join((*ORDERS, ASYNC))}", order)
     results = [
         _one_network(spec, spec.seed + i, samples, tolerance, max_steps, order)
         for i in range(networks)
@@ -177,13 +182,7 @@ def _one_network(
     if spec.loss == "cross-entropy":
         y = np.eye(spec.layers[-1])[y.argmax(axis=1)]
     with np.errstate(all="ignore"):  # a diverging rule overflows; the residual tells
-        settled = network.settle(
-            x,
-            y,
-            schedule=ORDERS[order](seed),
-            tolerance=tolerance,
-            max_steps=max_steps,
-        )
+        settled = _settle(network, x, y, order, seed, tolerance, max_steps)
     hidden = [activation(name) for name in spec.activations]
     oracle = backpropagate(x, y, weights, biases, hidden, loss(spec.loss))
     straddles = _straddling(network)
@@ -214,6 +213,18 @@ def _one_network(
         clean_relative_error=clean_error,
         loop_gain=gain,
     )
+
+
+def _settle(
+    network: Network, x: Array, y: Array, order: str, seed: int, tolerance: float, max_steps: int
+) -> Settled:
+    if order == ASYNC:
+        limit = max_steps * len(network.elements)
+        return settle_asynchronously(
+            network, x, y, seed=seed, tolerance=tolerance, max_deliveries=limit
+        )
+    schedule = ORDERS[order](seed)
+    return network.settle(x, y, schedule=schedule, tolerance=tolerance, max_steps=max_steps)
 
 
 def _straddling(network: Network) -> Array:

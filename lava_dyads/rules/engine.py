@@ -275,11 +275,15 @@ class Network(Trainable):
             biases.append(d.sum(axis=0) / (-p.beta * count))
         return weights, biases
 
+    def targets(self, source: str, port: str) -> list[tuple[str, str]]:
+        """Return the elements and input ports that an output port leads to."""
+        return self._routes.get((source, port), [])
+
     def _deliver(self, name: str, outbox: Inbox) -> None:
         for port, message in outbox.items():
             if message is None:
                 continue
-            for target, entry in self._routes.get((name, port), ()):
+            for target, entry in self.targets(name, port):
                 box = self._pending[target]
                 waiting = box.get(entry)
                 box[entry] = message if waiting is None else waiting + message

@@ -372,6 +372,16 @@ def test_relaxing_errors_decay_geometrically():
         assert error == pytest.approx((1 - eta) ** t)
 
 
+@pytest.mark.parametrize("schedule", [parallel, sweep, random_order(3)])
+def test_biases_speak_also_where_the_layer_below_is_silent(schedule):
+    weights = [-np.ones((2, 3)), np.ones((1, 2))]  # a dead hidden layer for positive input
+    data = (weights, [np.zeros(2), np.array([0.5])], np.ones((1, 3)), np.zeros((1, 1)))
+    parameters = RuleParameters(1.0, 0.1)
+    network, outcome = settled("dp-transpose", parameters, "relu", "squared-error", data, schedule)
+    assert outcome.converged
+    np.testing.assert_allclose(network.gradients()[1][1], [0.5])
+
+
 def test_a_sum_of_changes_is_the_value_whatever_is_in_flight():
     data = problem(12)
     network, _ = settled("dp-transpose", RuleParameters(), "relu", "squared-error", data)

@@ -79,6 +79,7 @@ class Population(Element):
             lanes, {"basal_in": n, "apical_in": n}, {f"{c}_out": n for c in self.channels}
         )
         self.beta, self.first_step = beta, first_step
+        self._spoken = False
         self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
         self._thresholds = {c: threshold * scale for c, scale in self._scales.items()}
         zeros = self.arithmetic.zeros
@@ -133,6 +134,7 @@ class Population(Element):
 
     def reset(self) -> None:
         """Forget the last presentation."""
+        self._spoken = False
         for name in (*self.unit.state, "basal", "apical", *(f"sent_{c}" for c in self.channels)):
             self.memory[name].fill(0)
 
@@ -143,10 +145,11 @@ class Population(Element):
             self.reset()
         moved = accumulate(m["basal"], inbox.get("basal_in"))
         moved |= accumulate(m["apical"], inbox.get("apical_in"))
-        begins = clock.step == self.first_step
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
-            if moved or begins or not self.unit.instantaneous:
+            # The first time also without a message: the bias has something to say.
+            if moved or not self._spoken or not self.unit.instantaneous:
+                self._spoken = True
                 outbox = self._update(clock)
             elif clock.last:
                 self._certify(0.0)

@@ -1,0 +1,211 @@
+"""Relaxation by asynchronous messages: a discrete-event simulation of a network's elements.
+
+There is no common step. Every message takes its own random time, so messages may overtake each
+other; since they are changes, and changes add up in any order, nothing is lost by that. In
+order, at every event::
+
+    a message arrives at a connection: it is transformed and sent on at once
+    a message arrives at a population or a head: it is added to what waits; if nothing waited
+        before, an update is due after a jittered refractory time ('hold')
+    an update is due: drain what waits, update once, send what changed
+
+Answering every message at once instead would be a storm that grows exponentially with depth.
+The simulation ends at silence: no message in flight and no update due.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.errors import invalid, nearest
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.elements import Connection, Outbox, Population
+from lava_dyads.rules.engine import OUTSIDE, Network, Settled
+
+Latency = Callable[[np.random.Generator], float]
+
+LATENCIES: dict[str, Latency] = {
+    "constant": lambda generator: 1.0,
+    "uniform": lambda generator: float(generator.uniform(0.0, 2.0)),
+    "exponential": lambda generator: float(generator.exponential()),
+    "heavy-tailed": lambda generator: float(generator.pareto(2.0)),
+}
+"""Latency of a message by name; all have mean 1, heavy-tailed (Pareto, exponent 2) no variance."""
+
+
+@dataclass(frozen=True)
+class AsyncSettled(Settled):
+    """The outcome of an asynchronous relaxation; ``steps`` counts deliveries.
+
+    Attributes
+    ----------
+    silent : bool
+        Whether it ended by silence and not at its cap.
+    time : float
+        Virtual time of the last event, in mean latencies.
+    """
+
+    silent: bool = True
+    time: float = 0.0
+
+
+def settle_asynchronously(
+    network: Network,
+    x: Array,
+    y: Array | None,
+    *,
+    latency: str = "exponential",
+    hold: float = 3.0,
+    per_event: bool = True,
+    seed: int = 0,
+    tolerance: float = 1e-12,
+    max_deliveries: int = 200_000,
+) -> AsyncSettled:
+    """Relax on one set of lanes by asynchronous messages; nothing learns.
+
+    The network's registers hold the result, as after ``Network.settle``; its gradients can be
+    read. For dual propagation in its adjoint form at alpha 0 and 1 the fixed point does not
+    depend on latencies and order, beyond the rounding of sums.
+
+    Parameters
+    ----------
+    network : Network
+    x : array, shape (lanes, n_in)
+    y : array, shape (lanes, n_out), or None
+        Targets; None for a free phase.
+    latency : str
+        ``constant``, ``uniform``, ``exponential`` or ``heavy-tailed``, mean 1.
+    hold : float
+        Mean refractory time of populations and heads, in mean latencies, > 0.
+    per_event : bool
+        Every entry of a message travels alone, with a latency of its own; False: the message
+        of a layer travels as one.
+    seed : int
+        Of latencies and jitter; the same seed gives the same trace.
+    tolerance : float
+        Largest residual that counts as converged.
+    max_deliveries : int
+        Cap.
+
+    Returns
+    -------
+    AsyncSettled
+
+    Raises
+    ------
+    ValidationError
+        If the latency is unknown or the hold not positive.
+    """
+    if latency not in LATENCIES:
+        invalid("latency", "unknown model", latency, nearest(latency, LATENCIES))
+    if not hold > 0:
+        invalid("hold", "must be positive", hold, "3")
+    simulation = _Simulation(network, y is not None, LATENCIES[latency], hold, per_event, seed)
+    simulation.send(OUTSIDE, {"input_in": x, "target_in": y})
+    deliveries = simulation.run(max_deliveries)
+    residual = network.residual(y)
+    silent = not simulation.queue
+    converged = silent and residual <= tolerance
+    return AsyncSettled(converged, residual, deliveries, silent, simulation.now)
+
+
+class _Simulation:
+    """The queue of what will happen, and virtual time."""
+
+    def __init__(
+        self,
+        network: Network,
+        nudged: bool,
+        latency: Latency,
+        hold: float,
+        per_event: bool,
+        seed: int,
+    ) -> None:
+        self.network, self.latency, self.hold = network, latency, hold
+        self.per_event = per_event
+        self.generator = np.random.default_rng(seed)
+        self.now = 0.0
+        self.queue: list[tuple[float, int, str, str, Any]] = []
+        self._numbers = itertools.count()
+        self._waiting: dict[str, Outbox] = {name: {} for name in network.elements}
+        self._due: set[str] = set()
+        wave = max(p.first_step for p in network.populations.values())
+        # Beyond every wave front: asynchronous elements know no steps.
+        self._clock = Clock(wave + 1, False, False, nudged, network.lanes)
+        for name, element in network.elements.items():
+            element.before(replace(self._clock, first=True))
+            if isinstance(element, Population):
+                element.reset()
+                # A neuron whose input stays silent speaks for its bias, after some patience.
+                self._schedule(4.0 * hold * element.first_step, name)
+
+    def send(self, source: str, outbox: Any) -> None:
+        """Put the messages of one element on their way."""
+        for port, message in outbox.items():
+            if message is None:
+                continue
+            parts = _single_events(message) if self.per_event else [message]
+            for target, entry in self.network.targets(source, port):
+                for part in parts:
+                    self._push(self.now + self.latency(self.generator), target, entry, part)
+
+    def run(self, limit: int) -> int:
+        """Let things happen until silence or the limit; return the number of deliveries."""
+        deliveries = 0
+        while self.queue and deliveries < limit:
+            self.now, _, name, entry, message = heapq.heappop(self.queue)
+            if not entry:
+                self._update(name)
+                continue
+            deliveries += 1
+            if name != OUTSIDE:
+                self._deliver(name, entry, message)
+        return deliveries
+
+    def _deliver(self, name: str, entry: str, message: Array) -> None:
+        element = self.network.elements[name]
+        if isinstance(element, Connection):
+            element.after(self._clock, {entry: message})
+            self.send(name, element.before(self._clock))
+            return
+        box = self._waiting[name]
+        waiting = box.get(entry)
+        box[entry] = message if waiting is None else waiting + message
+        if name not in self._due:
+            self._due.add(name)
+            self._schedule(self.hold * self.generator.uniform(0.5, 1.5), name)
+
+    def _update(self, name: str) -> None:
+        self._due.discard(name)
+        element = self.network.elements[name]
+        waiting, self._waiting[name] = self._waiting[name], {}
+        outbox = element.after(self._clock, waiting)
+        sent = {**element.before(self._clock), **outbox}
+        self.send(name, sent)
+        unrest = isinstance(element, Population) and not element.unit.instantaneous
+        if unrest and sent and name not in self._due:
+            self._due.add(name)  # a relaxing unit goes on by itself until it changes no more
+            self._schedule(self.hold * self.generator.uniform(0.5, 1.5), name)
+
+    def _schedule(self, delay: float, name: str) -> None:
+        self._push(self.now + delay, name, "", None)
+
+    def _push(self, at: float, name: str, entry: str, message: Any) -> None:
+        heapq.heappush(self.queue, (at, next(self._numbers), name, entry, message))
+
+
+def _single_events(message: Array) -> list[Array]:
+    """Return one message per neuron that has something to say."""
+    parts = []
+    for i in np.flatnonzero(message.any(axis=0)):
+        part = np.zeros_like(message)
+        part[:, i] = message[:, i]
+        parts.append(part)
+    return parts
