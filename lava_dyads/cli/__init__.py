@@ -27,6 +27,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.check_gradient:CheckGradient",
         "compare the gradients of settled networks with backprop",
     ),
+    "check equivalence": (
+        "lava_dyads.cli.check_equivalence:CheckEquivalence",
+        "every supported way to run a network learns the same weights",
+    ),
     "bench runtime": (
         "lava_dyads.cli.bench_runtime:BenchRuntime",
         "time the in-process runtime against Lava's own",
@@ -118,7 +122,7 @@ def _help(names: Sequence[str] = tuple(COMMANDS)) -> str:
         "",
         "Networks whose every neuron is a dyad, on Intel Lava.",
         "",
-        *(f"  {name:16} {COMMANDS[name][1]}" for name in names),
+        *(f"  {name:18} {COMMANDS[name][1]}" for name in names),
         "",
         "With --json a command prints one JSON object on standard output and nothing else there.",
         "Exit codes: 0 done, 1 a check did not hold or a run failed, 2 bad input.",

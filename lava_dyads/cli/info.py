@@ -51,12 +51,22 @@ class Info:
                 listing.add_row(name, summary)
             out.print(listing)
         out.print(result_table("choices", {k: ", ".join(v) for k, v in choices.items()}))
-        support_table = Table(title="what runs, and why the rest does not", title_justify="left")
-        for column in ("granularity", "clock", "precision", "runtime", ""):
-            support_table.add_column(column)
-        for execution, reason in table():
-            support_table.add_row(*asdict(execution).values(), reason or "supported")
-        out.print(support_table)
+        runs = Table(title="what runs", title_justify="left")
+        for column in ("granularity", "clock", "precision", "runtime"):
+            runs.add_column(column)
+        whys: dict[str, int] = {}
+        for execution, why in table():
+            if why is None:
+                runs.add_row(*asdict(execution).values())
+            else:
+                whys[why] = whys.get(why, 0) + 1
+        out.print(runs)
+        rest = Table(title="why the other combinations do not", title_justify="left")
+        rest.add_column("reason")
+        rest.add_column("combinations", justify="right")
+        for why, count in whys.items():
+            rest.add_row(why, str(count))
+        out.print(rest)
         return OK
 
 

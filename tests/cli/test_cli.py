@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lava_dyads.cli import COMMANDS, main
+from lava_dyads.networks import Execution
 
 
 def run(capsys, line):
@@ -168,10 +169,60 @@ def test_check_gradient_prints_a_table(capsys):
     assert "share of straddling dyads" in text
 
 
+@pytest.mark.lava
+def test_check_equivalence_runs_the_support_table(capsys):
+    line = "check equivalence --layers 6 --samples 20 --json"
+    code, text, _ = run(capsys, line)
+    result = json.loads(text)
+    assert code == 0
+    ran = {(p["execution"]["granularity"], p["execution"]["runtime"]) for p in result["pairs"]}
+    assert ran == {
+        ("network", "lava"),
+        ("layer", "lava"),
+        ("network", "in-process"),
+        ("layer", "in-process"),
+        ("neuron", "in-process"),
+    }
+    assert all(p["distance"] <= 1e-9 for p in result["pairs"])
+    assert len(result["unsupported"]) + len(ran) + 1 == 36
+    assert run(capsys, "check equivalence --rule backprop")[0] == 2
+
+
+def test_check_equivalence_fails_where_a_pair_disagrees(capsys, monkeypatch):
+    from lava_dyads.training import Trainer
+
+    original = Trainer.parameters
+
+    def slightly_off(self):
+        weights, biases = original(self)
+        if self.execution.granularity == "neuron":
+            weights[0][0, 0] += 1e-6
+        return weights, biases
+
+    monkeypatch.setattr(Trainer, "parameters", slightly_off)
+    monkeypatch.setattr(
+        "lava_dyads.experiments.equivalence.table",
+        lambda rule: [(e, None) for e in IN_PROCESS],
+    )
+    code, text, _ = run(capsys, "check equivalence --layers 6 --samples 10")
+    assert code == 1
+    assert text.rstrip().endswith("holds: NO")
+
+
+IN_PROCESS = [Execution(g, runtime="in-process") for g in ("network", "layer", "neuron")]
+
+
 def test_info_lists_rules_data_and_support(capsys):
     code, text, _ = run(capsys, "info")
     assert code == 0
-    for word in ("dp-transpose", "digits", "lava-nc", "supported", "hard-sigmoid"):
+    for word in (
+        "dp-transpose",
+        "digits",
+        "lava-nc",
+        "in-process",
+        "not built yet",
+        "hard-sigmoid",
+    ):
         assert word in text
     assert len(json.loads(run(capsys, "info --json")[1])["support"]) == 36
 

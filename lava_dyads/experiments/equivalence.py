@@ -1,0 +1,118 @@
+"""Every supported way to run a network learns the same weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.data import load
+from lava_dyads.errors import invalid
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import BACKPROP, Execution, table
+from lava_dyads.rules._types import Array
+from lava_dyads.training import Trainer, TrainingConfig
+
+LIMIT = 1e-9
+"""Largest relative distance of all weights and biases that counts as equal (float64)."""
+
+REFERENCE = Execution(runtime="reference")
+"""What every other combination is compared with."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One combination against the reference engine.
+
+    Attributes
+    ----------
+    execution : Execution
+    distance : float
+        |w - w_ref| / |w_ref| over all weights and biases.
+    same_events : bool
+        Whether both sent as many events and touched as many weights.
+    agrees : bool
+        distance <= 1e-9 and the same events.
+    """
+
+    execution: Execution
+    distance: float
+    same_events: bool
+    agrees: bool
+
+
+@dataclass(frozen=True)
+class EquivalenceCheck:
+    """All pairs, and the combinations that are not supported with the reason why."""
+
+    holds: bool
+    pairs: list[Pair]
+    unsupported: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+
+def check_equivalence(
+    spec: NetworkSpec,
+    *,
+    samples: int = 50,
+    batch_size: int = 10,
+    optimiser: str = "adam",
+    on_pair: Callable[[str], None] | None = None,
+) -> EquivalenceCheck:
+    """Train on some digits in every supported way and compare the weights.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        64 inputs and 10 outputs; any rule but backprop.
+    samples : int
+        Digits shown once, the same in the same order.
+    batch_size : int
+    optimiser : str
+    on_pair : callable or None
+        Called with the name of what runs next.
+
+    Raises
+    ------
+    ValidationError
+        If an argument is out of range.
+    """
+    if spec.rule == BACKPROP:
+        invalid("rule", "backprop runs in one way only", spec.rule, "dp-transpose")
+    if samples < 1:
+        invalid("samples", "must be at least 1", samples)
+    config = TrainingConfig(batch_size=batch_size, optimiser=optimiser)
+    reference = _train(spec, config, REFERENCE, samples)
+    pairs, unsupported = [], {}
+    for execution, why in table(spec.rule):
+        if why is not None:
+            unsupported[execution.label] = why
+        elif execution != REFERENCE:
+            if on_pair:
+                on_pair(execution.label)
+            pairs.append(_compare(execution, _train(spec, config, execution, samples), reference))
+    return EquivalenceCheck(all(pair.agrees for pair in pairs), pairs, unsupported)
+
+
+def _train(
+    spec: NetworkSpec, config: TrainingConfig, execution: Execution, samples: int
+) -> tuple[Array, tuple[float, float]]:
+    with Trainer(spec, load("digits"), config, execution) as trainer:
+        metrics = trainer.run(trainer.train_rows[:samples], 1)
+        parts = [p.ravel() for part in trainer.parameters() for p in part]
+    return np.concatenate(parts), (metrics.events, metrics.operations)
+
+
+def _compare(
+    execution: Execution,
+    ours: tuple[Array, tuple[float, float]],
+    reference: tuple[Array, tuple[float, float]],
+) -> Pair:
+    distance = float(np.linalg.norm(ours[0] - reference[0]) / np.linalg.norm(reference[0]))
+    same = ours[1] == reference[1]
+    return Pair(execution, distance, same, distance <= LIMIT and same)
