@@ -2,6 +2,7 @@
 
 from lava_dyads.runtime.config import GRANULARITIES, DyadRunConfig
 from lava_dyads.runtime.in_process import InProcessRuntime, InProcessSession, in_process
+from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.session import LavaSession
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "InProcessRuntime",
     "InProcessSession",
     "LavaSession",
+    "Session",
     "in_process",
 ]

@@ -36,7 +36,7 @@ class Task:
         self.done = True
         self.waits_for = ""
         self.seconds = 0.0
-        """Time on the CPU, while the hub measures."""
+        """Time spent in its jobs, while the hub measures."""
         self._stack: Any = None
 
     def enter(self) -> None:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.hub import Hub
+from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
@@ -61,7 +61,7 @@ class Usage:
     ----------
     channels : list of ChannelUsage
     seconds : dict of str to float
-        CPU seconds by Process (ProcessModel).
+        Seconds spent in each model, by Process (ProcessModel).
     """
 
     channels: list[ChannelUsage]
@@ -240,8 +240,8 @@ class InProcessRuntime:
         return helped
 
 
-class InProcessSession:
-    """Run a Process graph in this OS process; the interface of :class:`LavaSession`.
+class InProcessSession(Session):
+    """Run a Process graph in this OS process; the interface of ``LavaSession``.
 
     Parameters
     ----------
@@ -270,22 +270,11 @@ class InProcessSession:
         self.process = process
 
     def usage(self) -> Usage:
-        """Return messages and events per channel, and CPU seconds per Process.
+        """Return messages and events per channel, and the seconds spent in every model.
 
         Zeros, unless the session was opened with ``measure=True``.
         """
         return self.runtime.usage()
-
-    def __enter__(self) -> InProcessSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
 
     @property
     def alive(self) -> bool:
@@ -293,7 +282,7 @@ class InProcessSession:
         return not self.runtime._stopped
 
     @property
-    def steps_done(self) -> int:
+    def steps_done(self) -> int:  # type: ignore[override]
         """Time steps run so far."""
         return self.runtime.steps_done
 

@@ -9,7 +9,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
@@ -18,13 +17,14 @@ from lava.magma.core.run_conditions import RunSteps
 from lava_dyads.errors import DeadlockError, HangError, LavaRuntimeError, ModelError, invalid
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
+from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.private.actors import LavaRun
 
 _POLL = 0.02
 _CHUNK_SECONDS = 1.0
 
 
-class LavaSession:
+class LavaSession(Session):
     """Run a Lava Process graph so that whatever goes wrong ends in a named error.
 
     - An exception in a ProcessModel arrives as :class:`ModelError` with its own traceback and
@@ -95,17 +95,6 @@ class LavaSession:
                 raise ModelError(f"a ProcessModel failed while it started\n{trace}") from error
             raise
         self._run = run
-
-    def __enter__(self) -> LavaSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop(kill=error is not None)
 
     @property
     def alive(self) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime import InProcessSession, LavaSession
+from lava_dyads.runtime import InProcessSession, LavaSession, Session
 from lava_dyads.testing.streams import Player, PyPlayerModel, PyRecorderModel, Recorder
 
 
@@ -109,7 +109,7 @@ def play(
         own.connect(recorders[port].inp)
         models[recorders[port]] = PyRecorderModel
     seen: dict[str, list[AnyArray]] = {name: [] for name in watch}
-    opened: LavaSession | InProcessSession
+    opened: Session
     if in_process:
         opened = InProcessSession(process, run_cfg)
     else:

@@ -68,7 +68,7 @@ class LavaBackend:
     ) -> None:
         # Imported here so that the reference runtime and --help do not pay for Lava.
         from lava_dyads.processes import DatasetSource, DyadNetwork, MetricSink
-        from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession
+        from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession, Session
 
         self._source, self._agenda = source, agenda
         self.source = DatasetSource(element=source, agenda=agenda, name="source")
@@ -78,6 +78,7 @@ class LavaBackend:
         self.source.y_out.connect(self.network.target_in)
         self.source.y_out.connect(self.sink.target_in)
         self.network.output_out.connect(self.sink.output_in)
+        session: Callable[..., Session]
         session = InProcessSession if execution.runtime == "in-process" else LavaSession
         self.session = session(self.network, DyadRunConfig(execution.granularity))
 

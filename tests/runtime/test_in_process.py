@@ -13,7 +13,7 @@ import lava.proc
 import numpy as np
 import psutil
 import pytest
-from faulty.process import Faulty
+from faulty.process import ring
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
@@ -144,13 +144,6 @@ def test_a_hierarchical_process_with_aliases(granularity):
             session.run(6)
             results.append([[first, process.biases_1.get(), process.read("biases_1")]])
     assert_bit_equal(results)
-
-
-def ring(*faults):
-    processes = [Faulty(fault) for fault in faults]
-    for here, there in zip(processes, processes[1:] + processes[:1], strict=True):
-        here.out.connect(there.inp)
-    return processes
 
 
 def test_an_exception_arrives_with_the_name_of_the_process_and_its_traceback():

@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from bouncer.process import Bouncer
-from faulty.process import Faulty
+from faulty.process import ring
 
 from lava_dyads import Dyad, LavaSession
 from lava_dyads.errors import (
@@ -25,13 +25,6 @@ from lava_dyads.errors import (
 )
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(60)]
-
-
-def ring(*faults):
-    processes = [Faulty(fault) for fault in faults]
-    for here, there in zip(processes, processes[1:] + processes[:1], strict=True):
-        here.out.connect(there.inp)
-    return processes
 
 
 def test_a_healthy_ring_counts_its_steps_over_several_runs():

@@ -16,3 +16,11 @@ class Faulty(AbstractProcess):
         self.inp = InPort((2,))
         self.out = OutPort((2,))
         self.last = Var((2,), init=0)
+
+
+def ring(*faults):
+    """Return Faulty processes connected in a ring."""
+    processes = [Faulty(fault) for fault in faults]
+    for here, there in zip(processes, processes[1:] + processes[:1], strict=True):
+        here.out.connect(there.inp)
+    return processes

@@ -1,0 +1,46 @@
+"""What both ways of running a Process graph have in common."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from types import TracebackType
+from typing import TypeVar
+
+_Self = TypeVar("_Self", bound="Session")
+
+
+class Session(ABC):
+    """A started Process graph: run it, again and again, then stop it; or a ``with`` block.
+
+    Attributes
+    ----------
+    steps_done : int
+        Time steps run so far.
+    """
+
+    steps_done: int
+
+    @property
+    @abstractmethod
+    def alive(self) -> bool:
+        """Whether it can still run."""
+
+    @abstractmethod
+    def run(self, steps: int, poll: Callable[[], None] | None = None) -> None:
+        """Run a number of time steps; ``poll`` is called some 20 times a second."""
+
+    @abstractmethod
+    def stop(self, kill: bool = False) -> None:
+        """End the run; ``kill``: do not ask the models to end by themselves first."""
+
+    def __enter__(self: _Self) -> _Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop(kill=error is not None)
