@@ -171,6 +171,7 @@ a.out.connect(b.inp); b.out.connect(a.inp)
 session = LavaSession(a)
 session.run(1)
 print("ready", flush=True)
+sys.stdin.readline()  # not before the test has seen the family
 {rest}
 """
 
@@ -183,6 +184,7 @@ def start():
     def run(rest):
         child = subprocess.Popen(
             [sys.executable, "-c", SCRIPT.format(support=support, rest=rest)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -194,6 +196,8 @@ def start():
         assert child.stdout.readline() == "ready\n"
         family = psutil.Process(child.pid).children(recursive=True)
         assert len(family) >= 3  # two models and a runtime service at least
+        child.stdin.write("go\n")
+        child.stdin.flush()
         return child, family
 
     yield run
