@@ -92,8 +92,8 @@ class NetworkOptions:
 
     activation: ActivationName = "relu"
     """Activation of the hidden layers."""
-    loss: LossName = "cross-entropy"
-    """Loss of the output."""
+    loss: LossName = ""
+    """Loss of the output; empty: the rule's own, cross-entropy but for spiking."""
     rule: RuleName = "dp-transpose"
     """How neurons learn; ``lava-dyads info`` has a line on each."""
     alpha: float = 1.0
@@ -104,6 +104,12 @@ class NetworkOptions:
     """Output nudge; empty: the rule's own."""
     rate: float = 1.0
     """Relaxation rate of activation relaxation."""
+    window: int = 32
+    """Steps over which spiking dyads count."""
+    scale: float = 0.25
+    """Spikes per step and unit of activity; times every activity it has to stay below 1."""
+    hysteresis: int = 1
+    """Spikes by which a spiking dyad's difference moves before it is sent down."""
     seed: int = 0
     """Of the random numbers."""
 
@@ -118,6 +124,9 @@ class NetworkOptions:
             beta=self.beta,
             nudge=self.nudge,
             rate=self.rate,
+            window=self.window,
+            scale=self.scale,
+            hysteresis=self.hysteresis,
             seed=self.seed,
             **others,
         )

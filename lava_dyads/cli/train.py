@@ -161,7 +161,7 @@ class Train(NetworkOptions, ExecutionOptions):
             "reference": "the numpy reference engine",
         }[result["runtime"]]
         out.print(result_table(f"{self.dataset} on {running_on}", result))
-        if not result["settled"]:
+        if result["settled"] is False:
             progress_console().print(
                 f"[bold]warning[/]: the network did not settle (residual "
                 f"{result['residual']:.2g}): its updates are not the gradient. Try: "
@@ -188,7 +188,9 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
     last, spec = history.epochs[-1], trainer.spec
     epochs = len(history.epochs)
     cost = trainer.cost()
-    residual = max(history.column("train_residual"))
+    # Counts have no rest, so a spiking network has no residual.
+    spiking = cost.spikes is not None
+    residual = None if spiking else max(history.column("train_residual"))
     seconds = trainer.train_seconds
     return {
         "dataset": trainer.data.name,
@@ -205,11 +207,12 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
         "train_seconds": seconds,
         "samples_per_second": last["train_samples"] * epochs / seconds,
         "events_per_sample": cost.events,
+        "spikes_per_sample": cost.spikes,
         "synops_per_sample": cost.operations,
         "synops_vs_backprop": cost.operations / cost.dense,
         "synops_vs_zero_skipping": cost.operations / cost.zero_skipping,
         "residual": residual,
-        "settled": residual <= SETTLED,
+        "settled": None if residual is None else residual <= SETTLED,
         "straddling": last["train_straddling"],
         "seed": spec.seed,
         "split_seed": trainer.config.split_seed,

@@ -17,6 +17,7 @@ from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.backprop import Pass, backpropagate
 from lava_dyads.rules.engine import Network, Schedule, Settled, parallel, random_order, sweep
 from lava_dyads.rules.losses import loss
+from lava_dyads.rules.units import RULES
 from lava_dyads.rules.theory import loop_gain
 
 EXACT = 1e-9
@@ -162,6 +163,8 @@ def check_gradient(
             invalid(name, "must be at least 1", value)
     if order not in (*ORDERS, ASYNC):
         invalid("order", f"must be one of {', '.join((*ORDERS, ASYNC))}", order)
+    if spec.rule in RULES and RULES[spec.rule].spiking:
+        invalid("rule", "counts of spikes do not settle", spec.rule, "lava-dyads check spiking")
     results = [
         _one_network(spec, spec.seed + i, samples, tolerance, max_steps, order)
         for i in range(networks)

@@ -18,7 +18,7 @@ from lava_dyads.rules.chain import REPEATS, Timing, chain
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.units import RULES, RuleParameters, rule
+from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,10 @@ class NetworkSpec:
     activations : str or tuple of str
         Of the hidden layers: one for all, or one each.
     loss : str
-        ``squared-error`` or ``cross-entropy``.
+        ``squared-error`` or ``cross-entropy``; empty: the rule's own default.
     rule : str
-        ``dp-transpose``, ``dp``, ``activation-relaxation``, or ``backprop`` (the baseline).
+        ``dp-transpose``, ``dp``, ``activation-relaxation``, ``spiking``, or ``backprop`` (the
+        baseline).
     alpha : float
         Share of the plus compartment in the mean, in [0, 1], dimensionless.
     beta : float
@@ -49,6 +50,12 @@ class NetworkSpec:
         Send-on-change threshold theta >= 0 of the mean; theta * beta for the difference.
     repeats : int or None
         Round trips after the first sweep; None: 0 where one sweep is exact, else 8.
+    window : int
+        Steps T over which a spiking network counts, >= 1.
+    scale : float
+        Spikes c per step and unit of activity, > 0; c times every activity has to stay below 1.
+    hysteresis : int
+        Spikes by which N+ - N- moves before a spiking dyad reports it downward, >= 1.
     gain : float or None
         Initial weights are normal with deviation gain / sqrt(n_in); None: sqrt(2) for relu and
         hard-sigmoid, 1 else.
@@ -71,7 +78,7 @@ class NetworkSpec:
 
     layers: tuple[int, ...]
     activations: str | tuple[str, ...] = "relu"
-    loss: str = "cross-entropy"
+    loss: str = ""
     rule: str = "dp-transpose"
     alpha: float = 1.0
     beta: float = 0.1
@@ -79,6 +86,9 @@ class NetworkSpec:
     rate: float = 1.0
     threshold: float = 0.0
     repeats: int | None = None
+    window: int = 32
+    scale: float = 0.25
+    hysteresis: int = 1
     gain: float | None = None
     bias_deviation: float = 0.0
     seed: int = 0
@@ -86,12 +96,15 @@ class NetworkSpec:
     def __post_init__(self) -> None:
         self._check_layers()
         self._check_numbers()
-        loss(self.loss)
         known = (*RULES, BACKPROP)
         if self.rule not in known:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
+        if not self.loss:
+            own = Rule.losses if self.rule == BACKPROP else rule(self.rule).losses
+            object.__setattr__(self, "loss", own[0])
+        loss(self.loss)
         if self.rule != BACKPROP:
-            self._check_nudge()
+            self._check_rule()
 
     def _check_layers(self) -> None:
         sizes = tuple(self.layers)
@@ -129,20 +142,32 @@ class NetworkSpec:
         if self.seed < 0:
             invalid("seed", "must be at least 0", self.seed)
 
-    def _check_nudge(self) -> None:
+    def _check_rule(self) -> None:
         chosen = rule(self.rule)
         if not self.nudge:
             object.__setattr__(self, "nudge", chosen.nudges[0])
-        if self.nudge not in chosen.nudges:
-            supported = " or ".join(chosen.nudges)
-            invalid("nudge", f"rule {self.rule} supports {supported}", self.nudge, supported)
+        self._check_supported("nudge", (self.nudge,), chosen.nudges)
+        self._check_supported("loss", (self.loss,), chosen.losses)
+        if chosen.activations:
+            self._check_supported("activations", tuple(self.activations), chosen.activations)
+        if chosen.spiking and self.threshold:
+            invalid("threshold", "spikes are events already", self.threshold, "hysteresis 2")
         if self.nudge == "proximal":
             chosen.output(loss(self.loss), self.parameters)  # raises where no point exists
+
+    def _check_supported(
+        self, what: str, chosen: tuple[str, ...], supported: tuple[str, ...]
+    ) -> None:
+        for name in chosen:
+            if name not in supported:
+                words = " or ".join(supported)
+                invalid(what, f"rule {self.rule} supports {words}", name, words)
 
     @property
     def parameters(self) -> RuleParameters:
         """The numbers the rule depends on."""
-        return RuleParameters(self.alpha, self.beta, self.rate)
+        numbers = (self.window, self.scale, self.hysteresis)
+        return RuleParameters(self.alpha, self.beta, self.rate, *numbers)
 
     @property
     def depth(self) -> int:
@@ -161,7 +186,8 @@ class NetworkSpec:
             return Timing(self.depth, head=True)
         finite = rule(self.rule).finite(self.parameters)
         repeats = self.repeats if self.repeats is not None else (0 if finite else REPEATS)
-        return Timing(self.depth, self.nudge == "linearised", repeats)
+        window = self.window if rule(self.rule).spiking else 0
+        return Timing(self.depth, self.nudge == "linearised", repeats, window)
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""

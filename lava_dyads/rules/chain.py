@@ -25,16 +25,24 @@ class Timing:
     output population and 2 L + 1 with a head. One step more certifies: no event in it means
     that the network is at rest. Where one sweep does not reach the fixed point, ``repeats``
     round trips of 2 L steps follow.
+
+    Networks that count spikes over a window of T steps take one step more, in which the input
+    passes its connection; all populations start together, and the output is read at the end.
     """
 
     layers: int
     head: bool
     repeats: int = 0
+    window: int = 0
+
+    def first_step(self, layer: int) -> int:
+        """Step in which a population (from 1) may speak."""
+        return 2 if self.window else layer + 1
 
     @property
     def read_step(self) -> int:
-        """Step in which the output's forward wave arrives, L + 1."""
-        return self.layers + 1
+        """Step in which the output can be read: its forward wave arrives in L + 1."""
+        return self.window + 1 if self.window else self.layers + 1
 
     @property
     def sweep(self) -> int:
@@ -44,6 +52,8 @@ class Timing:
     @property
     def steps(self) -> int:
         """Steps per presentation, with repeats and the certifying one."""
+        if self.window:
+            return self.window + 1
         return self.sweep + self.repeats * 2 * self.layers + 1
 
 
@@ -98,10 +108,13 @@ def chain(
     """
     if nudge not in rule.nudges:
         invalid("nudge", f"{rule.name} supports {', '.join(rule.nudges)}", nudge)
+    if loss.name not in rule.losses:
+        invalid("loss", f"{rule.name} supports {', '.join(rule.losses)}", loss.name)
     if repeats is None:
         repeats = 0 if rule.finite(parameters) else REPEATS
     depth, beta = len(weights), parameters.beta
-    timing = Timing(depth, nudge == "linearised", repeats)
+    window = parameters.window if rule.spiking else 0
+    timing = Timing(depth, nudge == "linearised", repeats, window)
     shared: dict[str, Any] = {"lanes": lanes, "beta": beta, "arithmetic": arithmetic}
     elements: dict[str, Element] = {}
     links: list[Link] = []
@@ -114,12 +127,14 @@ def chain(
         else:
             activation = ACTIVATIONS["linear"] if is_output else activations[k - 1]
             unit = rule.hidden(activation, parameters)
+        if k == 1:
+            unit = rule.above_input(unit)
         elements[connection] = Connection(weights[k - 1], optimiser=optimiser, **shared)
         elements[here] = Population(
             unit,
             biases[k - 1],
             threshold=threshold,
-            first_step=k + 1,
+            first_step=timing.first_step(k),
             optimiser=optimiser,
             **shared,
         )

@@ -106,6 +106,8 @@ class Metrics:
         Per presentation: messages with at least one event.
     events, operations : float
         Per sample: graded events, synaptic operations.
+    spikes : float
+        Per sample: spikes of all compartments (0 for graded units).
     seconds : float
     """
 
@@ -117,6 +119,7 @@ class Metrics:
     messages: float
     events: float
     operations: float
+    spikes: float
     seconds: float
 
 
@@ -128,6 +131,8 @@ class Cost:
     ----------
     events : float or None
         Graded events sent, input included; None for backprop, which has none.
+    spikes : float or None
+        Spikes of all compartments; None where units do not spike.
     operations : float
         Synaptic operations: weights touched by an event, up or down, or by learning.
     dense : int
@@ -137,6 +142,7 @@ class Cost:
     """
 
     events: float | None
+    spikes: float | None
     operations: float
     dense: int
     zero_skipping: float
@@ -209,7 +215,13 @@ class Trainer:
         self.source = Source(data.x, targets, lanes=lanes)
         self.network = spec.build(lanes=lanes, optimiser=self.config.build_optimiser())
         capacity = max(len(self.train_rows), len(self.test_rows))
-        self.sink = Sink(loss(spec.loss), spec.layers[-1], lanes=lanes, capacity=capacity)
+        self.sink = Sink(
+            loss(spec.loss),
+            spec.layers[-1],
+            lanes=lanes,
+            capacity=capacity,
+            baseline=self.network.baseline,
+        )
         self._generator = np.random.default_rng(self.config.seed)
         self.history = History()
         self.train_seconds = 0.0
@@ -292,9 +304,10 @@ class Trainer:
         dense = dense_operations(self.spec.layers)
         skipping = zero_skipping_operations(oracle) / len(x)
         if isinstance(self.network, BackpropNetwork):
-            return Cost(None, float(dense), dense, skipping)
+            return Cost(None, None, float(dense), dense, skipping)
         metrics = self.run(self.train_rows, FROZEN)
-        return Cost(metrics.events, metrics.operations, dense, skipping)
+        spikes = metrics.spikes if self.network.spiking else None
+        return Cost(metrics.events, spikes, metrics.operations, dense, skipping)
 
     def run(
         self, rows: IntArray, learn: int, on_progress: Callable[[int], None] | None = None
@@ -363,6 +376,7 @@ class Trainer:
             messages=sums.get("messages", 0) / max(1, self.agenda.presentations(round(samples))),
             events=sums.get("events", 0) * per,
             operations=operations * per,
+            spikes=sums.get("spikes", 0) * per,
             seconds=seconds,
         )
 

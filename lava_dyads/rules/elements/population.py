@@ -24,10 +24,11 @@ class Population(Element):
 
         first step of a presentation: drives, state and mirrors <- 0
         basal <- basal + message        apical <- apical + message
-        state <- unit.step(basal + bias, apical)      once the wave has arrived
+        state <- unit.step(unit.drive(basal, bias), apical)      once the wave has arrived
         send each channel on change
         last step: residual <- largest change of a channel in this step (in units of the
-                   activity; [this presentation, largest so far]); 0 certifies convergence
+                   activity; [this presentation, largest so far]); 0 certifies convergence;
+                   spikes have no rest, so spiking units leave it at 0
                    bias learns from the difference it has sent
 
     Parameters
@@ -66,7 +67,7 @@ class Population(Element):
         self.counted = tuple(
             f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
         )
-        self.counted += ("straddling", "settled")
+        self.counted += ("straddling", "settled", "spikes")
         bias = np.array(bias, self.arithmetic.dtype, ndmin=1)
         if bias.ndim != 1 or not np.all(np.isfinite(bias)):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
@@ -81,7 +82,10 @@ class Population(Element):
         self.beta, self.first_step = beta, first_step
         self._spoken = False
         self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
-        self._thresholds = {c: threshold * scale for c, scale in self._scales.items()}
+        self.threshold = threshold
+        self._thresholds = {
+            c: max(threshold * scale, unit.least(c)) for c, scale in self._scales.items()
+        }
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
         self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
@@ -122,7 +126,7 @@ class Population(Element):
                 self.memory["bias"][i : i + 1],
                 lanes=self.lanes,
                 beta=self.beta,
-                threshold=self._thresholds[self.unit.up],
+                threshold=self.threshold,
                 first_step=self.first_step,
                 optimiser=optimiser,
                 arithmetic=self.arithmetic,
@@ -160,10 +164,10 @@ class Population(Element):
     def _update(self, clock: Clock) -> Outbox:
         m, unit = self.memory, self.unit
         state = {name: m[name] for name in unit.state}
-        watched = [unit.up, unit.down] if clock.last else []
+        watched = [unit.up, unit.down] if clock.last and not unit.spiking else []
         old = {c: unit.emit(state, c).copy() for c in watched}
         apical = m["apical"] if clock.learn else None
-        unit.step(state, np.asarray(m["basal"] + m["bias"]), apical, self.arithmetic)
+        unit.step(state, unit.drive(state, m["basal"], m["bias"]), apical, self.arithmetic)
         for register in state.values():
             register[clock.valid :] = 0  # lanes without a sample say nothing
         outbox: Outbox = {}
@@ -195,9 +199,12 @@ class Population(Element):
         residual[:] = change, max(change, residual[1])
 
     def _finish(self, clock: Clock) -> None:
+        state = {name: self.memory[name] for name in self.unit.state}
+        if clock.valid and self.unit.spiking:
+            self.count("spikes", round(self.unit.spikes(state)))
         if not clock.learn or not clock.valid:
             return
-        straddling = self.unit.straddling({name: self.memory[name] for name in self.unit.state})
+        straddling = self.unit.straddling(state)
         self.count("settled", clock.valid * self.n)
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
