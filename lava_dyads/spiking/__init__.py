@@ -68,7 +68,7 @@ def read_out(
     Parameters
     ----------
     window : list of arrays, shape (4, samples, n_k)
-        Of each layer: spikes N+ and N-, change of V+ and of V- (in thresholds).
+        Of each layer: spikes N+ and N-, change of V+ and of V- (in thresholds; may be missing).
     x : array, shape (samples, n_0)
     alpha, beta : float
         Share of the plus compartment in the mean; nudge strength per sample.

@@ -10,7 +10,10 @@ Learning*, ICML 2024 (arXiv 2402.08573), eq. 9; here every layer, the output too
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -27,10 +30,14 @@ if TYPE_CHECKING:
 _EVENTS = ("plus", "minus")
 # What a step and its events do. Tests replace one of them, to see that their checks can fail.
 _DRIVE = "v_plus += basal + gain_plus * beta * goal\nv_minus += basal - gain_minus * beta * goal"
-_RESET = "v_{0} -= 1"
+_RESET = "v_{0} -= 1\nn_{0} += 1\ngap += sign_{0}"
 _SELF_NUDGE = "v_plus -= gain_plus * beta * share_{0}\nv_minus += gain_minus * beta * share_{0}"
 _UP = "v_plus_post += share_{0} * w\nv_minus_post += share_{0} * w"
-_DOWN = "v_plus_pre += sign_{0} * gain_plus * w\nv_minus_pre -= sign_{0} * gain_minus * w"
+_DOWN = "v_plus_pre += gain_plus * gap_post * w\nv_minus_pre -= gain_minus * gap_post * w"
+_STATE = ("n_plus", "n_minus", "v_plus", "v_minus")
+
+TARGETS = ("numpy", "cython", "cpp_standalone")
+"""Code generation targets of Brian2; only ``numpy`` needs no compiler."""
 
 
 def simulate(
@@ -44,6 +51,7 @@ def simulate(
     scale: float,
     steps: int,
     burn_in: int = 64,
+    hysteresis: int = 1,
     target: str = "numpy",
     record: bool = False,
 ) -> SpikingRun:
@@ -56,8 +64,10 @@ def simulate(
         a compartment with V >= 1 spikes, once per step at most, and V -= 1
         a spike of share p (p+ or p-) of layer k adds
             p W_{k+1}                    to V+ and V- of layer k + 1
-            g+ W_k^T, -g- W_k^T          to V+ and V- of layer k - 1; negated for a minus spike
             -g+ beta p, g- beta p        to V+ and V- of its own dyad in the output layer
+            1 (minus spike: -1)          to the gap of its dyad
+        a dyad of layer k whose gap d has |d| >= h reports it and starts again from gap 0; it adds
+            g+ d W_k^T, -g- d W_k^T      to V+ and V- of layer k - 1
 
     ``lava_dyads.spiking.read_out`` turns the spikes after the burn-in into gradients. With all
     arrays multiples of 2^-8 and alpha, beta, c powers of two (or 0) every sum is exact in
@@ -74,8 +84,10 @@ def simulate(
         c > 0, spikes per step and unit of activity; c times every activity must stay below 1.
     steps, burn_in : int
         Steps of the read-out window, >= 1, and uncounted steps before it, >= 0.
+    hysteresis : int
+        h >= 1: 1 reports every difference at once.
     target, record : str, bool
-        Code generation of Brian2, ``numpy`` or ``cython``; whether to keep the spike trains.
+        Code generation of Brian2, one of ``TARGETS``; whether to keep the spike trains.
 
     Returns
     -------
@@ -86,7 +98,7 @@ def simulate(
     ValidationError
         If an argument is out of range, shapes do not fit or a compartment saturates.
     UnsupportedError
-        If Brian2 is not installed.
+        If Brian2, or the compiler that the target needs, is not installed.
 
     Examples
     --------
@@ -98,28 +110,27 @@ def simulate(
     w = [_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
     b = [_array(f"biases[{k}]", value) for k, value in enumerate(biases)]
     inputs, targets = _array("x", x), _array("y", y)
-    _check_numbers(alpha, beta, scale, steps, burn_in, target)
+    _check_numbers(alpha, beta, scale, steps, burn_in, hysteresis, target)
     _check_network(w, b, inputs, targets, scale)
     constants = {"share_plus": alpha, "share_minus": 1.0 - alpha, "sign_plus": 1.0}
     constants |= {"gain_plus": 1.0 - alpha, "gain_minus": alpha, "sign_minus": -1.0, "beta": beta}
+    constants["report_at"] = float(hysteresis)
     basal = [np.tile(scale * bias, (len(inputs), 1)) for bias in b]
     basal[0] += scale * (inputs @ w[0].T)
     drives = [*((drive, None) for drive in basal[:-1]), (basal[-1], scale * targets)]
     brian2 = _import_brian2()
-    old_target, brian2.prefs.codegen.target = brian2.prefs.codegen.target, target
-    try:
+    with _generating(brian2, target) as build:
         twin = _Twin(brian2, constants, w[1:], drives, record)
         twin.network.run(burn_in * twin.clock.dt, namespace={})
-        before = twin.read()
+        twin.mark()
         twin.network.run(steps * twin.clock.dt, namespace={})
-        after = twin.read()
-    finally:
-        brian2.prefs.codegen.target = old_target
+        build()
+        before, after = twin.read("early_"), twin.read()
+        trains = twin.trains(burn_in + steps) if record else None
     window = [now - then for now, then in zip(after, before, strict=True)]
     late = [(n[:2] == steps) & (v[2:] >= 1.0) for n, v in zip(window, after, strict=True)]
     if any(layer.any() for layer in late):  # spiked in every step and still above threshold
         invalid("scale", "scale * nudged activity must stay below 1", scale, f"{scale / 2:g}")
-    trains = twin.trains(burn_in + steps) if record else None
     return read_out(window, inputs, alpha, beta, scale * steps, trains)
 
 
@@ -139,16 +150,19 @@ class _Twin:
         self.layers = [self._layer(*drive) for drive in drives]
         synapses = list(map(self._connection, self.layers[:-1], self.layers[1:], weights))
         self.monitors = [
-            [brian2.EventMonitor(layer, event, record=record) for event in _EVENTS]
+            [brian2.EventMonitor(layer, event) for event in _EVENTS] if record else []
             for layer in self.layers
         ]
         self.network = brian2.Network(self.layers, synapses, self.monitors)
 
     def _layer(self, basal: Array, goal: Array | None) -> NeuronGroup:
+        variables = ["gap", *_STATE, *(f"early_{name}" for name in _STATE)]
+        lines = [f"{name} : 1" for name in variables]
         group = self.brian2.NeuronGroup(
             basal.size,
-            "v_plus : 1\nv_minus : 1\nbasal : 1 (constant)\ngoal : 1 (constant)",
-            events={event: f"v_{event} >= 1" for event in _EVENTS},
+            "\n".join([*lines, "basal : 1 (constant)", "goal : 1 (constant)"]),
+            events={event: f"v_{event} >= 1" for event in _EVENTS}
+            | {"report": "abs(gap) >= report_at"},
             namespace=self.constants,
             clock=self.clock,
         )
@@ -159,6 +173,8 @@ class _Twin:
         for event in _EVENTS:
             # Before the synapses, so that a reset to 0 would not also eat this step's input.
             group.run_on_event(event, code.format(event), when="before_synapses")
+        group.set_event_schedule("report", when="before_synapses", order=1)
+        group.run_on_event("report", "gap = 0", when="after_synapses")
         return group
 
     def _connection(self, lower: NeuronGroup, upper: NeuronGroup, weights: Array) -> Synapses:
@@ -167,8 +183,8 @@ class _Twin:
             upper,
             "w : 1",
             on_pre={f"up_{event}": _UP.format(event) for event in _EVENTS},
-            on_post={f"down_{event}": _DOWN.format(event) for event in _EVENTS},
-            on_event={f"{way}_{event}": event for way in ("up", "down") for event in _EVENTS},
+            on_post={"down": _DOWN},
+            on_event={**{f"up_{event}": event for event in _EVENTS}, "down": "report"},
             namespace=self.constants,
             clock=self.clock,
         )
@@ -178,12 +194,15 @@ class _Twin:
         synapses.w = weights[j, i]
         return synapses
 
-    def read(self) -> list[Array]:
+    def mark(self) -> None:
+        """Note where the read-out window begins."""
+        for layer in self.layers:
+            for name in _STATE:
+                setattr(layer, f"early_{name}", name)
+
+    def read(self, prefix: str = "") -> list[Array]:
         """Return (N+, N-, V+, V-) of each layer so far, shape (4, samples, n)."""
-        rows = [
-            [*(monitor.count[:] for monitor in monitors), layer.v_plus[:], layer.v_minus[:]]
-            for layer, monitors in zip(self.layers, self.monitors, strict=True)
-        ]
+        rows = [[getattr(layer, prefix + name)[:] for name in _STATE] for layer in self.layers]
         return [np.array(row, float).reshape(4, self.samples, -1) for row in rows]
 
     def trains(self, steps: int) -> Trains:
@@ -203,6 +222,28 @@ def _import_brian2() -> ModuleType:
         raise UnsupportedError(text) from error
 
 
+@contextmanager
+def _generating(brian2: ModuleType, target: str) -> Iterator[Callable[[], None]]:
+    """Let Brian2 generate code for a target; the value builds and runs what waits for that."""
+    if target != "numpy" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
+        limit = f"{target} needs a C++ compiler"
+        raise UnsupportedError(message("target", limit, "none", "numpy, which needs none"))
+    with ExitStack() as stack:
+        if target == "cpp_standalone":
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            brian2.set_device(target, build_on_run=False)
+            options = brian2.prefs.devices.cpp_standalone
+            stack.callback(setattr, options, "extra_make_args_unix", options.extra_make_args_unix)
+            options.extra_make_args_unix = ["-j2"]  # Brian2's own starts all jobs at once
+            stack.callback(brian2.devices.reset_device)
+            stack.callback(brian2.device.reinit)
+            yield lambda: brian2.device.build(directory=folder, with_output=False)
+        else:
+            stack.callback(setattr, brian2.prefs.codegen, "target", brian2.prefs.codegen.target)
+            brian2.prefs.codegen.target = target
+            yield lambda: None
+
+
 def _array(what: str, value: ArrayLike) -> Array:
     try:
         array = np.array(value, float)
@@ -214,18 +255,25 @@ def _array(what: str, value: ArrayLike) -> Array:
 
 
 def _check_numbers(
-    alpha: float, beta: float, scale: float, steps: int, burn_in: int, target: str
+    alpha: float,
+    beta: float,
+    scale: float,
+    steps: int,
+    burn_in: int,
+    hysteresis: int,
+    target: str,
 ) -> None:
     if not 0.0 <= alpha <= 1.0:
         invalid("alpha", "must lie in [0, 1]", alpha, "0, 0.5 or 1")
     for what, value in (("beta", beta), ("scale", scale)):
         if not 0.0 < value < np.inf:
             invalid(what, "must be positive and finite", value, "0.25")
-    for what, count, least in (("steps", steps, 1), ("burn_in", burn_in, 0)):
+    counts = (("steps", steps, 1), ("burn_in", burn_in, 0), ("hysteresis", hysteresis, 1))
+    for what, count, least in counts:
         if not isinstance(count, int | np.integer) or count < least:
             invalid(what, f"must be a whole number of at least {least}", count)
-    if target not in ("numpy", "cython"):
-        invalid("target", "must be numpy or cython", target, "numpy")
+    if target not in TARGETS:
+        invalid("target", f"must be one of {', '.join(TARGETS)}", target, "numpy")
 
 
 def _check_network(w: list[Array], b: list[Array], x: Array, y: Array, scale: float) -> None:

@@ -257,9 +257,9 @@ def swap_gains(code):
 
 
 FAULTS = {
-    "hard reset": {"_RESET": lambda code: "v_{0} = 0"},
+    "hard reset": {"_RESET": lambda code: code.replace("-= 1", "= 0")},
     "swapped gains": dict.fromkeys(["_DRIVE", "_SELF_NUDGE", "_DOWN"], swap_gains),
-    "flipped feedback": {"_DOWN": lambda code: code.replace("sign_{0}", "-sign_{0}")},
+    "flipped feedback": {"_DOWN": lambda code: code.replace("gap_post", "-gap_post")},
 }
 
 
@@ -297,7 +297,7 @@ GOOD = {
         ({"steps": 0}, "steps: must be a whole number of at least 1"),
         ({"steps": 10.5}, "steps: must be a whole number"),
         ({"burn_in": -1}, "burn_in: must be a whole number of at least 0"),
-        ({"target": "fortran"}, "target: must be numpy or cython"),
+        ({"target": "fortran"}, "target: must be one of numpy, cython"),
         ({"weights": [[[1.0, 0.5]]]}, "biases: must be as many as the weights"),
         ({"weights": [], "biases": []}, "biases: must be as many as the weights"),
         ({"weights": [[[1.0]], [[1.0], [1.0]]]}, r"weights\[0\]: must have shape \(1, 2\)"),
