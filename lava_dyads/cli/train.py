@@ -149,7 +149,8 @@ class Train(NetworkOptions, ExecutionOptions):
     def _save(self, trainer: Trainer, folder: RunDirectory, result: dict[str, Any]) -> None:
         from lava_dyads.plots import learning_curve
 
-        title = f"{self.dataset}: {self.rule}, alpha {self.alpha:g}, beta {self.beta:g}"
+        spec = trainer.spec
+        title = f"{self.dataset}: {spec.rule}, alpha {spec.alpha:g}, beta {spec.beta:g}"
         learning_curve(trainer.history, title, folder.path / "learning_curve.png")
         folder.finish(plain(result))
 

@@ -270,8 +270,11 @@ def imbalance(problem: SpikingProblem, run: SpikingRun, delayed: bool) -> float:
 
     It is computed from trains and weights alone, layer by layer, for a run without burn-in::
 
-        drive+- = c t (b + W_1 x) + W_k (alpha N+ + (1 - alpha) N-)_{k-1}
-                  +- g+- W_{k+1}^T reports_{k+1}     (output: +- g+- beta (c t y - own mean))
+        drive+- = c t_k (b + W_1 x) + W_k (alpha N+ + (1 - alpha) N-)_{k-1}
+                  +- g+- W_{k+1}^T reports_{k+1}
+                  (output: +- g+- beta (c (t_L - 1) y - own mean))
+
+    where layer k has taken t_k steps, one less per layer.
 
     Parameters
     ----------
@@ -283,11 +286,12 @@ def imbalance(problem: SpikingProblem, run: SpikingRun, delayed: bool) -> float:
     """
     spec, trains = problem.spec, run.trains
     assert trains is not None
-    level = spec.scale * trains[0].shape[1]
+    steps = trains[0].shape[1]
     arrived = [train[:, : -1 if delayed else None].sum(axis=1) for train in trains]
     mean = [spec.alpha * n[0] + (1 - spec.alpha) * n[1] for n in arrived]
     worst = 0.0
     for k, (counts, rise) in enumerate(zip(run.counts, run.rise, strict=True)):
+        level = spec.scale * (steps - k)
         basal = level * problem.relu_biases()[k]
         below = level * problem.x if k == 0 else mean[k - 1]
         basal = basal + below @ problem.weights[k].T
@@ -295,7 +299,8 @@ def imbalance(problem: SpikingProblem, run: SpikingRun, delayed: bool) -> float:
             feedback = _reports(trains[k + 1], spec.hysteresis, delayed)
             feedback = feedback @ problem.weights[k + 1]
         else:
-            feedback = spec.beta * (level * (problem.y + problem.offset) - mean[k])
+            aim = (level - spec.scale) * (problem.y + problem.offset)
+            feedback = spec.beta * (aim - mean[k])
         for side, gain in enumerate((1 - spec.alpha, -spec.alpha)):
             error = counts[side] - (basal + gain * feedback - rise[side])
             worst = max(worst, float(np.abs(error).max()))

@@ -39,9 +39,10 @@ class NetworkSpec:
         ``dp-transpose``, ``dp``, ``activation-relaxation``, ``spiking``, or ``backprop`` (the
         baseline).
     alpha : float
-        Share of the plus compartment in the mean, in [0, 1], dimensionless.
+        Share of the plus compartment in the mean, in [0, 1], dimensionless; by default 1, for
+        ``spiking`` 1/2.
     beta : float
-        Nudge strength per sample, > 0, dimensionless.
+        Nudge strength per sample, > 0, dimensionless; by default 0.1, for ``spiking`` 1.
     nudge : str
         Output nudge, ``linearised`` or ``proximal``; empty: the rule's own default.
     rate : float
@@ -80,14 +81,14 @@ class NetworkSpec:
     activations: str | tuple[str, ...] = "relu"
     loss: str = ""
     rule: str = "dp-transpose"
-    alpha: float = 1.0
-    beta: float = 0.1
+    alpha: float = None  # type: ignore[assignment] # the rule's own, set below
+    beta: float = None  # type: ignore[assignment]
     nudge: str = ""
     rate: float = 1.0
     threshold: float = 0.0
     repeats: int | None = None
     window: int = 32
-    scale: float = 0.25
+    scale: float = 0.5
     hysteresis: int = 1
     gain: float | None = None
     bias_deviation: float = 0.0
@@ -95,16 +96,21 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         self._check_layers()
-        self._check_numbers()
         known = (*RULES, BACKPROP)
         if self.rule not in known:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
-        if not self.loss:
-            own = Rule.losses if self.rule == BACKPROP else rule(self.rule).losses
-            object.__setattr__(self, "loss", own[0])
+        self._complete(RULES.get(self.rule, Rule))
+        self._check_numbers()
         loss(self.loss)
         if self.rule != BACKPROP:
             self._check_rule()
+
+    def _complete(self, chosen: Rule | type[Rule]) -> None:
+        """Fill in what was left to the rule."""
+        own = {"alpha": chosen.defaults.alpha, "beta": chosen.defaults.beta}
+        for name, value in {**own, "loss": chosen.losses[0]}.items():
+            if getattr(self, name) in (None, ""):
+                object.__setattr__(self, name, value)
 
     def _check_layers(self) -> None:
         sizes = tuple(self.layers)

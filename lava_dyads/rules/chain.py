@@ -26,8 +26,9 @@ class Timing:
     that the network is at rest. Where one sweep does not reach the fixed point, ``repeats``
     round trips of 2 L steps follow.
 
-    Networks that count spikes over a window of T steps take one step more, in which the input
-    passes its connection; all populations start together, and the output is read at the end.
+    In networks that count spikes, each population starts with its wave, too, and the output
+    counts for ``window`` steps: T + L in all. Started together, every layer would lack the first
+    spikes of the one below, which for short windows is the largest error (additive, O(1 / T)).
     """
 
     layers: int
@@ -35,14 +36,10 @@ class Timing:
     repeats: int = 0
     window: int = 0
 
-    def first_step(self, layer: int) -> int:
-        """Step in which a population (from 1) may speak."""
-        return 2 if self.window else layer + 1
-
     @property
     def read_step(self) -> int:
         """Step in which the output can be read: its forward wave arrives in L + 1."""
-        return self.window + 1 if self.window else self.layers + 1
+        return self.steps if self.window else self.layers + 1
 
     @property
     def sweep(self) -> int:
@@ -53,7 +50,7 @@ class Timing:
     def steps(self) -> int:
         """Steps per presentation, with repeats and the certifying one."""
         if self.window:
-            return self.window + 1
+            return self.window + self.layers
         return self.sweep + self.repeats * 2 * self.layers + 1
 
 
@@ -134,7 +131,7 @@ def chain(
             unit,
             biases[k - 1],
             threshold=threshold,
-            first_step=timing.first_step(k),
+            first_step=k + 1,
             optimiser=optimiser,
             **shared,
         )

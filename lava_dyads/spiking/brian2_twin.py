@@ -29,7 +29,12 @@ if TYPE_CHECKING:
 
 _EVENTS = ("plus", "minus")
 # What a step and its events do. Tests replace one of them, to see that their checks can fail.
-_DRIVE = "v_plus += basal + gain_plus * beta * goal\nv_minus += basal - gain_minus * beta * goal"
+_DRIVE = """
+v_plus += int(t_in_timesteps >= wave) * basal
+v_minus += int(t_in_timesteps >= wave) * basal
+v_plus += int(t_in_timesteps > wave) * gain_plus * beta * goal
+v_minus -= int(t_in_timesteps > wave) * gain_minus * beta * goal
+"""
 _RESET = "v_{0} -= 1\nn_{0} += 1\ngap += sign_{0}"
 _SELF_NUDGE = "v_plus -= gain_plus * beta * share_{0}\nv_minus += gain_minus * beta * share_{0}"
 _UP = "v_plus_post += share_{0} * w\nv_minus_post += share_{0} * w"
@@ -58,7 +63,8 @@ def simulate(
     """Run a network of spiking dyads on samples that are side by side and independent.
 
     Shares in the mean p+ = alpha, p- = 1 - alpha; nudge gains of the adjoint form g+ = 1 - alpha,
-    g- = alpha; scale c. Potentials V+, V- start at 1/2. In every step, in this order::
+    g- = alpha; scale c. Potentials V+, V- start at 1/2. Layer k starts with the wave from below, in
+    step k - 1 (from 0), the target in step L. In every step, in this order::
 
         V+ += c (b + W x + g+ beta y)    V- += c (b + W x - g- beta y)   W x: layer 1, y: output
         a compartment with V >= 1 spikes, once per step at most, and V -= 1
@@ -147,7 +153,7 @@ class _Twin:
     ) -> None:
         self.brian2, self.constants, self.samples = brian2, constants, len(drives[0][0])
         self.clock = brian2.Clock(dt=brian2.ms)  # the model counts steps; 1 ms is a label
-        self.layers = [self._layer(*drive) for drive in drives]
+        self.layers = [self._layer(start, *drive) for start, drive in enumerate(drives)]
         synapses = list(map(self._connection, self.layers[:-1], self.layers[1:], weights))
         self.monitors = [
             [brian2.EventMonitor(layer, event) for event in _EVENTS] if record else []
@@ -155,18 +161,20 @@ class _Twin:
         ]
         self.network = brian2.Network(self.layers, synapses, self.monitors)
 
-    def _layer(self, basal: Array, goal: Array | None) -> NeuronGroup:
+    def _layer(self, start: int, basal: Array, goal: Array | None) -> NeuronGroup:
         variables = ["gap", *_STATE, *(f"early_{name}" for name in _STATE)]
         lines = [f"{name} : 1" for name in variables]
         group = self.brian2.NeuronGroup(
             basal.size,
-            "\n".join([*lines, "basal : 1 (constant)", "goal : 1 (constant)"]),
+            "\n".join([*lines, "basal : 1 (constant)", "goal : 1 (constant)"])
+            + "\nwave : integer (constant, shared)",
             events={event: f"v_{event} >= 1" for event in _EVENTS}
             | {"report": "abs(gap) >= report_at"},
             namespace=self.constants,
             clock=self.clock,
         )
         group.v_plus = group.v_minus = 0.5
+        group.wave = start
         group.basal, group.goal = basal.ravel(), 0.0 if goal is None else goal.ravel()
         group.run_regularly(_DRIVE, when="start")
         code = _RESET if goal is None else f"{_RESET}\n{_SELF_NUDGE}"

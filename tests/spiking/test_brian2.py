@@ -125,12 +125,13 @@ def numpy_trains(alpha, steps):
     gain = np.array([1 - alpha, -alpha])[:, None, None]  # signed: + on V+, - on V-
     drive = [np.tile(SCALE * b, (2, SAMPLES, 1)) for b in biases]
     drive[0] += SCALE * x @ weights[0].T
-    drive[-1] += gain * SCALE * BETA * y
+    goal = gain * SCALE * BETA * y
     potential = [0.5 + 0 * d for d in drive]
     trains = [np.zeros((2, steps, *d.shape[1:]), bool) for d in drive]
     for t in range(steps):
-        for v, d in zip(potential, drive, strict=True):
-            v += d
+        for start, (v, d) in enumerate(zip(potential, drive, strict=True)):
+            v += d * (t >= start)  # a layer starts with the wave from below
+        potential[-1] += goal * (t >= len(potential))
         fired = [(v >= 1).astype(float) for v in potential]
         mean = [np.tensordot(share, s, 1) for s in fired]
         for k, (v, s) in enumerate(zip(potential, fired, strict=True)):

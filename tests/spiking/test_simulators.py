@@ -28,7 +28,7 @@ NETWORKS = {"small": ((8, 16, 12, 4), ""), "digits": ((64, 32, 10), "digits")}
 
 def problem(name="small", alpha=0.5, window=STEPS, samples=16, **options):
     layers, dataset = NETWORKS[name]
-    options = {"rule": "spiking", "beta": 0.25, "bias_deviation": 0.1, **options}
+    options = {"rule": "spiking", "beta": 0.25, "scale": 0.25, "bias_deviation": 0.1, **options}
     spec = NetworkSpec(layers, alpha=alpha, window=window, **options)
     return random_problem(spec, samples, dataset)
 

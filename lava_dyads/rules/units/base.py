@@ -129,7 +129,7 @@ class RuleParameters:
     beta: float = 0.1
     rate: float = 1.0
     window: int = 32
-    scale: float = 0.25
+    scale: float = 0.5
     hysteresis: int = 1
 
 
@@ -151,6 +151,8 @@ class Rule(ABC):
         Activations of hidden layers it supports; empty: all.
     spiking : bool
         Whether its units count spikes over a window instead of settling.
+    defaults : RuleParameters
+        The alpha and beta to use where none are given.
     """
 
     name: ClassVar[str]
@@ -159,6 +161,7 @@ class Rule(ABC):
     losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "squared-error")
     activations: ClassVar[tuple[str, ...]] = ()
     spiking: ClassVar[bool] = False
+    defaults: ClassVar[RuleParameters] = RuleParameters()
 
     @abstractmethod
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:

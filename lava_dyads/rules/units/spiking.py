@@ -126,9 +126,11 @@ class SpikingOutput(SpikingDyadUnit):
 
     In order of execution, with the offset o (activity at output 0; see ``baseline``)::
 
+        u = beta (aim - mean)         both as they were before this step
         aim = integral of (y + o) / T
-        u = beta (aim - mean before this step)      then as a hidden dyad, with bias b + o
+        then as a hidden dyad, with bias b + o
 
+    A count lags behind what drives it by a step; so does the aim it is compared with.
     Its relu never clips while every output stays above -o; errors do not see the offset.
 
     Parameters
@@ -148,15 +150,19 @@ class SpikingOutput(SpikingDyadUnit):
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Nudge towards the target by what the dyad itself has counted."""
         if apical is not None:
-            aim = state["aim"]
-            aim += (apical + self.baseline) / self.window
+            aim, target = state["aim"], apical + self.baseline
             apical = arithmetic.scale(self.beta, aim - self.emit(state, self.up))
+            aim += target / self.window
         super().step(state, basal, apical, arithmetic)
 
 
 @register
 class SpikingDualPropagation(Rule):
-    """DP-transpose with spike counts for rates: the error of a gradient is O(1 / (c T))."""
+    """DP-transpose with spike counts for rates: the error of a gradient is O(1 / (c T)).
+
+    Use alpha = 1/2 with short windows: relu rectifies the noise of the feedback, in both
+    compartments alike; at 0 and 1 in one of them only, which biases the difference.
+    """
 
     name = "spiking"
     summary = "spiking dyads (TT): counts of plus and minus spikes; error falls as 1 / window"
@@ -164,6 +170,7 @@ class SpikingDualPropagation(Rule):
     losses = ("squared-error",)
     activations = ("relu",)
     spiking = True
+    defaults = RuleParameters(alpha=0.5, beta=1.0)
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`SpikingDyadUnit` with adjoint gains."""
