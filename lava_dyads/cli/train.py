@@ -37,7 +37,7 @@ class Train(NetworkOptions, ExecutionOptions):
     """
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
-    """Name (digits), or path to an .npz file with arrays x and labels."""
+    """Name (digits, mnist, fashion-mnist), or path to an .npz file with arrays x and labels."""
     layers: Sizes = (256, 128)
     """Sizes of the hidden layers."""
     threshold: float = 0.0
@@ -59,9 +59,9 @@ class Train(NetworkOptions, ExecutionOptions):
     seed: int = 0
     """Of the initial weights and of the order of the samples."""
     split_seed: int = 0
-    """Of the stratified split into training and test part."""
+    """Of the stratified split into training and test part; mnist has an official one."""
     test_share: float = 0.25
-    """Share of the test part."""
+    """Share of the test part, where it is drawn."""
     out: Path | None = None
     """Run directory; default: runs/DATASET-RULE-TIME."""
     overwrite: bool = False
