@@ -42,8 +42,11 @@ class Train(NetworkOptions, ExecutionOptions):
     """Sizes of the hidden layers."""
     threshold: float = 0.0
     """Send-on-change threshold of the mean (times beta for differences)."""
+    anneal: float = 0.0
+    """Time constant, in steps, with which the threshold falls; 0: it stays."""
     repeats: int | None = None
-    """Round trips after the first sweep; default: 0 where one sweep is exact, else 8."""
+    """Round trips after the first sweep; default: 20 time constants where the threshold is
+    annealed, 0 where one sweep is exact, else 8."""
     epochs: int = 30
     """Passes over the training part."""
     batch_size: int = 32
@@ -75,7 +78,8 @@ class Train(NetworkOptions, ExecutionOptions):
         """Train; return the exit code."""
         data = load(self.dataset)
         layers = (data.x.shape[1], *self.layers, data.classes)
-        spec = self.spec(layers, threshold=self.threshold, repeats=self.repeats)
+        coding = {"threshold": self.threshold, "anneal": self.anneal}
+        spec = self.spec(layers, repeats=self.repeats, **coding)
         config = TrainingConfig(
             epochs=self.epochs,
             batch_size=self.batch_size,

@@ -14,7 +14,8 @@ from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.backprop import BackpropNetwork
-from lava_dyads.rules.chain import REPEATS, Timing, chain
+from lava_dyads.rules.chain import Timing, chain, default_repeats
+from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Optimiser
@@ -49,8 +50,11 @@ class NetworkSpec:
         Relaxation rate of rules that relax, in (0, 1].
     threshold : float
         Send-on-change threshold theta >= 0 of the mean; theta * beta for the difference.
+    anneal : float
+        Time constant, in steps, with which theta falls; 0: it stays.
     repeats : int or None
-        Round trips after the first sweep; None: 0 where one sweep is exact, else 8.
+        Round trips after the first sweep; None: 20 time constants where the threshold is
+        annealed, 0 where one sweep is exact, else 8.
     window : int
         Steps T over which a spiking network counts, >= 1.
     scale : float
@@ -86,6 +90,7 @@ class NetworkSpec:
     nudge: str = ""
     rate: float = 1.0
     threshold: float = 0.0
+    anneal: float = 0.0
     repeats: int | None = None
     window: int = 32
     scale: float = 0.5
@@ -137,8 +142,7 @@ class NetworkSpec:
                 invalid(name, "must be positive", value, "0.1")
         if self.rate > 1:
             invalid("rate", "must lie in (0, 1]", self.rate, "1")
-        if not (np.isfinite(self.threshold) and self.threshold >= 0):
-            invalid("threshold", "must be at least 0", self.threshold, "0")
+        check_threshold("", self.threshold, self.anneal)
         if self.repeats is not None and self.repeats < 0:
             invalid("repeats", "must be at least 0", self.repeats)
         if self.gain is not None and not (np.isfinite(self.gain) and self.gain > 0):
@@ -156,7 +160,7 @@ class NetworkSpec:
         self._check_supported("loss", (self.loss,), chosen.losses)
         if chosen.activations:
             self._check_supported("activations", tuple(self.activations), chosen.activations)
-        if chosen.spiking and self.threshold:
+        if chosen.spiking and (self.threshold or self.anneal):
             invalid("threshold", "spikes are events already", self.threshold, "hysteresis 2")
         if self.nudge == "proximal":
             chosen.output(loss(self.loss), self.parameters)  # raises where no point exists
@@ -190,8 +194,9 @@ class NetworkSpec:
         """Steps that a presentation takes."""
         if self.rule == BACKPROP:
             return Timing(self.depth, head=True)
-        finite = rule(self.rule).finite(self.parameters)
-        repeats = self.repeats if self.repeats is not None else (0 if finite else REPEATS)
+        repeats = self.repeats
+        if repeats is None:
+            repeats = default_repeats(rule(self.rule), self.parameters, self.depth, self.anneal)
         window = self.window if rule(self.rule).spiking else 0
         return Timing(self.depth, self.nudge == "linearised", repeats, window)
 
@@ -244,6 +249,7 @@ class NetworkSpec:
             nudge=self.nudge,
             lanes=lanes,
             threshold=self.threshold,
+            anneal=self.anneal,
             optimiser=optimiser,
             repeats=self.repeats,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,16 @@ class Timing:
 REPEATS = 8
 """Round trips given to rules that do not settle in one sweep, by default."""
 
+PATIENCE = 20.0
+"""Time constants of an annealed threshold in a presentation, by default: exp(-20) is 2e-9."""
+
+
+def default_repeats(rule: Rule, parameters: RuleParameters, layers: int, anneal: float) -> int:
+    """Return the round trips of 2 L steps that follow the first sweep."""
+    if anneal:
+        return math.ceil(PATIENCE * anneal / (2 * layers))
+    return 0 if rule.finite(parameters) else REPEATS
+
 
 def chain(
     weights: list[Array],
@@ -69,6 +80,7 @@ def chain(
     nudge: str = "linearised",
     lanes: int = 1,
     threshold: float = 0.0,
+    anneal: float = 0.0,
     optimiser: Optimiser | None = None,
     repeats: int | None = None,
     arithmetic: Arithmetic | None = None,
@@ -90,9 +102,11 @@ def chain(
         Samples side by side.
     threshold : float
         Send-on-change threshold theta of the activity (theta beta for errors).
+    anneal : float
+        Time constant, in steps, with which theta falls; 0: it stays.
     optimiser : Optimiser or None
     repeats : int or None
-        Round trips after the first; None: 0 if the rule is finite, else ``REPEATS``.
+        Round trips after the first; None: those of :func:`default_repeats`.
 
     Returns
     -------
@@ -107,12 +121,13 @@ def chain(
         invalid("nudge", f"{rule.name} supports {', '.join(rule.nudges)}", nudge)
     if loss.name not in rule.losses:
         invalid("loss", f"{rule.name} supports {', '.join(rule.losses)}", loss.name)
-    if repeats is None:
-        repeats = 0 if rule.finite(parameters) else REPEATS
     depth, beta = len(weights), parameters.beta
+    if repeats is None:
+        repeats = default_repeats(rule, parameters, depth, anneal)
     window = parameters.window if rule.spiking else 0
     timing = Timing(depth, nudge == "linearised", repeats, window)
     shared: dict[str, Any] = {"lanes": lanes, "beta": beta, "arithmetic": arithmetic}
+    coded: dict[str, Any] = {"threshold": threshold, "anneal": anneal}
     elements: dict[str, Element] = {}
     links: list[Link] = []
     below, below_port = OUTSIDE, "input_in"
@@ -130,9 +145,9 @@ def chain(
         elements[here] = Population(
             unit,
             biases[k - 1],
-            threshold=threshold,
             first_step=k + 1,
             optimiser=optimiser,
+            **coded,
             **shared,
         )
         links += [
@@ -145,7 +160,7 @@ def chain(
         below, below_port = here, f"{unit.up}_out"
     if timing.head:
         elements["head"] = Head(
-            loss, len(biases[-1]), threshold=threshold, first_step=timing.read_step, **shared
+            loss, len(biases[-1]), first_step=timing.read_step, **coded, **shared
         )
         links += [
             Link(below, below_port, "head", "mean_in"),

@@ -8,16 +8,42 @@ Messages are changes. With value v, last sent value m ('mirror') and threshold t
 
 Receivers add what they get, so every receiver holds m. The floor removes the chatter of float
 rounding, which would otherwise break the test for silence.
+
+With a fixed theta the error stays at the order of theta. An *annealed* one, theta exp(-t / tau),
+costs few events and lets the error fall as long as there is time.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, Signal
 
 FLOOR = 1e-14
 """Relative change that counts as rounding, dimensionless (float64)."""
+
+
+def check_threshold(what: str, threshold: float, anneal: float) -> None:
+    """Raise unless threshold and time constant are at least 0."""
+    for name, value in (("threshold", threshold), ("anneal", anneal)):
+        if not (math.isfinite(value) and value >= 0):
+            invalid(f"{what}{name}", "must be at least 0", value, "0")
+
+
+def annealed(anneal: float, step: int) -> float:
+    """Return the share of the threshold that is left in a step (from 1).
+
+    exp(-(step - 1) / anneal), or 1 where ``anneal`` is 0.
+
+    Examples
+    --------
+    >>> annealed(0.0, 7), round(annealed(50.0, 51), 3)
+    (1.0, 0.368)
+    """
+    return math.exp((1 - step) / anneal) if anneal else 1.0
 
 
 def send_on_change(

@@ -10,19 +10,16 @@ Learning*, ICML 2024 (arXiv 2402.08573), eq. 9; here every layer, the output too
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from importlib import import_module
+from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lava_dyads.errors import UnsupportedError, invalid, message
+from lava_dyads.errors import invalid
 from lava_dyads.spiking import Array, SpikingRun, Trains, read_out
+from lava_dyads.spiking.targets import TARGETS, as_array, generating, import_brian2
 
 if TYPE_CHECKING:
     from brian2 import NeuronGroup, Synapses
@@ -40,9 +37,6 @@ _SELF_NUDGE = "v_plus -= gain_plus * beta * share_{0}\nv_minus += gain_minus * b
 _UP = "v_plus_post += share_{0} * w\nv_minus_post += share_{0} * w"
 _DOWN = "v_plus_pre += gain_plus * gap_post * w\nv_minus_pre -= gain_minus * gap_post * w"
 _STATE = ("n_plus", "n_minus", "v_plus", "v_minus")
-
-TARGETS = ("numpy", "cython", "cpp_standalone")
-"""Code generation targets of Brian2; only ``numpy`` needs no compiler."""
 
 
 def simulate(
@@ -93,7 +87,7 @@ def simulate(
     hysteresis : int
         h >= 1: 1 reports every difference at once.
     target, record : str, bool
-        Code generation of Brian2, one of ``TARGETS``; whether to keep the spike trains.
+        Code generation of Brian2, one of ``targets.TARGETS``; whether to keep the spike trains.
 
     Returns
     -------
@@ -113,9 +107,9 @@ def simulate(
     >>> run.mean[0].item(), run.difference[0].item(), run.total_spikes
     (1.0, 0.0, 16)
     """
-    w = [_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
-    b = [_array(f"biases[{k}]", value) for k, value in enumerate(biases)]
-    inputs, targets = _array("x", x), _array("y", y)
+    w = [as_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
+    b = [as_array(f"biases[{k}]", value) for k, value in enumerate(biases)]
+    inputs, targets = as_array("x", x), as_array("y", y)
     _check_numbers(alpha, beta, scale, steps, burn_in, hysteresis, target)
     _check_network(w, b, inputs, targets, scale)
     constants = {"share_plus": alpha, "share_minus": 1.0 - alpha, "sign_plus": 1.0}
@@ -124,8 +118,8 @@ def simulate(
     basal = [np.tile(scale * bias, (len(inputs), 1)) for bias in b]
     basal[0] += scale * (inputs @ w[0].T)
     drives = [*((drive, None) for drive in basal[:-1]), (basal[-1], scale * targets)]
-    brian2 = _import_brian2()
-    with _generating(brian2, target) as build:
+    brian2 = import_brian2()
+    with generating(brian2, target) as build:
         twin = _Twin(brian2, constants, w[1:], drives, record)
         twin.network.run(burn_in * twin.clock.dt, namespace={})
         twin.mark()
@@ -220,46 +214,6 @@ class _Twin:
             for compartment, monitor in zip(train, monitors, strict=True):
                 compartment[np.rint(monitor.t / self.clock.dt).astype(int), monitor.i[:]] = True
         return tuple(train.reshape(2, steps, self.samples, -1) for train in trains)
-
-
-def _import_brian2() -> ModuleType:
-    try:
-        return import_module("brian2")
-    except ImportError as error:
-        text = message("Brian2", "must be installed", error.msg, "pip install lava_dyads[spiking]")
-        raise UnsupportedError(text) from error
-
-
-@contextmanager
-def _generating(brian2: ModuleType, target: str) -> Iterator[Callable[[], None]]:
-    """Let Brian2 generate code for a target; the value builds and runs what waits for that."""
-    if target != "numpy" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
-        limit = f"{target} needs a C++ compiler"
-        raise UnsupportedError(message("target", limit, "none", "numpy, which needs none"))
-    with ExitStack() as stack:
-        if target == "cpp_standalone":
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
-            brian2.set_device(target, build_on_run=False)
-            options = brian2.prefs.devices.cpp_standalone
-            stack.callback(setattr, options, "extra_make_args_unix", options.extra_make_args_unix)
-            options.extra_make_args_unix = ["-j2"]  # Brian2's own starts all jobs at once
-            stack.callback(brian2.devices.reset_device)
-            stack.callback(brian2.device.reinit)
-            yield lambda: brian2.device.build(directory=folder, with_output=False)
-        else:
-            stack.callback(setattr, brian2.prefs.codegen, "target", brian2.prefs.codegen.target)
-            brian2.prefs.codegen.target = target
-            yield lambda: None
-
-
-def _array(what: str, value: ArrayLike) -> Array:
-    try:
-        array = np.array(value, float)
-    except (TypeError, ValueError):
-        invalid(what, "must be an array of numbers", value)
-    if not np.all(np.isfinite(array)):
-        invalid(what, "must be finite", array[~np.isfinite(array)][0])
-    return array
 
 
 def _check_numbers(

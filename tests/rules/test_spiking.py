@@ -124,7 +124,7 @@ def test_without_a_target_both_compartments_are_the_forward_pass():
 
 
 def test_the_trainer_measures_outputs_without_their_baseline_and_counts_spikes():
-    spec = NetworkSpec((64, 16, 10), rule="spiking", alpha=1.0, window=512)
+    spec = NetworkSpec((64, 16, 10), rule="spiking", alpha=1.0, window=512, scale=0.25)
     with Trainer(spec, load("digits"), TrainingConfig(), Execution(runtime="reference")) as t:
         rows = t.test_rows[:64]
         measured = t.run(rows, 0)

@@ -10,7 +10,7 @@ from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import send_on_change
+from lava_dyads.rules.coding import annealed, check_threshold, send_on_change
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
 from lava_dyads.rules.elements.plasticity import Plasticity
 from lava_dyads.rules.optimisers import Optimiser
@@ -41,6 +41,8 @@ class Population(Element):
         Nudge strength; scales the threshold of the error channel and the bias gradient.
     threshold : float
         Send-on-change threshold of the activity channel; the error channel has threshold*beta.
+    anneal : float
+        Time constant, in steps, with which the threshold falls; 0: it stays.
     first_step : int
         Step of a presentation in which the forward wave arrives; silent before it.
     optimiser : Optimiser or None
@@ -57,6 +59,7 @@ class Population(Element):
         lanes: int = 1,
         beta: float = 1.0,
         threshold: float = 0.0,
+        anneal: float = 0.0,
         first_step: int = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
@@ -71,8 +74,7 @@ class Population(Element):
         bias = np.array(bias, self.arithmetic.dtype, ndmin=1)
         if bias.ndim != 1 or not np.all(np.isfinite(bias)):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
-        if not threshold >= 0:
-            invalid("Population.threshold", "must be at least 0", threshold)
+        check_threshold("Population.", threshold, anneal)
         if not beta > 0:
             invalid("Population.beta", "must be positive", beta, "0.1")
         n = self.n = len(bias)
@@ -82,10 +84,7 @@ class Population(Element):
         self.beta, self.first_step = beta, first_step
         self._spoken = False
         self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
-        self.threshold = threshold
-        self._thresholds = {
-            c: max(threshold * scale, unit.least(c)) for c, scale in self._scales.items()
-        }
+        self.threshold, self.anneal = threshold, anneal
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
         self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
@@ -127,6 +126,7 @@ class Population(Element):
                 lanes=self.lanes,
                 beta=self.beta,
                 threshold=self.threshold,
+                anneal=self.anneal,
                 first_step=self.first_step,
                 optimiser=optimiser,
                 arithmetic=self.arithmetic,
@@ -152,7 +152,7 @@ class Population(Element):
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
             # The first time also without a message: the bias has something to say.
-            if moved or not self._spoken or not self.unit.instantaneous:
+            if moved or not self._spoken or self.anneal or not self.unit.instantaneous:
                 self._spoken = True
                 outbox = self._update(clock)
             elif clock.last:
@@ -171,13 +171,14 @@ class Population(Element):
         for register in state.values():
             register[clock.valid :] = 0  # lanes without a sample say nothing
         outbox: Outbox = {}
+        threshold = self.threshold * annealed(self.anneal, clock.step)
         for channel in self.channels:
             if channel in unit.extra and f"{channel}_out" not in self.listened:
                 continue
             message, events = send_on_change(
                 unit.emit(state, channel),
                 m[f"sent_{channel}"],
-                self._thresholds[channel],
+                max(threshold * self._scales[channel], unit.least(channel)),
                 self._scales[channel],
             )
             if message is not None:
