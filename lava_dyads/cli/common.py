@@ -107,7 +107,7 @@ class NetworkOptions:
     """Relaxation rate of activation relaxation."""
     window: int = 32
     """Steps over which spiking dyads count."""
-    scale: float = 0.5
+    scale: float = 0.375
     """Spikes per step and unit of activity; times every activity it has to stay below 1."""
     hysteresis: int = 1
     """Spikes by which a spiking dyad's difference moves before it is sent down."""

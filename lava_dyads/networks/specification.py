@@ -93,7 +93,7 @@ class NetworkSpec:
     anneal: float = 0.0
     repeats: int | None = None
     window: int = 32
-    scale: float = 0.5
+    scale: float = 0.375
     hysteresis: int = 1
     gain: float | None = None
     bias_deviation: float = 0.0

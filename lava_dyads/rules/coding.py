@@ -47,7 +47,7 @@ def annealed(anneal: float, step: int) -> float:
 
 
 def send_on_change(
-    value: Array, mirror: Array, threshold: float, scale: float = 1.0
+    value: Array, mirror: Array, threshold: float, scale: float | None = 1.0
 ) -> tuple[Signal, int]:
     """Return the message for a channel and the number of events in it.
 
@@ -59,8 +59,9 @@ def send_on_change(
         What the receivers hold; **updated in place** where an event is sent.
     threshold : float
         Smallest change worth an event, in units of the channel (>= 0).
-    scale : float
-        Typical size of the channel: 1 for activity, beta for differences.
+    scale : float or None
+        Typical size of the channel: 1 for activity, beta for differences. None: there is no floor,
+        because the channel moves in quanta and the threshold lies below one.
 
     Returns
     -------
@@ -78,9 +79,12 @@ def send_on_change(
     (None, 0)
     """
     change = value - mirror
-    floor = FLOOR if value.dtype == np.float64 else 16 * np.finfo(value.dtype).eps
-    # Negated, so that nan counts as a change: what diverged must never look like silence.
-    moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(value))))
+    if scale is None:
+        moved = np.abs(change) > threshold
+    else:
+        floor = FLOOR if value.dtype == np.float64 else 16 * np.finfo(value.dtype).eps
+        # Negated, so that nan counts as a change: what diverged must never look like silence.
+        moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(value))))
     events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0

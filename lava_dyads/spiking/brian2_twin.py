@@ -11,6 +11,7 @@ Learning*, ICML 2024 (arXiv 2402.08573), eq. 9; here every layer, the output too
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -124,14 +125,15 @@ def simulate(
         twin.network.run(burn_in * twin.clock.dt, namespace={})
         twin.mark()
         twin.network.run(steps * twin.clock.dt, namespace={})
-        build()
+        seconds = build()
         before, after = twin.read("early_"), twin.read()
         trains = twin.trains(burn_in + steps) if record else None
     window = [now - then for now, then in zip(after, before, strict=True)]
     late = [(n[:2] == steps) & (v[2:] >= 1.0) for n, v in zip(window, after, strict=True)]
     if any(layer.any() for layer in late):  # spiked in every step and still above threshold
         invalid("scale", "scale * nudged activity must stay below 1", scale, f"{scale / 2:g}")
-    return read_out(window, inputs, alpha, beta, scale * steps, trains)
+    run = read_out(window, inputs, alpha, beta, scale * steps, trains)
+    return replace(run, seconds=seconds)
 
 
 class _Twin:

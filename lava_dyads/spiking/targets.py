@@ -35,8 +35,11 @@ def import_brian2() -> ModuleType:
 
 
 @contextmanager
-def generating(brian2: ModuleType, target: str) -> Iterator[Callable[[], None]]:
-    """Let Brian2 generate code for a target; the value builds and runs what waits for that."""
+def generating(brian2: ModuleType, target: str) -> Iterator[Callable[[], float | None]]:
+    """Let Brian2 generate code for a target; the value builds and runs what waits for that.
+
+    It returns the seconds that this run took, without building; None where nothing waited.
+    """
     if target not in TARGETS:
         invalid("target", f"must be one of {', '.join(TARGETS)}", target, "numpy")
     if target != "numpy" and not any(map(shutil.which, ("c++", "g++", "clang++"))):
@@ -51,7 +54,12 @@ def generating(brian2: ModuleType, target: str) -> Iterator[Callable[[], None]]:
             options.extra_make_args_unix = ["-j2"]  # Brian2's own starts all jobs at once
             stack.callback(brian2.devices.reset_device)
             stack.callback(brian2.device.reinit)
-            yield lambda: brian2.device.build(directory=folder, with_output=False)
+
+            def build() -> float | None:
+                brian2.device.build(directory=folder, with_output=False)
+                return float(brian2.device._last_run_time)
+
+            yield build
         else:
             stack.callback(setattr, brian2.prefs.codegen, "target", brian2.prefs.codegen.target)
             brian2.prefs.codegen.target = target

@@ -131,14 +131,13 @@ def test_the_three_comparisons_hold_for_the_studied_network(alpha):
 def hard_reset(monkeypatch):
     lost = {}
 
-    def fire(self, state, side, drive, arithmetic):
-        count = state[f"s_{side}"]
-        gone = lost.setdefault(count.ctypes.data, np.zeros(count.shape))
-        potential = 0.5 + self.rate * (drive - count) - gone
-        spike = potential >= 1
-        gone += np.where(spike, potential - 1, 0)
-        count += spike / self.rate
-        state[f"v_{side}"][...] = np.where(spike, 0, potential)
+    def fire(self, potentials):
+        gone = lost.setdefault(potentials.shape, np.zeros(potentials.shape))
+        potentials -= gone
+        spikes = potentials >= 1
+        gone += np.where(spikes, potentials - 1, 0)
+        potentials[spikes] = 0
+        return spikes
 
     monkeypatch.setattr(SpikingDyadUnit, "fire", fire)
 
@@ -146,14 +145,14 @@ def hard_reset(monkeypatch):
 def floor_at_zero(monkeypatch):
     lost = {}
 
-    def fire(self, state, side, drive, arithmetic):
-        count = state[f"s_{side}"]
-        gone = lost.setdefault(count.ctypes.data, np.zeros(count.shape))
-        potential = 0.5 + self.rate * (drive - count) - gone
-        gone += np.minimum(potential, 0)
-        spike = potential >= 1
-        count += spike / self.rate
-        state[f"v_{side}"][...] = np.maximum(potential, 0) - spike
+    def fire(self, potentials):
+        gone = lost.setdefault(potentials.shape, np.zeros(potentials.shape))
+        potentials -= gone
+        gone += np.minimum(potentials, 0)
+        np.maximum(potentials, 0, out=potentials)
+        spikes = potentials >= 1
+        potentials -= spikes
+        return spikes
 
     monkeypatch.setattr(SpikingDyadUnit, "fire", fire)
 
@@ -207,6 +206,8 @@ def test_a_fault_breaks_the_spike_trains_and_what_follows_from_them(monkeypatch,
     assert mismatches(run, expected) > 10
     assert imbalance(given, run, delayed=True) > 0.1
     if fault is not dropped_delay:
+        monkeypatch.undo()
+        fault(monkeypatch)  # afresh: nothing is kept from the run before
         assert not check_spiking(given, simulators={}).counts.holds
 
 

@@ -83,8 +83,10 @@ class Population(Element):
         )
         self.beta, self.first_step = beta, first_step
         self._spoken = False
+        self._state: dict[str, Array] = {}
         self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
         self.threshold, self.anneal = threshold, anneal
+        self._thresholds = self._thresholds_at(1)
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
         self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
@@ -136,6 +138,18 @@ class Population(Element):
             self.parts.append(part)
         return [part for part in self.parts if isinstance(part, Population)]
 
+    def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
+        """Replace every register by ``place(register)``."""
+        super().map_memory(place)
+        self._state = {}
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The unit's registers by name."""
+        if not self._state:
+            self._state = {name: self.memory[name] for name in self.unit.state}
+        return self._state
+
     def reset(self) -> None:
         """Forget the last presentation."""
         self._spoken = False
@@ -162,24 +176,24 @@ class Population(Element):
         return outbox
 
     def _update(self, clock: Clock) -> Outbox:
-        m, unit = self.memory, self.unit
-        state = {name: m[name] for name in unit.state}
+        m, unit, state = self.memory, self.unit, self.state
         watched = [unit.up, unit.down] if clock.last and not unit.spiking else []
         old = {c: unit.emit(state, c).copy() for c in watched}
         apical = m["apical"] if clock.learn else None
         unit.step(state, unit.drive(state, m["basal"], m["bias"]), apical, self.arithmetic)
-        for register in state.values():
-            register[clock.valid :] = 0  # lanes without a sample say nothing
+        if clock.valid < self.lanes:
+            for register in state.values():
+                register[clock.valid :] = 0  # lanes without a sample say nothing
         outbox: Outbox = {}
-        threshold = self.threshold * annealed(self.anneal, clock.step)
+        thresholds = self._thresholds_at(clock.step) if self.anneal else self._thresholds
         for channel in self.channels:
             if channel in unit.extra and f"{channel}_out" not in self.listened:
                 continue
             message, events = send_on_change(
                 unit.emit(state, channel),
                 m[f"sent_{channel}"],
-                max(threshold * self._scales[channel], unit.least(channel)),
-                self._scales[channel],
+                thresholds[channel],
+                None if unit.spiking else self._scales[channel],
             )
             if message is not None:
                 outbox[f"{channel}_out"] = message
@@ -194,13 +208,17 @@ class Population(Element):
             self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
         return outbox
 
+    def _thresholds_at(self, step: int) -> dict[str, float]:
+        left = self.threshold * annealed(self.anneal, step)
+        return {c: max(left * scale, self.unit.least(c)) for c, scale in self._scales.items()}
+
     def _certify(self, change: float) -> None:
         """Note the change in the last step: [of this presentation, largest so far]."""
         residual = self.memory["residual"]
         residual[:] = change, max(change, residual[1])
 
     def _finish(self, clock: Clock) -> None:
-        state = {name: self.memory[name] for name in self.unit.state}
+        state = self.state
         if clock.valid and self.unit.spiking:
             self.count("spikes", round(self.unit.spikes(state)))
         if not clock.learn or not clock.valid:

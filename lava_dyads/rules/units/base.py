@@ -129,7 +129,7 @@ class RuleParameters:
     beta: float = 0.1
     rate: float = 1.0
     window: int = 32
-    scale: float = 0.5
+    scale: float = 0.375
     hysteresis: int = 1
 
 

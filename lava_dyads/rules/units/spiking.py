@@ -28,7 +28,7 @@ from typing import ClassVar
 import numpy as np
 
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import Array, Signal
+from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
@@ -98,22 +98,35 @@ class SpikingDyadUnit(Compartments):
 
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Move both potentials and let them spike; ``basal``, ``apical`` are the integrals."""
-        plus, minus = self.gains
-        for side, gain in (("plus", plus), ("minus", -minus)):
-            nudged = basal if apical is None else basal + arithmetic.scale(gain, apical)
-            self.fire(state, side, nudged, arithmetic)
+        counts = np.array([state["s_plus"], state["s_minus"]])
+        drives = basal - counts
+        if apical is not None:
+            plus, minus = self.gains
+            drives[0] += arithmetic.scale(plus, apical)
+            drives[1] -= arithmetic.scale(minus, apical)
+        potentials = arithmetic.scale(self.rate, drives)
+        potentials += 0.5
+        spikes = self.fire(potentials)
+        counts += spikes / self.rate
+        for i, side in enumerate(("plus", "minus")):
+            arithmetic.store(state[f"s_{side}"], counts[i])
+            arithmetic.store(state[f"v_{side}"], potentials[i])
 
-    def fire(self, state: State, side: str, drive: Array, arithmetic: Arithmetic) -> None:
-        """Set V of one compartment from the integral of its drive; spike; soft reset."""
-        count = state[f"s_{side}"]
-        potential = 0.5 + arithmetic.scale(self.rate, drive - count)
-        spike = potential >= 1.0
-        arithmetic.store(count, count + spike / self.rate)
-        arithmetic.store(state[f"v_{side}"], potential - spike)
+    def fire(self, potentials: Array) -> AnyArray:
+        """Return where V >= 1, and take one threshold from V there (soft reset), in place."""
+        spikes = potentials >= 1.0
+        potentials -= spikes
+        return spikes
 
     def least(self, channel: str) -> float:
-        """Return h - 1/2 spikes for the difference (N+ - N- moves in whole ones), else 0."""
-        return (self.hysteresis - 0.5) / self.rate if channel == self.down else 0.0
+        """Return half of the smallest change of a channel: it moves in whole spikes.
+
+        For the difference h - 1/2 spikes, so that it is sent when it has moved by h.
+        """
+        if channel == self.down:
+            return (self.hysteresis - 0.5) / self.rate
+        shares = (self.alpha, 1.0 - self.alpha) if channel == self.up else (1.0,)
+        return 0.5 * min(share for share in shares if share > 0) / self.rate
 
     def spikes(self, state: State) -> float:
         """Return N+ + N- of all units and lanes."""
