@@ -1,16 +1,8 @@
 """Relaxation by asynchronous messages: a discrete-event simulation of a network's elements.
 
 There is no common step. Every message takes its own random time, so messages may overtake each
-other; since they are changes, and changes add up in any order, nothing is lost by that. In
-order, at every event::
-
-    a message arrives at a connection: it is transformed and sent on at once
-    a message arrives at a population or a head: it is added to what waits; if nothing waited
-        before, an update is due after a jittered refractory time ('hold')
-    an update is due: drain what waits, update once, send what changed
-
-Answering every message at once instead would be a storm that grows exponentially with depth.
-The simulation ends at silence: no message in flight and no update due.
+other; what the elements do about it stands in :mod:`~lava_dyads.rules.reactive`. The simulation
+ends at silence: no message in flight and no answer due.
 """
 
 from __future__ import annotations
@@ -18,16 +10,17 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements import Connection, Outbox, Population
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Outbox
 from lava_dyads.rules.engine import OUTSIDE, Network, Settled
+from lava_dyads.rules.reactive import HOLD, Command, Reactive
 
 Latency = Callable[[np.random.Generator], float]
 
@@ -62,7 +55,7 @@ def settle_asynchronously(
     y: Array | None,
     *,
     latency: str = "exponential",
-    hold: float = 3.0,
+    hold: float = HOLD,
     per_event: bool = True,
     seed: int = 0,
     tolerance: float = 1e-12,
@@ -110,6 +103,9 @@ def settle_asynchronously(
     simulation = _Simulation(network, y is not None, LATENCIES[latency], hold, per_event, seed)
     simulation.send(OUTSIDE, {"input_in": x, "target_in": y})
     deliveries = simulation.run(max_deliveries)
+    if not simulation.queue:
+        simulation.tell(Command.SPEAK)
+        deliveries += simulation.run(max_deliveries - deliveries)
     residual = network.residual(y)
     silent = not simulation.queue
     converged = silent and residual <= tolerance
@@ -134,17 +130,19 @@ class _Simulation:
         self.now = 0.0
         self.queue: list[tuple[float, int, str, str, Any]] = []
         self._numbers = itertools.count()
-        self._waiting: dict[str, Outbox] = {name: {} for name in network.elements}
+        agenda = Agenda(lanes=network.lanes)
+        agenda.learn[0] = nudged
+        self.elements = {name: Reactive(e, agenda) for name, e in network.elements.items()}
+        self._waiting: dict[str, Outbox] = {name: {} for name in self.elements}
         self._due: set[str] = set()
-        wave = max(p.first_step for p in network.populations.values())
-        # Beyond every wave front: asynchronous elements know no steps.
-        self._clock = Clock(wave + 1, False, False, nudged, network.lanes)
-        for name, element in network.elements.items():
-            element.before(replace(self._clock, first=True))
-            if isinstance(element, Population):
-                element.reset()
-                # A neuron whose input stays silent speaks for its bias, after some patience.
-                self._schedule(4.0 * hold * element.first_step, name)
+        self.tell(Command.RESET)
+
+    def tell(self, command: Command) -> None:
+        """Give a command to all elements."""
+        for name, element in self.elements.items():
+            self.send(name, element.obey(command, 0))
+            if element.restless:
+                self._rest(name)
 
     def send(self, source: str, outbox: Any) -> None:
         """Put the messages of one element on their way."""
@@ -170,32 +168,28 @@ class _Simulation:
         return deliveries
 
     def _deliver(self, name: str, entry: str, message: Array) -> None:
-        element = self.network.elements[name]
-        if isinstance(element, Connection):
-            element.after(self._clock, {entry: message})
-            self.send(name, element.before(self._clock))
+        reactive = self.elements[name]
+        if not reactive.element.patient:
+            self.send(name, reactive.hear({entry: message}))
             return
         box = self._waiting[name]
         waiting = box.get(entry)
         box[entry] = message if waiting is None else waiting + message
-        if name not in self._due:
-            self._due.add(name)
-            self._schedule(self.hold * self.generator.uniform(0.5, 1.5), name)
+        self._rest(name)
 
     def _update(self, name: str) -> None:
         self._due.discard(name)
-        element = self.network.elements[name]
         waiting, self._waiting[name] = self._waiting[name], {}
-        outbox = element.after(self._clock, waiting)
-        sent = {**element.before(self._clock), **outbox}
-        self.send(name, sent)
-        unrest = isinstance(element, Population) and not element.unit.instantaneous
-        if unrest and sent and name not in self._due:
-            self._due.add(name)  # a relaxing unit goes on by itself until it changes no more
-            self._schedule(self.hold * self.generator.uniform(0.5, 1.5), name)
+        reactive = self.elements[name]
+        self.send(name, reactive.hear(waiting))
+        if reactive.restless:
+            self._rest(name)
 
-    def _schedule(self, delay: float, name: str) -> None:
-        self._push(self.now + delay, name, "", None)
+    def _rest(self, name: str) -> None:
+        if name not in self._due:
+            self._due.add(name)
+            delay = self.hold * self.generator.uniform(0.5, 1.5)
+            self._push(self.now + delay, name, "", None)
 
     def _push(self, at: float, name: str, entry: str, message: Any) -> None:
         heapq.heappush(self.queue, (at, next(self._numbers), name, entry, message))

@@ -17,6 +17,10 @@ GRANULARITIES = ("neuron", "layer", "network")
 """How finely a DyadNetwork is cut into Lava processes."""
 
 
+CLOCKS = ("sync", "async")
+"""Steps, or messages when they come."""
+
+
 class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
     """Choose the ProcessModels of this library, and of any other Process as Lava does.
 
@@ -29,18 +33,29 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         ``neuron``, ``layer`` or ``network``: how a ``DyadNetwork`` is cut.
     select_tag : str or None
         Tag for the other Processes, as in Lava's ``Loihi2SimCfg``.
+    clock : str
+        ``sync`` (LoihiProtocol: steps) or ``async`` (AsyncProtocol: messages, led by a
+        ``Conductor``), for the Processes of this library.
 
     Raises
     ------
     ValidationError
-        If the granularity is unknown.
+        If the granularity or the clock is unknown.
     """
 
-    def __init__(self, granularity: str = "layer", select_tag: str | None = "floating_pt") -> None:
+    def __init__(
+        self,
+        granularity: str = "layer",
+        select_tag: str | None = "floating_pt",
+        *,
+        clock: str = "sync",
+    ) -> None:
+        if clock not in CLOCKS:
+            invalid("clock", f"must be one of {', '.join(CLOCKS)}", clock)
         if granularity not in GRANULARITIES:
             invalid("granularity", f"must be one of {', '.join(GRANULARITIES)}", granularity)
         super().__init__(select_tag=select_tag, select_sub_proc_model=True)
-        self.granularity = granularity
+        self.granularity, self.clock = granularity, clock
         # Lava looks instances up here before it searches; it also asks for classes, in vain.
         self.exception_proc_model_map = _KnownModels(self)
 
@@ -57,7 +72,7 @@ class _KnownModels(dict[Any, Any]):
 
     def __getitem__(self, process: AbstractProcess) -> type[AbstractProcessModel]:
         if isinstance(process, ElementProcess):
-            return model_of(process, self._config.granularity)
+            return model_of(process, self._config.granularity, self._config.clock)
         return self._config.select(process, _beside(process))  # type: ignore[no-any-return]
 
 

@@ -47,6 +47,7 @@ class Population(Element):
     """
 
     answers = True
+    patient = True
 
     def __init__(
         self,
