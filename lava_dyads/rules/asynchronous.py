@@ -9,29 +9,18 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Outbox
 from lava_dyads.rules.engine import OUTSIDE, Network, Settled
+from lava_dyads.rules.latency import Latency
 from lava_dyads.rules.reactive import HOLD, Command, Reactive
-
-Latency = Callable[[np.random.Generator], float]
-
-LATENCIES: dict[str, Latency] = {
-    "constant": lambda generator: 1.0,
-    "uniform": lambda generator: float(generator.uniform(0.0, 2.0)),
-    "exponential": lambda generator: float(generator.exponential()),
-    "heavy-tailed": lambda generator: float(generator.pareto(2.0)),
-}
-"""Latency of a message by name; all have mean 1, heavy-tailed (Pareto, exponent 2) no variance."""
-
 
 @dataclass(frozen=True)
 class AsyncSettled(Settled):
@@ -96,11 +85,10 @@ def settle_asynchronously(
     ValidationError
         If the latency is unknown or the hold not positive.
     """
-    if latency not in LATENCIES:
-        invalid("latency", "unknown model", latency, nearest(latency, LATENCIES))
+    model = Latency(latency)
     if not hold > 0:
         invalid("hold", "must be positive", hold, "3")
-    simulation = _Simulation(network, y is not None, LATENCIES[latency], hold, per_event, seed)
+    simulation = _Simulation(network, y is not None, model, hold, per_event, seed)
     simulation.send(OUTSIDE, {"input_in": x, "target_in": y})
     deliveries = simulation.run(max_deliveries)
     if not simulation.queue:
@@ -124,9 +112,9 @@ class _Simulation:
         per_event: bool,
         seed: int,
     ) -> None:
-        self.network, self.latency, self.hold = network, latency, hold
-        self.per_event = per_event
+        self.network, self.hold, self.per_event = network, hold, per_event
         self.generator = np.random.default_rng(seed)
+        self.latency = latency.stream(np.random.default_rng([seed, 1]))
         self.now = 0.0
         self.queue: list[tuple[float, int, str, str, Any]] = []
         self._numbers = itertools.count()
@@ -152,7 +140,7 @@ class _Simulation:
             parts = _single_events(message) if self.per_event else [message]
             for target, entry in self.network.targets(source, port):
                 for part in parts:
-                    self._push(self.now + self.latency(self.generator), target, entry, part)
+                    self._push(self.now + self.latency(), target, entry, part)
 
     def run(self, limit: int) -> int:
         """Let things happen until silence or the limit; return the number of deliveries."""

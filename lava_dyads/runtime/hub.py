@@ -204,6 +204,14 @@ class Channel:
             self.hub.ready.append(self._receiver)
             self._receiver = None
 
+    def free(self) -> bool:
+        """Tell whether a send would not wait."""
+        return len(self.queue) < self.size
+
+    def probe(self) -> bool:
+        """Tell whether a message waits."""
+        return bool(self.queue)
+
     def recv(self) -> AnyArray:
         """Take one message; wait while there is none."""
         if self.hub.speaks_first is not None:

@@ -17,16 +17,19 @@ from lava_dyads.errors import LavaRuntimeError, UnsupportedError, invalid
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime.config import DyadRunConfig
+from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub
 from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
     build,
+    choose,
     discover,
     forget,
     process_count,
 )
+from lava_dyads.runtime.transport import Transport
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
 _REQUEST_PRE, _REQUEST_LEARN, _REQUEST_POST = -4, -5, -6
@@ -99,12 +102,15 @@ class InProcessRuntime:
         If the graph cannot be built.
     """
 
-    def __init__(self, process: AbstractProcess, run_cfg: Any) -> None:
-        self._hub = Hub([])
+    def __init__(
+        self, process: AbstractProcess, run_cfg: Any, transport: Transport | None = None
+    ) -> None:
         self._graph, self._created = discover(process), process_count()
         with own_logging():
             self._answers = Answers()
-            self.nodes: list[Node] = build(process, run_cfg, self._hub, self._answers)
+            chosen, self.asynchronous = choose(process, run_cfg)
+            self._hub: Any = EventHub(transport or Transport()) if self.asynchronous else Hub([])
+            self.nodes: list[Node] = build(chosen, self._hub, self._answers)
         self._hub.tasks[:] = [node.task for node in self.nodes]
         self._hub.idle = self._serve
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
@@ -137,7 +143,10 @@ class InProcessRuntime:
         self._check_graph()
         self._is_started = self._is_running = True
         try:
-            self._run(condition.num_steps)
+            if self.asynchronous:
+                self._run_events(condition.num_steps)
+            else:
+                self._run(condition.num_steps)
         except BaseException:
             self._stopped = True  # models are somewhere in the middle of a step
             raise
@@ -226,6 +235,12 @@ class InProcessRuntime:
             model._host()
         self._serve()
 
+    def _run_events(self, steps: int) -> None:
+        for node in self.nodes:
+            node.model.num_steps = steps
+        self._hub.run([node.model.run_async for node in self.nodes])
+        self.steps_done += steps
+
     def _phase(self, jobs: list[Callable[[], None]]) -> None:
         self._answers.asked.clear()
         self._hub.run(jobs)
@@ -263,9 +278,14 @@ class InProcessSession(Session):
     """
 
     def __init__(
-        self, process: AbstractProcess, run_cfg: Any = None, *, measure: bool = False
+        self,
+        process: AbstractProcess,
+        run_cfg: Any = None,
+        *,
+        measure: bool = False,
+        transport: Transport | None = None,
     ) -> None:
-        self.runtime = InProcessRuntime(process, run_cfg or DyadRunConfig())
+        self.runtime = InProcessRuntime(process, run_cfg or DyadRunConfig(), transport)
         self.runtime._hub.measuring = measure
         self.process = process
 

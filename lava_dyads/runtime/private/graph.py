@@ -6,6 +6,7 @@ from port to port once. It uses Lava's Processes, ports, builders and models as 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -28,11 +29,16 @@ from lava.magma.core.model.py.ports import (
 from lava.magma.core.process.ports.ports import ImplicitVarPort, create_port_id
 from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.process.variable import VarServer
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
 from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.models.events import data_ports
+from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime.hub import Channel, Hub, Task
+from lava_dyads.runtime.events import EventHub, EventMailbox, Selector, Service, Slot, Wire
+from lava_dyads.runtime.hub import Channel, Task
 
 CHANNEL_SIZE = 64
 """Messages that fit into a channel, as in Lava's runtime."""
@@ -54,7 +60,7 @@ class SendEnd(CspSendPort):  # type: ignore[misc]
 
     def probe(self) -> bool:
         """Tell whether a send would not wait."""
-        return len(self.channel.queue) < self.channel.size
+        return self.channel.free()
 
 
 class RecvEnd(CspRecvPort):  # type: ignore[misc]
@@ -73,7 +79,7 @@ class RecvEnd(CspRecvPort):  # type: ignore[misc]
 
     def probe(self) -> bool:
         """Tell whether a message waits."""
-        return bool(self.channel.queue)
+        return self.channel.probe()
 
     def peek(self) -> AnyArray:
         """Return a copy of the next message without taking it."""
@@ -222,18 +228,20 @@ class _Selection:
             ) from error
 
 
-def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> list[Node]:
-    """Make the models of all connected Processes, with channels between their ports.
+def choose(start: AbstractProcess, run_cfg: Any) -> tuple[dict[AbstractProcess, Any], bool]:
+    """Choose the ProcessModels of all connected Processes.
 
     Parameters
     ----------
     start : AbstractProcess
         Any Process of the graph.
     run_cfg : RunConfig
-    hub : Hub
-        Runs the models.
-    answers : Answers
-        Takes what models ask for.
+
+    Returns
+    -------
+    models : dict of Process to ProcessModel class
+    asynchronous : bool
+        Whether they follow AsyncProtocol, and not LoihiProtocol.
 
     Raises
     ------
@@ -243,16 +251,36 @@ def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> l
         If a Process needs what this runtime does not do.
     """
     chosen = ProcGroupDiGraphs._map_proc_to_model(discover(start), _Selection(run_cfg), [])
-    builders = {}
+    protocols: dict[Any, str] = {}
     for process, model in chosen.items():
         process._model_class = model
+        label = f"{process.name} ({model.__name__})"
         if not issubclass(model, AbstractPyProcessModel):
-            raise UnsupportedError(f"{process.name}: {model.__name__} is not a Python model")
-        if model.implements_protocol is not LoihiProtocol:
-            raise UnsupportedError(
-                f"{process.name}: {model.__name__} implements another protocol than "
-                "LoihiProtocol, which the in-process runtime cannot run yet. Try: Lava's own"
-            )
+            raise UnsupportedError(f"{label} is not a Python model")
+        if model.implements_protocol not in (LoihiProtocol, AsyncProtocol):
+            raise UnsupportedError(f"{label}: only LoihiProtocol and AsyncProtocol can be run")
+        protocols.setdefault(model.implements_protocol, label)
+    if len(protocols) > 1:
+        raise UnsupportedError(
+            "the in-process runtime runs either steps or events: "
+            + " but ".join(f"{label} follows {p.__name__}" for p, label in protocols.items())
+            + ". Try: the same clock for all"
+        )
+    return chosen, AsyncProtocol in protocols
+
+
+def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> list[Node]:
+    """Make the models of connected Processes, with channels between their ports.
+
+    Parameters
+    ----------
+    chosen : dict of Process to ProcessModel class
+    hub : Hub or EventHub
+        Runs the models.
+    answers : Answers
+        Takes what models ask for.
+    """
+    builders = {}
     for process in chosen:
         builders[process] = _builder(process)
     for process in chosen:
@@ -263,7 +291,53 @@ def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> l
                 _connect(hub, builders, process, port, target)
                 if port in list(process.ref_ports):
                     _connect(hub, builders, target.process, target, port)
-    return [_node(process, builder, answers) for process, builder in builders.items()]
+    nodes = [_node(process, builder, answers) for process, builder in builders.items()]
+    if isinstance(hub, EventHub):
+        _attach(hub, nodes)
+    return nodes
+
+
+def _attach(hub: EventHub, nodes: list[Node]) -> None:
+    """Give asynchronous models what they wait with; event-driven ones a mailbox."""
+    boxes: dict[Any, EventMailbox] = {}
+    for node in nodes:
+        model = node.model
+        model.service_to_process = Service(hub, MGMT_COMMAND.PAUSE)
+        model._selector = Selector(hub)
+        if not hasattr(model, "_mailbox"):
+            continue
+        inputs, outputs = data_ports(model)
+        slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
+        box = EventMailbox(hub, node.task, list(slots.values()), getattr(model, "max_deliveries", 0))
+        for name, slot in slots.items():
+            port = getattr(model, name)
+            for end in port.csp_ports:
+                _route(end, port, slot, box)
+        model._mailbox = boxes[model] = box
+    listening = {
+        end.channel: boxes[model]
+        for model in boxes
+        for end in getattr(getattr(model, "command_in", None), "csp_ports", ())
+    }
+    for model, box in boxes.items():
+        box.connect({name: _wires(model, name) for name in data_ports(model)[1]})
+        box.followers = [listening[wire] for wire in _wires(model, "command_out")]
+
+
+def _wires(model: Any, port: str) -> list[Wire]:
+    return [end.channel for end in getattr(getattr(model, port, None), "csp_ports", ())]
+
+
+def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
+    """Tell a wire where in the mailbox its messages go."""
+    wire = end.channel
+    wire.box, wire.slot = box, slot
+    if isinstance(port._transformer, IdentityTransformer):
+        return
+    functions = port._transformer._csp_port_to_fp[end]
+    wire.entry, wire.offset = neuron_of(functions)
+    if wire.entry is None and wire.offset is None:
+        wire.transform = functools.partial(port._transformer.transform, csp_port=end)
 
 
 def _node(process: AbstractProcess, builder: Any, answers: Answers) -> Node:
@@ -358,10 +432,14 @@ def _var_port_class(port: Any) -> Any:
 
 
 def _connect(
-    hub: Hub, builders: dict[Any, Any], source: AbstractProcess, port: Any, target: Any
+    hub: Any, builders: dict[Any, Any], source: AbstractProcess, port: Any, target: Any
 ) -> None:
     names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
-    channel = Channel(hub, *names, port.shape, _dtype(port), CHANNEL_SIZE)
+    shape, dtype = port.shape, _dtype(port)
+    if isinstance(hub, EventHub):
+        channel: Any = hub.wire(*names, shape, dtype)
+    else:
+        channel = Channel(hub, *names, shape, dtype, CHANNEL_SIZE)
     receiving = builders[target.process]
     builders[source].set_csp_ports([SendEnd(port.name, channel)])
     end = RecvEnd(target.name, channel)
