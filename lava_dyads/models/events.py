@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyAsyncProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -42,15 +41,15 @@ class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
     restless: bool = False
     _mailbox: Mailbox | None = None
 
-    def begin(self) -> dict[str, AnyArray]:
-        """Return what is sent at the start of a run, by port."""
+    def begin(self) -> Outbox:
+        """Return what is sent at the start of a run, by port; None is silence."""
         return {}
 
     @abstractmethod
-    def answer(self, inbox: dict[str, AnyArray]) -> dict[str, AnyArray]:
+    def answer(self, inbox: dict[str, AnyArray]) -> Outbox:
         """Take the sum of the changes on each port; return the changes to send, by port."""
 
-    def obey(self, command: int, presentation: int) -> dict[str, AnyArray]:
+    def obey(self, command: int, presentation: int) -> Outbox:
         """Take a command of a conductor; return the changes to send, by port."""
         return {}
 
@@ -74,9 +73,10 @@ class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
                     box.hold(self.hold_time)
                 self._send(self.answer(box.drain()))
 
-    def _send(self, outbox: Any) -> None:
+    def _send(self, outbox: Outbox) -> None:
         for port, change in outbox.items():
-            self.mailbox.send(port, change)
+            if change is not None:
+                self.mailbox.send(port, change)
 
 
 def data_ports(model: Any) -> tuple[list[str], list[str]]:
@@ -109,7 +109,8 @@ class ReactiveModel(RegisterModel, EventModel):
         """Hand the messages to the element."""
         lanes = self.element.lanes
         outbox = self._reactive.hear({p: m.reshape(lanes, -1) for p, m in inbox.items()})
-        self.restless = self._reactive.restless
+        if self.restless != self._reactive.restless:
+            self.restless = self._reactive.restless
         return self._counted(outbox)
 
     def obey(self, command: int, presentation: int) -> Outbox:
@@ -119,10 +120,12 @@ class ReactiveModel(RegisterModel, EventModel):
         return self._counted(outbox)
 
     def _counted(self, outbox: Outbox) -> Outbox:
-        spoken = {p: m for p, m in outbox.items() if m is not None and p in self.element.listened}
+        spoken: Outbox = {
+            p: m for p, m in outbox.items() if m is not None and p in self.element.listened
+        }
         for i, port in enumerate(self.element.outputs):
             self._registers["sends"][i] += port in spoken
-        return spoken  # type: ignore[return-value]
+        return spoken
 
 
 @bound

@@ -171,5 +171,8 @@ def leaf_of(process: ElementProcess, clock: str = "sync") -> type[ElementModel |
     """Return the ProcessModel that runs a Process of this library by itself."""
     if isinstance(process, DyadNetwork):
         return fused_model(len(process.network.connections))
-    leaves: Any = LEAVES if clock == "sync" else EVENT_LEAVES
-    return next(leaves[cls] for cls in type(process).__mro__ if cls in leaves)
+    leaves: dict[Any, Any] = {**(LEAVES if clock == "sync" else EVENT_LEAVES)}
+    model: type[ElementModel | ReactiveModel] = next(
+        leaves[cls] for cls in type(process).__mro__ if cls in leaves
+    )
+    return model

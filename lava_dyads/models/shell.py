@@ -102,12 +102,8 @@ def lava_members(
         The ports.
     """
     members = {name: LavaPyType(np.ndarray, v.dtype.type) for name, v in registers.items()}
-    members |= {
-        port: LavaPyType(PyInPort.VEC_DENSE, float) for port in (*inputs, "command_in")
-    }
-    members |= {
-        port: LavaPyType(PyOutPort.VEC_DENSE, float) for port in (*outputs, "report_out")
-    }
+    members |= {port: LavaPyType(PyInPort.VEC_DENSE, float) for port in (*inputs, "command_in")}
+    members |= {port: LavaPyType(PyOutPort.VEC_DENSE, float) for port in (*outputs, "report_out")}
     return members
 
 

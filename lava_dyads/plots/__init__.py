@@ -1,5 +1,6 @@
 """Figures. matplotlib is imported when one is drawn."""
 
 from lava_dyads.plots.learning_curve import learning_curve
+from lava_dyads.plots.raster import raster
 
-__all__ = ["learning_curve"]
+__all__ = ["learning_curve", "raster"]

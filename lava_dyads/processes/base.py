@@ -24,9 +24,9 @@ class ElementProcess(AbstractProcess):  # type: ignore[misc]
     """A Process that is one element: its registers are Vars, its ports are ports.
 
     Ports have shape (n,) with one lane and (lanes, n) with more. Two more, ``command_in`` and
-    ``report_out``, connect it with a conductor where the clock is asynchronous. The registers live in shared
-    memory, so :meth:`read` returns a whole array at once, also while the network runs;
-    ``Var.get`` and ``Var.set`` work too, element by element.
+    ``report_out``, connect it with a conductor where the clock is asynchronous. The registers
+    live in shared memory, so :meth:`read` returns a whole array at once, also while the network
+    runs; ``Var.get`` and ``Var.set`` work too, element by element.
 
     Parameters
     ----------

@@ -22,6 +22,7 @@ from lava_dyads.rules.engine import OUTSIDE, Network, Settled
 from lava_dyads.rules.latency import Latency
 from lava_dyads.rules.reactive import HOLD, Command, Reactive
 
+
 @dataclass(frozen=True)
 class AsyncSettled(Settled):
     """The outcome of an asynchronous relaxation; ``steps`` counts deliveries.

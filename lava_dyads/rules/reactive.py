@@ -59,8 +59,7 @@ class Reactive:
     def __init__(self, element: Element, agenda: Agenda) -> None:
         self.element, self.agenda = element, agenda
         self.restless = False
-        self._settled = agenda.settled(0)
-        self._clock = replace(self._settled, last=False, read=False)
+        self._turn_to(0)
 
     def obey(self, command: int, presentation: int) -> Outbox:
         """Do what the conductor says; return what is sent."""
@@ -87,5 +86,5 @@ class Reactive:
         return outbox
 
     def _turn_to(self, presentation: int) -> None:
-        self._settled = self.agenda.settled(presentation)
-        self._clock: Clock = replace(self._settled, last=False, read=False)
+        self._settled: Clock = self.agenda.settled(presentation)
+        self._clock = replace(self._settled, last=False, read=False)

@@ -80,7 +80,7 @@ class EventHub:
         self._latencies: dict[Any, Callable[[], float]] = {}
         self._numbers = itertools.count()
         self._listeners: list[Task] = []
-        self._idle_polls = 0
+        self._idle_polls = self._cap = 0
 
     def wire(self, source: str, target: str, shape: tuple[int, ...], dtype: Any) -> Wire:
         """Make a channel from one port to another ('process.port')."""
@@ -144,7 +144,7 @@ class EventHub:
             target.deliver(index, payload)
             self.deliveries += 1
             if self.deliveries > self.limit:
-                raise not_settled(int(self.limit))
+                raise not_settled(self._cap)
 
     def _released(self) -> bool:
         """Send what was to be overtaken and was not; tell whether there was something."""
@@ -164,7 +164,7 @@ class EventHub:
 
     def listen(self, limit: int) -> None:
         """Let the present task wait for silence, through at most that many messages."""
-        self.limit = self.deliveries + limit
+        self.limit, self._cap = self.deliveries + limit, limit
         task = current()
         self._listeners.append(task)
         task.give_way("for silence")
@@ -277,7 +277,13 @@ class Wire:
                 f"{self.source} -> {self.target}: a message must have shape {self.shape} "
                 f"(got {data.shape})"
             )
-        self.push(WHOLE, np.array(data, self.dtype))
+        message = np.array(data, self.dtype)
+        index = 0 if self.offset is not None else self.entry
+        # Into a mailbox goes the one entry that is meant; other ports transform by themselves.
+        if self.slot is not None and index is not None:
+            self.push(index, message[..., index])
+        else:
+            self.push(WHOLE, message)
 
     def push(self, index: int, change: Any) -> None:
         """Put a message on its way: one entry, or ``WHOLE``."""
@@ -577,7 +583,9 @@ class _Outlet:
         for wire in wires:
             if wire.entry is not None and wire.slot is not None:
                 self.single.setdefault(wire.entry, []).append(wire)
-            elif wire.transform is not None or wire.slot is None or vector:
+            elif wire.slot is None or wire.transform is not None:
+                self.whole.append(wire)
+            elif vector and wire.offset is None:
                 self.whole.append(wire)
             else:
                 self.each.append(wire)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from lava_dyads.runtime.private.graph import (
     forget,
     process_count,
 )
+from lava_dyads.runtime.trace import Recorder, Trace, check_writable
 from lava_dyads.runtime.transport import Transport
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
@@ -109,10 +111,14 @@ class InProcessRuntime:
         with own_logging():
             self._answers = Answers()
             chosen, self.asynchronous = choose(process, run_cfg)
-            self._hub: Any = EventHub(transport or Transport()) if self.asynchronous else Hub([])
+            self._hub: Any
+            if self.asynchronous:
+                self._hub = EventHub(transport or Transport())
+            else:
+                self._hub = Hub([])
+                self._hub.idle = self._serve
             self.nodes: list[Node] = build(chosen, self._hub, self._answers)
         self._hub.tasks[:] = [node.task for node in self.nodes]
-        self._hub.idle = self._serve
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         self._is_started = self._is_running = False
@@ -161,6 +167,20 @@ class InProcessRuntime:
             ],
             seconds={node.task.label: node.task.seconds for node in self.nodes},
         )
+
+    def record(self) -> None:
+        """Record a trace of asynchronous messages from now on."""
+        if not self.asynchronous:
+            invalid("trace", "needs asynchronous Processes", "sync", "DyadRunConfig(clock='async')")
+        self._hub.recorder = Recorder()
+
+    def trace(self) -> Trace:
+        """Return what has been recorded so far."""
+        if not self.asynchronous or self._hub.recorder is None:
+            invalid("trace", "nothing was recorded", None, "open the session with trace=PATH")
+        channels = [(wire.source, wire.target) for wire in self._hub.channels]
+        trace: Trace = self._hub.recorder.trace(channels)
+        return trace
 
     def wait(self) -> None:
         """Return: a run has always ended when ``start`` returns."""
@@ -266,6 +286,15 @@ class InProcessSession(Session):
         None: :class:`DyadRunConfig` (granularity ``layer``).
     measure : bool
         Count messages and events per channel and time every model; see :meth:`usage`.
+    transport : Transport or None
+        How asynchronous messages travel; None: exponential latencies, no faults.
+    trace : Path or None
+        File (.npz) for a :class:`Trace` of the asynchronous messages, written when it stops.
+
+    Raises
+    ------
+    ValidationError
+        If the trace could not be written, or the Processes run in steps.
 
     Examples
     --------
@@ -284,9 +313,15 @@ class InProcessSession(Session):
         *,
         measure: bool = False,
         transport: Transport | None = None,
+        trace: Path | None = None,
     ) -> None:
+        if trace is not None:
+            check_writable(trace)
         self.runtime = InProcessRuntime(process, run_cfg or DyadRunConfig(), transport)
         self.runtime._hub.measuring = measure
+        self._trace = trace
+        if trace is not None:
+            self.runtime.record()
         self.process = process
 
     def usage(self) -> Usage:
@@ -322,8 +357,14 @@ class InProcessSession(Session):
                 chunk = max(1, int(chunk * 0.05 / seconds))
 
     def stop(self, kill: bool = False) -> None:
-        """End the run."""
+        """End the run; write the trace, if one was asked for."""
+        if self._trace is not None and self.alive:
+            self.trace().save(self._trace)
         self.runtime.stop()
+
+    def trace(self) -> Trace:
+        """Return what has been recorded so far."""
+        return self.runtime.trace()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import zipfile
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -73,16 +74,32 @@ class Trace:
 
 
 class Recorder:
-    """Collects a trace while a network runs."""
+    """Collects a trace while a network runs.
 
-    def __init__(self) -> None:
-        self._columns = {name: array(code) for name, code in COLUMNS.items()}
+    Parameters
+    ----------
+    limit : int
+        Entries after which it stops, so that a long training does not fill the memory (56 bytes
+        an entry).
+    """
+
+    def __init__(self, limit: int = 2_000_000) -> None:
+        self.limit = limit
+        self._columns: dict[str, array[Any]] = {n: array(code) for n, code in COLUMNS.items()}
         self._append = [column.append for column in self._columns.values()]
 
     def note(
-        self, sent: float, arrived: float, presentation: int, channel: int, index: int, payload: object
+        self,
+        sent: float,
+        arrived: float,
+        presentation: int,
+        channel: int,
+        index: int,
+        payload: object,
     ) -> None:
         """Note one message; ``index`` -1 is a whole vector."""
+        if len(self._columns["sent"]) >= self.limit:
+            return
         values = np.atleast_1d(np.asarray(payload, float))
         if index < 0:
             values = values.reshape(-1, values.shape[-1])

@@ -144,9 +144,7 @@ class Transport:
         for pattern, model in self.latency.items():
             if fnmatchcase(channel, pattern):
                 return _latency(model)
-        invalid(
-            "Transport.latency", "no pattern fits the channel", channel, "a last pattern '*'"
-        )
+        invalid("Transport.latency", "no pattern fits the channel", channel, "a last pattern '*'")
 
     @property
     def plain(self) -> bool:

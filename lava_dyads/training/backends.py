@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from lava_dyads.networks.specification import NetworkSpec
@@ -66,6 +67,7 @@ class LavaBackend:
         agenda: Agenda,
         execution: Execution,
         transport: Any = None,
+        trace: Path | None = None,
     ) -> None:
         # Imported here so that the reference runtime and --help do not pay for Lava.
         from lava_dyads.processes import Conductor, DatasetSource, DyadNetwork, MetricSink
@@ -86,7 +88,7 @@ class LavaBackend:
         config = DyadRunConfig(execution.granularity, clock=execution.clock)
         self.session: Session
         if execution.runtime == "in-process":
-            self.session = InProcessSession(self.network, config, transport=transport)
+            self.session = InProcessSession(self.network, config, transport=transport, trace=trace)
         else:
             self.session = LavaSession(self.network, config)
 
@@ -118,8 +120,9 @@ def open_backend(
     sink: Sink,
     agenda: Agenda,
     transport: Any = None,
+    trace: Path | None = None,
 ) -> Backend:
-    """Return the backend of a runtime; ``transport`` as in ``InProcessSession``.
+    """Return the backend of a runtime; ``transport`` and ``trace`` as in ``InProcessSession``.
 
     Raises
     ------
@@ -130,4 +133,4 @@ def open_backend(
     if execution.runtime == "reference":
         return ReferenceBackend(source, network, sink, agenda)
     assert isinstance(network, Network)
-    return LavaBackend(source, network, sink, agenda, execution, transport)
+    return LavaBackend(source, network, sink, agenda, execution, transport, trace)

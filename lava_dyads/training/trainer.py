@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -179,6 +180,8 @@ class Trainer:
     execution : Execution
     transport : Transport or None
         How messages travel, for ``clock async`` on the in-process runtime.
+    trace : Path or None
+        File for a trace of the messages, likewise.
 
     Raises
     ------
@@ -203,6 +206,7 @@ class Trainer:
         config: TrainingConfig | None = None,
         execution: Execution | None = None,
         transport: Transport | None = None,
+        trace: Path | None = None,
     ) -> None:
         self.spec, self.data = spec, data
         self.config = config or TrainingConfig()
@@ -221,7 +225,14 @@ class Trainer:
         self.history = History()
         self.train_seconds = 0.0
         self._backend = open_backend(
-            spec, self.execution, self.source, self.network, self.sink, self.agenda, transport
+            spec,
+            self.execution,
+            self.source,
+            self.network,
+            self.sink,
+            self.agenda,
+            transport,
+            trace,
         )
 
     def __enter__(self) -> Trainer:

@@ -69,7 +69,7 @@ class Element(ABC):
         """Return what is sent before this step's messages are received."""
         return SILENCE
 
-    def reset(self) -> None:
+    def reset(self) -> None:  # noqa: B027 (sources have nothing to forget)
         """Forget the last presentation."""
 
     @abstractmethod

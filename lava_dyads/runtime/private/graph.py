@@ -306,9 +306,11 @@ def _attach(hub: EventHub, nodes: list[Node]) -> None:
         model._selector = Selector(hub)
         if not hasattr(model, "_mailbox"):
             continue
-        inputs, outputs = data_ports(model)
+        inputs, _ = data_ports(model)
         slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
-        box = EventMailbox(hub, node.task, list(slots.values()), getattr(model, "max_deliveries", 0))
+        box = EventMailbox(
+            hub, node.task, list(slots.values()), getattr(model, "max_deliveries", 0)
+        )
         for name, slot in slots.items():
             port = getattr(model, name)
             for end in port.csp_ports:
