@@ -162,6 +162,8 @@ class NetworkOptions:
     """Output nudge; empty: the rule's own."""
     rate: float = 1.0
     """Relaxation rate of activation relaxation."""
+    compartment_noise: float = 0.0
+    """Standard deviation of analog noise on the compartments, in units of the activity."""
     seed: int = 0
     """Of the random numbers."""
 
@@ -176,6 +178,7 @@ class NetworkOptions:
             beta=self.beta,
             nudge=self.nudge,
             rate=self.rate,
+            compartment_noise=self.compartment_noise,
             seed=self.seed,
             **others,
         )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -32,7 +33,7 @@ from lava_dyads.runtime.trace import Recorder
 from lava_dyads.runtime.transport import (
     FRACTION_BITS,
     PAYLOAD_BITS,
-    Faults,
+    SHARES,
     Transport,
 )
 
@@ -127,11 +128,14 @@ class EventHub:
                 self._deadlock()
 
     def _enter(self, task: Task) -> None:
+        begin = time.perf_counter() if self.measuring else 0.0
         try:
             task.enter()
         except Exception as error:
             trace = traceback.format_exc()
             raise ModelError(f"{task.label} raised\n{trace}") from error
+        if self.measuring:
+            task.seconds += time.perf_counter() - begin
 
     def _advance(self) -> None:
         """Let time pass until somebody has something to do."""
@@ -365,7 +369,11 @@ class Wire:
 
 
 class FaultyWire(Wire):
-    """A wire with a coding of its own, on which things go wrong (see ``Faults``)."""
+    """A wire with a coding of its own, on which things go wrong (see ``Faults``).
+
+    Samples side by side share a message for speed only: each lane has its own faults. What
+    travels is (number, content, lanes it is meant for).
+    """
 
     def __init__(
         self, hub: EventHub, source: str, target: str, shape: tuple[int, ...], dtype: Any
@@ -376,11 +384,12 @@ class FaultyWire(Wire):
         ends = [end.rpartition(".")[0] for end in (source, target)]
         self.dead = _named(ends, faults.killed)
         self.mute, self.deaf = _named(ends[:1], faults.frozen), _named(ends[1:], faults.frozen)
+        self._shares = {s: getattr(faults, s) for s in SHARES if getattr(faults, s)}
         self._sent: dict[int, Any] = {}
         self._heard: dict[int, Any] = {}
-        self._newest: dict[int, int] = {}
-        self._numbers = itertools.count()
-        self._kept: tuple[int, Any] | None = None
+        self._newest: dict[int, Any] = {}
+        self._numbers = itertools.count(1)
+        self._kept: tuple[int, int, Any, AnyArray] | None = None
         self._stuck: dict[int, Any] | None = None
 
     def push(self, index: int, change: Any) -> None:
@@ -388,45 +397,57 @@ class FaultyWire(Wire):
         if self.dead or (self.mute and self.hub.presentation > 0):
             return
         self._sent[index] = self._sent.get(index, 0.0) + change
-        self._go(index, self._sent[index] if self.by_value else change)
+        self._go(index, self._sent[index] if self.by_value else change, change)
 
-    def _go(self, index: int, content: Any) -> None:
+    def _go(self, index: int, content: Any, change: Any) -> None:
         hub, faults, generator = self.hub, self.faults, self.hub.fault_generator
         self.messages += 1
         if hub.measuring:
-            self.events += int(np.count_nonzero(content))
+            self.events += int(np.count_nonzero(change))
         number = next(self._numbers)
-        if faults.any:
-            wrong = generator.random(6) < [getattr(faults, name) for name in _ORDER]
-            drop, delay, duplicate, reorder, flip, noise = wrong.tolist()
-            if noise:
-                content = content * (1 + faults.noise_size * generator.normal())
-            if flip:
-                content = flip_bit(content, generator)
-            if drop:
-                return
-            extra = generator.exponential(faults.delay_time) if delay else 0.0
-            if reorder and self._kept is None:
-                self._kept = (index, (number, content))
-                return
-            for _ in range(1 + duplicate):
-                hub.post(hub.now + self.latency() + extra, self, index, (number, content))
-            if self._kept is not None:
-                # Behind the one that has just overtaken it, and then some.
-                kept, self._kept = self._kept, None
-                hub.post(hub.now + extra + 4 * self.latency() + 1.0, self, *kept)
-            return
-        hub.post(hub.now + self.latency(), self, index, (number, content))
+        moved = np.asarray(change != 0)
+        if index == WHOLE:
+            moved = moved.any(axis=-1)
+        wrong = {s: generator.random(moved.shape) < share for s, share in self._shares.items()}
+        if "noise" in wrong:
+            factor = 1.0 + faults.noise_size * generator.normal(size=np.shape(content))
+            content = np.where(_over(wrong["noise"], index), content * factor, content)
+        if "flip" in wrong:
+            flipped = flip_bit(content, generator)
+            content = np.where(_over(wrong["flip"], index), flipped, content)
+        if "drop" in wrong:
+            moved = moved & ~wrong["drop"]
+        if "duplicate" in wrong:
+            self._post(index, number, content, moved & wrong["duplicate"])
+        overtaken, self._kept = self._kept, None
+        if "reorder" in wrong and overtaken is None and (moved & wrong["reorder"]).any():
+            self._kept = (index, number, content, moved & wrong["reorder"])
+            moved = moved & ~wrong["reorder"]
+        if "delay" in wrong:
+            late = moved & wrong["delay"]
+            self._post(index, number, content, late, generator.exponential(faults.delay_time))
+            moved = moved & ~late
+        self._post(index, number, content, moved)
+        if overtaken is not None:  # arrives behind this one, and then some
+            self._post(*overtaken, extra=1.0 + 4 * self.latency())
+
+    def _post(
+        self, index: int, number: int, content: Any, lanes: AnyArray, extra: float = 0.0
+    ) -> None:
+        if lanes.any():
+            hub = self.hub
+            hub.post(hub.now + self.latency() + extra, self, index, (number, content, lanes))
 
     def content(self, payload: Any) -> Any:
         """Return what is on the wire."""
-        return payload[1]
+        _, content, lanes = payload
+        return np.where(_over(lanes, WHOLE if np.ndim(content) > lanes.ndim else 0), content, 0.0)
 
     def release(self) -> None:
         """Send what was kept back for another message to overtake it."""
         if self._kept is not None:
-            kept, self._kept = self._kept, None
-            self.hub.post(self.hub.now + self.latency(), self, *kept)
+            self._post(*self._kept)
+            self._kept = None
 
     def obey(self, command: Command) -> None:
         """Forget what was sent and heard; a frozen process says it all over again."""
@@ -436,42 +457,41 @@ class FaultyWire(Wire):
             self._sent, self._heard, self._newest = {}, {}, {}
         elif command == Command.BEGIN and self._stuck is not None and not self.dead:
             for index, value in self._stuck.items():
-                self._go(index, value)
+                self._go(index, value, value)
 
     def deliver(self, index: int, payload: Any) -> None:
         """Decode the message and hand it over."""
         if self.dead or (self.deaf and self.hub.presentation > 0):
             return
-        number, content = payload
-        if self.by_value:
-            if number <= self._newest.get(index, -1):
-                return  # an older value, or the same again
-            self._newest[index] = number
-            change = content - self._heard.get(index, 0.0)
-            self._heard[index] = content
-            content = change
-        super().deliver(index, content)
+        number, content, lanes = payload
+        if not self.by_value:
+            super().deliver(index, np.where(_over(lanes, index), content, 0.0))
+            return
+        newest = self._newest.get(index, np.zeros(lanes.shape, np.int64))
+        newer = lanes & (number > newest)  # else an older value, or the same again
+        held = self._heard.get(index, np.zeros(np.shape(content)))
+        self._newest[index] = np.where(newer, number, newest)
+        self._heard[index] = np.where(_over(newer, index), content, held)
+        if newer.any():
+            super().deliver(index, self._heard[index] - held)
 
 
-_ORDER = ("drop", "delay", "duplicate", "reorder", "flip", "noise")
+def _over(lanes: AnyArray, index: int) -> AnyArray:
+    """Return a mask over lanes in the shape of a message."""
+    return lanes[..., None] if index == WHOLE else lanes
 
 
 def _named(names: list[str], patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
-def flip_bit(content: Any, generator: np.random.Generator) -> Any:
-    """Return numbers with one random bit flipped in the chip's two's complement payload.
-
-    Parameters
-    ----------
-    content : float or array
-        One entry, for one or more lanes; the same bit is flipped in all lanes.
-    """
+def flip_bit(content: Any, generator: np.random.Generator) -> AnyArray:
+    """Return numbers with one random bit flipped in the chip's two's complement payload."""
     top = 1 << (PAYLOAD_BITS - 1)
     scaled = np.rint(np.asarray(content, float) * 2.0**FRACTION_BITS)
     bits = np.nan_to_num(np.clip(scaled, -top, top - 1)).astype(np.int64)
-    bits = (bits + 2 * top) % (2 * top) ^ (1 << int(generator.integers(PAYLOAD_BITS)))
+    flipped = 1 << generator.integers(PAYLOAD_BITS, size=bits.shape)
+    bits = (bits + 2 * top) % (2 * top) ^ flipped
     return np.where(bits >= top, bits - 2 * top, bits) / 2.0**FRACTION_BITS
 
 
@@ -583,9 +603,9 @@ class _Outlet:
         for wire in wires:
             if wire.entry is not None and wire.slot is not None:
                 self.single.setdefault(wire.entry, []).append(wire)
-            elif wire.slot is None or wire.transform is not None:
-                self.whole.append(wire)
-            elif vector and wire.offset is None:
+            elif (
+                wire.slot is None or wire.transform is not None or (vector and wire.offset is None)
+            ):
                 self.whole.append(wire)
             else:
                 self.each.append(wire)
@@ -656,15 +676,3 @@ def _ready(channel: Any) -> bool:
         return channel._hub.asked_to_pause
     wire = getattr(channel, "channel", None)
     return bool(wire.queue) if isinstance(wire, Wire) else bool(channel.probe())
-
-
-__all__ = [
-    "EventHub",
-    "EventMailbox",
-    "Faults",
-    "FaultyWire",
-    "Selector",
-    "Service",
-    "Slot",
-    "Wire",
-]

@@ -17,6 +17,7 @@ from scipy.sparse import csr_matrix
 from lava_dyads.errors import LavaRuntimeError, UnsupportedError, invalid
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.elements import Connection
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub
@@ -50,12 +51,16 @@ class ChannelUsage:
         Messages, silent ones included.
     events : int
         Entries that are not zero.
+    operations : int
+        Weights these events touch, where the target is a connection of this library: its own
+        counter also has what learning touches.
     """
 
     source: str
     target: str
     messages: int
     events: int
+    operations: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,11 @@ class Usage:
     def events(self) -> int:
         """Events on all channels."""
         return sum(channel.events for channel in self.channels)
+
+    @property
+    def operations(self) -> int:
+        """Synaptic operations that events on all channels have caused."""
+        return sum(channel.operations for channel in self.channels)
 
 
 class InProcessRuntime:
@@ -161,9 +171,17 @@ class InProcessRuntime:
 
     def usage(self) -> Usage:
         """Return what was measured since ``measure`` was switched on."""
+        elements = {n.process.name: getattr(n.process, "element", None) for n in self.nodes}
         return Usage(
             channels=[
-                ChannelUsage(c.source, c.target, c.messages, c.events) for c in self._hub.channels
+                ChannelUsage(
+                    c.source,
+                    c.target,
+                    c.messages,
+                    c.events,
+                    _operations(elements.get(c.target.rpartition(".")[0]), c.target, c.events),
+                )
+                for c in self._hub.channels
             ],
             seconds={node.task.label: node.task.seconds for node in self.nodes},
         )
@@ -365,6 +383,18 @@ class InProcessSession(Session):
     def trace(self) -> Trace:
         """Return what has been recorded so far."""
         return self.runtime.trace()
+
+
+def _operations(element: Any, target: str, events: int) -> int:
+    """Return how many weights some events touch when they arrive at a port."""
+    port = target.rpartition(".")[2]
+    if not isinstance(element, Connection):
+        return 0
+    if port == "mean_in":
+        return element.op.forward_operations(events)
+    if port == "difference_in" and "apical_out" in element.listened:
+        return element.op.backward_operations(events)
+    return 0
 
 
 @contextmanager

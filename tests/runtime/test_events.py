@@ -499,9 +499,28 @@ def test_a_trace_that_cannot_be_written_is_refused_before_the_run(tmp_path):
     ):
         with pytest.raises(ValidationError, match=text):
             digit().run("neuron", trace=path)
+    network = Set(SPEC, DIGITS.x[:1], np.eye(10)[DIGITS.labels[:1]], clock="sync")
     with pytest.raises(ValidationError, match="needs asynchronous Processes"):
-        network = Set(SPEC, DIGITS.x[:1], np.eye(10)[DIGITS.labels[:1]], clock="sync")
         network.run("layer", trace=tmp_path / "trace.npz")
+
+
+def test_usage_counts_what_the_elements_count():
+    network = digit(SPEC)
+    network.agenda.learn[0] = 2
+    with InProcessSession(
+        network.process, DyadRunConfig("neuron", clock="async"), measure=True
+    ) as session:
+        session.run(1)
+        usage = session.usage()
+    elements = network.network.elements.values()
+    counts = [e.counts for e in elements]
+    assert usage.operations == sum(c.get("forward", 0) + c.get("backward", 0) for c in counts)
+    events = sum(p.counts["events_mean"] for p in network.network.elements["population_1"].parts)
+    assert events == sum(
+        channel.events for channel in usage.channels if channel.target == "connection_2.mean_in"
+    )
+    assert all(seconds > 0 for seconds in usage.seconds.values())
+    assert len(usage.seconds) == 22 + 2 + 1 + 1 + 3  # dyads, connections, head, relay, outer
 
 
 def test_latencies_by_channel():
