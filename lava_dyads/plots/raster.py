@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.files import write_atomically
 from lava_dyads.runtime.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KINDS = {
     "x_out": ("input", "#7f7f7f"),
@@ -23,16 +27,20 @@ SHIFTS = {"mean_out": 0.2, "difference_out": -0.2}
 """A dyad often speaks on both channels at once: draw the dots beside each other."""
 
 
-def raster(trace: Trace, path: Path, presentation: int = 0, lane: int = 0) -> None:
-    """Draw a dot for every event, over the time it was sent, into a PNG file.
+def raster(trace: Trace, path: Path | None = None, presentation: int = 0, lane: int = 0) -> Figure:
+    """Draw a dot for every event, over the time it was sent.
 
     Parameters
     ----------
     trace : Trace
-    path : Path
-        Written atomically.
+    path : Path or None
+        PNG file, written atomically.
     presentation, lane : int
         Which sample.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
 
     Raises
     ------
@@ -45,8 +53,14 @@ def raster(trace: Trace, path: Path, presentation: int = 0, lane: int = 0) -> No
     events = _events(trace, presentation, lane)
     if not events:
         invalid("raster", "the trace has no such presentation and lane", (presentation, lane))
-    rows = {name: i for i, name in enumerate(sorted({e[1] for e in events}, key=_order))}
-    figure = Figure(figsize=(8, max(3.0, min(9.0, 0.07 * len(rows) + 1.5))), layout="constrained")
+    names = sorted({e[1] for e in events}, key=_order)
+    sources = sum(_order(name)[0] == 0 for name in names)
+    rows: dict[tuple[str, int], float] = {}
+    height = 0.0
+    for name in names:  # many inputs are drawn closer together: they speak once
+        height += min(1.0, 12 / sources) if _order(name)[0] == 0 else 1.0
+        rows[name] = height
+    figure = Figure(figsize=(8, max(3.0, min(9.0, 0.08 * height + 1.5))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     begin = min(time for time, _, _ in events)
@@ -56,19 +70,21 @@ def raster(trace: Trace, path: Path, presentation: int = 0, lane: int = 0) -> No
         if dots:
             x, y = zip(*dots, strict=True)
             axes.plot(x, y, "|" if len(rows) > 40 else "o", ms=4, color=colour, label=label)
-    groups: dict[str, list[int]] = {}
+    groups: dict[str, list[float]] = {}
     for (process, _), row in rows.items():
         groups.setdefault(process.rpartition(".")[0] or process, []).append(row)
     axes.set_yticks([float(np.mean(g)) for g in groups.values()], list(groups))
     for members in groups.values():
         axes.axhline(max(members) + 0.5, color="#cccccc", linewidth=0.5)
-    axes.set_ylim(-1, len(rows))
+    axes.set_ylim(0, height + 1)
     axes.set_xlabel("virtual time sent (mean latencies)")
     axes.set_title(f"events of presentation {presentation}", fontsize=10)
     figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=9)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    write_atomically(path, buffer.getvalue())
+    if path is not None:
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=130)
+        write_atomically(path, buffer.getvalue())
+    return figure
 
 
 def _events(trace: Trace, presentation: int, lane: int) -> list[tuple[float, tuple[str, int], str]]:

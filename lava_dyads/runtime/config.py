@@ -8,6 +8,8 @@ from typing import Any
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.errors import invalid
 from lava_dyads.models import model_of
@@ -35,7 +37,7 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         Tag for the other Processes, as in Lava's ``Loihi2SimCfg``.
     clock : str
         ``sync`` (LoihiProtocol: steps) or ``async`` (AsyncProtocol: messages, led by a
-        ``Conductor``), for the Processes of this library.
+        ``Conductor``). Other Processes get a model of that protocol where they have one.
 
     Raises
     ------
@@ -68,12 +70,18 @@ class _KnownModels(dict[Any, Any]):
         self._config = config
 
     def __contains__(self, process: object) -> bool:
-        return isinstance(process, ElementProcess) or bool(_beside(process))
+        known = super().__contains__(process) or isinstance(process, ElementProcess)
+        return known or bool(_beside(process))
 
     def __getitem__(self, process: AbstractProcess) -> type[AbstractProcessModel]:
+        if super().__contains__(process):
+            return super().__getitem__(process)  # type: ignore[no-any-return]
         if isinstance(process, ElementProcess):
             return model_of(process, self._config.granularity, self._config.clock)
-        return self._config.select(process, _beside(process))  # type: ignore[no-any-return]
+        models = _beside(process)
+        protocol = {"sync": LoihiProtocol, "async": AsyncProtocol}[self._config.clock]
+        fitting = [m for m in models if getattr(m, "implements_protocol", None) is protocol]
+        return self._config.select(process, fitting or models)  # type: ignore[no-any-return]
 
 
 def _beside(process: object) -> list[type[AbstractProcessModel]]:

@@ -384,6 +384,16 @@ class InProcessSession(Session):
         """Return what has been recorded so far."""
         return self.runtime.trace()
 
+    @property
+    def virtual_time(self) -> float:
+        """Time of the last asynchronous event, in mean latencies; 0 where there are none."""
+        return float(getattr(self.runtime._hub, "now", 0.0))
+
+    @property
+    def deliveries(self) -> int:
+        """Asynchronous messages delivered, timers included; 0 where there are none."""
+        return int(getattr(self.runtime._hub, "deliveries", 0))
+
 
 def _operations(element: Any, target: str, events: int) -> int:
     """Return how many weights some events touch when they arrive at a port."""

@@ -20,6 +20,7 @@ from lava.magma.core.run_conditions import RunSteps
 from lava_dyads import (
     Agenda,
     DatasetSource,
+    Dyad,
     DyadNetwork,
     DyadRunConfig,
     LavaSession,
@@ -42,6 +43,7 @@ from lava_dyads.rules.latency import LATENCIES, Latency
 from lava_dyads.rules.optimisers import optimiser
 from lava_dyads.runtime import Faults, InProcessSession, Trace, Transport, in_process
 from lava_dyads.runtime.events import flip_bit
+from lava_dyads.testing import react
 
 pytestmark = pytest.mark.timeout(120)
 DIGITS = load("digits")
@@ -531,3 +533,37 @@ def test_latencies_by_channel():
     usual.run("layer", transport=Transport())
     assert ours.runtime._hub.now > 500 > usual.runtime._hub.now
     assert distance(ours.weights, usual.weights) <= 1e-12
+
+
+# --- the test kit
+
+
+@given(
+    basal=st.lists(st.floats(-2, 2), min_size=1, max_size=5),
+    apical=st.lists(st.floats(-1, 1), min_size=1, max_size=5),
+    alpha=st.sampled_from([0.0, 0.5, 1.0]),
+    seed=st.integers(0, 100),
+)
+@settings(max_examples=25, deadline=None)
+def test_a_dyad_alone_answers_the_sum_of_what_it_heard(basal, apical, alpha, seed):
+    dyad = Dyad((1,), activation="relu", alpha=alpha, bias=0.1)
+    reaction = react(
+        dyad,
+        {"basal_in": np.array(basal)[:, None], "apical_in": np.array(apical)[:, None]},
+        outputs=["mean_out", "difference_out"],
+        transport=Transport(seed=seed),
+    )
+    a, u = 0.1 + sum(basal), sum(apical)
+    heard = any(basal) or any(apical)  # a dyad that hears nothing waits for its conductor
+    plus, minus = (max(a + (1 - alpha) * u, 0), max(a - alpha * u, 0)) if heard else (0, 0)
+    assert reaction.outputs["mean_out"] == pytest.approx(
+        alpha * plus + (1 - alpha) * minus, abs=1e-12
+    )
+    assert reaction.outputs["difference_out"] == pytest.approx(plus - minus, abs=1e-12)
+
+
+def test_react_names_what_does_not_fit():
+    with pytest.raises(ValidationError, match=r"unknown input port \(got 'basal'\).*basal_in"):
+        react(Dyad((1,)), {"basal": [[1.0]]})
+    with pytest.raises(ValidationError, match=r"basal_in: the series must have shape"):
+        react(Dyad((2,)), {"basal_in": [[1.0]]})
