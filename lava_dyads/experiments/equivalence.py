@@ -90,7 +90,7 @@ def check_equivalence(
     config = TrainingConfig(batch_size=batch_size, optimiser=optimiser)
     reference = _train(spec, config, REFERENCE, samples)
     pairs, unsupported = [], {}
-    for execution, why in table(spec.rule):
+    for execution, why in table(spec.rule, sum(spec.layers[1:])):
         if why is None and execution.clock == "async" and spec.timing.repeats:
             why = (
                 f"{spec.rule} at alpha {spec.alpha:g} needs more than one sweep, so steps end "

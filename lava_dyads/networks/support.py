@@ -100,6 +100,9 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
     return None
 
 
-def table(rule: str = "dp-transpose") -> list[tuple[Execution, str | None]]:
+def table(
+    rule: str = "dp-transpose", neurons: int | None = None
+) -> list[tuple[Execution, str | None]]:
     """Return every combination with the reason why not (None: supported)."""
-    return [(e, reason(e, rule)) for e in (Execution(*c) for c in product(*AXES.values()))]
+    every = (Execution(*choices) for choices in product(*AXES.values()))
+    return [(e, reason(e, rule, neurons)) for e in every]

@@ -1,6 +1,8 @@
 """Asynchronous messages: on Lava's own AsyncProtocol and as a simulation in virtual time."""
 
+import gc
 import itertools
+import logging
 import os
 import re
 import subprocess
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import lava.magma
 import numpy as np
+import psutil
 import pytest
 from bouncer.process import Bouncer
 from faulty.process import Faulty
@@ -567,3 +570,24 @@ def test_react_names_what_does_not_fit():
         react(Dyad((1,)), {"basal": [[1.0]]})
     with pytest.raises(ValidationError, match=r"basal_in: the series must have shape"):
         react(Dyad((2,)), {"basal_in": [[1.0]]})
+
+
+def test_many_rounds_of_events_leak_nothing():
+    def round_of_events():
+        first, _ = halving_ring()
+        with InProcessSession(first) as session:
+            session.run(1)
+
+    def used():
+        gc.collect()
+        process = psutil.Process()
+        return process.memory_info().rss, process.num_fds(), len(logging.getLogger().handlers)
+
+    for _ in range(50):
+        round_of_events()
+    before = used()
+    for _ in range(300):
+        round_of_events()
+    after = used()
+    assert after[0] - before[0] < 3_000_000
+    assert after[1:] == before[1:]
