@@ -15,7 +15,7 @@ import psutil
 import pytest
 from faulty.process import ring
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense, LearningDense
 from lava.proc.io.source import PySendModelFixed, RingBuffer
@@ -29,7 +29,6 @@ from lava_dyads.errors import (
     DeadlockError,
     LavaRuntimeError,
     ModelError,
-    UnsupportedError,
     ValidationError,
 )
 from lava_dyads.networks import describe
@@ -186,8 +185,6 @@ def test_process_run_can_use_it_in_place_of_lavas():
         dyad.run(RunSteps(2), DyadRunConfig())
         dyad.run(RunSteps(1))
         np.testing.assert_array_equal(dyad.s_plus.get(), [0.5, 0])
-        with pytest.raises(UnsupportedError, match="RunContinuous"):
-            dyad.run(RunContinuous())
     dyad.stop()
     assert AbstractProcess.create_runtime.__module__.startswith("lava.")
 
@@ -244,10 +241,6 @@ def test_a_graph_that_cannot_run_is_refused():
         orphan = Orphan(name="orphan")
     with pytest.raises(ValidationError, match="orphan: no ProcessModel found for Orphan"):
         InProcessSession(orphan)
-    dyad = Dyad((1,))
-    dyad.mean_out.flag_external_pipe()
-    with pytest.raises(UnsupportedError, match="external pipes"):
-        InProcessSession(dyad)
 
 
 def test_a_thousand_dyads_as_processes_compute_what_matrices_compute():
