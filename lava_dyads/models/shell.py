@@ -17,7 +17,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.processes.base import ElementProcess
-from lava_dyads.rules._types import AnyArray, IntArray
+from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Outbox
 
 
@@ -49,22 +49,22 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
         entries = [(port, getattr(self, port)) for port in element.inputs]
         inputs = tuple((port, entry.recv) for port, entry in entries if entry.csp_ports)
         outputs = []
-        for i, port in enumerate(element.outputs):
+        for port in element.outputs:
             out = getattr(self, port)
             if out.csp_ports:
-                outputs.append((i, port, out.send, _silence(out._shape)))
+                outputs.append((port, out.send, _silence(out._shape)))
             else:
                 element.listened.discard(port)
-        self._wired = (element, self.agenda, inputs, tuple(outputs), self._registers["sends"])
+        self._wired = (element, self.agenda, inputs, tuple(outputs))
         return self._wired
 
     def run_spk(self) -> None:
         """Take one step of the element."""
-        element, agenda, inputs, outputs, sends = self._wired or self._wire()
+        element, agenda, inputs, outputs = self._wired or self._wire()
         clock = agenda.at(self.time_step)
         outbox = element.before(clock)
         if not element.answers:
-            _send(outbox, outputs, sends)
+            _send(outbox, outputs)
         inbox = {}
         for port, recv in inputs:
             message = recv()
@@ -72,7 +72,11 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
                 inbox[port] = message.reshape(element.lanes, -1)
         answer = element.after(clock, inbox)
         if element.answers:
-            _send(answer, outputs, sends)
+            _send(answer, outputs)
+        if clock.last:
+            # One message per port and step; noted once, for it costs as much as a message.
+            for port, _, _ in outputs:
+                self._registers["sends"][list(element.outputs).index(port)] += clock.step
 
 
 @cache
@@ -80,11 +84,10 @@ def _silence(shape: tuple[int, ...]) -> AnyArray:
     return np.zeros(shape)
 
 
-def _send(outbox: Outbox, outputs: tuple[Any, ...], sends: IntArray) -> None:
-    for i, port, send, silence in outputs:
+def _send(outbox: Outbox, outputs: tuple[Any, ...]) -> None:
+    for port, send, silence in outputs:
         message = outbox.get(port)
         send(silence if message is None else message.reshape(silence.shape))
-        sends[i] += 1
 
 
 def make_model(

@@ -278,7 +278,7 @@ class Inbox(list):  # type: ignore[type-arg]
 
     def shape(self, shape: tuple[int, ...], dtype: Any) -> None:
         """Note what the port receives, once all channels are there."""
-        self.silence = silence(shape, dtype)
+        self.silence = silence(shape, dtype)[1]
         self.nothing = nothing(len(self))
 
     def number(self) -> AnyArray:
@@ -328,11 +328,11 @@ class Inbox(list):  # type: ignore[type-arg]
 
 
 @cache
-def silence(shape: tuple[int, ...], dtype: Any) -> AnyArray:
-    """Return zeros that nobody may change, the same for all that ask."""
+def silence(shape: tuple[int, ...], dtype: Any) -> tuple[tuple[int, ...], AnyArray]:
+    """Return a shape, and zeros that nobody may change, the same objects for all that ask."""
     zeros: AnyArray = np.zeros(shape, dtype)
     zeros.flags.writeable = False
-    return zeros
+    return shape, zeros
 
 
 @cache
@@ -518,8 +518,8 @@ class Outbox:
         self.inboxes = tuple(channel.inbox for channel in channels)
         places = [channel.index for channel in channels]
         self.places = bytes(places) if max(places) < 256 else tuple(places)
-        self.shape, self.dtype = channels[0].shape, channels[0].dtype
-        self.silence = silence(self.shape, self.dtype)
+        self.dtype = channels[0].dtype
+        self.shape, self.silence = silence(channels[0].shape, self.dtype)
         whole = all(channel.entry is None for channel in channels)
         arrays = [channel for channel in channels if not channel.inbox.scalar]
         for channel in channels:
