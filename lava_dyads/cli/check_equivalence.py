@@ -23,8 +23,8 @@ from lava_dyads.experiments import check_equivalence
 class CheckEquivalence(NetworkOptions):
     """Train on some digits in every supported way; compare the weights with the numpy engine.
 
-    Holds (exit code 0) if all weights and biases agree to a relative 1e-9 and every way has sent
-    the same number of events.
+    Holds (exit code 0) if all weights and biases agree to a relative 1e-9 and every synchronous
+    way has sent the same number of events.
     """
 
     layers: Sizes = (24, 16)

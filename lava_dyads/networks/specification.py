@@ -54,8 +54,11 @@ class NetworkSpec:
         hard-sigmoid, 1 else.
     bias_deviation : float
         Deviation of the initial biases.
+    compartment_noise : float
+        Standard deviation of the analog noise that each update adds to each compartment, in
+        units of the activity.
     seed : int
-        Of the initial weights and biases.
+        Of the initial weights and biases, and of the noise.
 
     Raises
     ------
@@ -81,6 +84,7 @@ class NetworkSpec:
     repeats: int | None = None
     gain: float | None = None
     bias_deviation: float = 0.0
+    compartment_noise: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -124,8 +128,10 @@ class NetworkSpec:
             invalid("repeats", "must be at least 0", self.repeats)
         if self.gain is not None and not (np.isfinite(self.gain) and self.gain > 0):
             invalid("gain", "must be positive", self.gain, "1.41")
-        if not (np.isfinite(self.bias_deviation) and self.bias_deviation >= 0):
-            invalid("bias_deviation", "must be at least 0", self.bias_deviation, "0.05")
+        for name in ("bias_deviation", "compartment_noise"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                invalid(name, "must be at least 0", value, "0.05")
         if self.seed < 0:
             invalid("seed", "must be at least 0", self.seed)
 
@@ -214,6 +220,8 @@ class NetworkSpec:
             threshold=self.threshold,
             optimiser=optimiser,
             repeats=self.repeats,
+            noise=self.compartment_noise,
+            noise_seed=self.seed,
         )
 
     def as_dict(self) -> dict[str, Any]:

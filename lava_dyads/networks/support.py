@@ -45,8 +45,14 @@ class Execution:
     precision: str = "float"
     runtime: str = "lava"
 
-    def check(self, rule: str) -> None:
+    def check(self, rule: str, neurons: int | None = None) -> None:
         """Raise where this combination, with this rule, does not run.
+
+        Parameters
+        ----------
+        rule : str
+        neurons : int or None
+            Neurons of the network, inputs left out; None: many.
 
         Raises
         ------
@@ -59,7 +65,7 @@ class Execution:
             choice = getattr(self, axis)
             if choice not in choices:
                 invalid(axis, "unknown choice", choice, nearest(choice, choices))
-        why = reason(self, rule)
+        why = reason(self, rule, neurons)
         if why:
             raise UnsupportedError(f"{self.label} with rule {rule} is not supported: {why}")
 
@@ -69,19 +75,26 @@ class Execution:
         return f"{self.granularity} / {self.clock} / {self.precision} / {self.runtime}"
 
 
-def reason(execution: Execution, rule: str) -> str | None:
+LAVA_NEURONS = 60
+"""Neurons that fit on Lava's own runtime as Processes of their own, beside the others."""
+
+
+def reason(execution: Execution, rule: str, neurons: int | None = None) -> str | None:
     """Return why a combination is not supported, None if it is."""
     e = execution
     if rule == BACKPROP and e.runtime != "reference":
         return "backprop is the baseline and has no Lava Process. Try: --runtime reference"
     if e.clock == "async" and e.granularity == "network":
         return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
-    if e.clock == "async":
-        return "asynchronous networks are not built yet. Try: --clock sync"
     if e.precision == "loihi2":
         return "the integer models are not built yet. Try: --precision float"
-    if e.granularity == "neuron" and e.runtime == "lava":
-        return "Lava's runtime holds some 80 OS processes. Try: --runtime in-process"
+    if e.clock == "async" and e.runtime == "reference":
+        return "the reference engine takes steps. Try: check gradient --order async"
+    if e.granularity == "neuron" and e.runtime == "lava" and (neurons or 1e9) > LAVA_NEURONS:
+        return (
+            f"Lava's runtime has an OS process per neuron, so {LAVA_NEURONS} neurons at most. "
+            "Try: --runtime in-process"
+        )
     if e.runtime == "reference" and e.granularity != "network":
         return "the reference engine is one numpy object. Try: --granularity network"
     return None

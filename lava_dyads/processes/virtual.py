@@ -50,6 +50,21 @@ def put(source: Any, index: int, target: Any) -> None:
     _through(source, functools.partial(scattered, index, target.shape[-1]), target)
 
 
+def neuron_of(transforms: list[Any]) -> tuple[int | None, int | None]:
+    """Return (entry taken, entry put) of what virtual ports do to a message.
+
+    A runtime that moves single entries need not build whole vectors. (None, None): something
+    else than ``take`` or ``put``, or nothing at all.
+    """
+    if len(transforms) == 1 and isinstance(transforms[0], functools.partial):
+        function, arguments = transforms[0].func, transforms[0].args
+        if function is entry:
+            return int(arguments[0]), None
+        if function is scattered:
+            return None, int(arguments[0])
+    return None, None
+
+
 def _through(source: Any, transform: Any, target: Any) -> None:
     port = _NeuronPort(target.shape, transform)
     # The way Lava's own reshape() makes a connection between unequal shapes.

@@ -65,6 +65,8 @@ def chain(
     optimiser: Optimiser | None = None,
     repeats: int | None = None,
     arithmetic: Arithmetic | None = None,
+    noise: float = 0.0,
+    noise_seed: int = 0,
 ) -> Network:
     """Build a network of L connections and L populations.
 
@@ -86,6 +88,8 @@ def chain(
     optimiser : Optimiser or None
     repeats : int or None
         Round trips after the first; None: 0 if the rule is finite, else ``REPEATS``.
+    noise, noise_seed
+        Analog noise of the compartments, see :class:`Population`.
 
     Returns
     -------
@@ -121,6 +125,8 @@ def chain(
             threshold=threshold,
             first_step=k + 1,
             optimiser=optimiser,
+            noise=noise,
+            noise_seed=(noise_seed, k),
             **shared,
         )
         links += [

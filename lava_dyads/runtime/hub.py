@@ -36,6 +36,9 @@ class Task:
     ----------
     label : str
         Name of the Process and class of the model, for messages.
+    swap : callable or None
+        Exchanges what the task has for itself with what all others share; called whenever it
+        begins, ends, is put aside or goes on.
 
     Attributes
     ----------
@@ -43,19 +46,15 @@ class Task:
         Time spent in its jobs, while the hub measures.
     outgoing : list of Channel
         What it sends on; empty once the order of the tasks is chosen.
-    swap : callable or None
-        Exchanges what the task has for itself with what all others share; called whenever it
-        begins, ends, is put aside or goes on.
     """
 
     __slots__ = ("label", "outgoing", "seconds", "speaks_first", "swap", "waits")
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+    def __init__(self, label: str, swap: Callable[[], None] | None = None) -> None:
+        self.label, self.swap = label, swap
         self.seconds = 0.0
         self.outgoing: list[Channel] = []
         self.speaks_first = False
-        self.swap: Callable[[], None] | None = None
         self.waits: Callable[[], str] = str
 
 
@@ -411,6 +410,10 @@ class Channel:
         """Tell whether a message waits."""
         held = self.inbox[self.index]
         return held is not None and held is not _AWAITED
+
+    def free(self) -> bool:
+        """Tell whether a send would not wait."""
+        return len(self) < self.size
 
     def check(self, data: Any) -> None:
         """Refuse data of another shape than the port's."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,17 +21,22 @@ from scipy.sparse import csr_matrix
 from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.elements import Connection
 from lava_dyads.runtime.config import DyadRunConfig
+from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
     build,
+    choose,
     discover,
     forget,
     process_count,
 )
+from lava_dyads.runtime.trace import Recorder, Trace, check_writable
+from lava_dyads.runtime.transport import Transport
 from lava_dyads.runtime.watchdog import time_limit
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
@@ -49,12 +56,16 @@ class ChannelUsage:
         Messages, silent ones included.
     events : int
         Entries that are not zero.
+    operations : int
+        Weights these events touch, where the target is a connection of this library: its own
+        counter also has what learning touches.
     """
 
     source: str
     target: str
     messages: int
     events: int
+    operations: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,6 +91,11 @@ class Usage:
     def events(self) -> int:
         """Events on all channels."""
         return sum(channel.events for channel in self.channels)
+
+    @property
+    def operations(self) -> int:
+        """Synaptic operations that events on all channels have caused."""
+        return sum(channel.operations for channel in self.channels)
 
 
 class InProcessRuntime:
@@ -114,24 +130,34 @@ class InProcessRuntime:
         self,
         process: AbstractProcess,
         run_cfg: Any,
+        transport: Transport | None = None,
         *,
         measure: bool = False,
         timeout: float | None = None,
     ) -> None:
         if timeout is not None and not timeout > 0:
             invalid("InProcessRuntime.timeout", "must be positive seconds", timeout)
-        self._hub = Hub(measure)
         self._timeout = timeout
         self._graph, self._created = discover(process), process_count()
         with own_logging(), without_gc():
             self._answers = Answers()
-            self.nodes: list[Node] = build(process, run_cfg, self._hub, self._answers)
-        self._hub.idle = self._serve
+            chosen, self.asynchronous = choose(process, run_cfg)
+            self._hub: Any
+            if self.asynchronous:
+                self._hub = EventHub(transport or Transport())
+                self._hub.measuring = measure
+            else:
+                self._hub = Hub(measure)
+                self._hub.idle = self._serve
+            self.nodes: list[Node] = build(chosen, self._hub, self._answers)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
-        self._spike = [node.spike() for node in self.nodes]
+        stepped = [] if self.asynchronous else self.nodes
+        if self.asynchronous:
+            self._hub.tasks[:] = [node.task for node in self.nodes]
+        self._spike = [node.spike() for node in stepped]
         self._phases = {
-            request: [turn for node in self.nodes if (turn := node.handler(name))]
+            request: [turn for node in stepped if (turn := node.handler(name))]
             for request, name in _HANDLERS.items()
         }
         self._uses_threads = any(node.uses_threads for node in self.nodes)
@@ -173,6 +199,8 @@ class InProcessRuntime:
         steps = None if self._endless else condition.num_steps
         self._is_started = self._is_running = True
         self._halt = self.cut_short = False
+        if self.asynchronous:
+            self._hub.asked_to_pause, self._hub.endless = False, self._endless
         if steps is not None and condition.blocking:
             self._run(steps)
             return
@@ -203,8 +231,13 @@ class InProcessRuntime:
         ModelError, DeadlockError, HangError
             If it ended so.
         """
-        self._halt = True
+        self._ask_to_pause()
         self.wait()
+
+    def _ask_to_pause(self) -> None:
+        self._halt = True
+        if self.asynchronous:
+            self._hub.ask_to_pause()
 
     def stop(self) -> None:
         """End the present run and the runtime; it cannot be started again.
@@ -214,8 +247,9 @@ class InProcessRuntime:
         ModelError, DeadlockError, HangError
             If the present run did not block and ended so.
         """
+        self._ask_to_pause()
         with self._hub.outside:
-            self._halt = self._hub.interrupted = True
+            self._hub.interrupted = True
             self._hub.outside.notify_all()
         try:
             self.wait()
@@ -230,12 +264,34 @@ class InProcessRuntime:
 
     def usage(self) -> Usage:
         """Return what was measured since ``measure`` was switched on."""
+        elements = {n.process.name: getattr(n.process, "element", None) for n in self.nodes}
         return Usage(
             channels=[
-                ChannelUsage(c.source, c.target, c.messages, c.events) for c in self._hub.channels
+                ChannelUsage(
+                    c.source,
+                    c.target,
+                    c.messages,
+                    c.events,
+                    _operations(elements.get(c.target.rpartition(".")[0]), c.target, c.events),
+                )
+                for c in self._hub.channels
             ],
             seconds={node.task.label: node.task.seconds for node in self.nodes},
         )
+
+    def record(self) -> None:
+        """Record a trace of asynchronous messages from now on."""
+        if not self.asynchronous:
+            invalid("trace", "needs asynchronous Processes", "sync", "DyadRunConfig(clock='async')")
+        self._hub.recorder = Recorder()
+
+    def trace(self) -> Trace:
+        """Return what has been recorded so far."""
+        if not self.asynchronous or self._hub.recorder is None:
+            invalid("trace", "nothing was recorded", None, "open the session with trace=PATH")
+        channels = [(wire.source, wire.target) for wire in self._hub.channels]
+        trace: Trace = self._hub.recorder.trace(channels)
+        return trace
 
     def get_var(self, var_id: int, idx: Any = None) -> AnyArray:
         """Return the value of a Var, at once and as float64, as ``Var.get`` does."""
@@ -298,7 +354,10 @@ class InProcessRuntime:
         stop = False
         try:
             with time_limit(self._timeout, self._progress, self._who):
-                stop = self._steps(itertools.count() if steps is None else range(steps))
+                if self.asynchronous:
+                    self._events(steps)
+                else:
+                    stop = self._steps(itertools.count() if steps is None else range(steps))
         except Interrupted:
             stop = True
         except BaseException:
@@ -340,7 +399,15 @@ class InProcessRuntime:
         self._serve()
         return False
 
+    def _events(self, steps: int | None) -> None:
+        for node in self.nodes:
+            node.model.num_steps = sys.maxsize if steps is None else steps
+        self._hub.run([node.model.run_async for node in self.nodes])
+        self.steps_done += steps or 0
+
     def _progress(self) -> int | None:
+        if self.asynchronous:
+            return int(self._hub.deliveries)
         return None if self._hub.looking_outside else self.steps_done
 
     def _who(self) -> str:
@@ -371,6 +438,15 @@ class InProcessSession(Session):
     timeout : float or None
         Longest time for one time step, in seconds; None: no limit. A model that computes for
         ever ends in HangError; one that waits for another one is a deadlock, found at once.
+    transport : Transport or None
+        How asynchronous messages travel; None: exponential latencies, no faults.
+    trace : Path or None
+        File (.npz) for a :class:`Trace` of the asynchronous messages, written when it stops.
+
+    Raises
+    ------
+    ValidationError
+        If the trace could not be written, or the Processes run in steps.
 
     Examples
     --------
@@ -390,10 +466,17 @@ class InProcessSession(Session):
         *,
         measure: bool = False,
         timeout: float | None = None,
+        transport: Transport | None = None,
+        trace: Path | None = None,
     ) -> None:
+        if trace is not None:
+            check_writable(trace)
         self.runtime = InProcessRuntime(
-            process, run_cfg or DyadRunConfig(), measure=measure, timeout=timeout
+            process, run_cfg or DyadRunConfig(), transport, measure=measure, timeout=timeout
         )
+        self._trace = trace
+        if trace is not None:
+            self.runtime.record()
         self.process = process
 
     def usage(self) -> Usage:
@@ -440,8 +523,36 @@ class InProcessSession(Session):
         return runtime.steps_done - first
 
     def stop(self, kill: bool = False) -> None:
-        """End the run."""
+        """End the run; write the trace, if one was asked for."""
+        if self._trace is not None and self.alive:
+            self.trace().save(self._trace)
         self.runtime.stop()
+
+    def trace(self) -> Trace:
+        """Return what has been recorded so far."""
+        return self.runtime.trace()
+
+    @property
+    def virtual_time(self) -> float:
+        """Time of the last asynchronous event, in mean latencies; 0 where there are none."""
+        return float(getattr(self.runtime._hub, "now", 0.0))
+
+    @property
+    def deliveries(self) -> int:
+        """Asynchronous messages delivered, timers included; 0 where there are none."""
+        return int(getattr(self.runtime._hub, "deliveries", 0))
+
+
+def _operations(element: Any, target: str, events: int) -> int:
+    """Return how many weights some events touch when they arrive at a port."""
+    port = target.rpartition(".")[2]
+    if not isinstance(element, Connection):
+        return 0
+    if port == "mean_in":
+        return element.op.forward_operations(events)
+    if port == "difference_in" and "apical_out" in element.listened:
+        return element.op.backward_operations(events)
+    return 0
 
 
 @contextmanager

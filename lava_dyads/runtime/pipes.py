@@ -94,6 +94,10 @@ class Side:
         """Tell whether a message waits."""
         return bool(self._pipe.queue)
 
+    def free(self) -> bool:
+        """Tell whether a send would not wait."""
+        return len(self) < self.size
+
     def send(self, data: Any) -> None:
         """Put a copy of data into the pipe; wait while it is full."""
         pipe = self._pipe

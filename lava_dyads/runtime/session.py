@@ -14,7 +14,14 @@ from typing import Any
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 
-from lava_dyads.errors import DeadlockError, HangError, LavaRuntimeError, ModelError, invalid
+from lava_dyads.errors import (
+    DeadlockError,
+    HangError,
+    LavaRuntimeError,
+    ModelError,
+    NotSettledError,
+    invalid,
+)
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.interface import Session
@@ -206,6 +213,8 @@ class LavaSession(Session):
                 continue
             checked = now
             for actor, error, trace in run.failures():
+                if isinstance(error, NotSettledError):  # a conductor's verdict on the network
+                    raise error
                 raise ModelError(f"{actor.label} raised\n{trace}") from error
             seconds, running = run.busy_time()
             if seconds > used or running:

@@ -276,10 +276,11 @@ def test_lavas_own_tests_pass_unchanged_with_this_runtime_in_its_place():
     own = Path(lava.proc.__file__ or next(iter(lava.proc.__path__))).parents[1] / "tests" / "lava"
     folders = [str(own / "proc" / name) for name in ("lif", "dense", "monitor")]
     assert all(map(os.path.isdir, folders))
-    support = str(Path(__file__).parents[1] / "support")
+    tests = Path(__file__).parents[1]
+    here = os.pathsep.join([str(tests / "support"), str(tests.parent)])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "stand_in", "-p", "no:cacheprovider"]
     command += ["--rootdir", str(own.parent), "-W", "ignore", *folders]
-    environment = {**os.environ, "PYTHONPATH": support}
+    environment = {**os.environ, "PYTHONPATH": here}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
     assert run.returncode == 0, run.stdout[-3000:]
     assert int(re.search(r"(\d+) passed", run.stdout).group(1)) > 80

@@ -222,7 +222,9 @@ def test_lavas_own_tests_of_injector_and_extractor_pass_unchanged():
     own = Path(next(iter(lava.proc.__path__))).parents[1] / "tests" / "lava"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "stand_in", "-p", "no:cacheprovider"]
     command += ["--rootdir", str(own.parent), "-W", "ignore", str(own / "proc" / "io")]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "support")}
+    tests = Path(__file__).parents[1]
+    here = os.pathsep.join([str(tests / "support"), str(tests.parent)])
+    environment = {**os.environ, "PYTHONPATH": here}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
     assert run.returncode == 0, run.stdout[-3000:]
     assert int(re.search(r"(\d+) passed", run.stdout).group(1)) >= 45

@@ -44,9 +44,14 @@ class Population(Element):
         Step of a presentation in which the forward wave arrives; silent before it.
     optimiser : Optimiser or None
         How the bias learns; None: it does not.
+    noise : float
+        Standard deviation of the analog noise that every update adds to every register of the
+        state, in units of the activity.
+    noise_seed : tuple of int
     """
 
     answers = True
+    patient = True
 
     def __init__(
         self,
@@ -59,8 +64,12 @@ class Population(Element):
         first_step: int = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
+        noise: float = 0.0,
+        noise_seed: tuple[int, ...] = (0,),
     ) -> None:
         self.unit = unit
+        self.noise, self.noise_seed = noise, noise_seed
+        self._generator = np.random.default_rng(noise_seed)
         self.arithmetic = arithmetic or Float()
         self.channels = (unit.up, unit.down, *unit.extra)
         self.counted = tuple(
@@ -72,6 +81,8 @@ class Population(Element):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
         if not threshold >= 0:
             invalid("Population.threshold", "must be at least 0", threshold)
+        if not noise >= 0:
+            invalid("Population.noise", "must be at least 0", noise)
         if not beta > 0:
             invalid("Population.beta", "must be positive", beta, "0.1")
         n = self.n = len(bias)
@@ -126,6 +137,8 @@ class Population(Element):
                 first_step=self.first_step,
                 optimiser=optimiser,
                 arithmetic=self.arithmetic,
+                noise=self.noise,
+                noise_seed=(*self.noise_seed, i),
             )
             for name, whole in self.memory.items():
                 part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
@@ -165,6 +178,8 @@ class Population(Element):
         apical = m["apical"] if clock.learn else None
         unit.step(state, np.asarray(m["basal"] + m["bias"]), apical, self.arithmetic)
         for register in state.values():
+            if self.noise:
+                register += self.noise * self._generator.standard_normal(register.shape)
             register[clock.valid :] = 0  # lanes without a sample say nothing
         outbox: Outbox = {}
         for channel in self.channels:

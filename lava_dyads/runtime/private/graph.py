@@ -28,14 +28,19 @@ from lava.magma.core.model.py.ports import (
 from lava.magma.core.process.ports.ports import ImplicitVarPort, OutPort, create_port_id
 from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.process.variable import VarServer
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
 from lava_dyads.errors import UnsupportedError, ValidationError, invalid
-from lava_dyads.processes import virtual
+from lava_dyads.models.events import data_ports
+from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime.hub import Channel, Hub, Inbox, Outbox, Task, Turn
-from lava_dyads.runtime.pipes import Pipe, Side
+from lava_dyads.runtime.events import EventHub, EventMailbox, Selector, Service, Slot, Wire
+from lava_dyads.runtime.hub import Channel, Inbox, Outbox, Task, Turn
+from lava_dyads.runtime.pipes import Pipe
 from lava_dyads.runtime.randomness import draws_from_global, own_random_state, swapped
+from lava_dyads.runtime.stacks import StackTask
 
 CHANNEL_SIZE = 64
 """Messages that fit into a channel, as in Lava's runtime."""
@@ -45,17 +50,17 @@ class _End:
     """One end of a channel, in the form Lava's ports and models expect."""
 
     __slots__ = ()
-    channel: Channel | Side
+    channel: Any
 
     @property
-    def _queue(self) -> Channel | Side:
+    def _queue(self) -> Any:
         """What holds the messages; lava.proc.io asks it for its ``qsize``."""
         return self.channel
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of a message."""
-        return self.channel.shape
+        return self.channel.shape  # type: ignore[no-any-return]
 
     @property
     def d_type(self) -> Any:
@@ -65,7 +70,7 @@ class _End:
     @property
     def size(self) -> int:
         """Messages that fit."""
-        return self.channel.size
+        return self.channel.size  # type: ignore[no-any-return]
 
     def start(self) -> None:
         """Nothing to start."""
@@ -79,7 +84,7 @@ class SendEnd(_End, CspSendPort):  # type: ignore[misc]
 
     __slots__ = ("_name", "channel")
 
-    def __init__(self, name: str, channel: Channel | Side) -> None:
+    def __init__(self, name: str, channel: Any) -> None:
         self._name, self.channel = name, channel
 
     def send(self, data: Any) -> None:
@@ -88,7 +93,7 @@ class SendEnd(_End, CspSendPort):  # type: ignore[misc]
 
     def probe(self) -> bool:
         """Tell whether a send would not wait."""
-        return len(self.channel) < self.channel.size
+        return bool(self.channel.free())
 
 
 class RecvEnd(_End, CspRecvPort):  # type: ignore[misc]
@@ -96,20 +101,20 @@ class RecvEnd(_End, CspRecvPort):  # type: ignore[misc]
 
     __slots__ = ("_name", "channel")
 
-    def __init__(self, name: str, channel: Channel | Side) -> None:
+    def __init__(self, name: str, channel: Any) -> None:
         self._name, self.channel = name, channel
 
     def recv(self) -> AnyArray:
         """Receive; wait while the channel is empty."""
-        return self.channel.recv()
+        return self.channel.recv()  # type: ignore[no-any-return]
 
     def probe(self) -> bool:
         """Tell whether a message waits."""
-        return self.channel.probe()
+        return bool(self.channel.probe())
 
     def peek(self) -> AnyArray:
         """Return a copy of the next message without taking it."""
-        return self.channel.peek()
+        return self.channel.peek()  # type: ignore[no-any-return]
 
 
 class Answers:
@@ -133,12 +138,12 @@ class Node:
     Attributes
     ----------
     process, model : the Process and its model instance
-    task : Task
+    task : Task, or StackTask where it is asynchronous
     """
 
     process: AbstractProcess
     model: Any
-    task: Task
+    task: Any
 
     def spike(self) -> Turn:
         """Return the turn in a spiking phase.
@@ -293,18 +298,20 @@ class _Selection:
             ) from error
 
 
-def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> list[Node]:
-    """Make the models of all connected Processes, with channels between their ports.
+def choose(start: AbstractProcess, run_cfg: Any) -> tuple[dict[AbstractProcess, Any], bool]:
+    """Choose the ProcessModels of all connected Processes.
 
     Parameters
     ----------
     start : AbstractProcess
         Any Process of the graph.
     run_cfg : RunConfig
-    hub : Hub
-        Runs the models.
-    answers : Answers
-        Takes what models ask for.
+
+    Returns
+    -------
+    models : dict of Process to ProcessModel class
+    asynchronous : bool
+        Whether they follow AsyncProtocol, and not LoihiProtocol.
 
     Raises
     ------
@@ -314,15 +321,42 @@ def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> l
         If a Process needs what this runtime does not do.
     """
     chosen = ProcGroupDiGraphs._map_proc_to_model(discover(start), _Selection(run_cfg), [])
+    protocols: dict[Any, str] = {}
     for process, model in chosen.items():
         process._model_class = model
+        label = f"{process.name} ({model.__name__})"
         if not issubclass(model, AbstractPyProcessModel):
-            raise UnsupportedError(f"{process.name}: {model.__name__} is not a Python model")
-        if model.implements_protocol is not LoihiProtocol:
-            raise UnsupportedError(
-                f"{process.name}: {model.__name__} implements another protocol than "
-                "LoihiProtocol, which the in-process runtime cannot run yet. Try: Lava's own"
-            )
+            raise UnsupportedError(f"{label} is not a Python model")
+        if model.implements_protocol not in (LoihiProtocol, AsyncProtocol):
+            raise UnsupportedError(f"{label}: only LoihiProtocol and AsyncProtocol can be run")
+        protocols.setdefault(model.implements_protocol, label)
+    if len(protocols) > 1:
+        raise UnsupportedError(
+            "the in-process runtime runs either steps or events: "
+            + " but ".join(f"{label} follows {p.__name__}" for p, label in protocols.items())
+            + ". Try: the same clock for all"
+        )
+    return chosen, AsyncProtocol in protocols
+
+
+def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> list[Node]:
+    """Make the models of connected Processes, with channels between their ports.
+
+    Parameters
+    ----------
+    chosen : dict of Process to ProcessModel class
+    hub : Hub or EventHub
+        Runs the models.
+    answers : Answers
+        Takes what models ask for.
+
+    Raises
+    ------
+    ValidationError
+        If a message does not fit the port that it goes to.
+    UnsupportedError
+        If an asynchronous Process has an external pipe.
+    """
     wiring = _Wiring(hub, {process: _builder(process) for process in chosen})
     for process in chosen:
         wiring.connect(process)
@@ -330,6 +364,9 @@ def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> l
         wiring.open_pipes(process)
     state = np.random.get_state(legacy=False)
     nodes = [_node(process, b, answers, state) for process, b in wiring.builders.items()]
+    if isinstance(hub, EventHub):
+        _attach(hub, nodes)
+        return nodes
     for node in nodes:
         wiring.shorten_in(node)
     for node in nodes:
@@ -342,11 +379,11 @@ class _Wiring:
 
     Parameters
     ----------
-    hub : Hub
+    hub : Hub or EventHub
     builders : dict of Process to PyProcessBuilder
     """
 
-    def __init__(self, hub: Hub, builders: dict[Any, Any]) -> None:
+    def __init__(self, hub: Any, builders: dict[Any, Any]) -> None:
         self.hub, self.builders = hub, builders
         self._inboxes: dict[int, Inbox] = {}
         self._places: dict[int, list[int | None]] = {}
@@ -370,6 +407,11 @@ class _Wiring:
             if not port.external_pipe_flag:
                 continue
             name = f"{process.name}.{port.name}"
+            if isinstance(self.hub, EventHub):
+                raise UnsupportedError(
+                    f"{name}: asynchronous Processes have no external pipes in-process. "
+                    "Try: Lava's own runtime"
+                )
             size, outward = port.external_pipe_buffer_size, isinstance(port, OutPort)
             pipe = Pipe(self.hub, name, port.shape, _dtype(port), size, outward)
             self.hub.pipes.append(pipe)
@@ -384,14 +426,9 @@ class _Wiring:
         initializer = self.builders[target.process].py_ports[target.name]
         source = create_port_id(process.id, port.name)
         transforms = initializer.transform_funcs.get(source, [])
-        entry = place = None
-        if len(transforms) == 1 and isinstance(transforms[0], functools.partial):
-            function, arguments = transforms[0].func, transforms[0].args
-            if function is virtual.entry:
-                entry = arguments[0]
-                del initializer.transform_funcs[source]  # done where the message is sent
-            elif function is virtual.scattered:
-                place = arguments[0]
+        entry, place = neuron_of(transforms)
+        if entry is not None and not isinstance(self.hub, EventHub):
+            del initializer.transform_funcs[source]  # done where the message is sent
         if not transforms and port.shape != target.shape:
             names = f"{process.name}.{port.name} -> {target.process.name}.{target.name}"
             invalid(names, f"the target needs messages of shape {target.shape}", port.shape)
@@ -408,7 +445,11 @@ class _Wiring:
         entry: int | None = None,
     ) -> None:
         names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
-        channel = Channel(self.hub, *names, port.shape, _dtype(port), CHANNEL_SIZE, inbox, entry)
+        shape, dtype = port.shape, _dtype(port)
+        if isinstance(self.hub, EventHub):
+            channel: Any = self.hub.wire(*names, shape, dtype)
+        else:
+            channel = Channel(self.hub, *names, shape, dtype, CHANNEL_SIZE, inbox, entry)
         self._add(source, SendEnd(port.name, channel))
         end = RecvEnd(target.name, channel)
         self._add(target.process, end)
@@ -458,12 +499,58 @@ class _Wiring:
                 py_port.send = Outbox(channels).send
 
 
+def _attach(hub: EventHub, nodes: list[Node]) -> None:
+    """Give asynchronous models what they wait with; event-driven ones a mailbox."""
+    boxes: dict[Any, EventMailbox] = {}
+    for node in nodes:
+        model = node.model
+        model.service_to_process = Service(hub, MGMT_COMMAND.PAUSE)
+        model._selector = Selector(hub)
+        if not hasattr(model, "_mailbox"):
+            continue
+        inputs, _ = data_ports(model)
+        slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
+        box = EventMailbox(
+            hub, node.task, list(slots.values()), getattr(model, "max_deliveries", 0)
+        )
+        for name, slot in slots.items():
+            port = getattr(model, name)
+            for end in port.csp_ports:
+                _route(end, port, slot, box)
+        model._mailbox = boxes[model] = box
+    listening = {
+        end.channel: boxes[model]
+        for model in boxes
+        for end in getattr(getattr(model, "command_in", None), "csp_ports", ())
+    }
+    for model, box in boxes.items():
+        box.connect({name: _wires(model, name) for name in data_ports(model)[1]})
+        box.followers = [listening[wire] for wire in _wires(model, "command_out")]
+
+
+def _wires(model: Any, port: str) -> list[Wire]:
+    return [end.channel for end in getattr(getattr(model, port, None), "csp_ports", ())]
+
+
+def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
+    """Tell a wire where in the mailbox its messages go."""
+    wire = end.channel
+    wire.box, wire.slot = box, slot
+    if isinstance(port._transformer, IdentityTransformer):
+        return
+    functions = port._transformer._csp_port_to_fp[end]
+    wire.entry, wire.offset = neuron_of(functions)
+    if wire.entry is None and wire.offset is None:
+        wire.transform = functools.partial(port._transformer.transform, csp_port=end)
+
+
 def _node(process: AbstractProcess, builder: Any, answers: Answers, state: Any) -> Node:
     kind: Any = builder.proc_model
-    task = Task(f"{process.name} ({kind.__name__})")
-    task.swap = own_random_state(state) if draws_from_global(kind) else None
-    with swapped(task.swap):
+    label = f"{process.name} ({kind.__name__})"
+    swap = own_random_state(state) if draws_from_global(kind) else None
+    with swapped(swap):
         model = builder.build()
+    task = StackTask(label) if kind.implements_protocol is AsyncProtocol else Task(label, swap)
     model.process_to_service = answers
     for port in model.py_ports:
         port.start()
