@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -46,47 +47,53 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._prepared = False
-        self._inputs: list[tuple[str, Any]] = []
-        self._outputs: list[tuple[int, str, Any, AnyArray]] = []
+        self._wired: tuple[Any, ...] = ()
 
-    def _prepare(self) -> None:
+    def _wire(self) -> tuple[Any, ...]:
         """Note which ports are connected; the others cost nothing."""
         element = self.element
-        self._inputs = [(port, getattr(self, port)) for port in element.inputs]
-        self._outputs = []
-        for i, port in enumerate(element.outputs):
+        entries = [(port, getattr(self, port)) for port in element.inputs]
+        inputs = tuple((port, entry.recv) for port, entry in entries if entry.csp_ports)
+        outputs = []
+        for port in element.outputs:
             out = getattr(self, port)
             if out.csp_ports:
-                self._outputs.append((i, port, out.send, np.zeros(out._shape)))
+                outputs.append((port, out.send, _silence(out._shape)))
             else:
                 element.listened.discard(port)
-        self._prepared = True
+        self._wired = (element, self.agenda, inputs, tuple(outputs))
+        return self._wired
 
     def run_spk(self) -> None:
         """Take one step of the element."""
-        if not self._prepared:
-            self._prepare()
-        element = self.element
-        clock = self.agenda.at(self.time_step)
-        early = element.before(clock)
+        element, agenda, inputs, outputs = self._wired or self._wire()
+        clock = agenda.at(self.time_step)
+        outbox = element.before(clock)
         if not element.answers:
-            self._send(early)
+            _send(outbox, outputs)
         inbox = {}
-        for port, entry in self._inputs:
-            message = entry.recv()
+        for port, recv in inputs:
+            message = recv()
             if np.count_nonzero(message):
                 inbox[port] = message.reshape(element.lanes, -1)
         answer = element.after(clock, inbox)
         if element.answers:
-            self._send(answer)
+            _send(answer, outputs)
+        if clock.last:
+            # One message per port and step; noted once, for it costs as much as a message.
+            for port, _, _ in outputs:
+                self._registers["sends"][list(element.outputs).index(port)] += clock.step
 
-    def _send(self, outbox: Outbox) -> None:
-        sends = self._registers["sends"]
-        for i, port, send, silence in self._outputs:
-            message = outbox.get(port)
-            send(silence if message is None else message.reshape(silence.shape))
-            sends[i] += 1
+
+@cache
+def _silence(shape: tuple[int, ...]) -> AnyArray:
+    return np.zeros(shape)
+
+
+def _send(outbox: Outbox, outputs: tuple[Any, ...]) -> None:
+    for port, send, silence in outputs:
+        message = outbox.get(port)
+        send(silence if message is None else message.reshape(silence.shape))
 
 
 def lava_members(

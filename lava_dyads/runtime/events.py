@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import threading
 import time
 import traceback
 from collections import deque
@@ -28,7 +29,7 @@ from lava_dyads.errors import DeadlockError, ModelError
 from lava_dyads.models.mailbox import Mailbox, not_settled
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.reactive import Command
-from lava_dyads.runtime.hub import Task
+from lava_dyads.runtime.stacks import StackTask as Task
 from lava_dyads.runtime.trace import Recorder
 from lava_dyads.runtime.transport import (
     FRACTION_BITS,
@@ -82,6 +83,34 @@ class EventHub:
         self._numbers = itertools.count()
         self._listeners: list[Task] = []
         self._idle_polls = self._cap = 0
+        self.current: Task | None = None
+        """Who runs."""
+        self.pipes: list[Any] = []
+        self.outside = threading.Condition()
+        self.interrupted = False
+        self.endless = False
+        """Whether the run lasts until the user asks to pause."""
+
+    def ask_to_pause(self) -> None:
+        """Let models see that the user wants them to end; from another thread."""
+        with self.outside:
+            self.asked_to_pause = True
+            self.outside.notify_all()
+
+    def _paused(self) -> bool:
+        """Wait for the user, in a run without end; tell whether models could now go on."""
+        if not self.endless:
+            return False
+        with self.outside:
+            self.outside.wait_for(lambda: self.asked_to_pause)
+        self.endless = False
+        self.ready.extend(task for task in self.tasks if not task.done)
+        return True
+
+    def close(self) -> None:
+        """Unwind all stacks, in the thread that ran them."""
+        for task in self.tasks:
+            task.close()
 
     def wire(self, source: str, target: str, shape: tuple[int, ...], dtype: Any) -> Wire:
         """Make a channel from one port to another ('process.port')."""
@@ -124,11 +153,12 @@ class EventHub:
                 self._advance()
             elif all(task.done for task in self.tasks):
                 return
-            elif not (self._released() or self._silence()):
+            elif not (self._released() or self._silence() or self._paused()):
                 self._deadlock()
 
     def _enter(self, task: Task) -> None:
         begin = time.perf_counter() if self.measuring else 0.0
+        self.current = task
         try:
             task.enter()
         except Exception as error:
@@ -183,7 +213,7 @@ class EventHub:
     def poll(self) -> None:
         """Let others run before somebody looks at an empty port again."""
         self._idle_polls += 1
-        if self._idle_polls > _IDLE_POLLS * len(self.tasks):
+        if self._idle_polls > _IDLE_POLLS * len(self.tasks) and not self.endless:
             self._deadlock()
         task = getattr(getcurrent(), "task", None)
         if task is not None:
@@ -352,6 +382,12 @@ class Wire:
             current().give_way(f"for {self.target} to hear from {self.source}")
         self._reader = None
         return self.queue.popleft()
+
+    def peek(self) -> AnyArray:
+        """Return a copy of the next message without taking it; wait while there is none."""
+        message = self.recv()
+        self.queue.appendleft(message)
+        return message.copy()
 
     def wake_on_arrival(self) -> None:
         """Make the present task ready when the next message comes."""

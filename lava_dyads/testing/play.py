@@ -111,7 +111,7 @@ def play(
     seen: dict[str, list[AnyArray]] = {name: [] for name in watch}
     opened: Session
     if in_process:
-        opened = InProcessSession(process, run_cfg)
+        opened = InProcessSession(process, run_cfg, timeout=timeout)
     else:
         opened = LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4)
     with opened as session:

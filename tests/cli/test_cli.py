@@ -264,7 +264,7 @@ def test_info_lists_rules_data_and_support(capsys):
 
 @pytest.mark.lava
 def test_bench_runtime_compares_both(capsys):
-    code, text, _ = run(capsys, "bench runtime --processes 2,3 --rounds 1 --json")
+    code, text, _ = run(capsys, "bench runtime --processes 2,3 --dyads 64,70 --rounds 1 --json")
     result = json.loads(text)
     assert code == 0
     names = [c["name"] for c in result["comparisons"]]
@@ -273,6 +273,8 @@ def test_bench_runtime_compares_both(capsys):
     for c in result["comparisons"]:
         assert c["ratio"] == pytest.approx(c["lava"] / c["in_process"])
         assert c["ratio"] > 1
+    assert [row["dyads"] for row in result["scaling"]] == [64, 70]
+    assert run(capsys, "bench runtime --dyads 10")[0] == 2
     assert run(capsys, "bench runtime --rounds 0")[0] == 2
 
 

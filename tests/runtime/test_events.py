@@ -378,7 +378,7 @@ def test_lavas_own_tests_of_the_async_protocol_pass_in_process():
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "stand_in",
          "--timeout=60", str(folder / "test_async_protocol.py")],
         capture_output=True, text=True, timeout=100, cwd=support,
-        env={**os.environ, "PYTHONPATH": str(support)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(support), str(support.parents[1])])},
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
     assert re.search(r"in-process runtimes made: [1-9]", result.stdout)
