@@ -13,6 +13,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "lava_dyads.processes": (
+        "Conductor",
         "DatasetSource",
         "Dyad",
         "DyadDense",
@@ -20,7 +21,16 @@ _HOMES = {
         "LossHead",
         "MetricSink",
     ),
-    "lava_dyads.runtime": ("DyadRunConfig", "InProcessSession", "LavaSession", "in_process"),
+    "lava_dyads.models": ("EventModel",),
+    "lava_dyads.runtime": (
+        "DyadRunConfig",
+        "Faults",
+        "InProcessSession",
+        "LavaSession",
+        "Trace",
+        "Transport",
+        "in_process",
+    ),
     "lava_dyads.networks": ("Execution", "NetworkSpec", "describe"),
     "lava_dyads.training": ("Checkpoint", "Trainer", "TrainingConfig"),
     "lava_dyads.experiments": ("check_gradient",),

@@ -39,6 +39,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.bench_runtime:BenchRuntime",
         "time the in-process runtime against Lava's own",
     ),
+    "bench faults": (
+        "lava_dyads.cli.bench_faults:BenchFaults",
+        "what faults of messages and analog noise do to learning",
+    ),
 }
 """Every command: where it is and what it does in a line."""
 

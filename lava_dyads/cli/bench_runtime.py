@@ -18,13 +18,15 @@ class BenchRuntime:
     """Sizes of the rings of trivial processes."""
     rounds: int = 5
     """Alternating pairs of runs; medians are shown."""
+    dyads: Sizes = (100, 1000, 10_000)
+    """Sizes of in-process networks of single dyads with a fan-out of 32."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
     def run(self) -> int:
         """Measure; return the exit code."""
         with progress_console().status("") as status:
-            result = bench_runtime(self.processes, self.rounds, status.update)
+            result = bench_runtime(self.processes, self.rounds, self.dyads, status.update)
         if self.json:
             print_json({"bench": "runtime", "rounds": self.rounds, **result.as_dict()})
             return OK
@@ -36,4 +38,11 @@ class BenchRuntime:
             table.add_row(c.name, *times, f"{c.ratio:.1f}")
         console().print(table)
         console().print(f"Var.get of 100,000 numbers in-process: {result.var_get_100k_ms:.2f} ms")
+        scaling = Table(title="every dyad a Process, in-process", title_justify="left")
+        for column in ("dyads", "build", "memory", "per number delivered"):
+            scaling.add_column(column, justify="right")
+        for row in result.scaling:
+            build, memory = f"{row.build_seconds:.1f} s", f"{row.memory_mb:.0f} MB"
+            scaling.add_row(str(row.dyads), build, memory, f"{row.us_per_scalar:.2f} us")
+        console().print(scaling)
         return OK

@@ -143,7 +143,7 @@ class CheckSpiking:
     def _draw(self, problem: SpikingProblem, check: SpikingCheck, folder: Path) -> None:
         from lava_dyads import plots
 
-        plots.raster(check.raster, folder / "raster.png")
+        plots.spike_raster(check.raster, folder / "raster.png")
         # The hidden dyad whose compartments differ most: its difference is an error.
         difference = np.abs(np.diff(check.raster[0][:, :, 0].sum(axis=1).astype(int), axis=0)[0])
         unit = int(difference.argmax())

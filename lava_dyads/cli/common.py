@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,9 +14,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, BACKPROP, Execution
 from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
@@ -56,7 +58,11 @@ def _names(registry: Iterable[str]) -> Any:
 ActivationName = Annotated[str, _names(ACTIVATIONS)]
 LossName = Annotated[str, _names(LOSSES)]
 RuleName = Annotated[str, _names((*RULES, BACKPROP))]
+LatencyName = Annotated[str, _names(LATENCIES)]
 OptimiserName = Annotated[str, _names(OPTIMISERS)]
+
+SHARES = ("drop", "delay", "duplicate", "reorder", "flip", "noise")
+"""Options that are faults (see ``lava_dyads.runtime.Faults``; importing it costs a second)."""
 
 Granularity = Literal["network", "layer", "neuron"]
 Clock = Literal["sync", "async"]
@@ -87,6 +93,58 @@ class ExecutionOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TransportOptions:
+    """How asynchronous messages travel (``--clock async --runtime in-process``)."""
+
+    latency: LatencyName = "exponential"
+    """Latency model of every channel, mean 1."""
+    message_seed: int = 0
+    """Of latencies and faults; the same seed gives the same run."""
+    coding: Literal["change", "value"] = "change"
+    """What a message carries: the change of an entry, or its new value."""
+    drop: float = 0.0
+    """Share of the messages that get lost."""
+    delay: float = 0.0
+    """Share that takes some 50 latencies longer."""
+    duplicate: float = 0.0
+    """Share that arrives twice."""
+    reorder: float = 0.0
+    """Share that waits until another message has overtaken it."""
+    flip: float = 0.0
+    """Share with one bit of its 24 flipped."""
+    noise: float = 0.0
+    """Share with 10 % of noise."""
+    trace: Path | None = None
+    """File (.npz) for who sent what to whom and when; with a raster plot beside it (.png)."""
+
+    def transport(self, execution: Execution) -> Any:
+        """Return how messages travel, checked; None where nothing travels.
+
+        Raises
+        ------
+        ValidationError
+            If an option is out of range, or set where there are no such messages.
+        """
+        simulated = execution.clock == "async" and execution.runtime == "in-process"
+        default = TransportOptions()
+        for f in fields(TransportOptions):
+            value = getattr(self, f.name)
+            if not simulated and value != getattr(default, f.name):
+                invalid(
+                    f"--{f.name.replace('_', '-')}",
+                    "needs simulated messages",
+                    value,
+                    "--clock async --runtime in-process --granularity neuron",
+                )
+        if not simulated:
+            return None
+        from lava_dyads.runtime import Faults, Transport
+
+        shares = {name: getattr(self, name) for name in SHARES}
+        return Transport(self.latency, self.message_seed, self.coding, faults=Faults(**shares))
+
+
+@dataclass(frozen=True, kw_only=True)
 class NetworkOptions:
     """The network of neurons; the sizes are each command's own."""
 
@@ -111,6 +169,8 @@ class NetworkOptions:
     """Spikes per step and unit of activity; times every activity it has to stay below 1."""
     hysteresis: int = 1
     """Spikes by which a spiking dyad's difference moves before it is sent down."""
+    compartment_noise: float = 0.0
+    """Standard deviation of analog noise on the compartments, in units of the activity."""
     seed: int = 0
     """Of the random numbers."""
 
@@ -129,6 +189,7 @@ class NetworkOptions:
             window=self.window,
             scale=self.scale,
             hysteresis=self.hysteresis,
+            compartment_noise=self.compartment_noise,
             seed=self.seed,
             **others,
         )

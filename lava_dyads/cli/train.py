@@ -17,6 +17,7 @@ from lava_dyads.cli.common import (
     NetworkOptions,
     OptimiserName,
     Sizes,
+    TransportOptions,
     console,
     plain,
     print_json,
@@ -30,7 +31,7 @@ from lava_dyads.training.trainer import SETTLED
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(NetworkOptions, ExecutionOptions):
+class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Train a network on a data set and write a run directory.
 
     The test accuracy is that of the last epoch, never the best one.
@@ -92,8 +93,9 @@ class Train(NetworkOptions, ExecutionOptions):
             seed=self.seed,
         )
         execution = self.execution(self.rule)
+        transport = self.transport(execution)
         folder = self._folder(data)
-        with Trainer(spec, data, config, execution) as trainer:
+        with Trainer(spec, data, config, execution, transport, self.trace) as trainer:
             if folder:
                 folder.begin(plain({
                     "dataset": self.dataset,
@@ -106,11 +108,19 @@ class Train(NetworkOptions, ExecutionOptions):
         if folder:
             self._save(trainer, folder, result)
             result["out"] = str(folder.path)
+        if self.trace:
+            self._draw(self.trace)
         if self.json:
             print_json(result)
         else:
             self._print(result)
         return OK
+
+    def _draw(self, path: Path) -> None:
+        from lava_dyads.plots import raster
+        from lava_dyads.runtime import Trace
+
+        raster(Trace.load(path), path.with_suffix(".png"))
 
     def _folder(self, data: Dataset) -> RunDirectory | None:
         if self.no_save:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -9,6 +10,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import psutil
 from threadpoolctl import threadpool_limits
 
 from lava_dyads.errors import invalid
@@ -36,11 +38,33 @@ class Comparison:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """Dyads as Processes of their own, in layers, each connected with 32 of the next layer.
+
+    Attributes
+    ----------
+    dyads : int
+    build_seconds : float
+        To create and connect the Processes, and to start the in-process runtime.
+    memory_mb : float
+        What they take, in MiB.
+    us_per_scalar : float
+        Microseconds of a time step per number delivered: best of the rounds.
+    """
+
+    dyads: int
+    build_seconds: float
+    memory_mb: float
+    us_per_scalar: float
+
+
+@dataclass(frozen=True)
 class RuntimeBench:
-    """All comparisons, and the time of one whole ``Var.get``."""
+    """All comparisons, the time of one whole ``Var.get``, and how the cost grows with size."""
 
     comparisons: list[Comparison]
     var_get_100k_ms: float
+    scaling: list[Scaling]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
@@ -50,6 +74,7 @@ class RuntimeBench:
 def bench_runtime(
     processes: tuple[int, ...] = (8, 32, 200),
     rounds: int = 5,
+    dyads: tuple[int, ...] = (100, 1000, 10_000),
     on_round: Callable[[str], None] | None = None,
 ) -> RuntimeBench:
     """Measure steps and starts on both runtimes in turn.
@@ -63,6 +88,8 @@ def bench_runtime(
         Sizes of the rings.
     rounds : int
         Alternating pairs of runs.
+    dyads : tuple of int
+        Sizes of in-process networks of single dyads, at least 64.
     on_round : callable or None
         Called with a word on what is measured next.
 
@@ -73,6 +100,8 @@ def bench_runtime(
     """
     if rounds < 1 or not processes or min(processes) < 1:
         invalid("bench runtime", "needs rounds and processes of at least 1", (rounds, processes))
+    if min(dyads, default=FAN_OUT * 2) < FAN_OUT * 2:
+        invalid("bench runtime", f"needs dyads of at least {FAN_OUT * 2}", dyads)
     found: list[Comparison] = []
     for n in processes:
         pairs = []
@@ -89,7 +118,9 @@ def bench_runtime(
             on_round(f"network, round {i + 1} of {rounds}")
         relaxing.append([_network(runtime) for runtime in ("lava", "in-process")])
     found.append(_compare("step of a network 20-30-30-10", "us", relaxing, 1e6))
-    return RuntimeBench(found, _var_get())
+    if on_round:
+        on_round(f"{', '.join(map(str, dyads))} dyads")
+    return RuntimeBench(found, _var_get(), scaling(dyads, rounds))
 
 
 def _compare(name: str, unit: str, pairs: list[list[float]], scale: float) -> Comparison:
@@ -146,6 +177,55 @@ def _network(runtime: str) -> float:
     # As in Lava's own actors: more BLAS threads would only wait for each other here.
     with threadpool_limits(1), _open(process, runtime) as session:
         return _per_step(session)
+
+
+FAN_OUT = 32
+
+
+def scaling(dyads: tuple[int, ...], rounds: int) -> list[Scaling]:
+    """Build networks of single dyads, smallest first, and time them in turn."""
+    networks = [_Layers(n) for n in sorted(dyads)]
+    best = dict.fromkeys(networks, float("inf"))
+    for _ in range(rounds):
+        for network in networks:
+            best[network] = min(best[network], network.seconds_per_scalar())
+    for network in networks:
+        network.session.stop()
+    return [Scaling(n.dyads, n.build_seconds, n.memory_mb, best[n] * 1e6) for n in networks]
+
+
+class _Layers:
+    """A number of dyads in layers of at most 100, started."""
+
+    def __init__(self, dyads: int) -> None:
+        from lava_dyads.processes import Dyad
+        from lava_dyads.rules.clock import Agenda
+        from lava_dyads.runtime import InProcessSession
+
+        width = min(100, dyads // 2)
+        gc.collect()
+        memory, begin = psutil.Process().memory_info().rss, time.perf_counter()
+        agenda = Agenda()
+        layers = [[Dyad((1,), bias=0.1, agenda=agenda) for _ in range(width)]]
+        self.scalars = 0
+        for _ in range(dyads // width - 1):
+            above = [Dyad((1,), bias=0.1, agenda=agenda) for _ in range(width)]
+            for i, source in enumerate(layers[-1]):
+                for j in range(FAN_OUT):
+                    source.mean_out.connect(above[(i + j) % width].basal_in)
+                    self.scalars += 1
+            layers.append(above)
+        self.session = InProcessSession(layers[0][0])
+        self.session.run(2)  # the first step is also where the order of the tasks is chosen
+        self.build_seconds = time.perf_counter() - begin
+        self.memory_mb = (psutil.Process().memory_info().rss - memory) / 2**20
+        self.dyads = width * len(layers)
+        self.steps = max(2, 300_000 // self.scalars)
+
+    def seconds_per_scalar(self) -> float:
+        begin = time.perf_counter()
+        self.session.run(self.steps)
+        return (time.perf_counter() - begin) / self.steps / self.scalars
 
 
 def _var_get() -> float:

@@ -5,9 +5,14 @@ Importing this package makes Lava find the models of all Processes, with any run
 
 from lava.magma.core.model.model import AbstractProcessModel
 
-from lava_dyads.models.neurons import SubNeuronNetworkModel
+from lava_dyads.errors import UnsupportedError
+from lava_dyads.models.events import EventModel, PyConductorModel, ReactiveModel
+from lava_dyads.models.mailbox import Mailbox
+from lava_dyads.models.neurons import EventSubNeuronNetworkModel, SubNeuronNetworkModel
 from lava_dyads.models.registry import (
+    EVENT_LEAVES,
     LEAVES,
+    EventSubDyadNetworkModel,
     SubDyadNetworkModel,
     connect,
     fused_model,
@@ -18,8 +23,15 @@ from lava_dyads.models.shell import ElementModel, bound, make_model
 from lava_dyads.processes import DyadNetwork, ElementProcess
 
 __all__ = [
+    "EVENT_LEAVES",
     "LEAVES",
     "ElementModel",
+    "EventModel",
+    "EventSubDyadNetworkModel",
+    "EventSubNeuronNetworkModel",
+    "Mailbox",
+    "PyConductorModel",
+    "ReactiveModel",
     "SubDyadNetworkModel",
     "SubNeuronNetworkModel",
     "bound",
@@ -32,7 +44,17 @@ __all__ = [
 ]
 
 
-def model_of(process: ElementProcess, granularity: str) -> type[AbstractProcessModel]:
+_NETWORKS = {
+    ("neuron", "sync"): SubNeuronNetworkModel,
+    ("layer", "sync"): SubDyadNetworkModel,
+    ("neuron", "async"): EventSubNeuronNetworkModel,
+    ("layer", "async"): EventSubDyadNetworkModel,
+}
+
+
+def model_of(
+    process: ElementProcess, granularity: str, clock: str = "sync"
+) -> type[AbstractProcessModel]:
     """Return the ProcessModel that runs a Process of this library.
 
     Parameters
@@ -40,8 +62,20 @@ def model_of(process: ElementProcess, granularity: str) -> type[AbstractProcessM
     process : ElementProcess
     granularity : str
         ``neuron``, ``layer`` or ``network``, for a :class:`DyadNetwork`.
+    clock : str
+        ``sync`` or ``async``.
+
+    Raises
+    ------
+    UnsupportedError
+        For a fused network with an asynchronous clock.
     """
-    hierarchical = {"neuron": SubNeuronNetworkModel, "layer": SubDyadNetworkModel}
-    if isinstance(process, DyadNetwork) and granularity in hierarchical:
-        return hierarchical[granularity]
-    return leaf_of(process)
+    if isinstance(process, DyadNetwork):
+        if granularity != "network":
+            return _NETWORKS[granularity, clock]
+        if clock == "async":
+            raise UnsupportedError(
+                "granularity network: one fused process exchanges no messages, so it has no "
+                "asynchrony. Try: granularity layer"
+            )
+    return leaf_of(process, clock)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Any
 
 from lava.magma.core.decorator import implements, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
-from lava_dyads.models.registry import layer_processes
+from lava_dyads.models.registry import layer_processes, lead
 from lava_dyads.processes import DyadNetwork, ElementProcess, RelayProcess, population_process
 from lava_dyads.processes.base import shared
 from lava_dyads.processes.virtual import put, take
@@ -24,6 +25,8 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
     same at every granularity.
     """
 
+    conducted = False
+
     def __init__(self, proc: DyadNetwork) -> None:
         network = proc.network
         neurons = self._neurons(proc)
@@ -37,6 +40,8 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         ends: dict[str, Any] = {**whole, OUTSIDE: proc}
         for link in links:
             self._wire(link, neurons, ends)
+        if self.conducted:
+            lead(proc, [*whole.values(), self.output, *chain.from_iterable(neurons.values())])
         for k, name in enumerate(network.connections, 1):
             getattr(proc, f"weights_{k}").alias(whole[name].weights)
         first = next(iter(whole.values()))
@@ -70,3 +75,11 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
                 take(source, i, getattr(process, link.input))
         else:
             getattr(ends[link.source], link.output).connect(getattr(ends[link.target], link.input))
+
+
+@implements(proc=DyadNetwork)
+@tag("floating_pt", "neuron")
+class EventSubNeuronNetworkModel(SubNeuronNetworkModel):
+    """``neuron`` with event-driven processes that follow a conductor."""
+
+    conducted = True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from functools import cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from lava.magma.core.decorator import implements, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_dyads.models.shell import ElementModel, bound, make_model
+from lava_dyads.models.events import ReactiveModel
+from lava_dyads.models.shell import ElementModel, bound, lava_members, make_model
 from lava_dyads.processes import (
     POPULATIONS,
     DatasetSource,
@@ -39,15 +42,23 @@ class _Exemplary(Protocol):
 
 
 LEAVES: dict[type[ElementProcess], type[ElementModel]] = {}
-"""Floating-point ProcessModel of every Process, by Process class."""
+"""Synchronous floating-point ProcessModel of every Process, by Process class."""
+
+EVENT_LEAVES: dict[type[ElementProcess], type[ReactiveModel]] = {}
+"""Asynchronous, event-driven ProcessModel of every Process, by Process class."""
 
 
 def _enter(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
     element, agenda = exemplary.example(), Agenda()
     registers = {**element.memory, "learn": agenda.learn, "window": agenda.window}
-    name = f"Py{process.__name__}ModelFloat"
-    model = make_model(process, name, registers, element.inputs, element.outputs)
-    LEAVES[process] = bound(model)
+    members = lava_members(registers, element.inputs, element.outputs)
+    name = f"Py{process.__name__}Model"
+    LEAVES[process] = bound(
+        make_model(process, f"{name}Float", members, ElementModel, LoihiProtocol)
+    )
+    EVENT_LEAVES[process] = make_model(
+        process, f"{name}Event", members, ReactiveModel, AsyncProtocol
+    )
 
 
 _WHOLE = (DyadDense, LossHead, DatasetSource, MetricSink, RelayProcess)
@@ -100,17 +111,28 @@ def connect(processes: dict[str, ElementProcess], links: list[Link]) -> None:
         output.connect(entry)
 
 
+def lead(proc: DyadNetwork, processes: Iterable[ElementProcess]) -> None:
+    """Pass a network's conductor on to its processes."""
+    for process in processes:
+        proc.command_in.connect(process.command_in)
+        process.report_out.connect(proc.report_out)
+
+
 @bound
 @implements(proc=DyadNetwork)
 @tag("floating_pt", "layer")
 class SubDyadNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
     """``layer``: one Process per element of the network, with the network's Vars as aliases."""
 
+    conducted = False
+
     def __init__(self, proc: DyadNetwork) -> None:
         processes, links = layer_processes(proc.network, proc.agenda)
         for name, process in processes.items():
             setattr(self, name, process)  # Lava finds sub-processes among the attributes only
         connect({**processes, OUTSIDE: proc}, links)
+        if self.conducted:
+            lead(proc, processes.values())
         network = proc.network
         for k, name in enumerate(network.connections, 1):
             getattr(proc, f"weights_{k}").alias(processes[name].weights)
@@ -119,6 +141,14 @@ class SubDyadNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         first = processes[next(iter(network.populations))]
         proc.learn.alias(first.learn)
         proc.window.alias(first.window)
+
+
+@implements(proc=DyadNetwork)
+@tag("floating_pt", "layer")
+class EventSubDyadNetworkModel(SubDyadNetworkModel):
+    """``layer`` with event-driven processes that follow a conductor."""
+
+    conducted = True
 
 
 @cache
@@ -131,12 +161,18 @@ def fused_model(depth: int) -> type[ElementModel]:
     names = [f"{kind}_{k}" for k in range(1, depth + 1) for kind in ("weights", "biases")]
     registers: dict[str, AnyArray] = {name: np.zeros(1) for name in names}
     registers |= {"learn": agenda.learn, "window": agenda.window}
-    ports = (("input_in", "target_in"), ("output_out",))
-    return make_model(DyadNetwork, f"PyDyadNetwork{depth}ModelFloat", registers, *ports)
+    members = lava_members(registers, ("input_in", "target_in"), ("output_out",))
+    name = f"PyDyadNetwork{depth}ModelFloat"
+    model: type[ElementModel] = make_model(DyadNetwork, name, members, ElementModel, LoihiProtocol)
+    return model
 
 
-def leaf_of(process: ElementProcess) -> type[ElementModel]:
+def leaf_of(process: ElementProcess, clock: str = "sync") -> type[ElementModel | ReactiveModel]:
     """Return the ProcessModel that runs a Process of this library by itself."""
     if isinstance(process, DyadNetwork):
         return fused_model(len(process.network.connections))
-    return next(LEAVES[cls] for cls in type(process).__mro__ if cls in LEAVES)
+    leaves: dict[Any, Any] = {**(LEAVES if clock == "sync" else EVENT_LEAVES)}
+    model: type[ElementModel | ReactiveModel] = next(
+        leaves[cls] for cls in type(process).__mro__ if cls in leaves
+    )
+    return model

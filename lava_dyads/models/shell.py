@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.model import AbstractProcessModel
-from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.model.py.model import AbstractPyProcessModel, PyLoihiProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
-from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Outbox
 
 
-class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
-    """Drive an element: send what it has, receive, hand over, send the answer.
-
-    Exactly one message per port and step, zeros for silence: this is what keeps Lava's
-    blocking channels free of deadlock, whatever the graph.
-    """
+class RegisterModel(AbstractPyProcessModel):  # type: ignore[misc]
+    """Base of models of one element: their Vars are the element's registers."""
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.element = proc_params["element"]
         self.agenda = proc_params["agenda"]
         self._registers = {**self.element.memory, **vars(self.agenda)}
-        self._prepared = False
-        self._inputs: list[tuple[str, Any]] = []
-        self._outputs: list[tuple[int, str, Any, AnyArray]] = []
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Keep every Var in the shared memory of its register instead of a private array."""
@@ -44,75 +37,105 @@ class ElementModel(PyLoihiProcessModel):  # type: ignore[misc]
             value = register.reshape(value.shape)
         super().__setattr__(key, value)
 
-    def _prepare(self) -> None:
+
+class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
+    """Drive an element: send what it has, receive, hand over, send the answer.
+
+    Exactly one message per port and step, zeros for silence: this is what keeps Lava's
+    blocking channels free of deadlock, whatever the graph.
+    """
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._wired: tuple[Any, ...] = ()
+
+    def _wire(self) -> tuple[Any, ...]:
         """Note which ports are connected; the others cost nothing."""
         element = self.element
-        self._inputs = [(port, getattr(self, port)) for port in element.inputs]
-        self._outputs = []
-        for i, port in enumerate(element.outputs):
+        entries = [(port, getattr(self, port)) for port in element.inputs]
+        inputs = tuple((port, entry.recv) for port, entry in entries if entry.csp_ports)
+        outputs = []
+        for port in element.outputs:
             out = getattr(self, port)
             if out.csp_ports:
-                self._outputs.append((i, port, out.send, np.zeros(out._shape)))
+                outputs.append((port, out.send, _silence(out._shape)))
             else:
                 element.listened.discard(port)
-        self._prepared = True
+        self._wired = (element, self.agenda, inputs, tuple(outputs))
+        return self._wired
 
     def run_spk(self) -> None:
         """Take one step of the element."""
-        if not self._prepared:
-            self._prepare()
-        element = self.element
-        clock = self.agenda.at(self.time_step)
-        early = element.before(clock)
+        element, agenda, inputs, outputs = self._wired or self._wire()
+        clock = agenda.at(self.time_step)
+        outbox = element.before(clock)
         if not element.answers:
-            self._send(early)
+            _send(outbox, outputs)
         inbox = {}
-        for port, entry in self._inputs:
-            message = entry.recv()
+        for port, recv in inputs:
+            message = recv()
             if np.count_nonzero(message):
                 inbox[port] = message.reshape(element.lanes, -1)
         answer = element.after(clock, inbox)
         if element.answers:
-            self._send(answer)
+            _send(answer, outputs)
+        if clock.last:
+            # One message per port and step; noted once, for it costs as much as a message.
+            for port, _, _ in outputs:
+                self._registers["sends"][list(element.outputs).index(port)] += clock.step
 
-    def _send(self, outbox: Outbox) -> None:
-        sends = self._registers["sends"]
-        for i, port, send, silence in self._outputs:
-            message = outbox.get(port)
-            send(silence if message is None else message.reshape(silence.shape))
-            sends[i] += 1
+
+@cache
+def _silence(shape: tuple[int, ...]) -> AnyArray:
+    return np.zeros(shape)
+
+
+def _send(outbox: Outbox, outputs: tuple[Any, ...]) -> None:
+    for port, send, silence in outputs:
+        message = outbox.get(port)
+        send(silence if message is None else message.reshape(silence.shape))
+
+
+def lava_members(
+    registers: dict[str, AnyArray], inputs: Iterable[str], outputs: Iterable[str]
+) -> dict[str, LavaPyType]:
+    """Return a LavaPyType per Var and port, those for a conductor included.
+
+    Parameters
+    ----------
+    registers : dict of str to array
+        The Vars, with arrays of the right element type.
+    inputs, outputs : iterable of str
+        The ports.
+    """
+    members = {name: LavaPyType(np.ndarray, v.dtype.type) for name, v in registers.items()}
+    members |= {port: LavaPyType(PyInPort.VEC_DENSE, float) for port in (*inputs, "command_in")}
+    members |= {port: LavaPyType(PyOutPort.VEC_DENSE, float) for port in (*outputs, "report_out")}
+    return members
 
 
 def make_model(
-    process: type[ElementProcess],
-    name: str,
-    registers: dict[str, AnyArray],
-    inputs: Iterable[str],
-    outputs: Iterable[str],
-) -> type[ElementModel]:
-    """Make the ProcessModel class of a Process: the shell with one LavaPyType per member.
+    process: type[ElementProcess], name: str, members: dict[str, LavaPyType], shell: Any, clock: Any
+) -> Any:
+    """Make the floating-point ProcessModel class of a Process (CPU, tag ``floating_pt``).
 
     Parameters
     ----------
     process : class
-        The Process it implements (LoihiProtocol, CPU, tag ``floating_pt``).
+        The Process it implements.
     name : str
         Name of the class.
-    registers : dict of str to array
-        Its Vars, with arrays of the right element type.
-    inputs, outputs : iterable of str
-        Its ports.
+    members : dict of str to LavaPyType
+        See :func:`lava_members`.
+    shell : class
+        ``ElementModel`` or ``ReactiveModel``.
+    clock : class
+        The protocol that shell is written for.
     """
-    members: dict[str, Any] = {
-        register: LavaPyType(np.ndarray, value.dtype.type) for register, value in registers.items()
-    }
-    members |= {port: LavaPyType(PyInPort.VEC_DENSE, float) for port in inputs}
-    members |= {port: LavaPyType(PyOutPort.VEC_DENSE, float) for port in outputs}
-    members["__doc__"] = f"Floating-point model of {process.__name__}: its element in the shell."
-    model: type[ElementModel] = type(name, (ElementModel,), members)
-    model = implements(proc=process, protocol=LoihiProtocol)(model)
-    model = requires(CPU)(model)
-    return tag("floating_pt")(model)  # type: ignore[no-any-return]
+    text = f"Floating-point model of {process.__name__}: its element in a {shell.__name__}."
+    model = type(name, (shell,), {**members, "__doc__": text})
+    model = implements(proc=process, protocol=clock)(model)
+    return tag("floating_pt")(requires(CPU)(model))
 
 
 def bound(model: type[AbstractProcessModel]) -> type[AbstractProcessModel]:

@@ -66,8 +66,11 @@ class NetworkSpec:
         hard-sigmoid, 1 else.
     bias_deviation : float
         Deviation of the initial biases.
+    compartment_noise : float
+        Standard deviation of the analog noise that each update adds to each compartment, in
+        units of the activity.
     seed : int
-        Of the initial weights and biases.
+        Of the initial weights and biases, and of the noise.
 
     Raises
     ------
@@ -97,6 +100,7 @@ class NetworkSpec:
     hysteresis: int = 1
     gain: float | None = None
     bias_deviation: float = 0.0
+    compartment_noise: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -147,8 +151,10 @@ class NetworkSpec:
             invalid("repeats", "must be at least 0", self.repeats)
         if self.gain is not None and not (np.isfinite(self.gain) and self.gain > 0):
             invalid("gain", "must be positive", self.gain, "1.41")
-        if not (np.isfinite(self.bias_deviation) and self.bias_deviation >= 0):
-            invalid("bias_deviation", "must be at least 0", self.bias_deviation, "0.05")
+        for name in ("bias_deviation", "compartment_noise"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                invalid(name, "must be at least 0", value, "0.05")
         if self.seed < 0:
             invalid("seed", "must be at least 0", self.seed)
 
@@ -162,6 +168,9 @@ class NetworkSpec:
             self._check_supported("activations", tuple(self.activations), chosen.activations)
         if chosen.spiking and (self.threshold or self.anneal):
             invalid("threshold", "spikes are events already", self.threshold, "hysteresis 2")
+        if chosen.spiking and self.compartment_noise:
+            what = "compartment_noise"
+            invalid(what, "the states of a spiking dyad are counts", self.compartment_noise, "0")
         if self.nudge == "proximal":
             chosen.output(loss(self.loss), self.parameters)  # raises where no point exists
 
@@ -252,6 +261,8 @@ class NetworkSpec:
             anneal=self.anneal,
             optimiser=optimiser,
             repeats=self.repeats,
+            noise=self.compartment_noise,
+            noise_seed=self.seed,
         )
 
     def as_dict(self) -> dict[str, Any]:

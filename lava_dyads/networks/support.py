@@ -46,8 +46,14 @@ class Execution:
     precision: str = "float"
     runtime: str = "lava"
 
-    def check(self, rule: str) -> None:
+    def check(self, rule: str, neurons: int | None = None) -> None:
         """Raise where this combination, with this rule, does not run.
+
+        Parameters
+        ----------
+        rule : str
+        neurons : int or None
+            Neurons of the network, inputs left out; None: many.
 
         Raises
         ------
@@ -60,7 +66,7 @@ class Execution:
             choice = getattr(self, axis)
             if choice not in choices:
                 invalid(axis, "unknown choice", choice, nearest(choice, choices))
-        why = reason(self, rule)
+        why = reason(self, rule, neurons)
         if why:
             raise UnsupportedError(f"{self.label} with rule {rule} is not supported: {why}")
 
@@ -70,7 +76,11 @@ class Execution:
         return f"{self.granularity} / {self.clock} / {self.precision} / {self.runtime}"
 
 
-def reason(execution: Execution, rule: str) -> str | None:
+LAVA_NEURONS = 60
+"""Neurons that fit on Lava's own runtime as Processes of their own, beside the others."""
+
+
+def reason(execution: Execution, rule: str, neurons: int | None = None) -> str | None:
     """Return why a combination is not supported, None if it is."""
     e = execution
     if rule == BACKPROP and e.runtime != "reference":
@@ -79,17 +89,23 @@ def reason(execution: Execution, rule: str) -> str | None:
         return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
     if e.clock == "async" and rule in RULES and RULES[rule].spiking:
         return "spikes are counted in steps, so they need the clock. Try: --clock sync"
-    if e.clock == "async":
-        return "asynchronous networks are not built yet. Try: --clock sync"
     if e.precision == "loihi2":
         return "the integer models are not built yet. Try: --precision float"
-    if e.granularity == "neuron" and e.runtime == "lava":
-        return "Lava's runtime holds some 80 OS processes. Try: --runtime in-process"
+    if e.clock == "async" and e.runtime == "reference":
+        return "the reference engine takes steps. Try: check gradient --order async"
+    if e.granularity == "neuron" and e.runtime == "lava" and (neurons or 1e9) > LAVA_NEURONS:
+        return (
+            f"Lava's runtime has an OS process per neuron, so {LAVA_NEURONS} neurons at most. "
+            "Try: --runtime in-process"
+        )
     if e.runtime == "reference" and e.granularity != "network":
         return "the reference engine is one numpy object. Try: --granularity network"
     return None
 
 
-def table(rule: str = "dp-transpose") -> list[tuple[Execution, str | None]]:
+def table(
+    rule: str = "dp-transpose", neurons: int | None = None
+) -> list[tuple[Execution, str | None]]:
     """Return every combination with the reason why not (None: supported)."""
-    return [(e, reason(e, rule)) for e in (Execution(*c) for c in product(*AXES.values()))]
+    every = (Execution(*choices) for choices in product(*AXES.values()))
+    return [(e, reason(e, rule, neurons)) for e in every]

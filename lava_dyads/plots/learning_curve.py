@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-from lava_dyads.training import History, write_atomically
+from lava_dyads.files import write_atomically
+from lava_dyads.training import History
 
 
 def learning_curve(history: History, title: str, path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.training import write_atomically
+from lava_dyads.files import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ PLUS, MINUS = "#0b5fa5", "#d1495b"
 """Colours of the two compartments."""
 
 
-def raster(trains: Sequence[NDArray[np.bool_]], path: Path, steps: int = 200) -> None:
+def spike_raster(trains: Sequence[NDArray[np.bool_]], path: Path, steps: int = 200) -> None:
     """Draw the spikes of the first sample, a row per dyad, plus above minus, into a PNG file.
 
     Parameters

@@ -1,6 +1,7 @@
 """Lava Processes: ports, Vars and the dynamics in words. What they do stands in ``rules``."""
 
 from lava_dyads.processes.base import ElementProcess
+from lava_dyads.processes.conductor import Conductor
 from lava_dyads.processes.dense import DyadDense
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.head import LossHead
@@ -9,6 +10,7 @@ from lava_dyads.processes.streams import DatasetSource, MetricSink, RelayProcess
 
 __all__ = [
     "POPULATIONS",
+    "Conductor",
     "DatasetSource",
     "Dyad",
     "DyadDense",

@@ -23,9 +23,10 @@ from lava_dyads.rules.elements import Element
 class ElementProcess(AbstractProcess):  # type: ignore[misc]
     """A Process that is one element: its registers are Vars, its ports are ports.
 
-    Ports have shape (n,) with one lane and (lanes, n) with more. The registers live in shared
-    memory, so :meth:`read` returns a whole array at once, also while the network runs;
-    ``Var.get`` and ``Var.set`` work too, element by element.
+    Ports have shape (n,) with one lane and (lanes, n) with more. Two more, ``command_in`` and
+    ``report_out``, connect it with a conductor where the clock is asynchronous. The registers
+    live in shared memory, so :meth:`read` returns a whole array at once, also while the network
+    runs; ``Var.get`` and ``Var.set`` work too, element by element.
 
     Parameters
     ----------
@@ -68,6 +69,8 @@ class ElementProcess(AbstractProcess):  # type: ignore[misc]
             setattr(self, port, InPort(self._port_shape(n)))
         for port, n in element.outputs.items():
             setattr(self, port, OutPort(self._port_shape(n)))
+        for name, control in control_ports().items():
+            setattr(self, name, control)
 
     def registers(self, variables: tuple[str, ...] | None = None) -> dict[str, AnyArray]:
         """Return what the Vars hold, by name: the element's memory, ``learn`` and ``window``."""
@@ -96,6 +99,14 @@ class ElementProcess(AbstractProcess):  # type: ignore[misc]
         """Leave out the axis of a single lane, as on the ports."""
         one_lane = value.ndim == 2 and value.shape[0] == 1 and self.element.lanes == 1
         return value.shape[1:] if one_lane else value.shape
+
+
+def control_ports() -> dict[str, Any]:
+    """Return the ports by which a Process follows a :class:`Conductor`.
+
+    ``command_in`` takes [command, presentation], ``report_out`` answers [messages sent, received].
+    """
+    return {"command_in": InPort((2,)), "report_out": OutPort((2,))}
 
 
 @contextmanager

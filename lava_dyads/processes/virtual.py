@@ -1,7 +1,8 @@
 """Virtual ports between one neuron and the port of a layer.
 
 Lava applies the transform of a virtual port where the message is received. Several sources of
-one InPort are summed, so n neurons that each fill one entry make up a whole message.
+one InPort are summed, so n neurons that each fill one entry make up a whole message. The
+in-process runtime knows ``entry`` and ``scattered`` and sends the one entry only.
 """
 
 from __future__ import annotations
@@ -41,12 +42,27 @@ def take(source: Any, index: int, target: Any) -> None:
         Entry, 0 .. n - 1.
     target : InPort of shape (1,) or (lanes, 1)
     """
-    _through(source, functools.partial(_entry, index), target)
+    _through(source, functools.partial(entry, index), target)
 
 
 def put(source: Any, index: int, target: Any) -> None:
     """Connect a neuron's OutPort to entry ``index`` of a layer's InPort; zeros elsewhere."""
-    _through(source, functools.partial(_scattered, index, target.shape[-1]), target)
+    _through(source, functools.partial(scattered, index, target.shape[-1]), target)
+
+
+def neuron_of(transforms: list[Any]) -> tuple[int | None, int | None]:
+    """Return (entry taken, entry put) of what virtual ports do to a message.
+
+    A runtime that moves single entries need not build whole vectors. (None, None): something
+    else than ``take`` or ``put``, or nothing at all.
+    """
+    if len(transforms) == 1 and isinstance(transforms[0], functools.partial):
+        function, arguments = transforms[0].func, transforms[0].args
+        if function is entry:
+            return int(arguments[0]), None
+        if function is scattered:
+            return None, int(arguments[0])
+    return None, None
 
 
 def _through(source: Any, transform: Any, target: Any) -> None:
@@ -56,11 +72,13 @@ def _through(source: Any, transform: Any, target: Any) -> None:
     port.connect(target)
 
 
-def _entry(index: int, message: AnyArray) -> AnyArray:
+def entry(index: int, message: AnyArray) -> AnyArray:
+    """Return one entry of the last axis, which stays."""
     return message[..., index : index + 1]
 
 
-def _scattered(index: int, n: int, message: AnyArray) -> AnyArray:
+def scattered(index: int, n: int, message: AnyArray) -> AnyArray:
+    """Return n entries of which one is the message, the others 0."""
     whole = np.zeros((*message.shape[:-1], n), message.dtype)
     whole[..., index] = message[..., 0]
     return whole

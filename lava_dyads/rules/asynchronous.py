@@ -1,43 +1,26 @@
 """Relaxation by asynchronous messages: a discrete-event simulation of a network's elements.
 
 There is no common step. Every message takes its own random time, so messages may overtake each
-other; since they are changes, and changes add up in any order, nothing is lost by that. In
-order, at every event::
-
-    a message arrives at a connection: it is transformed and sent on at once
-    a message arrives at a population or a head: it is added to what waits; if nothing waited
-        before, an update is due after a jittered refractory time ('hold')
-    an update is due: drain what waits, update once, send what changed
-
-Answering every message at once instead would be a storm that grows exponentially with depth.
-The simulation ends at silence: no message in flight and no update due.
+other; what the elements do about it stands in :mod:`~lava_dyads.rules.reactive`. The simulation
+ends at silence: no message in flight and no answer due.
 """
 
 from __future__ import annotations
 
 import heapq
 import itertools
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements import Connection, Outbox, Population
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Outbox
 from lava_dyads.rules.engine import OUTSIDE, Network, Settled
-
-Latency = Callable[[np.random.Generator], float]
-
-LATENCIES: dict[str, Latency] = {
-    "constant": lambda generator: 1.0,
-    "uniform": lambda generator: float(generator.uniform(0.0, 2.0)),
-    "exponential": lambda generator: float(generator.exponential()),
-    "heavy-tailed": lambda generator: float(generator.pareto(2.0)),
-}
-"""Latency of a message by name; all have mean 1, heavy-tailed (Pareto, exponent 2) no variance."""
+from lava_dyads.rules.latency import Latency
+from lava_dyads.rules.reactive import HOLD, Command, Reactive
 
 
 @dataclass(frozen=True)
@@ -62,7 +45,7 @@ def settle_asynchronously(
     y: Array | None,
     *,
     latency: str = "exponential",
-    hold: float = 3.0,
+    hold: float = HOLD,
     per_event: bool = True,
     seed: int = 0,
     tolerance: float = 1e-12,
@@ -103,13 +86,15 @@ def settle_asynchronously(
     ValidationError
         If the latency is unknown or the hold not positive.
     """
-    if latency not in LATENCIES:
-        invalid("latency", "unknown model", latency, nearest(latency, LATENCIES))
+    model = Latency(latency)
     if not hold > 0:
         invalid("hold", "must be positive", hold, "3")
-    simulation = _Simulation(network, y is not None, LATENCIES[latency], hold, per_event, seed)
+    simulation = _Simulation(network, y is not None, model, hold, per_event, seed)
     simulation.send(OUTSIDE, {"input_in": x, "target_in": y})
     deliveries = simulation.run(max_deliveries)
+    if not simulation.queue:
+        simulation.tell(Command.SPEAK)
+        deliveries += simulation.run(max_deliveries - deliveries)
     residual = network.residual(y)
     silent = not simulation.queue
     converged = silent and residual <= tolerance
@@ -128,23 +113,25 @@ class _Simulation:
         per_event: bool,
         seed: int,
     ) -> None:
-        self.network, self.latency, self.hold = network, latency, hold
-        self.per_event = per_event
+        self.network, self.hold, self.per_event = network, hold, per_event
         self.generator = np.random.default_rng(seed)
+        self.latency = latency.stream(np.random.default_rng([seed, 1]))
         self.now = 0.0
         self.queue: list[tuple[float, int, str, str, Any]] = []
         self._numbers = itertools.count()
-        self._waiting: dict[str, Outbox] = {name: {} for name in network.elements}
+        agenda = Agenda(lanes=network.lanes)
+        agenda.learn[0] = nudged
+        self.elements = {name: Reactive(e, agenda) for name, e in network.elements.items()}
+        self._waiting: dict[str, Outbox] = {name: {} for name in self.elements}
         self._due: set[str] = set()
-        wave = max(p.first_step for p in network.populations.values())
-        # Beyond every wave front: asynchronous elements know no steps.
-        self._clock = Clock(wave + 1, False, False, nudged, network.lanes)
-        for name, element in network.elements.items():
-            element.before(replace(self._clock, first=True))
-            if isinstance(element, Population):
-                element.reset()
-                # A neuron whose input stays silent speaks for its bias, after some patience.
-                self._schedule(4.0 * hold * element.first_step, name)
+        self.tell(Command.RESET)
+
+    def tell(self, command: Command) -> None:
+        """Give a command to all elements."""
+        for name, element in self.elements.items():
+            self.send(name, element.obey(command, 0))
+            if element.restless:
+                self._rest(name)
 
     def send(self, source: str, outbox: Any) -> None:
         """Put the messages of one element on their way."""
@@ -154,7 +141,7 @@ class _Simulation:
             parts = _single_events(message) if self.per_event else [message]
             for target, entry in self.network.targets(source, port):
                 for part in parts:
-                    self._push(self.now + self.latency(self.generator), target, entry, part)
+                    self._push(self.now + self.latency(), target, entry, part)
 
     def run(self, limit: int) -> int:
         """Let things happen until silence or the limit; return the number of deliveries."""
@@ -170,32 +157,28 @@ class _Simulation:
         return deliveries
 
     def _deliver(self, name: str, entry: str, message: Array) -> None:
-        element = self.network.elements[name]
-        if isinstance(element, Connection):
-            element.after(self._clock, {entry: message})
-            self.send(name, element.before(self._clock))
+        reactive = self.elements[name]
+        if not reactive.element.patient:
+            self.send(name, reactive.hear({entry: message}))
             return
         box = self._waiting[name]
         waiting = box.get(entry)
         box[entry] = message if waiting is None else waiting + message
-        if name not in self._due:
-            self._due.add(name)
-            self._schedule(self.hold * self.generator.uniform(0.5, 1.5), name)
+        self._rest(name)
 
     def _update(self, name: str) -> None:
         self._due.discard(name)
-        element = self.network.elements[name]
         waiting, self._waiting[name] = self._waiting[name], {}
-        outbox = element.after(self._clock, waiting)
-        sent = {**element.before(self._clock), **outbox}
-        self.send(name, sent)
-        unrest = isinstance(element, Population) and not element.unit.instantaneous
-        if unrest and sent and name not in self._due:
-            self._due.add(name)  # a relaxing unit goes on by itself until it changes no more
-            self._schedule(self.hold * self.generator.uniform(0.5, 1.5), name)
+        reactive = self.elements[name]
+        self.send(name, reactive.hear(waiting))
+        if reactive.restless:
+            self._rest(name)
 
-    def _schedule(self, delay: float, name: str) -> None:
-        self._push(self.now + delay, name, "", None)
+    def _rest(self, name: str) -> None:
+        if name not in self._due:
+            self._due.add(name)
+            delay = self.hold * self.generator.uniform(0.5, 1.5)
+            self._push(self.now + delay, name, "", None)
 
     def _push(self, at: float, name: str, entry: str, message: Any) -> None:
         heapq.heappush(self.queue, (at, next(self._numbers), name, entry, message))

@@ -84,6 +84,8 @@ def chain(
     optimiser: Optimiser | None = None,
     repeats: int | None = None,
     arithmetic: Arithmetic | None = None,
+    noise: float = 0.0,
+    noise_seed: int = 0,
 ) -> Network:
     """Build a network of L connections and L populations.
 
@@ -107,6 +109,8 @@ def chain(
     optimiser : Optimiser or None
     repeats : int or None
         Round trips after the first; None: those of :func:`default_repeats`.
+    noise, noise_seed
+        Analog noise of the compartments, see :class:`Population`.
 
     Returns
     -------
@@ -148,6 +152,8 @@ def chain(
             first_step=k + 1,
             optimiser=optimiser,
             **coded,
+            noise=noise,
+            noise_seed=(noise_seed, k),
             **shared,
         )
         links += [

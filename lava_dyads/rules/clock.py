@@ -9,7 +9,7 @@ learn in the last one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from lava_dyads.rules._types import IntArray
 ENDLESS = -1
 """Number of samples of an agenda that never runs out and never learns by itself."""
 
+
+BEYOND = 1 << 40
+"""A step that lies beyond every wave front: asynchronous elements know no steps."""
 
 FROZEN = 2
 """Value of the ``learn`` register that nudges without learning."""
@@ -108,18 +111,31 @@ class Agenda:
         key = (time_step, self.learn.item(), begin, samples)
         # The processes of a network ask one after the other for the same step.
         if key != self._last[0]:
-            self._last = (key, self._at(*key))
+            self._last = (key, self._at(*key, steps=self.steps))
         return self._last[1]
 
-    def _at(self, time_step: int, mode: int, begin: int, samples: int) -> Clock:
+    def settled(self, presentation: int) -> Clock:
+        """Return the clock of a presentation at rest: read-out and learning, no steps counted.
+
+        Parameters
+        ----------
+        presentation : int
+            From 0, since the window began.
+        """
+        begin, samples = self.window.tolist()
+        last = begin + presentation + 1
+        clock = self._at(last, self.learn.item(), begin, samples, steps=1)
+        return replace(clock, step=BEYOND, first=False, read=True)
+
+    def _at(self, time_step: int, mode: int, begin: int, samples: int, steps: int) -> Clock:
         learn, frozen = mode != 0, mode == FROZEN
         elapsed = time_step - begin - 1
-        if not self.steps:
+        if not steps:
             read = elapsed + 1 == self.read_step
             first = elapsed == 0
             return Clock(elapsed + 1, first, False, learn, self.lanes, read=read, frozen=frozen)
-        presentation, offset = divmod(elapsed, self.steps)
-        last = offset == self.steps - 1
+        presentation, offset = divmod(elapsed, steps)
+        last = offset == steps - 1
         start = presentation * self.lanes
         if samples == ENDLESS:
             end, valid, full = start + self.lanes, self.lanes, False

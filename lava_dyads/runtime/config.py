@@ -8,6 +8,8 @@ from typing import Any
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_configs import Loihi2SimCfg
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
+from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.errors import invalid
 from lava_dyads.models import model_of
@@ -15,6 +17,10 @@ from lava_dyads.processes import ElementProcess
 
 GRANULARITIES = ("neuron", "layer", "network")
 """How finely a DyadNetwork is cut into Lava processes."""
+
+
+CLOCKS = ("sync", "async")
+"""Steps, or messages when they come."""
 
 
 class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
@@ -29,18 +35,29 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         ``neuron``, ``layer`` or ``network``: how a ``DyadNetwork`` is cut.
     select_tag : str or None
         Tag for the other Processes, as in Lava's ``Loihi2SimCfg``.
+    clock : str
+        ``sync`` (LoihiProtocol: steps) or ``async`` (AsyncProtocol: messages, led by a
+        ``Conductor``). Other Processes get a model of that protocol where they have one.
 
     Raises
     ------
     ValidationError
-        If the granularity is unknown.
+        If the granularity or the clock is unknown.
     """
 
-    def __init__(self, granularity: str = "layer", select_tag: str | None = "floating_pt") -> None:
+    def __init__(
+        self,
+        granularity: str = "layer",
+        select_tag: str | None = "floating_pt",
+        *,
+        clock: str = "sync",
+    ) -> None:
+        if clock not in CLOCKS:
+            invalid("clock", f"must be one of {', '.join(CLOCKS)}", clock)
         if granularity not in GRANULARITIES:
             invalid("granularity", f"must be one of {', '.join(GRANULARITIES)}", granularity)
         super().__init__(select_tag=select_tag, select_sub_proc_model=True)
-        self.granularity = granularity
+        self.granularity, self.clock = granularity, clock
         # Lava looks instances up here before it searches; it also asks for classes, in vain.
         self.exception_proc_model_map = _KnownModels(self)
 
@@ -53,12 +70,18 @@ class _KnownModels(dict[Any, Any]):
         self._config = config
 
     def __contains__(self, process: object) -> bool:
-        return isinstance(process, ElementProcess) or bool(_beside(process))
+        known = super().__contains__(process) or isinstance(process, ElementProcess)
+        return known or bool(_beside(process))
 
     def __getitem__(self, process: AbstractProcess) -> type[AbstractProcessModel]:
+        if super().__contains__(process):
+            return super().__getitem__(process)  # type: ignore[no-any-return]
         if isinstance(process, ElementProcess):
-            return model_of(process, self._config.granularity)
-        return self._config.select(process, _beside(process))  # type: ignore[no-any-return]
+            return model_of(process, self._config.granularity, self._config.clock)
+        models = _beside(process)
+        protocol = {"sync": LoihiProtocol, "async": AsyncProtocol}[self._config.clock]
+        fitting = [m for m in models if getattr(m, "implements_protocol", None) is protocol]
+        return self._config.select(process, fitting or models)  # type: ignore[no-any-return]
 
 
 def _beside(process: object) -> list[type[AbstractProcessModel]]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
+import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,23 +18,29 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from scipy.sparse import csr_matrix
 
-from lava_dyads.errors import LavaRuntimeError, UnsupportedError, invalid
+from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.elements import Connection
 from lava_dyads.runtime.config import DyadRunConfig
-from lava_dyads.runtime.hub import Hub
+from lava_dyads.runtime.events import EventHub
+from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
     build,
+    choose,
     discover,
     forget,
     process_count,
 )
+from lava_dyads.runtime.trace import Recorder, Trace, check_writable
+from lava_dyads.runtime.transport import Transport
+from lava_dyads.runtime.watchdog import time_limit
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
-_REQUEST_PRE, _REQUEST_LEARN, _REQUEST_POST = -4, -5, -6
+_HANDLERS = {-4: "_pre_mgmt", -5: "_lrn", -6: "_post_mgmt"}
 _REQUEST_PAUSE, _REQUEST_STOP = -7, -8
 
 
@@ -45,12 +56,16 @@ class ChannelUsage:
         Messages, silent ones included.
     events : int
         Entries that are not zero.
+    operations : int
+        Weights these events touch, where the target is a connection of this library: its own
+        counter also has what learning touches.
     """
 
     source: str
     target: str
     messages: int
     events: int
+    operations: int = 0
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,11 @@ class Usage:
         """Events on all channels."""
         return sum(channel.events for channel in self.channels)
 
+    @property
+    def operations(self) -> int:
+        """Synaptic operations that events on all channels have caused."""
+        return sum(channel.operations for channel in self.channels)
+
 
 class InProcessRuntime:
     """Executes connected Processes in the calling OS process, synchronously.
@@ -86,12 +106,19 @@ class InProcessRuntime:
     phase before learning, learning, management phase after learning, each if a model asks for
     it. After the last step the host phase. RefPorts are served in management and host phases.
 
+    A run that does not block is done by a thread. Whatever goes wrong in it is raised by the
+    next ``wait``, ``pause``, ``stop`` or run.
+
     Parameters
     ----------
     process : AbstractProcess
         Any Process of the graph.
     run_cfg : RunConfig
         Chooses the ProcessModels.
+    measure : bool
+        Count messages and events per channel and time every model.
+    timeout : float or None
+        Longest time for one time step, in seconds; None: no limit.
 
     Raises
     ------
@@ -99,75 +126,176 @@ class InProcessRuntime:
         If the graph cannot be built.
     """
 
-    def __init__(self, process: AbstractProcess, run_cfg: Any) -> None:
-        self._hub = Hub([])
+    def __init__(
+        self,
+        process: AbstractProcess,
+        run_cfg: Any,
+        transport: Transport | None = None,
+        *,
+        measure: bool = False,
+        timeout: float | None = None,
+    ) -> None:
+        if timeout is not None and not timeout > 0:
+            invalid("InProcessRuntime.timeout", "must be positive seconds", timeout)
+        self._timeout = timeout
         self._graph, self._created = discover(process), process_count()
-        with own_logging():
+        with own_logging(), without_gc():
             self._answers = Answers()
-            self.nodes: list[Node] = build(process, run_cfg, self._hub, self._answers)
-        self._hub.tasks[:] = [node.task for node in self.nodes]
-        self._hub.idle = self._serve
+            chosen, self.asynchronous = choose(process, run_cfg)
+            self._hub: Any
+            if self.asynchronous:
+                self._hub = EventHub(transport or Transport())
+                self._hub.measuring = measure
+            else:
+                self._hub = Hub(measure)
+                self._hub.idle = self._serve
+            self.nodes: list[Node] = build(chosen, self._hub, self._answers)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
+        stepped = [] if self.asynchronous else self.nodes
+        if self.asynchronous:
+            self._hub.tasks[:] = [node.task for node in self.nodes]
+        self._spike = [node.spike() for node in stepped]
+        self._phases = {
+            request: [turn for node in stepped if (turn := node.handler(name))]
+            for request, name in _HANDLERS.items()
+        }
+        self._uses_threads = any(node.uses_threads for node in self.nodes)
         self._is_started = self._is_running = False
-        self._stopped = False
+        self._stopped = self._halt = self._endless = False
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
         self.steps_done = 0
+        self.cut_short = False
+        """Whether a model ended the last run by asking for a pause or a stop."""
         for node in self.nodes:
             node.process._runtime = self
         process._runtime = self
 
     def start(self, condition: Any) -> None:
-        """Run ``RunSteps``; called by ``Process.run``.
+        """Run as ``RunSteps`` or ``RunContinuous`` say; called by ``Process.run``.
+
+        Fewer steps are run if a model asks for a pause; if it asks for a stop, the runtime is
+        stopped.
 
         Raises
         ------
-        ModelError, DeadlockError
+        ModelError, DeadlockError, HangError
             See :class:`~lava_dyads.runtime.hub.Hub`.
-        UnsupportedError
-            For ``RunContinuous``: nothing could pause it.
+        LavaRuntimeError
+            After ``stop``; while it runs without an end.
         """
+        if not isinstance(condition, RunSteps | RunContinuous):
+            invalid("run", "needs a RunSteps or RunContinuous condition", type(condition).__name__)
+        if self._is_running and self._endless:
+            raise LavaRuntimeError("run: it runs already, without an end. Try: pause() first")
+        self.wait()
         if self._stopped:
             raise LavaRuntimeError(
                 "run: the runtime has been stopped. Try: build the Processes anew"
             )
-        if isinstance(condition, RunContinuous):
-            raise UnsupportedError("the in-process runtime has no RunContinuous. Try: RunSteps")
-        if not isinstance(condition, RunSteps):
-            invalid("run", "needs a RunSteps condition", type(condition).__name__)
         self._check_graph()
+        self._endless = isinstance(condition, RunContinuous)
+        steps = None if self._endless else condition.num_steps
         self._is_started = self._is_running = True
+        self._halt = self.cut_short = False
+        if self.asynchronous:
+            self._hub.asked_to_pause, self._hub.endless = False, self._endless
+        if steps is not None and condition.blocking:
+            self._run(steps)
+            return
+        self._thread = threading.Thread(target=self._in_thread, args=(steps,), daemon=True)
+        self._thread.start()
+
+    def wait(self) -> None:
+        """Return when the present run has ended; without one, at once.
+
+        Raises
+        ------
+        ModelError, DeadlockError, HangError
+            If it ended so.
+        """
+        thread, self_made = self._thread, threading.current_thread()
+        if thread is not None and thread is not self_made:
+            thread.join()
+            self._thread = None
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def pause(self) -> None:
+        """End the present run after the time step in which it is; it can be run again.
+
+        Raises
+        ------
+        ModelError, DeadlockError, HangError
+            If it ended so.
+        """
+        self._ask_to_pause()
+        self.wait()
+
+    def _ask_to_pause(self) -> None:
+        self._halt = True
+        if self.asynchronous:
+            self._hub.ask_to_pause()
+
+    def stop(self) -> None:
+        """End the present run and the runtime; it cannot be started again.
+
+        Raises
+        ------
+        ModelError, DeadlockError, HangError
+            If the present run did not block and ended so.
+        """
+        self._ask_to_pause()
+        with self._hub.outside:
+            self._hub.interrupted = True
+            self._hub.outside.notify_all()
         try:
-            self._run(condition.num_steps)
-        except BaseException:
-            self._stopped = True  # models are somewhere in the middle of a step
-            raise
+            self.wait()
         finally:
-            self._is_running = False
+            self._end()
+
+    def _end(self) -> None:
+        self._stopped, self._is_started = True, False
+        for pipe in self._hub.pipes:
+            pipe.close()
+        forget(node.process for node in self.nodes)
 
     def usage(self) -> Usage:
         """Return what was measured since ``measure`` was switched on."""
+        elements = {n.process.name: getattr(n.process, "element", None) for n in self.nodes}
         return Usage(
             channels=[
-                ChannelUsage(c.source, c.target, c.messages, c.events) for c in self._hub.channels
+                ChannelUsage(
+                    c.source,
+                    c.target,
+                    c.messages,
+                    c.events,
+                    _operations(elements.get(c.target.rpartition(".")[0]), c.target, c.events),
+                )
+                for c in self._hub.channels
             ],
             seconds={node.task.label: node.task.seconds for node in self.nodes},
         )
 
-    def wait(self) -> None:
-        """Return: a run has always ended when ``start`` returns."""
+    def record(self) -> None:
+        """Record a trace of asynchronous messages from now on."""
+        if not self.asynchronous:
+            invalid("trace", "needs asynchronous Processes", "sync", "DyadRunConfig(clock='async')")
+        self._hub.recorder = Recorder()
 
-    def pause(self) -> None:
-        """Return: nothing runs while the caller does."""
-
-    def stop(self) -> None:
-        """End the run; it cannot be started again."""
-        self._stopped, self._is_started = True, False
-        for node in self.nodes:
-            node.task.close()
-        forget(node.process for node in self.nodes)
+    def trace(self) -> Trace:
+        """Return what has been recorded so far."""
+        if not self.asynchronous or self._hub.recorder is None:
+            invalid("trace", "nothing was recorded", None, "open the session with trace=PATH")
+        channels = [(wire.source, wire.target) for wire in self._hub.channels]
+        trace: Trace = self._hub.recorder.trace(channels)
+        return trace
 
     def get_var(self, var_id: int, idx: Any = None) -> AnyArray:
         """Return the value of a Var, at once and as float64, as ``Var.get`` does."""
+        self._refuse_while_running("Var.get")
         node, var = self._owners[var_id]
         value = getattr(node.model, var.name)
         if isinstance(value, csr_matrix):
@@ -179,6 +307,7 @@ class InProcessRuntime:
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         """Set the value of a Var in place, as ``Var.set`` does."""
+        self._refuse_while_running("Var.set")
         node, var = self._owners[var_id]
         model, old = node.model, getattr(node.model, var.name)
         if isinstance(old, csr_matrix):
@@ -191,6 +320,13 @@ class InProcessRuntime:
         else:
             setattr(model, var.name, type(old)(np.asarray(value).flat[0]))
         model.on_var_update()
+
+    def _refuse_while_running(self, what: str) -> None:
+        if self._is_running:
+            raise LavaRuntimeError(
+                f"{what}: the network is running. Try: wait() or pause() first; read() of the "
+                "Processes of lava_dyads works at any time"
+            )
 
     def _check_graph(self) -> None:
         """Refuse Processes that were connected after the start: they would do nothing."""
@@ -206,29 +342,77 @@ class InProcessRuntime:
                 "Try: connect all Processes first, or open a new session with new ones"
             )
 
-    def _run(self, steps: int) -> None:
-        models = [node.model for node in self.nodes]
-        spike = [node.spike() for node in self.nodes]
-        phases = {
-            _REQUEST_PRE: [m._pre_mgmt for m in models],
-            _REQUEST_LEARN: [m._lrn for m in models],
-            _REQUEST_POST: [m._post_mgmt for m in models],
-        }
-        for _ in range(steps):
-            self._phase(spike)
-            self.steps_done += 1
-            while asked := self._answers.asked & phases.keys():
-                self._phase(phases[max(asked)])  # before learning, learning, after learning
-                self._serve()
-            if self._answers.asked & {_REQUEST_PAUSE, _REQUEST_STOP}:
-                break
-        for model in models:
-            model._host()
-        self._serve()
+    def _in_thread(self, steps: int | None) -> None:
+        """Run; keep what goes wrong for the caller of ``wait``."""
+        try:
+            self._run(steps)
+        except BaseException as error:
+            self._error = error
 
-    def _phase(self, jobs: list[Callable[[], None]]) -> None:
-        self._answers.asked.clear()
-        self._hub.run(jobs)
+    def _run(self, steps: int | None) -> None:
+        """Run a number of time steps, or until somebody asks for an end (None)."""
+        stop = False
+        try:
+            with time_limit(self._timeout, self._progress, self._who):
+                if self.asynchronous:
+                    self._events(steps)
+                else:
+                    stop = self._steps(itertools.count() if steps is None else range(steps))
+        except Interrupted:
+            stop = True
+        except BaseException:
+            stop = True  # models are somewhere in the middle of a step
+            raise
+        finally:
+            self._hub.close()
+            if self._uses_threads:
+                time.sleep(0.005)  # so that what they carry has arrived, as after Lava's run
+            self._is_running = False
+            if stop:
+                self._end()
+
+    def _steps(self, numbers: Iterable[int]) -> bool:
+        """Run time steps; tell whether a model asked for a stop."""
+        hub, asked, phases, spike = self._hub, self._answers.asked, self._phases, self._spike
+        for node in self.nodes:
+            node.enter()
+        for _ in numbers:
+            hub.run(spike)
+            self.steps_done += 1
+            if asked:
+                while due := asked & phases.keys():
+                    phase = max(due)  # before learning, learning, after learning
+                    asked.remove(phase)
+                    hub.run(phases[phase])
+                    self._serve()
+                for node in self.nodes:
+                    node.enter()
+                if _REQUEST_PAUSE in asked or _REQUEST_STOP in asked:
+                    self.cut_short, stop = True, _REQUEST_PAUSE not in asked
+                    asked.clear()
+                    return stop
+                asked.clear()
+            if self._halt:
+                break
+        for node in self.nodes:
+            node.host()
+        self._serve()
+        return False
+
+    def _events(self, steps: int | None) -> None:
+        for node in self.nodes:
+            node.model.num_steps = sys.maxsize if steps is None else steps
+        self._hub.run([node.model.run_async for node in self.nodes])
+        self.steps_done += steps or 0
+
+    def _progress(self) -> int | None:
+        if self.asynchronous:
+            return int(self._hub.deliveries)
+        return None if self._hub.looking_outside else self.steps_done
+
+    def _who(self) -> str:
+        task = self._hub.current
+        return task.label if task else "the runtime"
 
     def _serve(self) -> bool:
         """Answer RefPorts that wait for a Var; tell whether there was one."""
@@ -251,6 +435,18 @@ class InProcessSession(Session):
         None: :class:`DyadRunConfig` (granularity ``layer``).
     measure : bool
         Count messages and events per channel and time every model; see :meth:`usage`.
+    timeout : float or None
+        Longest time for one time step, in seconds; None: no limit. A model that computes for
+        ever ends in HangError; one that waits for another one is a deadlock, found at once.
+    transport : Transport or None
+        How asynchronous messages travel; None: exponential latencies, no faults.
+    trace : Path or None
+        File (.npz) for a :class:`Trace` of the asynchronous messages, written when it stops.
+
+    Raises
+    ------
+    ValidationError
+        If the trace could not be written, or the Processes run in steps.
 
     Examples
     --------
@@ -258,15 +454,29 @@ class InProcessSession(Session):
     >>> dyad = Dyad((2,), bias=[0.5, -0.5])
     >>> with InProcessSession(dyad) as session:
     ...     session.run(1)
+    1
     >>> dyad.read("s_plus")
     array([0.5, 0. ])
     """
 
     def __init__(
-        self, process: AbstractProcess, run_cfg: Any = None, *, measure: bool = False
+        self,
+        process: AbstractProcess,
+        run_cfg: Any = None,
+        *,
+        measure: bool = False,
+        timeout: float | None = None,
+        transport: Transport | None = None,
+        trace: Path | None = None,
     ) -> None:
-        self.runtime = InProcessRuntime(process, run_cfg or DyadRunConfig())
-        self.runtime._hub.measuring = measure
+        if trace is not None:
+            check_writable(trace)
+        self.runtime = InProcessRuntime(
+            process, run_cfg or DyadRunConfig(), transport, measure=measure, timeout=timeout
+        )
+        self._trace = trace
+        if trace is not None:
+            self.runtime.record()
         self.process = process
 
     def usage(self) -> Usage:
@@ -286,24 +496,75 @@ class InProcessSession(Session):
         """Time steps run so far."""
         return self.runtime.steps_done
 
-    def run(self, steps: int, poll: Callable[[], None] | None = None) -> None:
-        """Run a number of time steps; ``poll`` is called some 20 times a second."""
+    def run(self, steps: int, poll: Callable[[], None] | None = None) -> int:
+        """Run a number of time steps, fewer where a model asks for it; return how many.
+
+        Parameters
+        ----------
+        steps : int
+            At least 1.
+        poll : callable or None
+            Called some 20 times a second.
+        """
         if steps < 1:
             invalid("InProcessSession.run", "needs at least 1 step", steps)
-        done, chunk = 0, 1 if poll else steps
-        while done < steps:
-            chunk = min(chunk, steps - done)
+        runtime = self.runtime
+        first, chunk = runtime.steps_done, 1 if poll else steps
+        while (left := steps - (runtime.steps_done - first)) > 0:
+            chunk = min(chunk, left)
             begin = time.perf_counter()
-            self.runtime.start(RunSteps(chunk))
-            done += chunk
+            runtime.start(RunSteps(chunk))
             if poll:
                 poll()
                 seconds = max(time.perf_counter() - begin, 1e-6)
                 chunk = max(1, int(chunk * 0.05 / seconds))
+            if runtime.cut_short:
+                break
+        return runtime.steps_done - first
 
     def stop(self, kill: bool = False) -> None:
-        """End the run."""
+        """End the run; write the trace, if one was asked for."""
+        if self._trace is not None and self.alive:
+            self.trace().save(self._trace)
         self.runtime.stop()
+
+    def trace(self) -> Trace:
+        """Return what has been recorded so far."""
+        return self.runtime.trace()
+
+    @property
+    def virtual_time(self) -> float:
+        """Time of the last asynchronous event, in mean latencies; 0 where there are none."""
+        return float(getattr(self.runtime._hub, "now", 0.0))
+
+    @property
+    def deliveries(self) -> int:
+        """Asynchronous messages delivered, timers included; 0 where there are none."""
+        return int(getattr(self.runtime._hub, "deliveries", 0))
+
+
+def _operations(element: Any, target: str, events: int) -> int:
+    """Return how many weights some events touch when they arrive at a port."""
+    port = target.rpartition(".")[2]
+    if not isinstance(element, Connection):
+        return 0
+    if port == "mean_in":
+        return element.op.forward_operations(events)
+    if port == "difference_in" and "apical_out" in element.listened:
+        return element.op.backward_operations(events)
+    return 0
+
+
+@contextmanager
+def without_gc() -> Iterator[None]:
+    """Collect no garbage meanwhile: it would walk again and again through what is being built."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 @contextmanager

@@ -27,8 +27,15 @@ class Session(ABC):
         """Whether it can still run."""
 
     @abstractmethod
-    def run(self, steps: int, poll: Callable[[], None] | None = None) -> None:
-        """Run a number of time steps; ``poll`` is called some 20 times a second."""
+    def run(self, steps: int, poll: Callable[[], None] | None = None) -> int:
+        """Run a number of time steps; ``poll`` is called some 20 times a second.
+
+        Returns
+        -------
+        int
+            Steps run. Fewer where a model asked for a pause (``self._req_pause = True`` in
+            ``run_spk``; it can be run again) or for a stop (``self._req_stop``).
+        """
 
     @abstractmethod
     def stop(self, kill: bool = False) -> None:

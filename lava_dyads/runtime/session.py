@@ -14,7 +14,14 @@ from typing import Any
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunSteps
 
-from lava_dyads.errors import DeadlockError, HangError, LavaRuntimeError, ModelError, invalid
+from lava_dyads.errors import (
+    DeadlockError,
+    HangError,
+    LavaRuntimeError,
+    ModelError,
+    NotSettledError,
+    invalid,
+)
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.interface import Session
@@ -63,6 +70,7 @@ class LavaSession(Session):
     >>> dyad = Dyad((2,), bias=[0.5, -0.5])
     >>> with LavaSession(dyad) as session:
     ...     session.run(1)
+    1
     >>> dyad.read("s_plus")
     array([0.5, 0. ])
     """
@@ -101,8 +109,8 @@ class LavaSession(Session):
         """Whether it can still run."""
         return self._run is not None
 
-    def run(self, steps: int, poll: Callable[[], None] | None = None) -> None:
-        """Run a number of time steps; may be called again and again.
+    def run(self, steps: int, poll: Callable[[], None] | None = None) -> int:
+        """Run a number of time steps, fewer where a model asks for it; return how many.
 
         Parameters
         ----------
@@ -130,12 +138,16 @@ class LavaSession(Session):
         while done < steps:
             chunk = min(chunk, steps - done)
             begin = time.monotonic()
-            self._run_chunk(chunk, poll)
-            done += chunk
-            self.steps_done += chunk
+            asked_at = self._run_chunk(chunk, poll)
+            ran = asked_at - self.steps_done if asked_at else chunk
+            done += ran
+            self.steps_done += ran
+            if asked_at:
+                break
             # Chunks bound how long a hang goes unnoticed: aim at one second each.
             seconds = max(time.monotonic() - begin, 1e-6)
             chunk = max(1, min(8 * chunk, int(chunk * _CHUNK_SECONDS / seconds)))
+        return done
 
     def stop(self, kill: bool = False) -> None:
         """End the run and all its OS processes. Safe to call more than once.
@@ -162,19 +174,24 @@ class LavaSession(Session):
         self._dump.close()
         _open_sessions.discard(self)
 
-    def _run_chunk(self, steps: int, poll: Callable[[], None] | None) -> None:
+    def _run_chunk(self, steps: int, poll: Callable[[], None] | None) -> int:
+        """Run; return the time step in which a model asked for a pause or a stop, or 0."""
         run = self._run
         assert run is not None
+        run.asked_at[:] = 0
         run.runtime._is_started = True
         with own_logging():
             run.runtime.start(RunSteps(steps, blocking=False))
-            waiting = threading.Thread(target=_swallow, args=(run.runtime.wait,), daemon=True)
+            waiting = threading.Thread(target=_swallow, args=(run.wait,), daemon=True)
             waiting.start()
             try:
                 self._supervise(run, waiting, steps, poll)
             except BaseException:
                 self.stop(kill=True)
                 raise
+        if not run.runtime._is_started:
+            self.stop(kill=True)
+        return int(run.asked_at[0])
 
     def _supervise(
         self,
@@ -196,6 +213,8 @@ class LavaSession(Session):
                 continue
             checked = now
             for actor, error, trace in run.failures():
+                if isinstance(error, NotSettledError):  # a conductor's verdict on the network
+                    raise error
                 raise ModelError(f"{actor.label} raised\n{trace}") from error
             seconds, running = run.busy_time()
             if seconds > used or running:

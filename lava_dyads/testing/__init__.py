@@ -1,5 +1,6 @@
 """The test kit: a Process between a source and a sink, with a timeout and no leftovers."""
 
 from lava_dyads.testing.play import Played, no_leftovers, play
+from lava_dyads.testing.react import Reaction, react
 
-__all__ = ["Played", "no_leftovers", "play"]
+__all__ = ["Played", "Reaction", "no_leftovers", "play", "react"]

@@ -93,7 +93,7 @@ def play(
     """
     series = {port: np.asarray(values, float) for port, values in (inputs or {}).items()}
     outputs, watch = list(outputs), list(watch)
-    _check(process, series, outputs, watch)
+    check_ports(process, series, outputs, watch)
     if steps is None:
         steps = max((len(s) for s in series.values()), default=1)
     # Named by instance, Lava's own run configurations need not search this folder for models.
@@ -111,7 +111,7 @@ def play(
     seen: dict[str, list[AnyArray]] = {name: [] for name in watch}
     opened: Session
     if in_process:
-        opened = InProcessSession(process, run_cfg)
+        opened = InProcessSession(process, run_cfg, timeout=timeout)
     else:
         opened = LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4)
     with opened as session:
@@ -126,13 +126,17 @@ def play(
     )
 
 
-def _check(
-    process: AbstractProcess, series: Mapping[str, AnyArray], outputs: list[str], watch: list[str]
+def check_ports(
+    process: AbstractProcess,
+    series: Mapping[str, AnyArray],
+    outputs: list[str],
+    watch: Iterable[str] = (),
 ) -> None:
+    """Raise where a port or Var is unknown or a series has the wrong shape."""
     for kind, members, names in (
         ("input port", process.in_ports.member_names, list(series)),
         ("output port", process.out_ports.member_names, outputs),
-        ("Var", process.vars.member_names, watch),
+        ("Var", process.vars.member_names, list(watch)),
     ):
         for name in names:
             if name not in members:

@@ -1,6 +1,6 @@
 """Training, evaluation, checkpoints and run records."""
 
-from lava_dyads.training.files import Checkpoint, RunDirectory, write_atomically
+from lava_dyads.training.files import Checkpoint, RunDirectory
 from lava_dyads.training.trainer import Cost, History, Metrics, Trainer, TrainingConfig
 
 __all__ = [
@@ -11,5 +11,4 @@ __all__ = [
     "RunDirectory",
     "Trainer",
     "TrainingConfig",
-    "write_atomically",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
@@ -65,9 +66,11 @@ class LavaBackend:
         sink: Sink,
         agenda: Agenda,
         execution: Execution,
+        transport: Any = None,
+        trace: Path | None = None,
     ) -> None:
         # Imported here so that the reference runtime and --help do not pay for Lava.
-        from lava_dyads.processes import DatasetSource, DyadNetwork, MetricSink
+        from lava_dyads.processes import Conductor, DatasetSource, DyadNetwork, MetricSink
         from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession, Session
 
         self._source, self._agenda = source, agenda
@@ -78,15 +81,24 @@ class LavaBackend:
         self.source.y_out.connect(self.network.target_in)
         self.source.y_out.connect(self.sink.target_in)
         self.network.output_out.connect(self.sink.output_in)
-        session: Callable[..., Session]
-        session = InProcessSession if execution.runtime == "in-process" else LavaSession
-        self.session = session(self.network, DyadRunConfig(execution.granularity))
+        self._conducted = execution.clock == "async"
+        if self._conducted:
+            self.conductor = Conductor(agenda)
+            self.conductor.lead(self.source, self.network, self.sink)
+        config = DyadRunConfig(execution.granularity, clock=execution.clock)
+        self.session: Session
+        if execution.runtime == "in-process":
+            self.session = InProcessSession(self.network, config, transport=transport, trace=trace)
+        else:
+            self.session = LavaSession(self.network, config)
 
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self.session.steps_done)
-        steps = self._agenda.presentations(len(order)) * self._agenda.steps
-        self.session.run(steps, poll=poll)
+        presentations = self._agenda.presentations(len(order))
+        # A conductor takes one step per presentation, whatever happens in between.
+        steps = 1 if self._conducted else self._agenda.steps
+        self.session.run(presentations * steps, poll=poll)
 
     def stop(self) -> None:
         """End all OS processes of the run."""
@@ -107,16 +119,18 @@ def open_backend(
     network: Network | BackpropNetwork,
     sink: Sink,
     agenda: Agenda,
+    transport: Any = None,
+    trace: Path | None = None,
 ) -> Backend:
-    """Return the backend of a runtime.
+    """Return the backend of a runtime; ``transport`` and ``trace`` as in ``InProcessSession``.
 
     Raises
     ------
     UnsupportedError
         If the support table refuses the combination.
     """
-    execution.check(spec.rule)
+    execution.check(spec.rule, sum(spec.layers[1:]))
     if execution.runtime == "reference":
         return ReferenceBackend(source, network, sink, agenda)
     assert isinstance(network, Network)
-    return LavaBackend(source, network, sink, agenda, execution)
+    return LavaBackend(source, network, sink, agenda, execution, transport, trace)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,30 +13,13 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.errors import CheckpointError, ValidationError, invalid
+from lava_dyads.files import write_atomically
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
 
 FORMAT = "lava_dyads checkpoint 1"
 MARKER = "config.json"
 """File that makes a folder a run directory."""
-
-
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that readers see the old one or the whole new one, never a part."""
-    data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        # mkstemp gives 0600; a result may be read by others like any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,6 +29,9 @@ from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Optimiser, optimiser
 from lava_dyads.training.backends import open_backend
+
+if TYPE_CHECKING:  # importing the runtime costs a second
+    from lava_dyads.runtime import Transport
 
 SETTLED = 1e-6
 """Largest residual, in units of the activity, at which a relaxation counts as settled."""
@@ -179,6 +184,10 @@ class Trainer:
     data : Dataset
     config : TrainingConfig
     execution : Execution
+    transport : Transport or None
+        How messages travel, for ``clock async`` on the in-process runtime.
+    trace : Path or None
+        File for a trace of the messages, likewise.
 
     Raises
     ------
@@ -202,11 +211,16 @@ class Trainer:
         data: Dataset,
         config: TrainingConfig | None = None,
         execution: Execution | None = None,
+        transport: Transport | None = None,
+        trace: Path | None = None,
     ) -> None:
         self.spec, self.data = spec, data
         self.config = config or TrainingConfig()
         self.execution = execution or Execution()
-        self.execution.check(spec.rule)
+        self.execution.check(spec.rule, sum(spec.layers[1:]))
+        if spec.anneal and self.execution.clock == "async":
+            limit = "a threshold falls in steps, which clock async does not have"
+            invalid("anneal", limit, spec.anneal, "0, or --clock sync")
         check_fit(spec, data)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.lanes or self.config.batch_size
@@ -226,7 +240,14 @@ class Trainer:
         self.history = History()
         self.train_seconds = 0.0
         self._backend = open_backend(
-            spec, self.execution, self.source, self.network, self.sink, self.agenda
+            spec,
+            self.execution,
+            self.source,
+            self.network,
+            self.sink,
+            self.agenda,
+            transport,
+            trace,
         )
 
     def __enter__(self) -> Trainer:

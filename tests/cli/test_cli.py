@@ -1,5 +1,6 @@
 """The command line, as a user types it."""
 
+import itertools
 import json
 import os
 import signal
@@ -71,6 +72,35 @@ def test_training_and_evaluation_on_lava(capsys, tmp_path, granularity):
     assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
 
 
+EVENTS = "--granularity neuron --clock async --runtime in-process"
+
+
+def test_asynchronous_neurons_train_as_network_does_and_leave_a_trace(capsys, tmp_path):
+    line = "train digits --layers 32 --epochs 2 --learning-rate 0.01 --no-save --json"
+    network = json.loads(run(capsys, f"{line} --runtime in-process")[1])
+    code, text, _ = run(capsys, f"{line} {EVENTS} --trace {tmp_path}/trace.npz")
+    neurons = json.loads(text)
+    assert code == 0
+    assert network["test_accuracy"] > 0.8
+    assert abs(neurons["test_accuracy"] - network["test_accuracy"]) <= 0.01
+    assert neurons["settled"]
+    assert sorted(os.listdir(tmp_path)) == ["trace.npz", "trace.png"]
+    assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
+    line = "bench faults --layers 4 --kinds reorder drop --shares 0.5 --noises 1 --betas 0.1"
+    code, text, _ = run(capsys, f"{line} --epochs 1 --json --plot {tmp_path}/faults.png")
+    result = json.loads(text)
+    assert code == 0
+    rows = {(row["fault"], row["coding"]): row for row in result["faults"]}
+    late = rows["reorder", "change"]["cosine"]
+    assert late == pytest.approx(rows["reorder", "value"]["cosine"], abs=1e-12)  # not lost
+    assert rows["drop", "change"]["cosine"] < late - 0.1
+    assert result["noise"][0]["cosine"] < 0.9  # the noise is larger than the nudge
+    assert (tmp_path / "faults.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(
     ("line", "text"),
     [
@@ -88,8 +118,15 @@ def test_training_and_evaluation_on_lava(capsys, tmp_path, granularity):
             "train digits --rule dp --loss squared-error --alpha 0 --beta 1",
             "(1 - alpha) * beta < 1",
         ),
-        ("train digits --granularity neuron", "is not supported: Lava's runtime holds"),
-        ("train digits --clock async --granularity layer", "not built yet"),
+        ("train digits --granularity neuron", "is not supported: Lava's runtime has an OS process"),
+        ("train digits --clock async --granularity layer --drop 0.1", "--drop: needs simulated"),
+        ("train digits --precision loihi2", "not built yet"),
+        (f"train digits {EVENTS} --drop 1.5", "Faults.drop: a share must lie in [0, 1] (got 1.5)"),
+        (f"train digits {EVENTS} --latency exponental", "Try: exponential"),
+        (f"train digits {EVENTS} --trace {{tmp}}/none/t.npz", "its folder does not exist"),
+        (f"train digits {EVENTS} --compartment-noise -1", "compartment_noise: must be at least 0"),
+        ("bench faults --kinds drip", "Try: drop"),
+        ("bench faults --shares 2", "share: must lie in [0, 1] (got 2.0)"),
         ("train digits --clock async", "exchanges no messages"),
         ("train digits --rule backprop --runtime lava", "no Lava Process"),
         ("train digits --layers 0", "sizes of at least 1"),
@@ -169,20 +206,18 @@ def test_check_gradient_prints_a_table(capsys):
     assert "share of straddling dyads" in text
 
 
+RUNTIMES = ["lava", "in-process"]
+
+
 @pytest.mark.lava
 def test_check_equivalence_runs_the_support_table(capsys):
     line = "check equivalence --layers 6 --samples 20 --json"
     code, text, _ = run(capsys, line)
     result = json.loads(text)
     assert code == 0
-    ran = {(p["execution"]["granularity"], p["execution"]["runtime"]) for p in result["pairs"]}
-    assert ran == {
-        ("network", "lava"),
-        ("layer", "lava"),
-        ("network", "in-process"),
-        ("layer", "in-process"),
-        ("neuron", "in-process"),
-    }
+    ran = {tuple(p["execution"].values()) for p in result["pairs"]}
+    fine = itertools.product(["neuron", "layer"], ["sync", "async"], ["float"], RUNTIMES)
+    assert ran == {*fine, *itertools.product(["network"], ["sync"], ["float"], RUNTIMES)}
     assert all(p["distance"] <= 1e-9 for p in result["pairs"])
     assert len(result["unsupported"]) + len(ran) + 1 == 36
     assert run(capsys, "check equivalence --rule backprop")[0] == 2
@@ -202,7 +237,7 @@ def test_check_equivalence_fails_where_a_pair_disagrees(capsys, monkeypatch):
     monkeypatch.setattr(Trainer, "parameters", slightly_off)
     monkeypatch.setattr(
         "lava_dyads.experiments.equivalence.table",
-        lambda rule: [(e, None) for e in IN_PROCESS],
+        lambda rule, neurons: [(e, None) for e in IN_PROCESS],
     )
     code, text, _ = run(capsys, "check equivalence --layers 6 --samples 10")
     assert code == 1
@@ -229,7 +264,7 @@ def test_info_lists_rules_data_and_support(capsys):
 
 @pytest.mark.lava
 def test_bench_runtime_compares_both(capsys):
-    code, text, _ = run(capsys, "bench runtime --processes 2,3 --rounds 1 --json")
+    code, text, _ = run(capsys, "bench runtime --processes 2,3 --dyads 64,70 --rounds 1 --json")
     result = json.loads(text)
     assert code == 0
     names = [c["name"] for c in result["comparisons"]]
@@ -238,6 +273,8 @@ def test_bench_runtime_compares_both(capsys):
     for c in result["comparisons"]:
         assert c["ratio"] == pytest.approx(c["lava"] / c["in_process"])
         assert c["ratio"] > 1
+    assert [row["dyads"] for row in result["scaling"]] == [64, 70]
+    assert run(capsys, "bench runtime --dyads 10")[0] == 2
     assert run(capsys, "bench runtime --rounds 0")[0] == 2
 
 

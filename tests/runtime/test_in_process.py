@@ -15,7 +15,7 @@ import psutil
 import pytest
 from faulty.process import ring
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.proc.dense.process import Dense, LearningDense
 from lava.proc.io.source import PySendModelFixed, RingBuffer
@@ -29,14 +29,16 @@ from lava_dyads.errors import (
     DeadlockError,
     LavaRuntimeError,
     ModelError,
-    UnsupportedError,
     ValidationError,
 )
+from lava_dyads.experiments.bench_runtime import scaling
 from lava_dyads.networks import describe
 from lava_dyads.processes.base import own_logging
+from lava_dyads.rules.optimisers import SGD
+from lava_dyads.runtime.hub import Channel, Hub, Outbox
 from lava_dyads.runtime.in_process import InProcessSession, in_process
 from lava_dyads.testing import play
-from lava_dyads.testing.streams import Player
+from lava_dyads.testing.streams import Player, Recorder
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -186,8 +188,6 @@ def test_process_run_can_use_it_in_place_of_lavas():
         dyad.run(RunSteps(2), DyadRunConfig())
         dyad.run(RunSteps(1))
         np.testing.assert_array_equal(dyad.s_plus.get(), [0.5, 0])
-        with pytest.raises(UnsupportedError, match="RunContinuous"):
-            dyad.run(RunContinuous())
     dyad.stop()
     assert AbstractProcess.create_runtime.__module__.startswith("lava.")
 
@@ -244,10 +244,6 @@ def test_a_graph_that_cannot_run_is_refused():
         orphan = Orphan(name="orphan")
     with pytest.raises(ValidationError, match="orphan: no ProcessModel found for Orphan"):
         InProcessSession(orphan)
-    dyad = Dyad((1,))
-    dyad.mean_out.flag_external_pipe()
-    with pytest.raises(UnsupportedError, match="external pipes"):
-        InProcessSession(dyad)
 
 
 def test_a_thousand_dyads_as_processes_compute_what_matrices_compute():
@@ -280,10 +276,11 @@ def test_lavas_own_tests_pass_unchanged_with_this_runtime_in_its_place():
     own = Path(lava.proc.__file__ or next(iter(lava.proc.__path__))).parents[1] / "tests" / "lava"
     folders = [str(own / "proc" / name) for name in ("lif", "dense", "monitor")]
     assert all(map(os.path.isdir, folders))
-    support = str(Path(__file__).parents[1] / "support")
+    tests = Path(__file__).parents[1]
+    here = os.pathsep.join([str(tests / "support"), str(tests.parent)])
     command = [sys.executable, "-m", "pytest", "-q", "-p", "stand_in", "-p", "no:cacheprovider"]
     command += ["--rootdir", str(own.parent), "-W", "ignore", *folders]
-    environment = {**os.environ, "PYTHONPATH": support}
+    environment = {**os.environ, "PYTHONPATH": here}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
     assert run.returncode == 0, run.stdout[-3000:]
     assert int(re.search(r"(\d+) passed", run.stdout).group(1)) > 80
@@ -307,3 +304,105 @@ def test_many_rounds_leak_no_memory_no_files_and_no_handlers():
     assert process.num_fds() == files
     assert logging.getLogger().handlers == handlers
     assert process.memory_info().rss - memory < 200 * 20_000
+
+
+# --- Messages: what travels, in which form, in which order -------------------------------------
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_neurons_on_both_runtimes_are_bit_equal(lanes):
+    # Entries of a layer's message and neurons' places in one, as numbers and in lanes.
+    results = []
+    for session_class in (LavaSession, InProcessSession):
+        network = NetworkSpec((3, 3, 2), activations="tanh").build(lanes=lanes, optimiser=SGD(0.1))
+        process = DyadNetwork(network)
+        x = np.zeros((24, lanes, 3)).reshape((24, 3) if lanes == 1 else (24, lanes, 3))
+        x[::6] = np.random.default_rng(0).normal(size=x[::6].shape)
+        target = np.zeros((24, *process.target_in.shape))
+        target[::6, ..., 1] = 1
+        for values, port in ((x, process.input_in), (target, process.target_in)):
+            player = Player(values)
+            player.out.connect(port)
+        with session_class(process, DyadRunConfig("neuron")) as session:
+            session.run(24)
+            names = ["weights_1", "weights_2", "biases_1", "biases_2"]
+            results.append([[process.read(name) for name in names]])
+    assert_bit_equal(results)
+
+
+def test_a_neuron_hears_its_own_entry_and_no_other():
+    events = {}
+    for granularity in ("layer", "neuron"):
+        process = DyadNetwork(NetworkSpec((4, 3, 2), activations="tanh").build())
+        x = np.zeros((6, 4))
+        x[0] = 1
+        player = Player(x)
+        player.out.connect(process.input_in)
+        config = DyadRunConfig(granularity)
+        with InProcessSession(process, config, measure=True) as session:
+            session.run(6)
+            found = [c for c in session.usage().channels if c.source.endswith(".basal_out")]
+        events[granularity] = sum(channel.events for channel in found)
+        assert len(found) == {"layer": 2, "neuron": 3 + 2}[granularity]
+    assert events["neuron"] == events["layer"] > 0
+
+
+@pytest.mark.parametrize("shape", [(1,), (3,)])
+def test_many_sources_are_added_in_the_order_of_their_creation(shape):
+    # 1e16 + 1 - 1e16 is 0 or 1, whichever comes first. (In Lava the order is that of a set.)
+    rows = [1e16, 1.0, -1e16, 3.0, 0.1, -0.0]
+    dyad = Dyad(shape, activation="linear")
+    for i, row in enumerate(rows):
+        Player(np.full((4, *shape), row), name=f"p{i}").out.connect(dyad.basal_in)
+    with InProcessSession(dyad) as session:
+        session.run(1)
+    total = 0.0
+    for row in rows:
+        total += row
+    np.testing.assert_array_equal(dyad.read("basal"), np.full(shape, total))
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("shape", [(1,), (3,)])
+def test_a_message_of_minus_zero_arrives_as_in_lava(shape):
+    signs = []
+    for session_class in (LavaSession, InProcessSession):
+        player, recorder = Player(np.full((2, *shape), -0.0)), Recorder(shape, 2)
+        player.out.connect(recorder.inp)
+        with session_class(player) as session:
+            session.run(2)
+        signs.append(np.signbit(recorder.heard))
+    np.testing.assert_array_equal(*signs)
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,)])
+def test_messages_wait_in_line_and_belong_to_their_receiver(shape):
+    hub = Hub()
+    channels = [Channel(hub, "s.out", f"t{i}.inp", shape, float, 4) for i in range(2)]
+    for channel in channels:
+        channel.inbox.scalar = shape == (1,)
+        channel.inbox.shape(shape, float)
+    send = Outbox(channels).send
+    data = np.zeros(shape)
+    for k in range(4):
+        data[:] = k
+        send(data)  # a copy: what becomes of data later is its own business
+    one, other = (c.inbox.number if c.inbox.scalar else c.inbox.single for c in channels)
+    for k in range(4):
+        message = one()
+        np.testing.assert_array_equal(message, np.full(shape, k))
+        message[:] = 99
+        assert channels[1].peek().max() == k
+        np.testing.assert_array_equal(other(), np.full(shape, k))
+    assert [len(channel) for channel in channels] == [0, 0]
+
+
+def test_the_cost_of_a_number_does_not_explode_with_the_network():
+    small, large = scaling((100, 2000), rounds=3)
+    assert (small.dyads, large.dyads) == (100, 2000)
+    # Generous: the machine is shared, and cache misses are dear.
+    assert large.us_per_scalar < 4 * small.us_per_scalar
+    assert large.us_per_scalar < 5
+    assert large.build_seconds < 30
+    assert 0 < large.memory_mb < 600

@@ -9,8 +9,9 @@ import pytest
 
 from lava_dyads import Checkpoint, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.errors import CheckpointError, NotSettledError, ValidationError
+from lava_dyads.files import write_atomically
 from lava_dyads.networks import Execution
-from lava_dyads.training import RunDirectory, write_atomically
+from lava_dyads.training import RunDirectory
 from lava_dyads.training.files import FORMAT
 
 DIGITS = load("digits")

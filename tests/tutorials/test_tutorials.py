@@ -12,13 +12,26 @@ import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from nbclient import NotebookClient
 
+from lava_dyads import load
+
 FOLDER = Path(__file__).parents[2] / "tutorials"
-NOTEBOOK = FOLDER / "01_from_one_dyad_to_a_trained_network.ipynb"
+NOTEBOOKS = {path.name[:2]: path for path in sorted(FOLDER.glob("*.ipynb"))}
 NUMBER = r"(-?\d+\.\d+)"
 
 
-def stored():
-    return nbformat.read(NOTEBOOK, as_version=4)
+def stored(number):
+    return nbformat.read(NOTEBOOKS[number], as_version=4)
+
+
+def executed(number, folder):
+    """Run a notebook in an empty folder, which it leaves empty; return it with its outputs."""
+    notebook = stored(number)
+    work = folder / "work"
+    work.mkdir()
+    place = {"metadata": {"path": str(work)}}
+    NotebookClient(notebook, kernel_name="python3", timeout=120, resources=place).execute()
+    assert not list(work.iterdir())
+    return notebook
 
 
 @pytest.mark.lava
@@ -40,8 +53,9 @@ def test_the_script_settles_falls_silent_and_learns_what_backprop_learns(tmp_pat
     assert not list(tmp_path.iterdir())
 
 
-def test_the_notebook_is_stored_without_outputs_and_without_traces_of_a_machine():
-    notebook = stored()
+@pytest.mark.parametrize("number", NOTEBOOKS)
+def test_notebooks_are_stored_without_outputs_and_without_traces_of_a_machine(number):
+    notebook = stored(number)
     nbformat.validate(notebook)
     for cell in notebook.cells:
         assert not cell.metadata
@@ -55,10 +69,12 @@ def test_the_notebook_is_stored_without_outputs_and_without_traces_of_a_machine(
     assert max(len(line) for cell in notebook.cells for line in cell.source.splitlines()) <= 100
 
 
-def test_what_the_notebook_links_to_exists():
-    text = "\n".join(cell.source for cell in stored().cells if cell.cell_type == "markdown")
+@pytest.mark.parametrize("number", NOTEBOOKS)
+def test_what_a_notebook_links_to_exists(number):
+    cells = stored(number).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     targets = [t for t in re.findall(r"\]\(([^)]+)\)", text) if not t.startswith("https://")]
-    assert len(targets) >= 3
+    assert len(targets) >= 2
     for target in targets:
         assert (FOLDER / target).is_file(), target
     for target in re.findall(r"`(tests/[^`]+)`", text):
@@ -86,14 +102,8 @@ def printed(notebook, name):
 @pytest.mark.lava
 @pytest.mark.timeout(240)
 @pytest.mark.usefixtures("_this_python")
-def test_the_notebook_runs_and_prints_what_its_text_says(tmp_path):
-    work = tmp_path / "work"
-    work.mkdir()
-    notebook = stored()
-    place = {"metadata": {"path": str(work)}}
-    NotebookClient(notebook, kernel_name="python3", timeout=120, resources=place).execute()
-    assert not list(work.iterdir())
-
+def test_the_first_notebook_runs_and_prints_what_its_text_says(tmp_path):
+    notebook = executed("01", tmp_path)
     pictures = ("nudge-figure", "events-figure", "curve", "misread", "compare-figure")
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == list(pictures)
@@ -120,3 +130,30 @@ def test_the_notebook_runs_and_prints_what_its_text_says(tmp_path):
     cost = [float(c) for c in re.findall(NUMBER, printed(notebook, "operations"))]
     assert cost[0] == pytest.approx(cost[1], rel=0.01)
     assert cost[2] == 2 * 64 * 64 + 3 * 64 * 10
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("_this_python")
+def test_the_second_notebook_falls_silent_and_breaks_as_its_text_says(tmp_path):
+    notebook = executed("02", tmp_path)
+    drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
+    assert drawn == ["network", "lost-figure"]
+    assert printed(notebook, "one-run").count("mean 0.500  difference 0.150") == 4
+    # Every active input speaks once and touches 16 weights.
+    active = int(np.count_nonzero(load("digits").x[0]))
+    messages, operations = re.search(
+        r"connection_1\.mean_in +(\d+) +(\d+)", printed(notebook, "usage")
+    ).groups()
+    assert (int(messages), int(operations)) == (active, 16 * active)
+    distances = re.findall(r"weights (\S+)", printed(notebook, "same-run"))
+    assert len(distances) == 4
+    assert max(map(float, distances)) <= 1e-9
+    assert float(re.search(r"at most (\S+)", printed(notebook, "lava"))[1]) <= 1e-9
+    assert "alpha 0.5: asynchronous network: did not settle" in printed(notebook, "storm")
+    lost = re.findall(rf"error {NUMBER} with changes, {NUMBER} with", printed(notebook, "lost-run"))
+    change, value = np.array(lost, float).T
+    assert change[0] < change[2] < change[4]
+    assert (value[:4] < change[:4]).all()
+    late = [float(e) for e in re.findall(r"error (\S+)", printed(notebook, "late-run"))]
+    assert max(late[0], late[1], late[3]) < 1e-12 < 1e-3 < late[2] < late[4]

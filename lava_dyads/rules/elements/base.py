@@ -46,6 +46,8 @@ class Element(ABC):
     counted: tuple[str, ...] = ()
     answers: ClassVar[bool] = False
     """Whether it sends in ``after`` (populations) or in ``before`` (everything else)."""
+    patient: ClassVar[bool] = False
+    """Whether it gathers asynchronous messages for a while before it answers them."""
 
     def __init__(self, lanes: int, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
         self.lanes = lanes
@@ -66,6 +68,9 @@ class Element(ABC):
     def before(self, clock: Clock) -> Outbox:
         """Return what is sent before this step's messages are received."""
         return SILENCE
+
+    def reset(self) -> None:  # noqa: B027 (sources have nothing to forget)
+        """Forget the last presentation."""
 
     @abstractmethod
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:

@@ -77,12 +77,16 @@ class Connection(Element):
         """Tell whether something waits to be sent."""
         return bool(self._buffer)
 
+    def reset(self) -> None:
+        """Forget the last presentation."""
+        self.memory["held_mean"].fill(0)
+        self.memory["held_difference"].fill(0)
+        self._buffer = {}
+
     def before(self, clock: Clock) -> Outbox:
         """Send what the last step's messages have become."""
         if clock.first:
-            self.memory["held_mean"].fill(0)
-            self.memory["held_difference"].fill(0)
-            self._buffer = {}
+            self.reset()
         buffer, self._buffer = self._buffer, {}
         return buffer
 

@@ -37,6 +37,7 @@ class Head(Element):
     """
 
     counted = ("messages_drive", "events_drive")
+    patient = True
 
     def __init__(
         self,
@@ -65,12 +66,16 @@ class Head(Element):
         """Tell whether something waits to be sent."""
         return bool(self._buffer)
 
+    def reset(self) -> None:
+        """Forget the last presentation."""
+        for name in ("held_output", "held_target", "sent_drive"):
+            self.memory[name].fill(0)
+        self._buffer = {}
+
     def before(self, clock: Clock) -> Outbox:
         """Send the drive computed in the last step."""
         if clock.first:
-            for name in ("held_output", "held_target", "sent_drive"):
-                self.memory[name].fill(0)
-            self._buffer = {}
+            self.reset()
         buffer, self._buffer = self._buffer, {}
         return buffer
 

@@ -47,9 +47,14 @@ class Population(Element):
         Step of a presentation in which the forward wave arrives; silent before it.
     optimiser : Optimiser or None
         How the bias learns; None: it does not.
+    noise : float
+        Standard deviation of the analog noise that every update adds to every register of the
+        state, in units of the activity.
+    noise_seed : tuple of int
     """
 
     answers = True
+    patient = True
 
     def __init__(
         self,
@@ -63,8 +68,12 @@ class Population(Element):
         first_step: int = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
+        noise: float = 0.0,
+        noise_seed: tuple[int, ...] = (0,),
     ) -> None:
         self.unit = unit
+        self.noise, self.noise_seed = noise, noise_seed
+        self._generator = np.random.default_rng(noise_seed)
         self.arithmetic = arithmetic or Float()
         self.channels = (unit.up, unit.down, *unit.extra)
         self.counted = tuple(
@@ -75,6 +84,8 @@ class Population(Element):
         if bias.ndim != 1 or not np.all(np.isfinite(bias)):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
         check_threshold("Population.", threshold, anneal)
+        if not noise >= 0:
+            invalid("Population.noise", "must be at least 0", noise)
         if not beta > 0:
             invalid("Population.beta", "must be positive", beta, "0.1")
         n = self.n = len(bias)
@@ -132,6 +143,8 @@ class Population(Element):
                 first_step=self.first_step,
                 optimiser=optimiser,
                 arithmetic=self.arithmetic,
+                noise=self.noise,
+                noise_seed=(*self.noise_seed, i),
             )
             for name, whole in self.memory.items():
                 part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
@@ -181,6 +194,8 @@ class Population(Element):
         old = {c: unit.emit(state, c).copy() for c in watched}
         apical = m["apical"] if clock.learn else None
         unit.step(state, unit.drive(state, m["basal"], m["bias"]), apical, self.arithmetic)
+        for register in state.values() if self.noise else ():
+            register += self.noise * self._generator.standard_normal(register.shape)
         if clock.valid < self.lanes:
             for register in state.values():
                 register[clock.valid :] = 0  # lanes without a sample say nothing

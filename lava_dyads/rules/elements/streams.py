@@ -89,12 +89,16 @@ class Sink(Element):
         self.memory |= {name: np.zeros((lanes, n)) for name in ("output", "target")}
         self.memory |= {"totals": np.zeros(3), "predicted": np.full(capacity, -1, np.int64)}
 
+    def reset(self) -> None:
+        """Forget the last presentation."""
+        self.memory["output"].fill(0)
+        self.memory["target"].fill(0)
+
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Add the messages up; measure in the read step."""
         m = self.memory
         if clock.first:
-            m["output"].fill(0)
-            m["target"].fill(0)
+            self.reset()
         accumulate(m["output"], inbox.get("output_in"))
         accumulate(m["target"], inbox.get("target_in"))
         if clock.read and clock.valid:

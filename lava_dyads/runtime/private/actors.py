@@ -23,15 +23,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
+import numpy as np
 import psutil
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal
 from threadpoolctl import threadpool_limits
 
 from lava_dyads.errors import ModelError, invalid
-from lava_dyads.processes.base import own_logging
+from lava_dyads.processes.base import own_logging, shared
+from lava_dyads.rules._types import IntArray
 from lava_dyads.runtime.private.graph import forget
 
 _PR_SET_PDEATHSIG = 1
@@ -94,6 +98,8 @@ class LavaRun:
         self.actors: list[Actor] = []
         self.runtime: Any = None
         self.asynchronous = False
+        self.asked_at: IntArray = shared(np.zeros(1, np.int64))
+        """Time step in which a model last asked for a pause or a stop."""
 
     def start(self, run_cfg: Any, compile_config: dict[str, Any] | None) -> None:
         """Compile the graph and start its OS processes; after an error, ``kill``."""
@@ -120,7 +126,7 @@ class LavaRun:
         watch = threading.Event()
         watcher = threading.Thread(target=_watch_start, args=(runtime, models, watch), daemon=True)
         # One BLAS thread per actor: they would fight for the cores otherwise.
-        with children_of_lava(self.dump), threadpool_limits(1):
+        with children_of_lava(self.dump, self.asked_at), threadpool_limits(1):
             watcher.start()
             try:
                 with _quiet_stdout():
@@ -137,6 +143,31 @@ class LavaRun:
         actors = infrastructure.actors if infrastructure else []
         labels = models + ["runtime service"] * (len(actors) - len(models))
         self.actors = [Actor(n, a) for n, a in zip(labels, actors, strict=False)]
+
+    def wait(self) -> None:
+        """Return when the present run has ended, or a model has asked for a pause or a stop.
+
+        Lava's own answer to such a model fails in the last step of a run, where the runtime
+        service says both that it has been asked and that it is done.
+        """
+        runtime = self.runtime
+
+        def pause() -> None:
+            for port in runtime.runtime_to_service:
+                port.send(MGMT_COMMAND.PAUSE)
+            for port in runtime.service_to_runtime:
+                while not enum_equal(port.recv(), MGMT_RESPONSE.PAUSED):
+                    pass
+            runtime._is_running = False
+
+        def stop() -> None:
+            runtime._is_running = runtime._is_started = False
+
+        runtime.pause, runtime.stop = pause, stop
+        try:
+            runtime.wait()
+        finally:
+            del runtime.pause, runtime.stop
 
     def failures(self) -> list[tuple[Actor, BaseException | None, str]]:
         """Return who has failed, with the error and its traceback; models first."""
@@ -243,9 +274,9 @@ _forking = threading.local()
 
 
 @contextlib.contextmanager
-def children_of_lava(dump: IO[bytes]) -> Iterator[None]:
+def children_of_lava(dump: IO[bytes], asked_at: IntArray) -> Iterator[None]:
     """Set the OS processes up that are forked inside: see :func:`_after_fork`."""
-    _forking.dump = dump
+    _forking.dump, _forking.asked_at = dump, asked_at
     try:
         yield
     finally:
@@ -260,11 +291,23 @@ def _after_fork() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     faulthandler.register(_DUMP_SIGNAL, file=dump, all_threads=True)
     SystemProcess.run = _run_and_report
+    _note_requests(_forking.asked_at)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _note_requests(asked_at: IntArray) -> None:
+    """Let a model that asks for a pause or a stop note when: Lava's runtime does not tell."""
+    handle = PyLoihiProcessModel._handle_pause_or_stop_req
+
+    def noted(model: Any) -> None:
+        asked_at[0] = model.time_step
+        handle(model)
+
+    PyLoihiProcessModel._handle_pause_or_stop_req = noted
 
 
 def _run_and_report(actor: Any) -> None:

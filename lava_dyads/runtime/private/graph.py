@@ -6,9 +6,9 @@ from port to port once. It uses Lava's Processes, ports, builders and models as 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -25,61 +25,96 @@ from lava.magma.core.model.py.ports import (
     PyOutPortVectorDense,
     RefVarTypeMapping,
 )
-from lava.magma.core.process.ports.ports import ImplicitVarPort, create_port_id
+from lava.magma.core.process.ports.ports import ImplicitVarPort, OutPort, create_port_id
 from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.process.variable import VarServer
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
-from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.errors import UnsupportedError, ValidationError, invalid
+from lava_dyads.models.events import data_ports
+from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime.hub import Channel, Hub, Task
+from lava_dyads.runtime.events import EventHub, EventMailbox, Selector, Service, Slot, Wire
+from lava_dyads.runtime.hub import Channel, Inbox, Outbox, Task, Turn
+from lava_dyads.runtime.pipes import Pipe
+from lava_dyads.runtime.randomness import draws_from_global, own_random_state, swapped
+from lava_dyads.runtime.stacks import StackTask
 
 CHANNEL_SIZE = 64
 """Messages that fit into a channel, as in Lava's runtime."""
 
 
-class SendEnd(CspSendPort):  # type: ignore[misc]
-    """The sending end of a channel, in the form Lava's ports expect."""
+class _End:
+    """One end of a channel, in the form Lava's ports and models expect."""
 
-    def __init__(self, name: str, channel: Channel) -> None:
-        self._name, self.channel = name, channel
-        self._shape, self._dtype = channel.shape, channel.dtype
-        self.send = channel.send
+    __slots__ = ()
+    channel: Any
+
+    @property
+    def _queue(self) -> Any:
+        """What holds the messages; lava.proc.io asks it for its ``qsize``."""
+        return self.channel
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a message."""
+        return self.channel.shape  # type: ignore[no-any-return]
+
+    @property
+    def d_type(self) -> Any:
+        """Element type of a message."""
+        return self.channel.dtype
+
+    @property
+    def size(self) -> int:
+        """Messages that fit."""
+        return self.channel.size  # type: ignore[no-any-return]
 
     def start(self) -> None:
         """Nothing to start."""
 
     def join(self) -> None:
         """Nothing to end."""
+
+
+class SendEnd(_End, CspSendPort):  # type: ignore[misc]
+    """The sending end of a channel."""
+
+    __slots__ = ("_name", "channel")
+
+    def __init__(self, name: str, channel: Any) -> None:
+        self._name, self.channel = name, channel
+
+    def send(self, data: Any) -> None:
+        """Send; wait while the channel is full."""
+        self.channel.send(data)
 
     def probe(self) -> bool:
         """Tell whether a send would not wait."""
-        return len(self.channel.queue) < self.channel.size
+        return bool(self.channel.free())
 
 
-class RecvEnd(CspRecvPort):  # type: ignore[misc]
-    """The receiving end of a channel, in the form Lava's ports expect."""
+class RecvEnd(_End, CspRecvPort):  # type: ignore[misc]
+    """The receiving end of a channel."""
 
-    def __init__(self, name: str, channel: Channel) -> None:
+    __slots__ = ("_name", "channel")
+
+    def __init__(self, name: str, channel: Any) -> None:
         self._name, self.channel = name, channel
-        self._shape, self._dtype = channel.shape, channel.dtype
-        self.recv = channel.recv
 
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def join(self) -> None:
-        """Nothing to end."""
+    def recv(self) -> AnyArray:
+        """Receive; wait while the channel is empty."""
+        return self.channel.recv()  # type: ignore[no-any-return]
 
     def probe(self) -> bool:
         """Tell whether a message waits."""
-        return bool(self.channel.queue)
+        return bool(self.channel.probe())
 
     def peek(self) -> AnyArray:
         """Return a copy of the next message without taking it."""
-        message = self.channel.recv()
-        self.channel.queue.appendleft(message)
-        return message.copy()
+        return self.channel.peek()  # type: ignore[no-any-return]
 
 
 class Answers:
@@ -90,7 +125,7 @@ class Answers:
 
     def send(self, answer: Any) -> None:
         """Note an answer of Lava's protocol (0: done)."""
-        self.asked.add(int(np.asarray(answer).flat[0]))
+        self.asked.add(answer.item())
 
     def join(self) -> None:
         """Nothing to end."""
@@ -103,44 +138,85 @@ class Node:
     Attributes
     ----------
     process, model : the Process and its model instance
-    task : Task
+    task : Task, or StackTask where it is asynchronous
     """
 
     process: AbstractProcess
     model: Any
-    task: Task
+    task: Any
 
-    def spike(self) -> Callable[[], None]:
-        """Return the job of a spiking phase.
+    def spike(self) -> Turn:
+        """Return the turn in a spiking phase.
 
-        Lava's own handler does the same by way of messages; this one asks only the guards
-        that a model has, which makes a step three times as fast.
+        Lava's own handler does the same by way of messages; these ask only the guards that a
+        model has, which makes a step three times as fast. The phase is set once for many
+        steps, by :meth:`enter`.
         """
-        model, kind, plain = self.model, type(self.model), PyLoihiProcessModel
+        kind, plain = type(self.model), PyLoihiProcessModel
         if kind._spike is not plain._spike:
-            return model._spike  # type: ignore[no-any-return]
-        state, run = vars(model), model.run_spk
+            return self._turn(kind._spike)
         guarded = any(getattr(kind, g) is not getattr(plain, g) for g in _GUARDS)
+        return self._turn(_spike_and_ask if guarded else _spike)
 
-        def job() -> None:
-            # Straight into the instance: Lava's __setattr__ looks for ports each time.
-            state["time_step"] += 1
-            state["phase"] = plain.Phase.SPK
-            run()
-            if state["_req_pause"] or state["_req_stop"]:
-                model._handle_pause_or_stop_req()
-            elif guarded:
-                if model.lrn_guard():
-                    early = model.pre_guard()
-                    asked = _ASK.REQ_PRE_LRN_MGMT if early else _ASK.REQ_LEARNING
-                    model.process_to_service.send(asked)
-                elif model.post_guard():
-                    model.process_to_service.send(_ASK.REQ_POST_LRN_MGMT)
+    @property
+    def uses_threads(self) -> bool:
+        """Whether its model sends by a channel of Lava's own, as VarWire does."""
+        values = vars(self.model).values()
+        return any(isinstance(v, CspSendPort) and not isinstance(v, SendEnd) for v in values)
 
-        return job
+    def handler(self, name: str) -> Turn | None:
+        """Return the turn in another phase, with Lava's handler; None if it would do nothing."""
+        kind, plain = type(self.model), PyLoihiProcessModel
+        idle = all(getattr(kind, n) is getattr(plain, n) for n in (*_GUARDS, *_PHASES))
+        return None if idle else self._turn(getattr(kind, name))
+
+    def enter(self) -> None:
+        """Begin the spiking phase."""
+        self.model.phase = PyLoihiProcessModel.Phase.SPK
+
+    def host(self) -> None:
+        """Begin the host phase."""
+        self.model._host()
+
+    def _turn(self, job: Callable[[Any], None]) -> Turn:
+        """Let a job draw from the task's own random state, if it has one."""
+        swap = self.task.swap
+        if swap is None:
+            return self.task, job, self.model
+
+        def owned(model: Any) -> None:
+            with swapped(swap):
+                job(model)
+
+        return self.task, owned, self.model
+
+
+def _spike(model: Any) -> None:
+    """Take one step of a model without guards."""
+    # Straight into the instance: Lava's __setattr__ looks for ports each time.
+    state = model.__dict__
+    state["time_step"] += 1
+    model.run_spk()
+    if state["_req_pause"] or state["_req_stop"]:
+        model._handle_pause_or_stop_req()
+
+
+def _spike_and_ask(model: Any) -> None:
+    """Take one step of a model; ask for the phases that its guards want."""
+    state = model.__dict__
+    state["time_step"] += 1
+    model.run_spk()
+    if state["_req_pause"] or state["_req_stop"]:
+        model._handle_pause_or_stop_req()
+    elif model.lrn_guard():
+        early = model.pre_guard()
+        model.process_to_service.send(_ASK.REQ_PRE_LRN_MGMT if early else _ASK.REQ_LEARNING)
+    elif model.post_guard():
+        model.process_to_service.send(_ASK.REQ_POST_LRN_MGMT)
 
 
 _GUARDS = ("lrn_guard", "pre_guard", "post_guard")
+_PHASES = ("_pre_mgmt", "_lrn", "_post_mgmt")
 _ASK = PyLoihiProcessModel.Response
 
 
@@ -222,18 +298,20 @@ class _Selection:
             ) from error
 
 
-def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> list[Node]:
-    """Make the models of all connected Processes, with channels between their ports.
+def choose(start: AbstractProcess, run_cfg: Any) -> tuple[dict[AbstractProcess, Any], bool]:
+    """Choose the ProcessModels of all connected Processes.
 
     Parameters
     ----------
     start : AbstractProcess
         Any Process of the graph.
     run_cfg : RunConfig
-    hub : Hub
-        Runs the models.
-    answers : Answers
-        Takes what models ask for.
+
+    Returns
+    -------
+    models : dict of Process to ProcessModel class
+    asynchronous : bool
+        Whether they follow AsyncProtocol, and not LoihiProtocol.
 
     Raises
     ------
@@ -243,42 +321,244 @@ def build(start: AbstractProcess, run_cfg: Any, hub: Hub, answers: Answers) -> l
         If a Process needs what this runtime does not do.
     """
     chosen = ProcGroupDiGraphs._map_proc_to_model(discover(start), _Selection(run_cfg), [])
-    builders = {}
+    protocols: dict[Any, str] = {}
     for process, model in chosen.items():
         process._model_class = model
+        label = f"{process.name} ({model.__name__})"
         if not issubclass(model, AbstractPyProcessModel):
-            raise UnsupportedError(f"{process.name}: {model.__name__} is not a Python model")
-        if model.implements_protocol is not LoihiProtocol:
-            raise UnsupportedError(
-                f"{process.name}: {model.__name__} implements another protocol than "
-                "LoihiProtocol, which the in-process runtime cannot run yet. Try: Lava's own"
-            )
+            raise UnsupportedError(f"{label} is not a Python model")
+        if model.implements_protocol not in (LoihiProtocol, AsyncProtocol):
+            raise UnsupportedError(f"{label}: only LoihiProtocol and AsyncProtocol can be run")
+        protocols.setdefault(model.implements_protocol, label)
+    if len(protocols) > 1:
+        raise UnsupportedError(
+            "the in-process runtime runs either steps or events: "
+            + " but ".join(f"{label} follows {p.__name__}" for p, label in protocols.items())
+            + ". Try: the same clock for all"
+        )
+    return chosen, AsyncProtocol in protocols
+
+
+def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> list[Node]:
+    """Make the models of connected Processes, with channels between their ports.
+
+    Parameters
+    ----------
+    chosen : dict of Process to ProcessModel class
+    hub : Hub or EventHub
+        Runs the models.
+    answers : Answers
+        Takes what models ask for.
+
+    Raises
+    ------
+    ValidationError
+        If a message does not fit the port that it goes to.
+    UnsupportedError
+        If an asynchronous Process has an external pipe.
+    """
+    wiring = _Wiring(hub, {process: _builder(process) for process in chosen})
     for process in chosen:
-        builders[process] = _builder(process)
+        wiring.connect(process)
     for process in chosen:
-        for port in [*process.out_ports, *process.ref_ports]:
+        wiring.open_pipes(process)
+    state = np.random.get_state(legacy=False)
+    nodes = [_node(process, b, answers, state) for process, b in wiring.builders.items()]
+    if isinstance(hub, EventHub):
+        _attach(hub, nodes)
+        return nodes
+    for node in nodes:
+        wiring.shorten_in(node)
+    for node in nodes:
+        wiring.shorten_out(node)  # knows then how messages have to arrive
+    return nodes
+
+
+class _Wiring:
+    """Makes the channels between the ports of Processes, for their builders.
+
+    Parameters
+    ----------
+    hub : Hub or EventHub
+    builders : dict of Process to PyProcessBuilder
+    """
+
+    def __init__(self, hub: Any, builders: dict[Any, Any]) -> None:
+        self.hub, self.builders = hub, builders
+        self._inboxes: dict[int, Inbox] = {}
+        self._places: dict[int, list[int | None]] = {}
+        """Per InPort and source: which entry of the port's message the source fills."""
+
+    def connect(self, process: AbstractProcess) -> None:
+        """Make the channels that begin at a Process."""
+        for port in process.out_ports:
             for target in port.get_dst_ports():
-                if target.process not in builders:
-                    continue  # a port of a hierarchical Process that leads nowhere
-                _connect(hub, builders, process, port, target)
-                if port in list(process.ref_ports):
-                    _connect(hub, builders, target.process, target, port)
-    return [_node(process, builder, answers) for process, builder in builders.items()]
+                if target.process in self.builders:  # else it leads nowhere
+                    self._connect_io(process, port, target)
+        for port in process.ref_ports:
+            for target in port.get_dst_ports():
+                if target.process in self.builders:
+                    self._channel(process, port, target)
+                    self._channel(target.process, target, port)
+
+    def open_pipes(self, process: AbstractProcess) -> None:
+        """Make the external pipes of a Process; in its ports they come last, as in Lava."""
+        for port in [*process.in_ports, *process.out_ports]:
+            if not port.external_pipe_flag:
+                continue
+            name = f"{process.name}.{port.name}"
+            if isinstance(self.hub, EventHub):
+                raise UnsupportedError(
+                    f"{name}: asynchronous Processes have no external pipes in-process. "
+                    "Try: Lava's own runtime"
+                )
+            size, outward = port.external_pipe_buffer_size, isinstance(port, OutPort)
+            pipe = Pipe(self.hub, name, port.shape, _dtype(port), size, outward)
+            self.hub.pipes.append(pipe)
+            if outward:
+                self._add(process, SendEnd(port.name, pipe.inside))
+                port.external_pipe_csp_recv_port = RecvEnd(port.name, pipe.outside)
+            else:
+                self._add(process, RecvEnd(port.name, pipe.inside))
+                port.external_pipe_csp_send_port = SendEnd(port.name, pipe.outside)
+
+    def _connect_io(self, process: AbstractProcess, port: Any, target: Any) -> None:
+        initializer = self.builders[target.process].py_ports[target.name]
+        source = create_port_id(process.id, port.name)
+        transforms = initializer.transform_funcs.get(source, [])
+        entry, place = neuron_of(transforms)
+        if entry is not None and not isinstance(self.hub, EventHub):
+            del initializer.transform_funcs[source]  # done where the message is sent
+        if not transforms and port.shape != target.shape:
+            names = f"{process.name}.{port.name} -> {target.process.name}.{target.name}"
+            invalid(names, f"the target needs messages of shape {target.shape}", port.shape)
+        self._places.setdefault(id(target), []).append(place)
+        inbox = self._inboxes.setdefault(id(target), Inbox())
+        self._channel(process, port, target, inbox, entry)
+
+    def _channel(
+        self,
+        source: AbstractProcess,
+        port: Any,
+        target: Any,
+        inbox: Inbox | None = None,
+        entry: int | None = None,
+    ) -> None:
+        names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
+        shape, dtype = port.shape, _dtype(port)
+        if isinstance(self.hub, EventHub):
+            channel: Any = self.hub.wire(*names, shape, dtype)
+        else:
+            channel = Channel(self.hub, *names, shape, dtype, CHANNEL_SIZE, inbox, entry)
+        self._add(source, SendEnd(port.name, channel))
+        end = RecvEnd(target.name, channel)
+        self._add(target.process, end)
+        receiving = self.builders[target.process]
+        receiving.add_csp_port_mapping(create_port_id(source.id, port.name), end)
+
+    def _add(self, process: AbstractProcess, end: Any) -> None:
+        self.builders[process].csp_ports.setdefault(end.name, []).append(end)
+
+    # Ports get direct ways to their channels: Lava's send() copies for every channel, its
+    # recv() transforms and adds source by source. The result is the same, to the bit.
+
+    def shorten_in(self, node: Node) -> None:
+        """Let InPorts take from their inbox, and choose the form of messages in there."""
+        for port in node.process.in_ports:
+            inbox, py_port = self._inboxes.get(id(port)), getattr(node.model, port.name)
+            if inbox is None or port.external_pipe_flag or type(py_port) is not PyInPortVectorDense:
+                continue
+            dtype, shape = np.dtype(py_port._d_type), port.shape
+            if dtype.kind not in "iuf" or any(c.dtype != dtype for c in inbox.channels):
+                continue
+            inbox.shape(shape, dtype)
+            places = self._places[id(port)]
+            filled = [place for place in places if place is not None]
+            real = dtype == np.float64
+            if isinstance(py_port._transformer, IdentityTransformer):
+                inbox.scalar = real and shape == (1,)
+                if inbox.scalar:
+                    py_port.recv = inbox.number
+                elif len(places) == 1:
+                    py_port.recv = inbox.single
+                else:
+                    py_port.recv = inbox.summed
+            elif len(filled) == len(places) == len(set(filled)):
+                one = all(channel.shape == (1,) for channel in inbox.channels)
+                inbox.scalar = real and one and len(shape) == 1
+                inbox.entries, py_port.recv = filled, inbox.gathered
+
+    def shorten_out(self, node: Node) -> None:
+        """Let OutPorts copy once for all their channels."""
+        for port in node.process.out_ports:
+            py_port = getattr(node.model, port.name)
+            channels = [end.channel for end in py_port.csp_ports]
+            node.task.outgoing += [c for c in channels if isinstance(c, Channel)]
+            dense = type(py_port) is PyOutPortVectorDense and not port.external_pipe_flag
+            if dense and channels:
+                py_port.send = Outbox(channels).send
 
 
-def _node(process: AbstractProcess, builder: Any, answers: Answers) -> Node:
-    label = f"{process.name} ({builder.proc_model.__name__})"
-    model = builder.build()
+def _attach(hub: EventHub, nodes: list[Node]) -> None:
+    """Give asynchronous models what they wait with; event-driven ones a mailbox."""
+    boxes: dict[Any, EventMailbox] = {}
+    for node in nodes:
+        model = node.model
+        model.service_to_process = Service(hub, MGMT_COMMAND.PAUSE)
+        model._selector = Selector(hub)
+        if not hasattr(model, "_mailbox"):
+            continue
+        inputs, _ = data_ports(model)
+        slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
+        box = EventMailbox(
+            hub, node.task, list(slots.values()), getattr(model, "max_deliveries", 0)
+        )
+        for name, slot in slots.items():
+            port = getattr(model, name)
+            for end in port.csp_ports:
+                _route(end, port, slot, box)
+        model._mailbox = boxes[model] = box
+    listening = {
+        end.channel: boxes[model]
+        for model in boxes
+        for end in getattr(getattr(model, "command_in", None), "csp_ports", ())
+    }
+    for model, box in boxes.items():
+        box.connect({name: _wires(model, name) for name in data_ports(model)[1]})
+        box.followers = [listening[wire] for wire in _wires(model, "command_out")]
+
+
+def _wires(model: Any, port: str) -> list[Wire]:
+    return [end.channel for end in getattr(getattr(model, port, None), "csp_ports", ())]
+
+
+def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
+    """Tell a wire where in the mailbox its messages go."""
+    wire = end.channel
+    wire.box, wire.slot = box, slot
+    if isinstance(port._transformer, IdentityTransformer):
+        return
+    functions = port._transformer._csp_port_to_fp[end]
+    wire.entry, wire.offset = neuron_of(functions)
+    if wire.entry is None and wire.offset is None:
+        wire.transform = functools.partial(port._transformer.transform, csp_port=end)
+
+
+def _node(process: AbstractProcess, builder: Any, answers: Answers, state: Any) -> Node:
+    kind: Any = builder.proc_model
+    label = f"{process.name} ({kind.__name__})"
+    swap = own_random_state(state) if draws_from_global(kind) else None
+    with swapped(swap):
+        model = builder.build()
+    task = StackTask(label) if kind.implements_protocol is AsyncProtocol else Task(label, swap)
     model.process_to_service = answers
     for port in model.py_ports:
         port.start()
-        _shorten(port)
-    kind: Any = type(model)
     model.__class__ = _built(kind)
-    return Node(process, model, Task(label))
+    return Node(process, model, task)
 
 
-@cache
+@functools.cache
 def _built(kind: Any) -> Any:
     """Return the class of a model whose ports are all there.
 
@@ -291,37 +571,11 @@ def _built(kind: Any) -> Any:
     return type(kind.__name__, (kind,), members)
 
 
-def _shorten(port: Any) -> None:
-    """Give a port with one plain partner a direct way to its channel.
-
-    Lava's send() goes through a list of one; its recv() adds every source to zeros, of which
-    0 + x remains for one source.
-    """
-    ends = port.csp_ports
-    if type(port) is PyOutPortVectorDense and len(ends) == 1:
-        port.send = ends[0].channel.send
-    elif (
-        type(port) is PyInPortVectorDense
-        and len(ends) == 1
-        and isinstance(port._transformer, IdentityTransformer)
-    ):
-        channel = ends[0].channel
-        if channel.dtype == np.dtype(port._d_type) and channel.dtype.kind in "if":
-            zero = channel.dtype.type(0)
-            port.recv = lambda: channel.recv() + zero
-
-
 def _builder(process: AbstractProcess) -> Any:
     model = process.model_class
     builder = PyProcessBuilder(model, process.id, process.proc_params)
     builder.set_variables([VarInitializer(v.name, v.shape, v.init, v.id) for v in process.vars])
     io_ports = [*process.in_ports, *process.out_ports]
-    for port in io_ports:
-        if port.external_pipe_flag:
-            raise UnsupportedError(
-                f"{process.name}.{port.name}: external pipes are not supported in-process yet. "
-                "Try: Lava's own runtime"
-            )
     builder.set_py_ports([_initializer(p, p.get_incoming_transform_funcs()) for p in io_ports])
     builder.set_ref_ports(
         [_initializer(p, p.get_outgoing_transform_funcs()) for p in process.ref_ports]
@@ -355,15 +609,3 @@ def _var_port_class(port: Any) -> Any:
     if not sources:
         return None
     return RefVarTypeMapping.get(getattr(sources[0].process.model_class, sources[0].name).cls)
-
-
-def _connect(
-    hub: Hub, builders: dict[Any, Any], source: AbstractProcess, port: Any, target: Any
-) -> None:
-    names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
-    channel = Channel(hub, *names, port.shape, _dtype(port), CHANNEL_SIZE)
-    receiving = builders[target.process]
-    builders[source].set_csp_ports([SendEnd(port.name, channel)])
-    end = RecvEnd(target.name, channel)
-    receiving.set_csp_ports([end])
-    receiving.add_csp_port_mapping(create_port_id(source.id, port.name), end)

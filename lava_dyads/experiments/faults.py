@@ -1,0 +1,225 @@
+"""What faults of messages and analog noise do to gradient and accuracy, on digits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.data import load
+from lava_dyads.errors import NotSettledError, invalid, nearest
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import Execution
+from lava_dyads.rules.activations import activation
+from lava_dyads.rules.backprop import backpropagate
+from lava_dyads.rules.clock import FROZEN
+from lava_dyads.rules.engine import Network
+from lava_dyads.rules.losses import loss
+from lava_dyads.runtime.transport import CODINGS, SHARES, Faults, Transport
+from lava_dyads.training import Trainer, TrainingConfig
+
+KILLED = "killed"
+"""The fault that silences a share of the hidden neurons for good."""
+
+KINDS = (*SHARES, KILLED)
+
+
+@dataclass(frozen=True)
+class FaultRow:
+    """One kind of fault at one share.
+
+    Attributes
+    ----------
+    fault : str
+    share : float
+        Of the messages, or of the hidden neurons.
+    coding : str
+        ``change`` or ``value``: what messages carry.
+    cosine : float
+        Of the gradient of 64 digits to that of backprop, after one clean epoch; mean over seeds.
+    accuracy : float or None
+        On the test part, trained and tested with the fault; mean over seeds. None if a run
+        diverged or did not settle.
+    """
+
+    fault: str
+    share: float
+    coding: str
+    cosine: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class NoiseRow:
+    """Analog noise on the compartments, at one nudge strength; as ``FaultRow``."""
+
+    noise: float
+    beta: float
+    cosine: float
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
+class FaultStudy:
+    """All rows, and the figures without any fault."""
+
+    layers: list[int]
+    epochs: int
+    seeds: int
+    clean_accuracy: float
+    faults: list[FaultRow]
+    noise: list[NoiseRow]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+
+def fault_study(
+    *,
+    hidden: tuple[int, ...] = (32,),
+    kinds: Sequence[str] = KINDS,
+    shares: Sequence[float] = (0.001, 0.01, 0.1),
+    noises: Sequence[float] = (0.001, 0.01, 0.1),
+    betas: Sequence[float] = (0.01, 0.1, 1.0),
+    epochs: int = 3,
+    seeds: int = 1,
+    on_row: Callable[[str], None] | None = None,
+) -> FaultStudy:
+    """Train digits with every kind of fault, by messages of changes and of values.
+
+    Message faults: granularity ``neuron``, clock ``async``, exponential latencies. Noise: the
+    fused network, since it needs no messages.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Sizes of the hidden layers.
+    kinds : sequence of str
+        Of ``KINDS``.
+    shares : sequence of float
+        In [0, 1].
+    noises, betas : sequence of float
+        Standard deviations in units of the activity; nudge strengths.
+    epochs, seeds : int
+    on_row : callable or None
+        Called with the name of what runs next.
+
+    Raises
+    ------
+    ValidationError
+        If a kind is unknown or a share out of range.
+    """
+    for kind in kinds:
+        if kind not in KINDS:
+            invalid("fault", "unknown kind", kind, nearest(kind, KINDS))
+    for share in shares:
+        if not 0 <= share <= 1:
+            invalid("share", "must lie in [0, 1]", share, "0.01")
+    if epochs < 1 or seeds < 1:
+        invalid("epochs, seeds", "must be at least 1", (epochs, seeds))
+    tell = on_row or (lambda name: None)
+    spec = NetworkSpec((64, *hidden, 10))
+    study = _Study(spec, epochs, seeds)
+    tell("without faults")
+    clean = study.accuracy(spec, Execution(), None)
+    faults = []
+    for kind in kinds:
+        for coding in CODINGS:
+            for share in shares:
+                tell(f"{kind} {share:g}, {coding}")
+                row = study.measure(
+                    spec,
+                    NEURONS,
+                    lambda s: _transport(kind, share, coding, hidden, s),  # noqa: B023
+                )
+                faults.append(FaultRow(kind, share, coding, *row))
+    noise_rows = []
+    for beta in betas:
+        for noise in noises:
+            tell(f"noise {noise:g} at beta {beta:g}")
+            noisy = replace(spec, beta=beta, compartment_noise=noise)
+            noise_rows.append(NoiseRow(noise, beta, *study.measure(noisy, Execution(), None)))
+    return FaultStudy(list(spec.layers), epochs, seeds, clean or 0.0, faults, noise_rows)
+
+
+NEURONS = Execution("neuron", "async", runtime="in-process")
+
+MakeTransport = Callable[[int], Transport]
+
+
+class _Study:
+    """Trains and compares with backprop, over some seeds."""
+
+    def __init__(self, spec: NetworkSpec, epochs: int, seeds: int) -> None:
+        self.data, self.epochs, self.seeds = load("digits"), epochs, seeds
+        self._learnt = [self._clean_epoch(replace(spec, seed=s)) for s in range(seeds)]
+
+    def measure(
+        self, spec: NetworkSpec, execution: Execution, transport: MakeTransport | None
+    ) -> tuple[float, float | None]:
+        """Return mean cosine and mean accuracy."""
+        cosines = list(self._cosines(spec, execution, transport))
+        return float(np.mean(cosines)), self.accuracy(spec, execution, transport)
+
+    def accuracy(
+        self, spec: NetworkSpec, execution: Execution, transport: MakeTransport | None
+    ) -> float | None:
+        """Return the mean test accuracy after training; None where a run failed."""
+        found = []
+        for seed in range(self.seeds):
+            config = self._config(seed, self.epochs)
+            made = transport(seed) if transport else None
+            with Trainer(replace(spec, seed=seed), self.data, config, execution, made) as trainer:
+                try:
+                    found.append(trainer.fit().column("test_accuracy")[-1])
+                except NotSettledError:
+                    return None
+        return float(np.mean(found))
+
+    def _config(self, seed: int, epochs: int) -> TrainingConfig:
+        # A short training, so a large rate.
+        return TrainingConfig(epochs=epochs, learning_rate=0.01, seed=seed, split_seed=seed)
+
+    def _clean_epoch(self, spec: NetworkSpec) -> tuple[Any, Any]:
+        config = self._config(spec.seed, 1)
+        with Trainer(spec, self.data, config, Execution(runtime="reference")) as trainer:
+            trainer.fit()
+            return trainer.parameters()
+
+    def _cosines(
+        self, spec: NetworkSpec, execution: Execution, transport: MakeTransport | None
+    ) -> Iterator[float]:
+        for seed, learnt in enumerate(self._learnt):
+            config = TrainingConfig(batch_size=64, seed=seed, split_seed=seed)
+            made = transport(seed) if transport else None
+            with Trainer(replace(spec, seed=seed), self.data, config, execution, made) as trainer:
+                trainer.network.set_parameters(*learnt)
+                rows = trainer.train_rows[:64]
+                trainer.run(rows, FROZEN)
+                assert isinstance(trainer.network, Network)
+                ours = _flat(trainer.network.gradients())
+                hidden = [activation(name) for name in spec.activations]
+                x, y = trainer.source.x[rows], trainer.source.y[rows]
+                oracle = backpropagate(x, y, *learnt, hidden, loss(spec.loss))
+                exact = _flat(oracle.gradients())
+            scale = float(np.linalg.norm(ours) * np.linalg.norm(exact))
+            yield float(ours @ exact) / scale if scale else 0.0
+
+
+def _flat(gradients: tuple[Any, Any]) -> Any:
+    return np.concatenate([g.ravel() for part in gradients for g in part])
+
+
+def _transport(
+    kind: str, share: float, coding: str, hidden: tuple[int, ...], seed: int
+) -> Transport:
+    if kind != KILLED:
+        shares: dict[str, Any] = {kind: share}
+        return Transport(seed=seed, coding=coding, faults=Faults(**shares))
+    names = [f"population_{k}.{i}" for k, n in enumerate(hidden, 1) for i in range(n)]
+    generator = np.random.default_rng(seed)
+    chosen = generator.permutation(names)[: round(share * len(names))].tolist()
+    return Transport(seed=seed, coding=coding, faults=Faults(killed=tuple(chosen)))

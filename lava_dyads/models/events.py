@@ -1,0 +1,173 @@
+"""Event-driven ProcessModels: one way to write them, for Lava's AsyncProtocol and in-process."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+from lava.magma.core.decorator import implements, requires, tag
+from lava.magma.core.model.py.model import PyAsyncProcessModel
+from lava.magma.core.model.py.ports import PyInPort, PyOutPort
+from lava.magma.core.model.py.type import LavaPyType
+from lava.magma.core.resources import CPU
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
+
+from lava_dyads.models.mailbox import LavaMailbox, Mailbox
+from lava_dyads.models.shell import RegisterModel, bound
+from lava_dyads.processes.conductor import Conductor
+from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.elements import Outbox
+from lava_dyads.rules.reactive import HOLD, Command, Reactive
+
+CONTROL = ("command_in", "report_out", "command_out", "report_in")
+
+
+class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
+    """Base of event-driven models: say what you answer to messages, the rest is here.
+
+    Write ``answer``; where needed also ``begin`` (what is sent when a run starts) and ``obey``
+    (what a conductor says). Ports have to be ``VEC_DENSE``. Messages are changes: what comes
+    on a port before the next answer adds up.
+
+    Attributes
+    ----------
+    hold_time : float
+        Mean time it gathers messages before it answers, in mean latencies; 0: none.
+    restless : bool
+        Set it in ``answer`` where it has to go on without a further message.
+    """
+
+    hold_time: float = 0.0
+    restless: bool = False
+    _mailbox: Mailbox | None = None
+
+    def begin(self) -> Outbox:
+        """Return what is sent at the start of a run, by port; None is silence."""
+        return {}
+
+    @abstractmethod
+    def answer(self, inbox: dict[str, AnyArray]) -> Outbox:
+        """Take the sum of the changes on each port; return the changes to send, by port."""
+
+    def obey(self, command: int, presentation: int) -> Outbox:
+        """Take a command of a conductor; return the changes to send, by port."""
+        return {}
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The way messages come and go; a runtime may have brought its own."""
+        if self._mailbox is None:
+            inputs, outputs = data_ports(self)
+            self._mailbox = LavaMailbox(self, inputs, outputs)
+        return self._mailbox
+
+    def run_async(self) -> None:
+        """Answer messages until the run ends."""
+        box = self.mailbox
+        self._send(self.begin())
+        while box.wait():
+            for command, presentation in box.commands():
+                self._send(self.obey(command, presentation))
+            while box.pending or self.restless:
+                if self.hold_time:
+                    box.hold(self.hold_time)
+                self._send(self.answer(box.drain()))
+
+    def _send(self, outbox: Outbox) -> None:
+        for port, change in outbox.items():
+            if change is not None:
+                self.mailbox.send(port, change)
+
+
+def data_ports(model: Any) -> tuple[list[str], list[str]]:
+    """Return the names of a model's InPorts and OutPorts, those of the conductor left out."""
+    ports = {
+        name: entry.cls
+        for cls in reversed(type(model).__mro__)
+        for name, entry in vars(cls).items()
+        if isinstance(entry, LavaPyType) and name not in CONTROL
+    }
+    inputs = [name for name, cls in ports.items() if issubclass(cls, PyInPort)]
+    return inputs, [name for name, cls in ports.items() if issubclass(cls, PyOutPort)]
+
+
+class ReactiveModel(RegisterModel, EventModel):
+    """Drive an element by messages and the commands of a conductor."""
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self._reactive = Reactive(self.element, self.agenda)
+        self.hold_time = HOLD if self.element.patient else 0.0
+
+    def begin(self) -> Outbox:
+        """Note who listens; the conductor says when to speak."""
+        element = self.element
+        element.listened -= {p for p in element.outputs if not getattr(self, p).csp_ports}
+        return {}
+
+    def answer(self, inbox: dict[str, AnyArray]) -> Outbox:
+        """Hand the messages to the element."""
+        lanes = self.element.lanes
+        outbox = self._reactive.hear({p: m.reshape(lanes, -1) for p, m in inbox.items()})
+        if self.restless != self._reactive.restless:
+            self.restless = self._reactive.restless
+        return self._counted(outbox)
+
+    def obey(self, command: int, presentation: int) -> Outbox:
+        """Hand the command to the element."""
+        outbox = self._reactive.obey(command, presentation)
+        self.restless = self._reactive.restless
+        return self._counted(outbox)
+
+    def _counted(self, outbox: Outbox) -> Outbox:
+        spoken: Outbox = {
+            p: m for p, m in outbox.items() if m is not None and p in self.element.listened
+        }
+        for i, port in enumerate(self.element.outputs):
+            self._registers["sends"][i] += port in spoken
+        return spoken
+
+
+@bound
+@implements(proc=Conductor, protocol=AsyncProtocol)
+@requires(CPU)
+@tag("floating_pt")
+class PyConductorModel(PyAsyncProcessModel):  # type: ignore[misc]
+    """Tells its followers what to do, each time after silence (see ``Conductor``)."""
+
+    command_out: ClassVar[LavaPyType] = LavaPyType(PyOutPort.VEC_DENSE, float)
+    report_in: ClassVar[LavaPyType] = LavaPyType(PyInPort.VEC_DENSE, float)
+    _mailbox: Mailbox | None = None
+
+    def __init__(self, proc_params: Any) -> None:
+        super().__init__(proc_params)
+        self.agenda = proc_params["agenda"]
+        self.max_deliveries: int = proc_params["max_deliveries"]
+        self._presentations = 0
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """The way messages come and go; a runtime may have brought its own."""
+        if self._mailbox is None:
+            self._mailbox = LavaMailbox(self, [], [])
+        return self._mailbox
+
+    def run_async(self) -> None:
+        """Lead through as many presentations as the run has steps."""
+        box = self.mailbox
+        first = self._presentations - int(self.agenda.window[0])
+        box.tell(Command.RESET, first)
+        for i in range(self.num_steps):
+            asked_to_end = self.check_for_stop_cmd() or self.check_for_pause_cmd()
+            last = i == self.num_steps - 1 or asked_to_end
+            box.silence()
+            box.tell(Command.BEGIN, first + i)
+            box.silence()
+            box.tell(Command.SPEAK, first + i)
+            box.silence()
+            box.tell(Command.LEARN if last else Command.TURN, first + i)
+            self._presentations += 1
+            if last:
+                break
+        box.silence()
+        box.tell(Command.END, 0)

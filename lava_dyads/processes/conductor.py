@@ -1,0 +1,68 @@
+"""The conductor: says when asynchronous processes forget, begin, learn."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from lava.magma.core.process.ports.ports import InPort, OutPort
+from lava.magma.core.process.process import AbstractProcess
+
+from lava_dyads.errors import invalid
+from lava_dyads.processes.base import own_logging
+from lava_dyads.rules.clock import Agenda
+
+
+class Conductor(AbstractProcess):  # type: ignore[misc]
+    """Leads asynchronous processes through presentations; no data passes it.
+
+    A run of k steps is k presentations. For each, and each after the silence of the one before::
+
+        RESET   BEGIN   SPEAK   LEARN          (see lava_dyads.rules.reactive)
+
+    Silence means that no message is on its way and nobody has an answer due. In-process the
+    runtime knows. On Lava's own runtime the conductor finds out by messages alone (Mattern's
+    four-counter method): it asks everybody, again and again, how many messages they have sent
+    and received, and everybody answers when idle; when what one wave has sent is what the wave
+    before had received, nothing was on its way in between.
+
+    Ports: ``command_out`` [command, presentation], ``report_in`` [sent, received].
+
+    Parameters
+    ----------
+    agenda : Agenda
+        The one of all processes it leads.
+    max_deliveries : int
+        Messages for one presentation after which it gives up.
+    name : str
+
+    Raises
+    ------
+    ValidationError
+        If the cap is not positive.
+
+    References
+    ----------
+    F. Mattern, Algorithms for distributed termination detection, Distributed Computing 2, 1987.
+    """
+
+    # Lava's __del__ looks for it, also where __init__ refused its arguments.
+    _runtime: Any = None
+
+    def __init__(
+        self, agenda: Agenda, *, max_deliveries: int = 1_000_000, name: str = "conductor"
+    ) -> None:
+        importlib.import_module("lava_dyads.models")  # Lava has to find the model
+        if max_deliveries < 1:
+            invalid("max_deliveries", "must be at least 1", max_deliveries)
+        with own_logging():
+            super().__init__(name=name, agenda=agenda, max_deliveries=max_deliveries)
+        self.agenda = agenda
+        self.command_out = OutPort((2,))
+        self.report_in = InPort((2,))
+
+    def lead(self, *processes: AbstractProcess) -> None:
+        """Connect processes that shall follow; a ``DyadNetwork`` stands for all of its own."""
+        for process in processes:
+            self.command_out.connect(process.command_in)
+            process.report_out.connect(self.report_in)

@@ -1,0 +1,90 @@
+"""Elements without steps: they answer messages when they come.
+
+A conductor tells them what a presentation needs; everything else happens by messages, in any
+order. For one presentation, each line after the silence of the one before::
+
+    RESET    forget the last presentation
+    BEGIN    sources send their rows
+    SPEAK    a population that has heard nothing speaks for its bias
+    LEARN    learn from what is held; read the output
+
+Messages are changes and changes add up, so a message may overtake another one. Populations and
+heads gather what comes for a while ('hold') and answer once: to answer every message at once
+would be a storm that grows exponentially with depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import IntEnum
+
+from lava_dyads.rules.clock import Agenda, Clock
+from lava_dyads.rules.elements import Element, Inbox, Outbox, Population
+
+HOLD = 8.0
+"""Mean time a patient element gathers before it answers, in mean latencies. At 64-32-10 with
+cross-entropy 8 needs 2 difference events per neuron under exponential and 4 under heavy-tailed
+latencies, 3 needs 5 and 11; only (virtual) time is lost by holding longer."""
+
+
+class Command(IntEnum):
+    """What a conductor tells the elements."""
+
+    RESET = 0
+    BEGIN = 1
+    SPEAK = 2
+    LEARN = 3
+    TURN = 4
+    """LEARN, and RESET for the next presentation, in one."""
+    END = 5
+    PROBE = 6
+    """Report how many messages you have sent and received (see the mailbox)."""
+
+
+class Reactive:
+    """Drives one element by messages and commands.
+
+    Parameters
+    ----------
+    element : Element
+    agenda : Agenda
+        Says which rows a presentation shows, whether it learns and when a batch is full.
+
+    Attributes
+    ----------
+    restless : bool
+        Whether it has to go on without a further message (a unit that relaxes).
+    """
+
+    def __init__(self, element: Element, agenda: Agenda) -> None:
+        self.element, self.agenda = element, agenda
+        self.restless = False
+        self._turn_to(0)
+
+    def obey(self, command: int, presentation: int) -> Outbox:
+        """Do what the conductor says; return what is sent."""
+        if command in (Command.LEARN, Command.TURN):
+            self._turn_to(presentation)
+            self.element.after(self._settled, {})
+            if command == Command.TURN:
+                presentation += 1
+        if command in (Command.RESET, Command.TURN):
+            self._turn_to(presentation)
+            self.element.reset()
+        if command == Command.BEGIN and not self.element.inputs:
+            self._turn_to(presentation)
+            return self.element.before(replace(self._settled, step=1, first=True, last=False))
+        return self.hear({}) if command == Command.SPEAK else {}
+
+    def hear(self, inbox: Inbox) -> Outbox:
+        """Take messages, summed per port; return what is sent."""
+        element = self.element
+        answer = element.after(self._clock, inbox)
+        outbox = answer if element.answers else element.before(self._clock)
+        if isinstance(element, Population):
+            self.restless = bool(outbox) and not element.unit.instantaneous
+        return outbox
+
+    def _turn_to(self, presentation: int) -> None:
+        self._settled: Clock = self.agenda.settled(presentation)
+        self._clock = replace(self._settled, last=False, read=False)

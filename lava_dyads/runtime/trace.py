@@ -1,0 +1,138 @@
+"""A trace: who sent what to whom and when, as columns."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.errors import DataError, invalid
+from lava_dyads.files import write_atomically
+from lava_dyads.rules._types import AnyArray
+
+COLUMNS = {
+    "sent": "d",
+    "arrived": "d",
+    "presentation": "q",
+    "channel": "q",
+    "lane": "q",
+    "index": "q",
+    "payload": "d",
+}
+"""Columns of a trace with their element types (float64, int64)."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Every entry of every message that arrived, in the order of arrival.
+
+    Attributes
+    ----------
+    columns : dict of str to array, shape (entries,)
+        ``sent``, ``arrived``: virtual time, in mean latencies; ``presentation``: commands to
+        begin so far, less one; ``channel``: row of ``channels``; ``lane``, ``index``: which
+        sample and which entry of the receiving port; ``payload``: what was on the wire.
+    channels : list of (str, str)
+        'process.port' of both ends.
+    """
+
+    columns: dict[str, AnyArray]
+    channels: list[tuple[str, str]]
+
+    def __len__(self) -> int:
+        return len(self.columns["sent"])
+
+    def save(self, path: Path) -> None:
+        """Write it as .npz, one array per column and ``source``, ``target`` per channel."""
+        ends = np.array(self.channels, dtype=str).reshape(-1, 2)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **self.columns, source=ends[:, 0], target=ends[:, 1])
+        write_atomically(path, buffer.getvalue())
+
+    @classmethod
+    def load(cls, path: Path) -> Trace:
+        """Read what ``save`` has written.
+
+        Raises
+        ------
+        DataError
+            If the file is missing or no trace.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                columns = {name: file[name] for name in COLUMNS}
+                channels = list(zip(file["source"].tolist(), file["target"].tolist(), strict=True))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise DataError(f"trace {path}: not a readable trace file ({error})") from error
+        return cls(columns, channels)
+
+
+class Recorder:
+    """Collects a trace while a network runs.
+
+    Parameters
+    ----------
+    limit : int
+        Entries after which it stops, so that a long training does not fill the memory (56 bytes
+        an entry).
+    """
+
+    def __init__(self, limit: int = 2_000_000) -> None:
+        self.limit = limit
+        self._columns: dict[str, array[Any]] = {n: array(code) for n, code in COLUMNS.items()}
+        self._append = [column.append for column in self._columns.values()]
+
+    def note(
+        self,
+        sent: float,
+        arrived: float,
+        presentation: int,
+        channel: int,
+        index: int,
+        payload: object,
+    ) -> None:
+        """Note one message; ``index`` -1 is a whole vector."""
+        if len(self._columns["sent"]) >= self.limit:
+            return
+        values = np.atleast_1d(np.asarray(payload, float))
+        if index < 0:
+            values = values.reshape(-1, values.shape[-1])
+            entries = [(int(lane), int(i)) for lane, i in np.argwhere(values != 0)]
+        else:
+            values = values.reshape(-1, 1)
+            entries = [(int(lane), index) for lane in np.flatnonzero(values)]
+        for lane, i in entries:
+            value = float(values[lane, i if index < 0 else 0])
+            row = (sent, arrived, presentation, channel, lane, i, value)
+            for append, entry in zip(self._append, row, strict=True):
+                append(entry)
+
+    def trace(self, channels: list[tuple[str, str]]) -> Trace:
+        """Return what has been noted so far."""
+        columns = {
+            name: np.array(column, np.int64 if COLUMNS[name] == "q" else np.float64)
+            for name, column in self._columns.items()
+        }
+        return Trace(columns, channels)
+
+
+def check_writable(path: Path) -> None:
+    """Raise where a file could not be written at the end of a long run.
+
+    Raises
+    ------
+    ValidationError
+        If the path is a folder, or its folder is missing or not writable.
+    """
+    if path.is_dir():
+        invalid("trace", "is a folder", str(path), f"{path / 'trace.npz'}")
+    if not path.parent.is_dir():
+        invalid("trace", "its folder does not exist", str(path), f"mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        invalid("trace", "its folder is not writable", str(path), "another folder")
