@@ -157,3 +157,24 @@ def test_the_second_notebook_falls_silent_and_breaks_as_its_text_says(tmp_path):
     assert (value[:4] < change[:4]).all()
     late = [float(e) for e in re.findall(r"error (\S+)", printed(notebook, "late-run"))]
     assert max(late[0], late[1], late[3]) < 1e-12 < 1e-3 < late[2] < late[4]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("_this_python")
+def test_the_third_notebook_finds_the_gradient_in_the_spikes(tmp_path):
+    pytest.importorskip("brian2")
+    notebook = executed("03", tmp_path)
+    drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
+    assert drawn == ["count-figure", "raster", "law-figure", "learn-figure"]
+    soft, hard = (float(n) for n in re.findall(rf"at most {NUMBER}", printed(notebook, "count")))
+    assert soft < 4 < 8 < hard
+    spikes = re.search(r"(\d+) spikes", printed(notebook, "network"))[1]
+    same = re.findall(r"(\d+) spikes, different: (\d+)", printed(notebook, "elsewhere"))
+    assert same == [(spikes, "0")] * 3
+    law = printed(notebook, "law")
+    errors = [float(e) for e in re.findall(rf"steps: relative error {NUMBER}", law)]
+    assert errors == sorted(errors, reverse=True)
+    assert float(re.search(rf"slope {NUMBER}", law)[1]) == pytest.approx(-1, abs=0.15)
+    accuracy = [float(a) for a in re.findall(rf"accuracy {NUMBER}", printed(notebook, "learn"))]
+    assert min(accuracy) > 0.93
+    assert abs(accuracy[0] - accuracy[1]) < 0.02
