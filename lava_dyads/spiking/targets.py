@@ -30,7 +30,8 @@ def import_brian2() -> ModuleType:
     try:
         return import_module("brian2")
     except ImportError as error:
-        text = message("Brian2", "must be installed", error.msg, "pip install lava_dyads[spiking]")
+        hint = "pip install lava_dyads[spiking], or check spiking --target none, which needs none"
+        text = message("Brian2", "must be installed", error.msg, hint)
         raise UnsupportedError(text) from error
 
 
