@@ -20,12 +20,15 @@ from lava_dyads.spiking import brian2_twin
 SHORT, LONG = 128, 1152
 
 
-def run(rounds: int = 3, samples: int = 16) -> dict[str, float]:
-    """Print microseconds per step and ratios; return the medians."""
+def run(rounds: int = 3, samples: tuple[int, ...] = (16, 128)) -> dict[int, dict[str, float]]:
+    """Print microseconds per step and ratios for some numbers of samples side by side."""
+    return {n: _table(rounds, n) for n in samples}
+
+
+def _table(rounds: int, samples: int) -> dict[str, float]:
     spec = NetworkSpec(
-        (64, 32, 10), rule="spiking", beta=0.25, scale=0.25, window=LONG, bias_deviation=0.1
+        (64, 32, 10), rule="spiking", beta=0.25, scale=0.25, window=2048, bias_deviation=0.1
     )
-    spec = NetworkSpec.from_dict({**spec.as_dict(), "window": 2048})
     problem = random_problem(spec, samples, "digits")
     found: dict[str, list[float]] = {}
     for i in range(rounds):

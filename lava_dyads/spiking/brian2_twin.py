@@ -148,12 +148,14 @@ class _Twin:
         record: bool,
     ) -> None:
         self.brian2, self.constants, self.samples = brian2, constants, len(drives[0][0])
-        self.clock = brian2.Clock(dt=brian2.ms)  # the model counts steps; 1 ms is a label
+        # The model counts steps; 1 ms is a label. Everything has a name of its own, the same in
+        # every run: names enter the generated code, and compiled code is kept by its text.
+        self.clock = brian2.Clock(dt=brian2.ms, name="steps")
         self.layers = [self._layer(start, *drive) for start, drive in enumerate(drives)]
         synapses = list(map(self._connection, self.layers[:-1], self.layers[1:], weights))
         self.monitors = [
-            [brian2.EventMonitor(layer, event) for event in _EVENTS] if record else []
-            for layer in self.layers
+            [brian2.EventMonitor(layer, e, name=f"{layer.name}_{e}_seen") for e in _EVENTS]
+            for layer in (self.layers if record else [])
         ]
         self.network = brian2.Network(self.layers, synapses, self.monitors)
 
@@ -168,6 +170,7 @@ class _Twin:
             | {"report": "abs(gap) >= report_at"},
             namespace=self.constants,
             clock=self.clock,
+            name=f"layer_{start + 1}",
         )
         group.v_plus = group.v_minus = 0.5
         group.wave = start
@@ -191,6 +194,7 @@ class _Twin:
             on_event={**{f"up_{event}": event for event in _EVENTS}, "down": "report"},
             namespace=self.constants,
             clock=self.clock,
+            name=f"below_{upper.name}",
         )
         n_out, n_in = weights.shape
         sample, i, j = np.indices((self.samples, n_in, n_out)).reshape(3, -1)
