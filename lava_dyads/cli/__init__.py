@@ -31,6 +31,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.check_equivalence:CheckEquivalence",
         "every supported way to run a network learns the same weights",
     ),
+    "check spiking": (
+        "lava_dyads.cli.check_spiking:CheckSpiking",
+        "spikes in four simulators, counts against rates, rates against backprop",
+    ),
     "bench runtime": (
         "lava_dyads.cli.bench_runtime:BenchRuntime",
         "time the in-process runtime against Lava's own",

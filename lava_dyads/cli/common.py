@@ -150,18 +150,25 @@ class NetworkOptions:
 
     activation: ActivationName = "relu"
     """Activation of the hidden layers."""
-    loss: LossName = "cross-entropy"
-    """Loss of the output."""
+    loss: LossName = ""
+    """Loss of the output; empty: the rule's own, cross-entropy but for spiking."""
     rule: RuleName = "dp-transpose"
     """How neurons learn; ``lava-dyads info`` has a line on each."""
-    alpha: float = 1.0
-    """Share of the plus compartment in the mean, 0..1; 0 and 1 settle in one sweep."""
-    beta: float = 0.1
-    """Nudge strength per sample."""
+    alpha: float | None = None
+    """Share of the plus compartment in the mean, 0..1; 0 and 1 settle in one sweep. Default: 1
+    (spiking: 0.5)."""
+    beta: float | None = None
+    """Nudge strength per sample. Default: 0.1 (spiking: 1)."""
     nudge: Literal["", "linearised", "proximal"] = ""
     """Output nudge; empty: the rule's own."""
     rate: float = 1.0
     """Relaxation rate of activation relaxation."""
+    window: int = 32
+    """Steps over which spiking dyads count."""
+    scale: float = 0.375
+    """Spikes per step and unit of activity; times every activity it has to stay below 1."""
+    hysteresis: int = 1
+    """Spikes by which a spiking dyad's difference moves before it is sent down."""
     compartment_noise: float = 0.0
     """Standard deviation of analog noise on the compartments, in units of the activity."""
     seed: int = 0
@@ -169,15 +176,19 @@ class NetworkOptions:
 
     def spec(self, layers: tuple[int, ...], **others: Any) -> NetworkSpec:
         """Return the specification, checked."""
+        chosen = {"alpha": self.alpha, "beta": self.beta}
+        given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None}
         return NetworkSpec(
             layers=layers,
             activations=self.activation,
             loss=self.loss,
             rule=self.rule,
-            alpha=self.alpha,
-            beta=self.beta,
+            **given,
             nudge=self.nudge,
             rate=self.rate,
+            window=self.window,
+            scale=self.scale,
+            hysteresis=self.hysteresis,
             compartment_noise=self.compartment_noise,
             seed=self.seed,
             **others,

@@ -38,13 +38,16 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
-    """Name (digits), or path to an .npz file with arrays x and labels."""
+    """Name (digits, mnist, fashion-mnist), or path to an .npz file with arrays x and labels."""
     layers: Sizes = (256, 128)
     """Sizes of the hidden layers."""
     threshold: float = 0.0
     """Send-on-change threshold of the mean (times beta for differences)."""
+    anneal: float = 0.0
+    """Time constant, in steps, with which the threshold falls; 0: it stays."""
     repeats: int | None = None
-    """Round trips after the first sweep; default: 0 where one sweep is exact, else 8."""
+    """Round trips after the first sweep; default: 20 time constants where the threshold is
+    annealed, 0 where one sweep is exact, else 8."""
     epochs: int = 30
     """Passes over the training part."""
     batch_size: int = 32
@@ -60,9 +63,9 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     seed: int = 0
     """Of the initial weights and of the order of the samples."""
     split_seed: int = 0
-    """Of the stratified split into training and test part."""
+    """Of the stratified split into training and test part; mnist has an official one."""
     test_share: float = 0.25
-    """Share of the test part."""
+    """Share of the test part, where it is drawn."""
     out: Path | None = None
     """Run directory; default: runs/DATASET-RULE-TIME."""
     overwrite: bool = False
@@ -76,7 +79,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         """Train; return the exit code."""
         data = load(self.dataset)
         layers = (data.x.shape[1], *self.layers, data.classes)
-        spec = self.spec(layers, threshold=self.threshold, repeats=self.repeats)
+        coding = {"threshold": self.threshold, "anneal": self.anneal}
+        spec = self.spec(layers, repeats=self.repeats, **coding)
         config = TrainingConfig(
             epochs=self.epochs,
             batch_size=self.batch_size,
@@ -159,7 +163,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     def _save(self, trainer: Trainer, folder: RunDirectory, result: dict[str, Any]) -> None:
         from lava_dyads.plots import learning_curve
 
-        title = f"{self.dataset}: {self.rule}, alpha {self.alpha:g}, beta {self.beta:g}"
+        spec = trainer.spec
+        title = f"{self.dataset}: {spec.rule}, alpha {spec.alpha:g}, beta {spec.beta:g}"
         learning_curve(trainer.history, title, folder.path / "learning_curve.png")
         folder.finish(plain(result))
 
@@ -171,7 +176,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             "reference": "the numpy reference engine",
         }[result["runtime"]]
         out.print(result_table(f"{self.dataset} on {running_on}", result))
-        if not result["settled"]:
+        if result["settled"] is False:
             progress_console().print(
                 f"[bold]warning[/]: the network did not settle (residual "
                 f"{result['residual']:.2g}): its updates are not the gradient. Try: "
@@ -198,7 +203,9 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
     last, spec = history.epochs[-1], trainer.spec
     epochs = len(history.epochs)
     cost = trainer.cost()
-    residual = max(history.column("train_residual"))
+    # Counts have no rest, so a spiking network has no residual.
+    spiking = cost.spikes is not None
+    residual = None if spiking else max(history.column("train_residual"))
     seconds = trainer.train_seconds
     return {
         "dataset": trainer.data.name,
@@ -215,11 +222,12 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
         "train_seconds": seconds,
         "samples_per_second": last["train_samples"] * epochs / seconds,
         "events_per_sample": cost.events,
+        "spikes_per_sample": cost.spikes,
         "synops_per_sample": cost.operations,
         "synops_vs_backprop": cost.operations / cost.dense,
         "synops_vs_zero_skipping": cost.operations / cost.zero_skipping,
         "residual": residual,
-        "settled": residual <= SETTLED,
+        "settled": None if residual is None else residual <= SETTLED,
         "straddling": last["train_straddling"],
         "seed": spec.seed,
         "split_seed": trainer.config.split_seed,

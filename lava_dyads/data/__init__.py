@@ -30,7 +30,7 @@ def load(name: str) -> Dataset:
     Parameters
     ----------
     name : str
-        ``digits``, or a path that ends in .npz.
+        ``digits``, ``mnist``, ``fashion-mnist``, or a path that ends in .npz.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""A labelled data set in memory, and its stratified split."""
+"""A labelled data set in memory, and its split into training and test part."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Dataset:
         Finite numbers, dimensionless, about 0 .. 1.
     labels : int array, shape (samples,)
         Classes 0 .. classes - 1.
+    official_training_rows : int or None
+        Rows of the training part where one is published, the rest is for tests; None: the split
+        is drawn.
 
     Raises
     ------
@@ -31,6 +34,7 @@ class Dataset:
     name: str
     x: NDArray[np.float64]
     labels: NDArray[np.int64]
+    official_training_rows: int | None = None
 
     def __post_init__(self) -> None:
         x, labels = np.asarray(self.x), np.asarray(self.labels)
@@ -54,8 +58,8 @@ class Dataset:
             raise DataError(
                 message(f"data {self.name}", "labels must be at least 0", int(labels.min()))
             )
-        object.__setattr__(self, "x", x.astype(np.float64))
-        object.__setattr__(self, "labels", labels.astype(np.int64))
+        object.__setattr__(self, "x", x.astype(np.float64, copy=False))
+        object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
         bad = np.argwhere(~np.isfinite(self.x))
         if len(bad):
             row, column = (int(i) for i in bad[0])
@@ -76,20 +80,23 @@ class Dataset:
     def split(
         self, seed: int, test_share: float = 0.25
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return row numbers of a stratified training and test part.
+        """Return row numbers of the training and test part: the official ones, or stratified.
 
         Parameters
         ----------
         seed : int
             Of the shuffle.
         test_share : float
-            Share of the test part, in (0, 1).
+            Share of the test part, in (0, 1). Both are unused where there is an official split.
 
         Raises
         ------
         DataError
             If a class is too small to be split.
         """
+        if self.official_training_rows is not None:
+            rows = np.arange(len(self.x))
+            return rows[: self.official_training_rows], rows[self.official_training_rows :]
         from sklearn.model_selection import train_test_split
 
         try:

@@ -3,6 +3,8 @@
 from lava_dyads.experiments.bench_runtime import RuntimeBench, bench_runtime
 from lava_dyads.experiments.equivalence import EquivalenceCheck, Pair, check_equivalence
 from lava_dyads.experiments.gradient import GradientCheck, NetworkResult, check_gradient
+from lava_dyads.experiments.spike_trains import SpikingProblem, random_problem, simulate
+from lava_dyads.experiments.spiking import SpikingCheck, check_spiking
 
 __all__ = [
     "EquivalenceCheck",
@@ -10,7 +12,12 @@ __all__ = [
     "NetworkResult",
     "Pair",
     "RuntimeBench",
+    "SpikingCheck",
+    "SpikingProblem",
     "bench_runtime",
     "check_equivalence",
     "check_gradient",
+    "check_spiking",
+    "random_problem",
+    "simulate",
 ]

@@ -18,6 +18,7 @@ from lava_dyads.rules.backprop import Pass, backpropagate
 from lava_dyads.rules.engine import Network, Schedule, Settled, parallel, random_order, sweep
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.theory import loop_gain
+from lava_dyads.rules.units import RULES
 
 EXACT = 1e-9
 """Relative error up to which a gradient counts as exact (float64)."""
@@ -162,6 +163,8 @@ def check_gradient(
             invalid(name, "must be at least 1", value)
     if order not in (*ORDERS, ASYNC):
         invalid("order", f"must be one of {', '.join((*ORDERS, ASYNC))}", order)
+    if spec.rule in RULES and RULES[spec.rule].spiking:
+        invalid("rule", "counts of spikes do not settle", spec.rule, "lava-dyads check spiking")
     results = [
         _one_network(spec, spec.seed + i, samples, tolerance, max_steps, order)
         for i in range(networks)
@@ -195,7 +198,7 @@ def _one_network(
     layers: list[dict[str, float]] = []
     if settled.converged:
         estimate, truth = network.gradients(), oracle.gradients()
-        cosine, error = compare(_flat(*estimate), _flat(*truth))
+        cosine, error = compare(flat(*estimate), flat(*truth))
         for ours, exact in zip(estimate[0], truth[0], strict=True):
             c, e = compare(ours.ravel(), exact.ravel())
             layers.append({"cosine": c, "relative_error": e})
@@ -242,10 +245,11 @@ def _clean_error(network: Network, oracle: Pass, clean: Array) -> float | None:
     lanes = np.flatnonzero(clean)
     if not len(lanes):
         return None
-    return max(compare(_flat(*network.gradients(i)), _flat(*oracle.gradients(i)))[1] for i in lanes)
+    return max(compare(flat(*network.gradients(i)), flat(*oracle.gradients(i)))[1] for i in lanes)
 
 
-def _flat(weights: list[Array], biases: list[Array]) -> Array:
+def flat(weights: list[Array], biases: list[Array]) -> Array:
+    """Return all parameters as one vector, weights first."""
     return np.concatenate([part.ravel() for part in (*weights, *biases)])
 
 

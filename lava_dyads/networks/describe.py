@@ -48,8 +48,8 @@ class Description:
         ports * steps: messages per sample on Lava's channels (B samples in B lanes share them).
     spoken_messages : int or None
         Messages with at least one event per sample: one on each population's mean and
-        difference and one from the head. None where the rule repeats its sweeps, since the
-        number then depends on the data.
+        difference and one from the head. None where the rule repeats its sweeps or spikes,
+        since the number then depends on the data.
     dense_operations : int
         Products of dense backprop per sample.
     """
@@ -127,7 +127,7 @@ def _description(spec: NetworkSpec) -> Description:
             kind, shape, parameters = "LossHead", f"({spec.layers[-1]},)", 0
         rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
     ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
-    finite = spec.timing.repeats == 0 and spec.rate == 1.0
+    finite = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking
     spoken = 2 * spec.depth + (network.head is not None) if finite else None
     return Description(tuple(rows), network.steps, ports, ports * network.steps, spoken, dense)
 

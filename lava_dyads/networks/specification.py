@@ -14,11 +14,12 @@ from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.backprop import BackpropNetwork
-from lava_dyads.rules.chain import REPEATS, Timing, chain
+from lava_dyads.rules.chain import Timing, chain, default_repeats
+from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.units import RULES, RuleParameters, rule
+from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
 
 
 @dataclass(frozen=True)
@@ -34,21 +35,32 @@ class NetworkSpec:
     activations : str or tuple of str
         Of the hidden layers: one for all, or one each.
     loss : str
-        ``squared-error`` or ``cross-entropy``.
+        ``squared-error`` or ``cross-entropy``; empty: the rule's own default.
     rule : str
-        ``dp-transpose``, ``dp``, ``activation-relaxation``, or ``backprop`` (the baseline).
+        ``dp-transpose``, ``dp``, ``activation-relaxation``, ``spiking``, or ``backprop`` (the
+        baseline).
     alpha : float
-        Share of the plus compartment in the mean, in [0, 1], dimensionless.
+        Share of the plus compartment in the mean, in [0, 1], dimensionless; by default 1, for
+        ``spiking`` 1/2.
     beta : float
-        Nudge strength per sample, > 0, dimensionless.
+        Nudge strength per sample, > 0, dimensionless; by default 0.1, for ``spiking`` 1.
     nudge : str
         Output nudge, ``linearised`` or ``proximal``; empty: the rule's own default.
     rate : float
         Relaxation rate of rules that relax, in (0, 1].
     threshold : float
         Send-on-change threshold theta >= 0 of the mean; theta * beta for the difference.
+    anneal : float
+        Time constant, in steps, with which theta falls; 0: it stays.
     repeats : int or None
-        Round trips after the first sweep; None: 0 where one sweep is exact, else 8.
+        Round trips after the first sweep; None: 20 time constants where the threshold is
+        annealed, 0 where one sweep is exact, else 8.
+    window : int
+        Steps T over which a spiking network counts, >= 1.
+    scale : float
+        Spikes c per step and unit of activity, > 0; c times every activity has to stay below 1.
+    hysteresis : int
+        Spikes by which N+ - N- moves before a spiking dyad reports it downward, >= 1.
     gain : float or None
         Initial weights are normal with deviation gain / sqrt(n_in); None: sqrt(2) for relu and
         hard-sigmoid, 1 else.
@@ -74,14 +86,18 @@ class NetworkSpec:
 
     layers: tuple[int, ...]
     activations: str | tuple[str, ...] = "relu"
-    loss: str = "cross-entropy"
+    loss: str = ""
     rule: str = "dp-transpose"
-    alpha: float = 1.0
-    beta: float = 0.1
+    alpha: float = None  # type: ignore[assignment] # the rule's own, set below
+    beta: float = None  # type: ignore[assignment]
     nudge: str = ""
     rate: float = 1.0
     threshold: float = 0.0
+    anneal: float = 0.0
     repeats: int | None = None
+    window: int = 32
+    scale: float = 0.375
+    hysteresis: int = 1
     gain: float | None = None
     bias_deviation: float = 0.0
     compartment_noise: float = 0.0
@@ -89,13 +105,21 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         self._check_layers()
-        self._check_numbers()
-        loss(self.loss)
         known = (*RULES, BACKPROP)
         if self.rule not in known:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
+        self._complete(RULES.get(self.rule, Rule))
+        self._check_numbers()
+        loss(self.loss)
         if self.rule != BACKPROP:
-            self._check_nudge()
+            self._check_rule()
+
+    def _complete(self, chosen: Rule | type[Rule]) -> None:
+        """Fill in what was left to the rule."""
+        own = {"alpha": chosen.defaults.alpha, "beta": chosen.defaults.beta}
+        for name, value in {**own, "loss": chosen.losses[0]}.items():
+            if getattr(self, name) in (None, ""):
+                object.__setattr__(self, name, value)
 
     def _check_layers(self) -> None:
         sizes = tuple(self.layers)
@@ -122,8 +146,7 @@ class NetworkSpec:
                 invalid(name, "must be positive", value, "0.1")
         if self.rate > 1:
             invalid("rate", "must lie in (0, 1]", self.rate, "1")
-        if not (np.isfinite(self.threshold) and self.threshold >= 0):
-            invalid("threshold", "must be at least 0", self.threshold, "0")
+        check_threshold("", self.threshold, self.anneal)
         if self.repeats is not None and self.repeats < 0:
             invalid("repeats", "must be at least 0", self.repeats)
         if self.gain is not None and not (np.isfinite(self.gain) and self.gain > 0):
@@ -135,20 +158,35 @@ class NetworkSpec:
         if self.seed < 0:
             invalid("seed", "must be at least 0", self.seed)
 
-    def _check_nudge(self) -> None:
+    def _check_rule(self) -> None:
         chosen = rule(self.rule)
         if not self.nudge:
             object.__setattr__(self, "nudge", chosen.nudges[0])
-        if self.nudge not in chosen.nudges:
-            supported = " or ".join(chosen.nudges)
-            invalid("nudge", f"rule {self.rule} supports {supported}", self.nudge, supported)
+        self._check_supported("nudge", (self.nudge,), chosen.nudges)
+        self._check_supported("loss", (self.loss,), chosen.losses)
+        if chosen.activations:
+            self._check_supported("activations", tuple(self.activations), chosen.activations)
+        if chosen.spiking and (self.threshold or self.anneal):
+            invalid("threshold", "spikes are events already", self.threshold, "hysteresis 2")
+        if chosen.spiking and self.compartment_noise:
+            what = "compartment_noise"
+            invalid(what, "the states of a spiking dyad are counts", self.compartment_noise, "0")
         if self.nudge == "proximal":
             chosen.output(loss(self.loss), self.parameters)  # raises where no point exists
+
+    def _check_supported(
+        self, what: str, chosen: tuple[str, ...], supported: tuple[str, ...]
+    ) -> None:
+        for name in chosen:
+            if name not in supported:
+                words = " or ".join(supported)
+                invalid(what, f"rule {self.rule} supports {words}", name, words)
 
     @property
     def parameters(self) -> RuleParameters:
         """The numbers the rule depends on."""
-        return RuleParameters(self.alpha, self.beta, self.rate)
+        numbers = (self.window, self.scale, self.hysteresis)
+        return RuleParameters(self.alpha, self.beta, self.rate, *numbers)
 
     @property
     def depth(self) -> int:
@@ -165,9 +203,11 @@ class NetworkSpec:
         """Steps that a presentation takes."""
         if self.rule == BACKPROP:
             return Timing(self.depth, head=True)
-        finite = rule(self.rule).finite(self.parameters)
-        repeats = self.repeats if self.repeats is not None else (0 if finite else REPEATS)
-        return Timing(self.depth, self.nudge == "linearised", repeats)
+        repeats = self.repeats
+        if repeats is None:
+            repeats = default_repeats(rule(self.rule), self.parameters, self.depth, self.anneal)
+        window = self.window if rule(self.rule).spiking else 0
+        return Timing(self.depth, self.nudge == "linearised", repeats, window)
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""
@@ -218,6 +258,7 @@ class NetworkSpec:
             nudge=self.nudge,
             lanes=lanes,
             threshold=self.threshold,
+            anneal=self.anneal,
             optimiser=optimiser,
             repeats=self.repeats,
             noise=self.compartment_noise,

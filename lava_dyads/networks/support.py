@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from lava_dyads.errors import UnsupportedError, invalid, nearest
+from lava_dyads.rules.units import RULES
 
 AXES: dict[str, tuple[str, ...]] = {
     "granularity": ("network", "layer", "neuron"),
@@ -86,6 +87,8 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
         return "backprop is the baseline and has no Lava Process. Try: --runtime reference"
     if e.clock == "async" and e.granularity == "network":
         return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
+    if e.clock == "async" and rule in RULES and RULES[rule].spiking:
+        return "spikes are counted in steps, so they need the clock. Try: --clock sync"
     if e.precision == "loihi2":
         return "the integer models are not built yet. Try: --precision float"
     if e.clock == "async" and e.runtime == "reference":

@@ -3,5 +3,6 @@
 from lava_dyads.plots.fault_curves import fault_curves
 from lava_dyads.plots.learning_curve import learning_curve
 from lava_dyads.plots.raster import raster
+from lava_dyads.plots.spiking import error_law, membrane, spike_raster
 
-__all__ = ["fault_curves", "learning_curve", "raster"]
+__all__ = ["error_law", "fault_curves", "learning_curve", "membrane", "raster", "spike_raster"]

@@ -9,9 +9,13 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
+from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
+
+GRID = 2.0**-8
+"""Multiples of it are *exactly representable*: float64 sums and products of a few are exact."""
 
 
 class Arithmetic(Protocol):
@@ -73,3 +77,33 @@ class Float:
     def store(self, register: Array, value: Array) -> None:
         """Write value into register."""
         register[...] = value
+
+
+def on_grid(value: ArrayLike) -> Array:
+    """Return the nearest multiples of ``GRID``.
+
+    Examples
+    --------
+    >>> on_grid([0.1, 0.5])
+    array([0.1015625, 0.5      ])
+    """
+    return np.asarray(np.round(np.asarray(value, float) / GRID) * GRID)
+
+
+def check_on_grid(what: str, value: ArrayLike) -> None:
+    """Raise where a number is no multiple of ``GRID``.
+
+    Raises
+    ------
+    ValidationError
+        Naming the first such entry and the nearest multiple.
+    """
+    array = np.asarray(value, float)
+    bad = np.argwhere(array != on_grid(array))
+    if len(bad):
+        where = tuple(int(i) for i in bad[0])
+        entry = f"{what}[{', '.join(map(str, where))}]" if where else what
+        got = float(array[where])
+        nearest = float(on_grid(got)) or GRID
+        limit = "must be a multiple of 2^-8, so that every sum is exact"
+        invalid(entry, limit, got, f"{nearest!r}")

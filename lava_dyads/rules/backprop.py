@@ -111,6 +111,7 @@ class BackpropNetwork(Trainable):
     """
 
     answers = True
+    baseline = 0.0
 
     def __init__(
         self,

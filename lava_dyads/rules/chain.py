@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,16 +26,21 @@ class Timing:
     output population and 2 L + 1 with a head. One step more certifies: no event in it means
     that the network is at rest. Where one sweep does not reach the fixed point, ``repeats``
     round trips of 2 L steps follow.
+
+    In networks that count spikes, each population starts with its wave, too, and the output
+    counts for ``window`` steps: T + L in all. Started together, every layer would lack the first
+    spikes of the one below, which for short windows is the largest error (additive, O(1 / T)).
     """
 
     layers: int
     head: bool
     repeats: int = 0
+    window: int = 0
 
     @property
     def read_step(self) -> int:
-        """Step in which the output's forward wave arrives, L + 1."""
-        return self.layers + 1
+        """Step in which the output can be read: its forward wave arrives in L + 1."""
+        return self.steps if self.window else self.layers + 1
 
     @property
     def sweep(self) -> int:
@@ -44,11 +50,23 @@ class Timing:
     @property
     def steps(self) -> int:
         """Steps per presentation, with repeats and the certifying one."""
+        if self.window:
+            return self.window + self.layers
         return self.sweep + self.repeats * 2 * self.layers + 1
 
 
 REPEATS = 8
 """Round trips given to rules that do not settle in one sweep, by default."""
+
+PATIENCE = 20.0
+"""Time constants of an annealed threshold in a presentation, by default: exp(-20) is 2e-9."""
+
+
+def default_repeats(rule: Rule, parameters: RuleParameters, layers: int, anneal: float) -> int:
+    """Return the round trips of 2 L steps that follow the first sweep."""
+    if anneal:
+        return math.ceil(PATIENCE * anneal / (2 * layers))
+    return 0 if rule.finite(parameters) else REPEATS
 
 
 def chain(
@@ -62,6 +80,7 @@ def chain(
     nudge: str = "linearised",
     lanes: int = 1,
     threshold: float = 0.0,
+    anneal: float = 0.0,
     optimiser: Optimiser | None = None,
     repeats: int | None = None,
     arithmetic: Arithmetic | None = None,
@@ -85,9 +104,11 @@ def chain(
         Samples side by side.
     threshold : float
         Send-on-change threshold theta of the activity (theta beta for errors).
+    anneal : float
+        Time constant, in steps, with which theta falls; 0: it stays.
     optimiser : Optimiser or None
     repeats : int or None
-        Round trips after the first; None: 0 if the rule is finite, else ``REPEATS``.
+        Round trips after the first; None: those of :func:`default_repeats`.
     noise, noise_seed
         Analog noise of the compartments, see :class:`Population`.
 
@@ -102,11 +123,15 @@ def chain(
     """
     if nudge not in rule.nudges:
         invalid("nudge", f"{rule.name} supports {', '.join(rule.nudges)}", nudge)
-    if repeats is None:
-        repeats = 0 if rule.finite(parameters) else REPEATS
+    if loss.name not in rule.losses:
+        invalid("loss", f"{rule.name} supports {', '.join(rule.losses)}", loss.name)
     depth, beta = len(weights), parameters.beta
-    timing = Timing(depth, nudge == "linearised", repeats)
+    if repeats is None:
+        repeats = default_repeats(rule, parameters, depth, anneal)
+    window = parameters.window if rule.spiking else 0
+    timing = Timing(depth, nudge == "linearised", repeats, window)
     shared: dict[str, Any] = {"lanes": lanes, "beta": beta, "arithmetic": arithmetic}
+    coded: dict[str, Any] = {"threshold": threshold, "anneal": anneal}
     elements: dict[str, Element] = {}
     links: list[Link] = []
     below, below_port = OUTSIDE, "input_in"
@@ -118,13 +143,15 @@ def chain(
         else:
             activation = ACTIVATIONS["linear"] if is_output else activations[k - 1]
             unit = rule.hidden(activation, parameters)
+        if k == 1:
+            unit = rule.above_input(unit)
         elements[connection] = Connection(weights[k - 1], optimiser=optimiser, **shared)
         elements[here] = Population(
             unit,
             biases[k - 1],
-            threshold=threshold,
             first_step=k + 1,
             optimiser=optimiser,
+            **coded,
             noise=noise,
             noise_seed=(noise_seed, k),
             **shared,
@@ -139,7 +166,7 @@ def chain(
         below, below_port = here, f"{unit.up}_out"
     if timing.head:
         elements["head"] = Head(
-            loss, len(biases[-1]), threshold=threshold, first_step=timing.read_step, **shared
+            loss, len(biases[-1]), first_step=timing.read_step, **coded, **shared
         )
         links += [
             Link(below, below_port, "head", "mean_in"),

@@ -8,20 +8,46 @@ Messages are changes. With value v, last sent value m ('mirror') and threshold t
 
 Receivers add what they get, so every receiver holds m. The floor removes the chatter of float
 rounding, which would otherwise break the test for silence.
+
+With a fixed theta the error stays at the order of theta. An *annealed* one, theta exp(-t / tau),
+costs few events and lets the error fall as long as there is time.
 """
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, Signal
 
 FLOOR = 1e-14
 """Relative change that counts as rounding, dimensionless (float64)."""
 
 
+def check_threshold(what: str, threshold: float, anneal: float) -> None:
+    """Raise unless threshold and time constant are at least 0."""
+    for name, value in (("threshold", threshold), ("anneal", anneal)):
+        if not (math.isfinite(value) and value >= 0):
+            invalid(f"{what}{name}", "must be at least 0", value, "0")
+
+
+def annealed(anneal: float, step: int) -> float:
+    """Return the share of the threshold that is left in a step (from 1).
+
+    exp(-(step - 1) / anneal), or 1 where ``anneal`` is 0.
+
+    Examples
+    --------
+    >>> annealed(0.0, 7), round(annealed(50.0, 51), 3)
+    (1.0, 0.368)
+    """
+    return math.exp((1 - step) / anneal) if anneal else 1.0
+
+
 def send_on_change(
-    value: Array, mirror: Array, threshold: float, scale: float = 1.0
+    value: Array, mirror: Array, threshold: float, scale: float | None = 1.0
 ) -> tuple[Signal, int]:
     """Return the message for a channel and the number of events in it.
 
@@ -33,8 +59,9 @@ def send_on_change(
         What the receivers hold; **updated in place** where an event is sent.
     threshold : float
         Smallest change worth an event, in units of the channel (>= 0).
-    scale : float
-        Typical size of the channel: 1 for activity, beta for differences.
+    scale : float or None
+        Typical size of the channel: 1 for activity, beta for differences. None: there is no floor,
+        because the channel moves in quanta and the threshold lies below one.
 
     Returns
     -------
@@ -52,9 +79,12 @@ def send_on_change(
     (None, 0)
     """
     change = value - mirror
-    floor = FLOOR if value.dtype == np.float64 else 16 * np.finfo(value.dtype).eps
-    # Negated, so that nan counts as a change: what diverged must never look like silence.
-    moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(value))))
+    if scale is None:
+        moved = np.abs(change) > threshold
+    else:
+        floor = FLOOR if value.dtype == np.float64 else 16 * np.finfo(value.dtype).eps
+        # Negated, so that nan counts as a change: what diverged must never look like silence.
+        moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(value))))
     events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0

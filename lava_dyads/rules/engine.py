@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lava_dyads.errors import invalid
-from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.elements import Connection, Element, Head, Inbox, Outbox, Population
 from lava_dyads.rules.elements.base import Trainable
@@ -88,8 +88,8 @@ class Settled:
 class Network(Trainable):
     """Populations, connections and a head, as one element.
 
-    Ports: ``input_in``, ``target_in``; ``output_out`` carries the output layer's mean when the
-    forward wave has arrived.
+    Ports: ``input_in``, ``target_in``; ``output_out`` carries the output layer's mean as it is in
+    the read step.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Network(Trainable):
     steps : int
         Steps per presentation.
     read_step : int
-        Step in which the output's forward wave arrives.
+        Step in which the output can be read.
     """
 
     answers = True
@@ -123,6 +123,9 @@ class Network(Trainable):
         self.head = heads[0] if heads else None
         inputs, outputs = _outer_ports(self.elements, links)
         super().__init__(lanes, inputs, outputs)
+        units = [population.unit for population in self.populations.values()]
+        self.spiking = any(unit.spiking for unit in units)
+        self.baseline = units[-1].baseline
         self._routes: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for link in links:
             self._routes.setdefault(link[:2], []).append(link[2:])
@@ -177,8 +180,9 @@ class Network(Trainable):
                 clock, step=step, first=step == 1, last=last, batch=clock.batch if last else 0
             )
             sent = self.tick(inner, inbox if step == 1 else {})
-            if step == self.read_step:
-                result = sent
+            if step <= self.read_step:
+                for port, message in sent.items():
+                    _add(result, port, message)
         return result
 
     def settle(
@@ -207,7 +211,17 @@ class Network(Trainable):
         Returns
         -------
         Settled
+
+        Raises
+        ------
+        UnsupportedError
+            If the units spike: counts have no rest.
         """
+        if self.spiking:
+            raise UnsupportedError(
+                "settle: spiking dyads count over a window and never rest. "
+                "Try: lava-dyads check spiking, or rule dp-transpose"
+            )
         self._pending = {name: {} for name in self._pending}
         settled_in = dict.fromkeys(self.populations, -1)  # step of the last update
         events_at = steps = 0
@@ -281,12 +295,9 @@ class Network(Trainable):
 
     def _deliver(self, name: str, outbox: Inbox) -> None:
         for port, message in outbox.items():
-            if message is None:
-                continue
-            for target, entry in self.targets(name, port):
-                box = self._pending[target]
-                waiting = box.get(entry)
-                box[entry] = message if waiting is None else waiting + message
+            if message is not None:
+                for target, entry in self.targets(name, port):
+                    _add(self._pending[target], entry, message)
 
     def _in_flight(self) -> bool:
         return any(self._pending.values()) or any(
@@ -314,6 +325,12 @@ class Network(Trainable):
         if link.output == "basal_out":
             return element.op.forward(weights, element.memory["held_mean"])
         return element.op.transpose(weights, element.memory["held_difference"])
+
+
+def _add(box: Outbox, port: str, message: Signal) -> None:
+    """Add a message to what waits at a port."""
+    waiting = box.get(port)
+    box[port] = message if waiting is None or message is None else waiting + message
 
 
 def _outer_ports(

@@ -37,6 +37,8 @@ class SpikingRun:
         Spikes of all compartments and samples in the window.
     trains : tuple of bool arrays, shape (2, burn_in + steps, samples, n_k), or None
         Spikes from the first step of the burn-in on; None unless recorded.
+    seconds : float or None
+        Time of a program that ran by itself (C++ standalone), without building it.
     """
 
     counts: tuple[NDArray[np.int64], ...]
@@ -47,6 +49,7 @@ class SpikingRun:
     bias_gradients: tuple[Array, ...]
     total_spikes: int
     trains: Trains | None = None
+    seconds: float | None = None
 
 
 def read_out(
@@ -68,7 +71,7 @@ def read_out(
     Parameters
     ----------
     window : list of arrays, shape (4, samples, n_k)
-        Of each layer: spikes N+ and N-, change of V+ and of V- (in thresholds).
+        Of each layer: spikes N+ and N-, change of V+ and of V- (in thresholds; may be missing).
     x : array, shape (samples, n_0)
     alpha, beta : float
         Share of the plus compartment in the mean; nudge strength per sample.

@@ -11,26 +11,33 @@ Learning*, ICML 2024 (arXiv 2402.08573), eq. 9; here every layer, the output too
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lava_dyads.errors import UnsupportedError, invalid, message
+from lava_dyads.errors import invalid
 from lava_dyads.spiking import Array, SpikingRun, Trains, read_out
+from lava_dyads.spiking.targets import TARGETS, as_array, generating, import_brian2
 
 if TYPE_CHECKING:
     from brian2 import NeuronGroup, Synapses
 
 _EVENTS = ("plus", "minus")
 # What a step and its events do. Tests replace one of them, to see that their checks can fail.
-_DRIVE = "v_plus += basal + gain_plus * beta * goal\nv_minus += basal - gain_minus * beta * goal"
-_RESET = "v_{0} -= 1"
+_DRIVE = """
+v_plus += int(t_in_timesteps >= wave) * basal
+v_minus += int(t_in_timesteps >= wave) * basal
+v_plus += int(t_in_timesteps > wave) * gain_plus * beta * goal
+v_minus -= int(t_in_timesteps > wave) * gain_minus * beta * goal
+"""
+_RESET = "v_{0} -= 1\nn_{0} += 1\ngap += sign_{0}"
 _SELF_NUDGE = "v_plus -= gain_plus * beta * share_{0}\nv_minus += gain_minus * beta * share_{0}"
 _UP = "v_plus_post += share_{0} * w\nv_minus_post += share_{0} * w"
-_DOWN = "v_plus_pre += sign_{0} * gain_plus * w\nv_minus_pre -= sign_{0} * gain_minus * w"
+_DOWN = "v_plus_pre += gain_plus * gap_post * w\nv_minus_pre -= gain_minus * gap_post * w"
+_STATE = ("n_plus", "n_minus", "v_plus", "v_minus")
 
 
 def simulate(
@@ -44,20 +51,24 @@ def simulate(
     scale: float,
     steps: int,
     burn_in: int = 64,
+    hysteresis: int = 1,
     target: str = "numpy",
     record: bool = False,
 ) -> SpikingRun:
     """Run a network of spiking dyads on samples that are side by side and independent.
 
     Shares in the mean p+ = alpha, p- = 1 - alpha; nudge gains of the adjoint form g+ = 1 - alpha,
-    g- = alpha; scale c. Potentials V+, V- start at 1/2. In every step, in this order::
+    g- = alpha; scale c. Potentials V+, V- start at 1/2. Layer k starts with the wave from below, in
+    step k - 1 (from 0), the target in step L. In every step, in this order::
 
         V+ += c (b + W x + g+ beta y)    V- += c (b + W x - g- beta y)   W x: layer 1, y: output
         a compartment with V >= 1 spikes, once per step at most, and V -= 1
         a spike of share p (p+ or p-) of layer k adds
             p W_{k+1}                    to V+ and V- of layer k + 1
-            g+ W_k^T, -g- W_k^T          to V+ and V- of layer k - 1; negated for a minus spike
             -g+ beta p, g- beta p        to V+ and V- of its own dyad in the output layer
+            1 (minus spike: -1)          to the gap of its dyad
+        a dyad of layer k whose gap d has |d| >= h reports it and starts again from gap 0; it adds
+            g+ d W_k^T, -g- d W_k^T      to V+ and V- of layer k - 1
 
     ``lava_dyads.spiking.read_out`` turns the spikes after the burn-in into gradients. With all
     arrays multiples of 2^-8 and alpha, beta, c powers of two (or 0) every sum is exact in
@@ -74,8 +85,10 @@ def simulate(
         c > 0, spikes per step and unit of activity; c times every activity must stay below 1.
     steps, burn_in : int
         Steps of the read-out window, >= 1, and uncounted steps before it, >= 0.
+    hysteresis : int
+        h >= 1: 1 reports every difference at once.
     target, record : str, bool
-        Code generation of Brian2, ``numpy`` or ``cython``; whether to keep the spike trains.
+        Code generation of Brian2, one of ``targets.TARGETS``; whether to keep the spike trains.
 
     Returns
     -------
@@ -86,7 +99,7 @@ def simulate(
     ValidationError
         If an argument is out of range, shapes do not fit or a compartment saturates.
     UnsupportedError
-        If Brian2 is not installed.
+        If Brian2, or the compiler that the target needs, is not installed.
 
     Examples
     --------
@@ -95,32 +108,32 @@ def simulate(
     >>> run.mean[0].item(), run.difference[0].item(), run.total_spikes
     (1.0, 0.0, 16)
     """
-    w = [_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
-    b = [_array(f"biases[{k}]", value) for k, value in enumerate(biases)]
-    inputs, targets = _array("x", x), _array("y", y)
-    _check_numbers(alpha, beta, scale, steps, burn_in, target)
+    w = [as_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
+    b = [as_array(f"biases[{k}]", value) for k, value in enumerate(biases)]
+    inputs, targets = as_array("x", x), as_array("y", y)
+    _check_numbers(alpha, beta, scale, steps, burn_in, hysteresis, target)
     _check_network(w, b, inputs, targets, scale)
     constants = {"share_plus": alpha, "share_minus": 1.0 - alpha, "sign_plus": 1.0}
     constants |= {"gain_plus": 1.0 - alpha, "gain_minus": alpha, "sign_minus": -1.0, "beta": beta}
+    constants["report_at"] = float(hysteresis)
     basal = [np.tile(scale * bias, (len(inputs), 1)) for bias in b]
     basal[0] += scale * (inputs @ w[0].T)
     drives = [*((drive, None) for drive in basal[:-1]), (basal[-1], scale * targets)]
-    brian2 = _import_brian2()
-    old_target, brian2.prefs.codegen.target = brian2.prefs.codegen.target, target
-    try:
+    brian2 = import_brian2()
+    with generating(brian2, target) as build:
         twin = _Twin(brian2, constants, w[1:], drives, record)
         twin.network.run(burn_in * twin.clock.dt, namespace={})
-        before = twin.read()
+        twin.mark()
         twin.network.run(steps * twin.clock.dt, namespace={})
-        after = twin.read()
-    finally:
-        brian2.prefs.codegen.target = old_target
+        seconds = build()
+        before, after = twin.read("early_"), twin.read()
+        trains = twin.trains(burn_in + steps) if record else None
     window = [now - then for now, then in zip(after, before, strict=True)]
     late = [(n[:2] == steps) & (v[2:] >= 1.0) for n, v in zip(window, after, strict=True)]
     if any(layer.any() for layer in late):  # spiked in every step and still above threshold
         invalid("scale", "scale * nudged activity must stay below 1", scale, f"{scale / 2:g}")
-    trains = twin.trains(burn_in + steps) if record else None
-    return read_out(window, inputs, alpha, beta, scale * steps, trains)
+    run = read_out(window, inputs, alpha, beta, scale * steps, trains)
+    return replace(run, seconds=seconds)
 
 
 class _Twin:
@@ -136,29 +149,36 @@ class _Twin:
     ) -> None:
         self.brian2, self.constants, self.samples = brian2, constants, len(drives[0][0])
         self.clock = brian2.Clock(dt=brian2.ms)  # the model counts steps; 1 ms is a label
-        self.layers = [self._layer(*drive) for drive in drives]
+        self.layers = [self._layer(start, *drive) for start, drive in enumerate(drives)]
         synapses = list(map(self._connection, self.layers[:-1], self.layers[1:], weights))
         self.monitors = [
-            [brian2.EventMonitor(layer, event, record=record) for event in _EVENTS]
+            [brian2.EventMonitor(layer, event) for event in _EVENTS] if record else []
             for layer in self.layers
         ]
         self.network = brian2.Network(self.layers, synapses, self.monitors)
 
-    def _layer(self, basal: Array, goal: Array | None) -> NeuronGroup:
+    def _layer(self, start: int, basal: Array, goal: Array | None) -> NeuronGroup:
+        variables = ["gap", *_STATE, *(f"early_{name}" for name in _STATE)]
+        lines = [f"{name} : 1" for name in variables]
         group = self.brian2.NeuronGroup(
             basal.size,
-            "v_plus : 1\nv_minus : 1\nbasal : 1 (constant)\ngoal : 1 (constant)",
-            events={event: f"v_{event} >= 1" for event in _EVENTS},
+            "\n".join([*lines, "basal : 1 (constant)", "goal : 1 (constant)"])
+            + "\nwave : integer (constant, shared)",
+            events={event: f"v_{event} >= 1" for event in _EVENTS}
+            | {"report": "abs(gap) >= report_at"},
             namespace=self.constants,
             clock=self.clock,
         )
         group.v_plus = group.v_minus = 0.5
+        group.wave = start
         group.basal, group.goal = basal.ravel(), 0.0 if goal is None else goal.ravel()
         group.run_regularly(_DRIVE, when="start")
         code = _RESET if goal is None else f"{_RESET}\n{_SELF_NUDGE}"
         for event in _EVENTS:
             # Before the synapses, so that a reset to 0 would not also eat this step's input.
             group.run_on_event(event, code.format(event), when="before_synapses")
+        group.set_event_schedule("report", when="before_synapses", order=1)
+        group.run_on_event("report", "gap = 0", when="after_synapses")
         return group
 
     def _connection(self, lower: NeuronGroup, upper: NeuronGroup, weights: Array) -> Synapses:
@@ -167,8 +187,8 @@ class _Twin:
             upper,
             "w : 1",
             on_pre={f"up_{event}": _UP.format(event) for event in _EVENTS},
-            on_post={f"down_{event}": _DOWN.format(event) for event in _EVENTS},
-            on_event={f"{way}_{event}": event for way in ("up", "down") for event in _EVENTS},
+            on_post={"down": _DOWN},
+            on_event={**{f"up_{event}": event for event in _EVENTS}, "down": "report"},
             namespace=self.constants,
             clock=self.clock,
         )
@@ -178,12 +198,15 @@ class _Twin:
         synapses.w = weights[j, i]
         return synapses
 
-    def read(self) -> list[Array]:
+    def mark(self) -> None:
+        """Note where the read-out window begins."""
+        for layer in self.layers:
+            for name in _STATE:
+                setattr(layer, f"early_{name}", name)
+
+    def read(self, prefix: str = "") -> list[Array]:
         """Return (N+, N-, V+, V-) of each layer so far, shape (4, samples, n)."""
-        rows = [
-            [*(monitor.count[:] for monitor in monitors), layer.v_plus[:], layer.v_minus[:]]
-            for layer, monitors in zip(self.layers, self.monitors, strict=True)
-        ]
+        rows = [[getattr(layer, prefix + name)[:] for name in _STATE] for layer in self.layers]
         return [np.array(row, float).reshape(4, self.samples, -1) for row in rows]
 
     def trains(self, steps: int) -> Trains:
@@ -195,37 +218,26 @@ class _Twin:
         return tuple(train.reshape(2, steps, self.samples, -1) for train in trains)
 
 
-def _import_brian2() -> ModuleType:
-    try:
-        return import_module("brian2")
-    except ImportError as error:
-        text = message("Brian2", "must be installed", error.msg, "pip install lava_dyads[spiking]")
-        raise UnsupportedError(text) from error
-
-
-def _array(what: str, value: ArrayLike) -> Array:
-    try:
-        array = np.array(value, float)
-    except (TypeError, ValueError):
-        invalid(what, "must be an array of numbers", value)
-    if not np.all(np.isfinite(array)):
-        invalid(what, "must be finite", array[~np.isfinite(array)][0])
-    return array
-
-
 def _check_numbers(
-    alpha: float, beta: float, scale: float, steps: int, burn_in: int, target: str
+    alpha: float,
+    beta: float,
+    scale: float,
+    steps: int,
+    burn_in: int,
+    hysteresis: int,
+    target: str,
 ) -> None:
     if not 0.0 <= alpha <= 1.0:
         invalid("alpha", "must lie in [0, 1]", alpha, "0, 0.5 or 1")
     for what, value in (("beta", beta), ("scale", scale)):
         if not 0.0 < value < np.inf:
             invalid(what, "must be positive and finite", value, "0.25")
-    for what, count, least in (("steps", steps, 1), ("burn_in", burn_in, 0)):
+    counts = (("steps", steps, 1), ("burn_in", burn_in, 0), ("hysteresis", hysteresis, 1))
+    for what, count, least in counts:
         if not isinstance(count, int | np.integer) or count < least:
             invalid(what, f"must be a whole number of at least {least}", count)
-    if target not in ("numpy", "cython"):
-        invalid("target", "must be numpy or cython", target, "numpy")
+    if target not in TARGETS:
+        invalid("target", f"must be one of {', '.join(TARGETS)}", target, "numpy")
 
 
 def _check_network(w: list[Array], b: list[Array], x: Array, y: Array, scale: float) -> None:

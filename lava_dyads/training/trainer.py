@@ -111,6 +111,8 @@ class Metrics:
         Per presentation: messages with at least one event.
     events, operations : float
         Per sample: graded events, synaptic operations.
+    spikes : float
+        Per sample: spikes of all compartments (0 for graded units).
     seconds : float
     """
 
@@ -122,6 +124,7 @@ class Metrics:
     messages: float
     events: float
     operations: float
+    spikes: float
     seconds: float
 
 
@@ -133,6 +136,8 @@ class Cost:
     ----------
     events : float or None
         Graded events sent, input included; None for backprop, which has none.
+    spikes : float or None
+        Spikes of all compartments; None where units do not spike.
     operations : float
         Synaptic operations: weights touched by an event, up or down, or by learning.
     dense : int
@@ -142,6 +147,7 @@ class Cost:
     """
 
     events: float | None
+    spikes: float | None
     operations: float
     dense: int
     zero_skipping: float
@@ -212,6 +218,9 @@ class Trainer:
         self.config = config or TrainingConfig()
         self.execution = execution or Execution()
         self.execution.check(spec.rule, sum(spec.layers[1:]))
+        if spec.anneal and self.execution.clock == "async":
+            limit = "a threshold falls in steps, which clock async does not have"
+            invalid("anneal", limit, spec.anneal, "0, or --clock sync")
         check_fit(spec, data)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.lanes or self.config.batch_size
@@ -220,7 +229,13 @@ class Trainer:
         self.source = Source(data.x, targets, lanes=lanes)
         self.network = spec.build(lanes=lanes, optimiser=self.config.build_optimiser())
         capacity = max(len(self.train_rows), len(self.test_rows))
-        self.sink = Sink(loss(spec.loss), spec.layers[-1], lanes=lanes, capacity=capacity)
+        self.sink = Sink(
+            loss(spec.loss),
+            spec.layers[-1],
+            lanes=lanes,
+            capacity=capacity,
+            baseline=self.network.baseline,
+        )
         self._generator = np.random.default_rng(self.config.seed)
         self.history = History()
         self.train_seconds = 0.0
@@ -310,9 +325,10 @@ class Trainer:
         dense = dense_operations(self.spec.layers)
         skipping = zero_skipping_operations(oracle) / len(x)
         if isinstance(self.network, BackpropNetwork):
-            return Cost(None, float(dense), dense, skipping)
+            return Cost(None, None, float(dense), dense, skipping)
         metrics = self.run(self.train_rows, FROZEN)
-        return Cost(metrics.events, metrics.operations, dense, skipping)
+        spikes = metrics.spikes if self.network.spiking else None
+        return Cost(metrics.events, spikes, metrics.operations, dense, skipping)
 
     def run(
         self, rows: IntArray, learn: int, on_progress: Callable[[int], None] | None = None
@@ -381,6 +397,7 @@ class Trainer:
             messages=sums.get("messages", 0) / max(1, self.agenda.presentations(round(samples))),
             events=sums.get("events", 0) * per,
             operations=operations * per,
+            spikes=sums.get("spikes", 0) * per,
             seconds=seconds,
         )
 

@@ -324,3 +324,42 @@ def test_ctrl_c_ends_training_and_keeps_the_last_epoch(tmp_path):
     ]
     code = main(["eval", str(tmp_path / "run"), "--runtime", "reference", "--json"])
     assert code == 0
+
+
+def test_check_spiking_reports_three_comparisons_and_draws_them(capsys, tmp_path):
+    pytest.importorskip("brian2")
+    line = f"check spiking --steps 128 --windows 256,512,1024 --json --out {tmp_path}"
+    code, text, _ = run(capsys, line)
+    result = json.loads(text)
+    assert (code, result["holds"]) == (0, True)
+    for part in (result, result["trains"], result["counts"], result["rates"]):
+        assert {"spike_mismatches", "relative_error", "slope"} <= set(part)
+    assert result["spike_mismatches"] == 0
+    assert result["slope"] == pytest.approx(-1, abs=0.15)
+    ran = [s["simulator"] for s in result["trains"]["simulations"]]
+    assert ran == ["numpy engine", "in-process, layer", "lava, layer", "brian2"]
+    for name in ("raster", "membrane", "error_law"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_check_spiking_fails_where_a_comparison_does_not_hold(capsys):
+    # A compartment that reports its error only after 64 spikes is too coarse for short windows.
+    line = "check spiking --target none --steps 8 --hysteresis 64"
+    code, text, _ = run(capsys, line)
+    assert code == 1
+    assert "holds: NO (trains yes, counts NO, rates yes)" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ("--alpha 0.3", "alpha: must be a multiple of 2^-8"),
+        ("--scale 1", "scale * activity must stay below 1"),
+        ("--layers 8,4 --dataset digits", "the network has 8 inputs"),
+    ],
+)
+def test_check_spiking_refuses_in_one_line(capsys, options, text):
+    code, _, error = run(capsys, f"check spiking --target none {options}")
+    assert code == 2
+    assert text in error
+    assert error.count("\n") == 1

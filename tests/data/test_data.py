@@ -7,8 +7,10 @@ from lava_dyads import load
 from lava_dyads.data import Dataset, available
 from lava_dyads.errors import DataError
 
+ONLINE = [pytest.param(n, marks=pytest.mark.slow) for n in available() if n != "digits"]
 
-@pytest.mark.parametrize("name", available())
+
+@pytest.mark.parametrize("name", ["digits", *ONLINE])
 def test_every_built_in_set_is_scaled_and_labelled(name):
     data = load(name)
     assert data.x.min() >= 0

@@ -125,12 +125,13 @@ def numpy_trains(alpha, steps):
     gain = np.array([1 - alpha, -alpha])[:, None, None]  # signed: + on V+, - on V-
     drive = [np.tile(SCALE * b, (2, SAMPLES, 1)) for b in biases]
     drive[0] += SCALE * x @ weights[0].T
-    drive[-1] += gain * SCALE * BETA * y
+    goal = gain * SCALE * BETA * y
     potential = [0.5 + 0 * d for d in drive]
     trains = [np.zeros((2, steps, *d.shape[1:]), bool) for d in drive]
     for t in range(steps):
-        for v, d in zip(potential, drive, strict=True):
-            v += d
+        for start, (v, d) in enumerate(zip(potential, drive, strict=True)):
+            v += d * (t >= start)  # a layer starts with the wave from below
+        potential[-1] += goal * (t >= len(potential))
         fired = [(v >= 1).astype(float) for v in potential]
         mean = [np.tensordot(share, s, 1) for s in fired]
         for k, (v, s) in enumerate(zip(potential, fired, strict=True)):
@@ -257,9 +258,9 @@ def swap_gains(code):
 
 
 FAULTS = {
-    "hard reset": {"_RESET": lambda code: "v_{0} = 0"},
+    "hard reset": {"_RESET": lambda code: code.replace("-= 1", "= 0")},
     "swapped gains": dict.fromkeys(["_DRIVE", "_SELF_NUDGE", "_DOWN"], swap_gains),
-    "flipped feedback": {"_DOWN": lambda code: code.replace("sign_{0}", "-sign_{0}")},
+    "flipped feedback": {"_DOWN": lambda code: code.replace("gap_post", "-gap_post")},
 }
 
 
@@ -297,7 +298,7 @@ GOOD = {
         ({"steps": 0}, "steps: must be a whole number of at least 1"),
         ({"steps": 10.5}, "steps: must be a whole number"),
         ({"burn_in": -1}, "burn_in: must be a whole number of at least 0"),
-        ({"target": "fortran"}, "target: must be numpy or cython"),
+        ({"target": "fortran"}, "target: must be one of numpy, cython"),
         ({"weights": [[[1.0, 0.5]]]}, "biases: must be as many as the weights"),
         ({"weights": [], "biases": []}, "biases: must be as many as the weights"),
         ({"weights": [[[1.0]], [[1.0], [1.0]]]}, r"weights\[0\]: must have shape \(1, 2\)"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import send_on_change
+from lava_dyads.rules.coding import annealed, check_threshold, send_on_change
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
 from lava_dyads.rules.losses import Loss
 
@@ -30,6 +30,8 @@ class Head(Element):
         Outputs.
     beta : float
         Nudge strength per sample.
+    threshold, anneal : float
+        Send-on-change threshold theta (times beta) and the time constant with which it falls.
     first_step : int
         Step in which the output's wave arrives.
     """
@@ -45,12 +47,14 @@ class Head(Element):
         lanes: int = 1,
         beta: float = 1.0,
         threshold: float = 0.0,
+        anneal: float = 0.0,
         first_step: int = 1,
         arithmetic: Arithmetic | None = None,
     ) -> None:
         super().__init__(lanes, {"mean_in": n, "target_in": n}, {"drive_out": n})
         self.loss, self.n, self.beta, self.first_step = loss, n, beta, first_step
-        self.threshold = threshold * beta
+        check_threshold("Head.", threshold, anneal)
+        self.threshold, self.anneal = threshold * beta, anneal
         zeros = (arithmetic or Float()).zeros
         self.memory |= {
             name: zeros((lanes, n)) for name in ("held_output", "held_target", "sent_drive")
@@ -80,11 +84,12 @@ class Head(Element):
         m = self.memory
         moved = accumulate(m["held_output"], inbox.get("mean_in"))
         moved |= accumulate(m["held_target"], inbox.get("target_in"))
-        moved |= clock.step == self.first_step
+        moved |= clock.step == self.first_step or bool(self.anneal)
         if moved and clock.learn and clock.step >= self.first_step and not clock.last:
             drive = -self.beta * self.loss.gradient(m["held_output"], m["held_target"])
             drive[clock.valid :] = 0
-            message, events = send_on_change(drive, m["sent_drive"], self.threshold, self.beta)
+            threshold = self.threshold * annealed(self.anneal, clock.step)
+            message, events = send_on_change(drive, m["sent_drive"], threshold, self.beta)
             if message is not None:
                 self._buffer["drive_out"] = message
                 self.count("messages_drive", 1)

@@ -10,7 +10,7 @@ from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import send_on_change
+from lava_dyads.rules.coding import annealed, check_threshold, send_on_change
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
 from lava_dyads.rules.elements.plasticity import Plasticity
 from lava_dyads.rules.optimisers import Optimiser
@@ -24,10 +24,11 @@ class Population(Element):
 
         first step of a presentation: drives, state and mirrors <- 0
         basal <- basal + message        apical <- apical + message
-        state <- unit.step(basal + bias, apical)      once the wave has arrived
+        state <- unit.step(unit.drive(basal, bias), apical)      once the wave has arrived
         send each channel on change
         last step: residual <- largest change of a channel in this step (in units of the
-                   activity; [this presentation, largest so far]); 0 certifies convergence
+                   activity; [this presentation, largest so far]); 0 certifies convergence;
+                   spikes have no rest, so spiking units leave it at 0
                    bias learns from the difference it has sent
 
     Parameters
@@ -40,6 +41,8 @@ class Population(Element):
         Nudge strength; scales the threshold of the error channel and the bias gradient.
     threshold : float
         Send-on-change threshold of the activity channel; the error channel has threshold*beta.
+    anneal : float
+        Time constant, in steps, with which the threshold falls; 0: it stays.
     first_step : int
         Step of a presentation in which the forward wave arrives; silent before it.
     optimiser : Optimiser or None
@@ -61,6 +64,7 @@ class Population(Element):
         lanes: int = 1,
         beta: float = 1.0,
         threshold: float = 0.0,
+        anneal: float = 0.0,
         first_step: int = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
@@ -75,12 +79,11 @@ class Population(Element):
         self.counted = tuple(
             f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
         )
-        self.counted += ("straddling", "settled")
+        self.counted += ("straddling", "settled", "spikes")
         bias = np.array(bias, self.arithmetic.dtype, ndmin=1)
         if bias.ndim != 1 or not np.all(np.isfinite(bias)):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
-        if not threshold >= 0:
-            invalid("Population.threshold", "must be at least 0", threshold)
+        check_threshold("Population.", threshold, anneal)
         if not noise >= 0:
             invalid("Population.noise", "must be at least 0", noise)
         if not beta > 0:
@@ -91,8 +94,10 @@ class Population(Element):
         )
         self.beta, self.first_step = beta, first_step
         self._spoken = False
+        self._state: dict[str, Array] = {}
         self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
-        self._thresholds = {c: threshold * scale for c, scale in self._scales.items()}
+        self.threshold, self.anneal = threshold, anneal
+        self._thresholds = self._thresholds_at(1)
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
         self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
@@ -133,7 +138,8 @@ class Population(Element):
                 self.memory["bias"][i : i + 1],
                 lanes=self.lanes,
                 beta=self.beta,
-                threshold=self._thresholds[self.unit.up],
+                threshold=self.threshold,
+                anneal=self.anneal,
                 first_step=self.first_step,
                 optimiser=optimiser,
                 arithmetic=self.arithmetic,
@@ -144,6 +150,18 @@ class Population(Element):
                 part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
             self.parts.append(part)
         return [part for part in self.parts if isinstance(part, Population)]
+
+    def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
+        """Replace every register by ``place(register)``."""
+        super().map_memory(place)
+        self._state = {}
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The unit's registers by name."""
+        if not self._state:
+            self._state = {name: self.memory[name] for name in self.unit.state}
+        return self._state
 
     def reset(self) -> None:
         """Forget the last presentation."""
@@ -161,7 +179,7 @@ class Population(Element):
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
             # The first time also without a message: the bias has something to say.
-            if moved or not self._spoken or not self.unit.instantaneous:
+            if moved or not self._spoken or self.anneal or not self.unit.instantaneous:
                 self._spoken = True
                 outbox = self._update(clock)
             elif clock.last:
@@ -171,25 +189,26 @@ class Population(Element):
         return outbox
 
     def _update(self, clock: Clock) -> Outbox:
-        m, unit = self.memory, self.unit
-        state = {name: m[name] for name in unit.state}
-        watched = [unit.up, unit.down] if clock.last else []
+        m, unit, state = self.memory, self.unit, self.state
+        watched = [unit.up, unit.down] if clock.last and not unit.spiking else []
         old = {c: unit.emit(state, c).copy() for c in watched}
         apical = m["apical"] if clock.learn else None
-        unit.step(state, np.asarray(m["basal"] + m["bias"]), apical, self.arithmetic)
-        for register in state.values():
-            if self.noise:
-                register += self.noise * self._generator.standard_normal(register.shape)
-            register[clock.valid :] = 0  # lanes without a sample say nothing
+        unit.step(state, unit.drive(state, m["basal"], m["bias"]), apical, self.arithmetic)
+        for register in state.values() if self.noise else ():
+            register += self.noise * self._generator.standard_normal(register.shape)
+        if clock.valid < self.lanes:
+            for register in state.values():
+                register[clock.valid :] = 0  # lanes without a sample say nothing
         outbox: Outbox = {}
+        thresholds = self._thresholds_at(clock.step) if self.anneal else self._thresholds
         for channel in self.channels:
             if channel in unit.extra and f"{channel}_out" not in self.listened:
                 continue
             message, events = send_on_change(
                 unit.emit(state, channel),
                 m[f"sent_{channel}"],
-                self._thresholds[channel],
-                self._scales[channel],
+                thresholds[channel],
+                None if unit.spiking else self._scales[channel],
             )
             if message is not None:
                 outbox[f"{channel}_out"] = message
@@ -204,15 +223,22 @@ class Population(Element):
             self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
         return outbox
 
+    def _thresholds_at(self, step: int) -> dict[str, float]:
+        left = self.threshold * annealed(self.anneal, step)
+        return {c: max(left * scale, self.unit.least(c)) for c, scale in self._scales.items()}
+
     def _certify(self, change: float) -> None:
         """Note the change in the last step: [of this presentation, largest so far]."""
         residual = self.memory["residual"]
         residual[:] = change, max(change, residual[1])
 
     def _finish(self, clock: Clock) -> None:
+        state = self.state
+        if clock.valid and self.unit.spiking:
+            self.count("spikes", round(self.unit.spikes(state)))
         if not clock.learn or not clock.valid:
             return
-        straddling = self.unit.straddling({name: self.memory[name] for name in self.unit.state})
+        straddling = self.unit.straddling(state)
         self.count("settled", clock.valid * self.n)
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))

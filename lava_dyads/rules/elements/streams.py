@@ -66,9 +66,9 @@ class Source(Element):
 class Sink(Element):
     """Integrate outputs and targets, and collect metrics.
 
-    In the read step of a presentation (when the forward wave has arrived): the loss and the
-    predicted class of each lane. Registers: ``totals`` = [samples, correct, sum of losses],
-    ``predicted`` (capacity,) the class per sample number of the run.
+    In the read step of a presentation: the loss and the predicted class of each lane.
+    Registers: ``totals`` = [samples, correct, sum of losses], ``predicted`` (capacity,) the
+    class per sample number of the run.
 
     Parameters
     ----------
@@ -77,11 +77,15 @@ class Sink(Element):
         Outputs.
     capacity : int
         Samples of the longest run.
+    baseline : float
+        What the outputs carry beyond the activity they stand for.
     """
 
-    def __init__(self, loss: Loss, n: int, *, lanes: int = 1, capacity: int = 1) -> None:
+    def __init__(
+        self, loss: Loss, n: int, *, lanes: int = 1, capacity: int = 1, baseline: float = 0.0
+    ) -> None:
         super().__init__(lanes, {"output_in": n, "target_in": n}, {})
-        self.loss = loss
+        self.loss, self.baseline = loss, baseline
         self.memory |= {name: np.zeros((lanes, n)) for name in ("output", "target")}
         self.memory |= {"totals": np.zeros(3), "predicted": np.full(capacity, -1, np.int64)}
 
@@ -98,7 +102,8 @@ class Sink(Element):
         accumulate(m["output"], inbox.get("output_in"))
         accumulate(m["target"], inbox.get("target_in"))
         if clock.read and clock.valid:
-            output, target = m["output"][: clock.valid], m["target"][: clock.valid]
+            output = m["output"][: clock.valid] - self.baseline
+            target = m["target"][: clock.valid]
             predicted: IntArray = output.argmax(axis=1)
             correct = np.count_nonzero(predicted == target.argmax(axis=1))
             m["totals"] += clock.valid, correct, self.loss.value(output, target).sum()

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -36,8 +38,12 @@ class Unit(ABC):
     extra : tuple of str
         Further channels, computed only where somebody listens.
     instantaneous : bool
-        True where the state is a function of the present inputs; False where it relaxes and
-        needs further steps without new messages.
+        True where the state is a function of the present inputs; False where it relaxes or
+        spikes and needs further steps without new messages.
+    spiking : bool
+        True where channels count spikes: then there is no rest that could be certified.
+    baseline : float
+        What the ``up`` channel carries beyond the activity it stands for.
     """
 
     state: ClassVar[tuple[str, ...]]
@@ -45,6 +51,8 @@ class Unit(ABC):
     down: ClassVar[str]
     extra: ClassVar[tuple[str, ...]] = ()
     instantaneous: ClassVar[bool] = True
+    spiking: ClassVar[bool] = False
+    baseline: ClassVar[float] = 0.0
 
     activation: Activation
 
@@ -58,6 +66,21 @@ class Unit(ABC):
         """Name of the Lava Process class for populations of this unit."""
         return f"{type(self).__name__.removesuffix('Unit')}Population"
 
+    def drive(self, state: State, basal: Array, bias: Array) -> Array:
+        """Return the basal drive of a step, from what has arrived and the bias (n,): their sum.
+
+        A unit that integrates levels over time keeps that integral in its state.
+        """
+        return np.asarray(basal + bias)
+
+    def least(self, channel: str) -> float:
+        """Return the change of a channel above which it is sent, whatever the threshold: 0."""
+        return 0.0
+
+    def spikes(self, state: State) -> float:
+        """Return how many spikes all compartments have sent; 0 for graded units."""
+        return 0.0
+
     @abstractmethod
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Update the state in place.
@@ -66,7 +89,7 @@ class Unit(ABC):
         ----------
         state : mapping of str to array, shape (lanes, n)
         basal : array, shape (lanes, n)
-            Drive from below plus bias, a.
+            What :meth:`drive` returned, a.
         apical : array or None
             Feedback from above, u = -beta dl/ds; None in a free phase (nothing is nudged).
         arithmetic : Arithmetic
@@ -94,11 +117,20 @@ class RuleParameters:
         Nudge strength per sample, > 0.
     rate : float
         Relaxation rate of rules that relax, in (0, 1].
+    window : int
+        Steps T over which rules that spike count.
+    scale : float
+        Spikes c per step and unit of activity; c times every activity has to stay below 1.
+    hysteresis : int
+        Spikes by which N+ - N- has to move before a spiking dyad reports it downward.
     """
 
     alpha: float = 1.0
     beta: float = 0.1
     rate: float = 1.0
+    window: int = 32
+    scale: float = 0.375
+    hysteresis: int = 1
 
 
 class Rule(ABC):
@@ -113,11 +145,23 @@ class Rule(ABC):
     nudges : tuple of str
         Output nudges it supports, its default first: ``linearised`` (a linear output unit
         driven by a head with -beta l'(mean)), ``proximal`` (the loss inside the output unit).
+    losses : tuple of str
+        Losses it supports, its default first.
+    activations : tuple of str
+        Activations of hidden layers it supports; empty: all.
+    spiking : bool
+        Whether its units count spikes over a window instead of settling.
+    defaults : RuleParameters
+        The alpha and beta to use where none are given.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     nudges: ClassVar[tuple[str, ...]] = ("linearised",)
+    losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "squared-error")
+    activations: ClassVar[tuple[str, ...]] = ()
+    spiking: ClassVar[bool] = False
+    defaults: ClassVar[RuleParameters] = RuleParameters()
 
     @abstractmethod
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
@@ -126,6 +170,10 @@ class Rule(ABC):
     def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
         """Return the output unit with the loss inside; its apical input is the target."""
         raise NotImplementedError(f"{self.name} has no output unit with the loss inside")
+
+    def above_input(self, unit: Unit) -> Unit:
+        """Return the unit of the first layer, whose basal input is data: by default the same."""
+        return unit
 
     @abstractmethod
     def finite(self, parameters: RuleParameters) -> bool:

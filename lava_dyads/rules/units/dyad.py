@@ -26,7 +26,58 @@ from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, regis
 
 
 @dataclass(frozen=True)
-class DyadUnit(Unit):
+class Compartments(Unit):
+    """Two compartments and what they tell: the base of rate and of spiking dyads.
+
+    With the states s+ and s- of the compartments::
+
+        mean = alpha s+ + (1 - alpha) s-        difference = s+ - s-
+
+    Parameters
+    ----------
+    activation : Activation
+        f.
+    alpha : float
+        Share of s+ in the mean, in [0, 1].
+    adjoint : bool
+        The adjoint form (DP-transpose) or plain DP.
+    """
+
+    state: ClassVar[tuple[str, ...]] = ("s_plus", "s_minus")
+    up: ClassVar[str] = "mean"
+    down: ClassVar[str] = "difference"
+    extra: ClassVar[tuple[str, ...]] = ("plus", "minus")
+
+    alpha: float
+    adjoint: bool
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """Nudge gains (g+, g-) of the two compartments."""
+        shares = (self.alpha, 1.0 - self.alpha)
+        return shares[::-1] if self.adjoint else shares
+
+    def emit(self, state: State, channel: str) -> Array:
+        """Return ``mean``, ``difference``, ``plus`` or ``minus``."""
+        plus, minus = state["s_plus"], state["s_minus"]
+        if channel == "difference":
+            return plus - minus
+        if channel == "mean":
+            # At alpha 0 and 1 the mean must be bitwise one compartment: 0 * inf is nan.
+            if self.alpha in (0.0, 1.0):
+                return plus if self.alpha else minus
+            return self.alpha * plus + (1.0 - self.alpha) * minus
+        return {"plus": plus, "minus": minus}[channel]
+
+    def straddling(self, state: State) -> Array:
+        """Return True where s+ and s- lie on different linear pieces of f."""
+        piece = self.activation.piece
+        straddles: Array = piece(state["s_plus"]) != piece(state["s_minus"])
+        return straddles
+
+
+@dataclass(frozen=True)
+class DyadUnit(Compartments):
     """Two oppositely nudged compartments.
 
     In order of execution::
@@ -48,24 +99,10 @@ class DyadUnit(Unit):
         The adjoint form (DP-transpose) or plain DP.
     """
 
-    state: ClassVar[tuple[str, ...]] = ("s_plus", "s_minus")
-    up: ClassVar[str] = "mean"
-    down: ClassVar[str] = "difference"
-    extra: ClassVar[tuple[str, ...]] = ("plus", "minus")
-
-    alpha: float
-    adjoint: bool
-
     @property
     def process_name(self) -> str:
         """``Dyad``."""
         return "Dyad"
-
-    @property
-    def gains(self) -> tuple[float, float]:
-        """Nudge gains (g+, g-) of the two compartments."""
-        shares = (self.alpha, 1.0 - self.alpha)
-        return shares[::-1] if self.adjoint else shares
 
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Set both compartments from the drives (equations in the class docstring)."""
@@ -78,24 +115,6 @@ class DyadUnit(Unit):
         plus, minus = self.gains
         arithmetic.store(state["s_plus"], f(basal + arithmetic.scale(plus, apical)))
         arithmetic.store(state["s_minus"], f(basal - arithmetic.scale(minus, apical)))
-
-    def emit(self, state: State, channel: str) -> Array:
-        """Return ``mean``, ``difference``, ``plus`` or ``minus``."""
-        plus, minus = state["s_plus"], state["s_minus"]
-        if channel == "difference":
-            return plus - minus
-        if channel == "mean":
-            # At alpha 0 and 1 the mean must be bitwise one compartment: 0 * inf is nan.
-            if self.alpha in (0.0, 1.0):
-                return plus if self.alpha else minus
-            return self.alpha * plus + (1.0 - self.alpha) * minus
-        return {"plus": plus, "minus": minus}[channel]
-
-    def straddling(self, state: State) -> Array:
-        """Return True where s+ and s- lie on different linear pieces of f."""
-        piece = self.activation.piece
-        straddles: Array = piece(state["s_plus"]) != piece(state["s_minus"])
-        return straddles
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,73 @@
+"""Learning from counts of spikes alone: every update is a product of two counts at a synapse."""
+
+import numpy as np
+import pytest
+
+from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.networks import Execution
+from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.backprop import backpropagate
+from lava_dyads.rules.losses import LOSSES
+
+DIGITS = load("digits")
+LAYERS = (64, 32, 10)
+
+
+def trained(rule, seed, epochs=5, **options):
+    spec = NetworkSpec(LAYERS, rule=rule, loss="squared-error", seed=seed, **options)
+    config = TrainingConfig(
+        epochs=epochs, batch_size=10, learning_rate=0.005, seed=seed, split_seed=seed
+    )
+    with Trainer(spec, DIGITS, config, Execution(runtime="reference")) as trainer:
+        return trainer.fit().epochs[-1], trainer
+
+
+@pytest.mark.timeout(120)
+def test_counts_over_32_steps_train_digits_within_one_percent_of_backprop():
+    ours, theirs, spikes = [], [], []
+    for seed in range(3):
+        last, _ = trained("spiking", seed, window=32)
+        ours.append(last["test_accuracy"])
+        spikes.append(last["train_spikes"])
+        theirs.append(trained("backprop", seed)[0]["test_accuracy"])
+    assert np.mean(theirs) > 0.94
+    assert np.mean(ours) >= np.mean(theirs) - 0.01
+    assert max(spikes) < 600  # of 84 compartments in 32 steps: most are silent at most times
+
+
+def test_the_weight_change_is_the_product_of_the_counts_that_met_at_the_synapse():
+    spec = NetworkSpec(LAYERS, rule="spiking", window=32)
+    config = TrainingConfig(batch_size=4, optimiser="sgd", learning_rate=0.5)
+    with Trainer(spec, DIGITS, config, Execution(runtime="reference")) as trainer:
+        rows = trainer.train_rows[:4]
+        before = trainer.parameters()
+        trainer.run(rows, 1)
+        after = trainer.parameters()
+        layers = [p.memory for p in trainer.network.populations.values()]
+        plus, minus = ([m[name] for m in layers] for name in ("s_plus", "s_minus"))
+    below = [DIGITS.x[rows], (plus[0] + minus[0]) / 2]
+    for k in range(2):
+        gradient = -(plus[k] - minus[k]).T @ below[k] / 4  # beta is 1
+        assert np.any(gradient)
+        np.testing.assert_allclose(after[0][k], before[0][k] - 0.5 * gradient, atol=1e-14)
+        gradient = -(plus[k] - minus[k]).mean(axis=0)
+        np.testing.assert_allclose(after[1][k], before[1][k] - 0.5 * gradient, atol=1e-14)
+
+
+@pytest.mark.parametrize("window", [256, 4096])
+def test_the_update_goes_down_the_gradient_of_backprop(window):
+    """The cosine to backprop grows with the window; what remains are dyads that straddle."""
+    spec = NetworkSpec(LAYERS, rule="spiking", window=window, beta=0.25, scale=0.25)
+    network = spec.build(lanes=50)
+    from lava_dyads.rules.clock import Clock
+
+    x, y = DIGITS.x[:50], DIGITS.targets[:50]
+    network.after(Clock(1, True, True, True, 50), {"input_in": x, "target_in": y})
+    weights, biases = network.parameters()
+    oracle = backpropagate(x, y, weights, biases, [ACTIVATIONS["relu"]], LOSSES["squared-error"])
+    ours, exact = (
+        np.concatenate([p.ravel() for part in g.gradients() for p in part])
+        for g in (network, oracle)
+    )
+    cosine = ours @ exact / np.linalg.norm(ours) / np.linalg.norm(exact)
+    assert cosine > {256: 0.9, 4096: 0.99}[window]
