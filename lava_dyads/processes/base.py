@@ -20,6 +20,21 @@ from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Element
 
 
+class _OutPort(OutPort):  # type: ignore[misc]
+    """An OutPort that names both ends where it cannot be connected."""
+
+    def connect(self, ports: Any, connection_configs: Any = None) -> None:
+        """Connect to one or several InPorts, or OutPorts of the Process around."""
+        for port in ports if isinstance(ports, list) else [ports]:
+            if isinstance(port, InPort) and port.shape != self.shape:
+                ends = [f"{end.process.name}.{end.name}" for end in (self, port)]
+                invalid(" -> ".join(ends), f"the target needs shape {port.shape}", self.shape)
+        super().connect(ports, connection_configs)
+
+
+_OutPort.__name__ = OutPort.__name__  # Lava's compiler asks for it
+
+
 class ElementProcess(AbstractProcess):  # type: ignore[misc]
     """A Process that is one element: its registers are Vars, its ports are ports.
 
@@ -68,7 +83,7 @@ class ElementProcess(AbstractProcess):  # type: ignore[misc]
         for port, n in element.inputs.items():
             setattr(self, port, InPort(self._port_shape(n)))
         for port, n in element.outputs.items():
-            setattr(self, port, OutPort(self._port_shape(n)))
+            setattr(self, port, _OutPort(self._port_shape(n)))
         for name, control in control_ports().items():
             setattr(self, name, control)
 

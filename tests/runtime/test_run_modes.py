@@ -232,7 +232,9 @@ def test_lavas_own_tests_of_injector_and_extractor_pass_unchanged():
 
 def test_ports_of_unequal_shape_are_refused_with_both_names():
     one, other = Dyad((2,), name="one"), Dyad((3,), name="other")
-    # The way Lava's reshape() connects; its connect() refuses such ports by itself.
+    with pytest.raises(ValidationError, match=r"one.mean_out -> other.basal_in: .*\(3,\).*\(2,\)"):
+        one.mean_out.connect(other.basal_in)
+    # The way Lava's reshape() connects: nobody looks at the shapes before the build.
     one.mean_out._connect_forward([other.basal_in], InPort, [None], False)
     with pytest.raises(ValidationError, match=r"one.mean_out -> other.basal_in: .*\(3,\).*\(2,\)"):
         InProcessSession(one)
