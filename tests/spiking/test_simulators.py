@@ -208,7 +208,8 @@ def test_a_fault_breaks_the_spike_trains_and_what_follows_from_them(monkeypatch,
     if fault is not dropped_delay:
         monkeypatch.undo()
         fault(monkeypatch)  # afresh: nothing is kept from the run before
-        assert not check_spiking(given, simulators={}).counts.holds
+        windows = (512, 1024, 2048)
+        assert not check_spiking(given, windows=windows, simulators={}).counts.holds
 
 
 def test_the_trace_of_one_dyad_crosses_its_threshold_where_it_spikes():
