@@ -687,7 +687,7 @@ class EventMailbox(Mailbox):
 
     def silence(self) -> None:
         """Wait until nothing is on its way and nobody has an answer due."""
-        self.hub.listen(self.limit)
+        self.hub.listen(self.hub.transport.max_deliveries or self.limit)
 
     def end(self) -> None:
         """End the run for this model, once it has nothing more to do."""
