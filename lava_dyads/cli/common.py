@@ -114,6 +114,8 @@ class TransportOptions:
     """Share with one bit of its 24 flipped."""
     noise: float = 0.0
     """Share with 10 % of noise."""
+    max_deliveries: int | None = None
+    """Messages for one presentation after which it counts as not settling; default: a million."""
     trace: Path | None = None
     """File (.npz) for who sent what to whom and when; with a raster plot beside it (.png)."""
 
@@ -141,7 +143,13 @@ class TransportOptions:
         from lava_dyads.runtime import Faults, Transport
 
         shares = {name: getattr(self, name) for name in SHARES}
-        return Transport(self.latency, self.message_seed, self.coding, faults=Faults(**shares))
+        return Transport(
+            self.latency,
+            self.message_seed,
+            self.coding,
+            faults=Faults(**shares),
+            max_deliveries=self.max_deliveries,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from lava_dyads.cli.common import (
     result_table,
 )
 from lava_dyads.data import Dataset, load
+from lava_dyads.errors import invalid
 from lava_dyads.networks import Execution
 from lava_dyads.training import Checkpoint, History, RunDirectory, Trainer, TrainingConfig
 from lava_dyads.training.trainer import SETTLED
@@ -70,6 +72,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Run directory; default: runs/DATASET-RULE-TIME."""
     overwrite: bool = False
     """Replace an earlier run in the run directory."""
+    profile: bool = False
+    """Show time per ProcessModel and traffic per kind of channel (in-process runtime)."""
     no_save: bool = False
     """Write no run directory."""
     json: bool = False
@@ -95,7 +99,11 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         execution = self.execution(self.rule)
         transport = self.transport(execution)
         folder = self._folder(data)
-        with Trainer(spec, data, config, execution, transport, self.trace) as trainer:
+        if self.profile and execution.runtime != "in-process":
+            invalid("--profile", "needs the in-process runtime", execution.runtime,
+                    "--runtime in-process")  # fmt: skip
+        options = (transport, self.trace, self.profile)
+        with Trainer(spec, data, config, execution, *options) as trainer:
             if folder:
                 folder.begin(plain({
                     "dataset": self.dataset,
@@ -105,6 +113,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                 }))  # fmt: skip
             self._fit(trainer, folder)
             result = summarise(trainer, execution)
+            if self.profile:
+                result["profile"] = profile(trainer)
         if folder:
             self._save(trainer, folder, result)
             result["out"] = str(folder.path)
@@ -175,13 +185,43 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             "in-process": f"Lava {version('lava-nc')}, in-process runtime",
             "reference": "the numpy reference engine",
         }[result["runtime"]]
+        measured = result.pop("profile", None)
         out.print(result_table(f"{self.dataset} on {running_on}", result))
+        if measured:
+            for title, rows in measured.items():
+                out.print(result_table(title, rows))
         if result["settled"] is False:
             progress_console().print(
                 f"[bold]warning[/]: the network did not settle (residual "
                 f"{result['residual']:.2g}): its updates are not the gradient. Try: "
                 "--rule dp-transpose with --alpha 0 or 1, or more --repeats"
             )
+
+
+def profile(trainer: Trainer) -> dict[str, dict[str, str | float]]:
+    """Return seconds per ProcessModel class and traffic per kind of channel, largest first."""
+    usage = trainer.usage()
+    seconds: dict[str, float] = {}
+    for label, spent in usage.seconds.items():
+        model = label[label.rindex("(") + 1 : -1]
+        seconds[model] = seconds.get(model, 0.0) + spent
+    traffic: dict[str, list[int]] = {}
+    for channel in usage.channels:
+        # A layer's neurons are one end here: population_1.7.mean_out is population_1.mean_out.
+        ends = [re.sub(r"\.\d+\.", ".", end) for end in (channel.source, channel.target)]
+        sums = traffic.setdefault(" -> ".join(ends), [0, 0, 0])
+        for i, amount in enumerate((channel.messages, channel.events, channel.operations)):
+            sums[i] += amount
+    names = ("messages", "events", "operations")
+    slowest = sorted(seconds, key=lambda model: -seconds[model])
+    return {
+        "seconds in ProcessModels": {model: seconds[model] for model in slowest},
+        "traffic": {
+            name: ", ".join(f"{n:,} {word}" for n, word in zip(sums, names, strict=True) if n)
+            for name, sums in sorted(traffic.items(), key=lambda item: -item[1][1])
+            if any(sums)
+        },
+    }
 
 
 def save_checkpoint(trainer: Trainer, dataset: str, path: Path) -> None:

@@ -76,7 +76,7 @@ class EventHub:
         self.limit: float = np.inf
         self.ready: deque[Task] = deque()
         self.boxes: list[EventMailbox] = []
-        self.queue: list[tuple[float, int, Any, int, Any, float]] = []
+        self.queue = Calendar()
         self.generator = np.random.default_rng([transport.seed, 0])
         self.fault_generator = np.random.default_rng([transport.seed, transport.faults.seed, 2])
         self._latencies: dict[Any, Callable[[], float]] = {}
@@ -128,7 +128,7 @@ class EventHub:
 
     def post(self, at: float, target: Any, index: int = 0, payload: Any = None) -> None:
         """Let something happen: ``target.deliver(index, payload)`` at a time."""
-        heapq.heappush(self.queue, (at, next(self._numbers), target, index, payload, self.now))
+        self.queue.push((at, next(self._numbers), target, index, payload, self.now))
 
     def run(self, jobs: list[Callable[[], None]]) -> None:
         """Run job i on task i; return when all are done.
@@ -171,7 +171,7 @@ class EventHub:
         """Let time pass until somebody has something to do."""
         queue, ready, recorder = self.queue, self.ready, self.recorder
         while queue and not ready:
-            self.now, _, target, index, payload, sent = heapq.heappop(queue)
+            self.now, _, target, index, payload, sent = queue.pop()
             if recorder is not None and isinstance(target, Wire):
                 place = (sent, self.now, self.presentation, target.number)
                 recorder.note(*place, target.place(index), target.content(payload))
@@ -237,10 +237,58 @@ def current() -> Task:
     return task
 
 
+class Calendar:
+    """What will happen, by time: a heap for the present day, unsorted lists for days to come.
+
+    One heap of everything would be spread over more memory than a cache holds, and every
+    message would pay for it.
+
+    Attributes
+    ----------
+    days_per_unit : float
+        Days in a mean latency.
+    """
+
+    __slots__ = ("_ahead", "_days", "_end", "_today")
+
+    days_per_unit = 16.0
+
+    def __init__(self) -> None:
+        self._today: list[tuple[float, int, Any, int, Any, float]] = []
+        self._end = 0.0
+        self._days: dict[int, list[tuple[float, int, Any, int, Any, float]]] = {}
+        self._ahead: list[int] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._today or self._ahead)
+
+    def push(self, entry: tuple[float, int, Any, int, Any, float]) -> None:
+        """Note (time, number, target, index, payload, time sent); equal times by number."""
+        if entry[0] < self._end:
+            heapq.heappush(self._today, entry)
+            return
+        day = int(entry[0] * self.days_per_unit)
+        entries = self._days.get(day)
+        if entries is None:
+            self._days[day] = [entry]
+            heapq.heappush(self._ahead, day)
+        else:
+            entries.append(entry)
+
+    def pop(self) -> tuple[float, int, Any, int, Any, float]:
+        """Return what happens next, and forget it."""
+        if not self._today:
+            day = heapq.heappop(self._ahead)
+            self._today = self._days.pop(day)
+            self._end = (day + 1) / self.days_per_unit
+            heapq.heapify(self._today)
+        return heapq.heappop(self._today)
+
+
 class _Waker:
     """Wakes a task at a time."""
 
-    def __init__(self, hub: EventHub, task: Task) -> None:
+    def __init__(self, hub: EventHub, task: Any) -> None:
         self.hub, self.task = hub, task
 
     def deliver(self, index: int, payload: Any) -> None:
@@ -249,18 +297,39 @@ class _Waker:
 
 
 class Slot:
-    """What has come for one InPort of a mailbox: the sum of the changes."""
+    """What has come for one InPort of a mailbox: the sum of the changes.
+
+    Attributes
+    ----------
+    sum : list or array
+        By entry of the port's last axis; a list of numbers for a small port with one lane,
+        which is several times as quick.
+    """
+
+    __slots__ = ("pending", "port", "shape", "sum")
 
     def __init__(self, port: str, shape: tuple[int, ...]) -> None:
         self.port, self.shape = port, shape
-        self.sum = np.zeros(shape)
+        self.sum: Any = self._nothing()
         self.pending = False
+
+    def _nothing(self) -> Any:
+        if len(self.shape) == 1 and self.shape[0] <= _SMALL:
+            return [0.0] * self.shape[0]
+        return np.zeros(self.shape[::-1])
+
+    def add_whole(self, change: AnyArray) -> None:
+        """Add a message that has every entry."""
+        self.sum = list(self.sum + change) if isinstance(self.sum, list) else self.sum + change.T
 
     def take(self) -> AnyArray:
         """Return the sum and begin anew."""
-        taken, self.sum = self.sum, np.zeros(self.shape)
+        taken, self.sum = self.sum, self._nothing()
         self.pending = False
-        return taken
+        return np.array(taken) if isinstance(taken, list) else taken.T
+
+
+_SMALL = 32
 
 
 class Wire:
@@ -285,6 +354,11 @@ class Wire:
     transform : callable or None
         Any other change on the way, by Lava's virtual ports.
     """
+
+    __slots__ = (
+        "_reader", "box", "dtype", "entry", "events", "hub", "latency", "messages", "number",
+        "offset", "queue", "shape", "slot", "source", "target", "transform",
+    )  # fmt: skip
 
     def __init__(
         self, hub: EventHub, source: str, target: str, shape: tuple[int, ...], dtype: Any
@@ -325,8 +399,8 @@ class Wire:
         self.messages += 1
         if hub.measuring:
             self.events += int(np.count_nonzero(change))
-        entry = (hub.now + self.latency(), next(hub._numbers), self, index, change, hub.now)
-        heapq.heappush(hub.queue, entry)
+        now = hub.now
+        hub.queue.push((now + self.latency(), next(hub._numbers), self, index, change, now))
 
     def release(self) -> None:
         """Send what was kept back; nothing is."""
@@ -356,11 +430,11 @@ class Wire:
             self._enqueue(change)
             return
         if index == WHOLE:
-            slot.sum += self._transformed(change)
+            slot.add_whole(self._transformed(change))
         elif self.entry is not None:
-            slot.sum[..., 0] += change
+            slot.sum[0] += change
         else:
-            slot.sum[..., index if self.offset is None else self.offset] += change
+            slot.sum[index if self.offset is None else self.offset] += change
         slot.pending = box.pending_now = True
         if box.waiting:
             box.waiting = False
@@ -555,7 +629,7 @@ class EventMailbox(Mailbox):
         self.waiting = self.pending_now = False
         self.followers: list[EventMailbox] = []
         self._orders: list[tuple[int, int]] = []
-        self._over = False
+        self.over = False
         self._outlets: dict[str, _Outlet] = {}
         hub.boxes.append(self)
 
@@ -571,8 +645,8 @@ class EventMailbox(Mailbox):
     def wait(self) -> bool:
         """Wait until a message or a command has come; return False at the end of the run."""
         while not (self.pending_now or self._orders):
-            if self._over:
-                self._over = False
+            if self.over:
+                self.over = False
                 return False
             self.waiting = True
             self.task.give_way("for any message")
@@ -613,18 +687,85 @@ class EventMailbox(Mailbox):
 
     def silence(self) -> None:
         """Wait until nothing is on its way and nobody has an answer due."""
-        self.hub.listen(self.limit)
+        self.hub.listen(self.hub.transport.max_deliveries or self.limit)
 
     def end(self) -> None:
         """End the run for this model, once it has nothing more to do."""
         if not self.task.done:
-            self._over = True
+            self.over = True
             self._wake()
 
     def _wake(self) -> None:
         if self.waiting:
             self.waiting = False
             self.hub.ready.append(self.task)
+
+
+class DrivenTask:
+    """Runs an :class:`~lava_dyads.models.EventModel` without a stack of its own.
+
+    It does what ``EventModel.run_async`` does, call by call: with thousands of models, what costs
+    most is to put their stacks aside, since they are spread over the memory.
+
+    Parameters
+    ----------
+    label : str
+        Name of the Process and class of the model, for messages.
+    model : EventModel
+    hub : EventHub
+    """
+
+    __slots__ = (
+        "_begun",
+        "_holding",
+        "done",
+        "hub",
+        "job",
+        "label",
+        "model",
+        "seconds",
+        "waits_for",
+    )
+
+    def __init__(self, label: str, model: Any, hub: EventHub) -> None:
+        self.label, self.model, self.hub = label, model, hub
+        self.job: Callable[[], None] | None = None
+        self.done, self.seconds, self.waits_for = True, 0.0, ""
+        self._begun = self._holding = False
+
+    def enter(self) -> None:
+        """Go on until there is nothing more to do for now."""
+        model = self.model
+        box = model._mailbox
+        if not self._begun:
+            self._begun = True
+            model._send(model.begin())
+        due, self._holding = self._holding, False
+        while True:
+            for command, presentation in box.commands():
+                model._send(model.obey(command, presentation))
+            if not (box.pending_now or model.restless or due):
+                break
+            if model.hold_time and not due:
+                self._holding, self.waits_for = True, "until it has rested"
+                hub = self.hub
+                pause = model.hold_time * (0.5 + hub.generator.random())
+                hub.post(hub.now + pause, _Waker(hub, self))
+                return
+            due = False
+            model._send(model.answer(box.drain()))
+        if box.over:
+            box.over, self._begun, self.done = False, False, True
+            return
+        box.waiting, self.waits_for = True, "for any message"
+
+    def close(self) -> None:
+        """Nothing to unwind; after an error it begins anew."""
+        self._begun = self._holding = False
+
+    def give_way(self, reason: str) -> None:
+        """Refuse: it has no stack to put aside."""
+        raise DeadlockError(f"{self.label} would wait {reason}: an EventModel only answers")
 
 
 class _Outlet:
@@ -653,7 +794,7 @@ class _Outlet:
             axes = tuple(range(change.ndim - 1))
             moved = change.any(axis=axes) if axes else change
             for i in np.flatnonzero(moved).tolist():
-                entry = change[..., i]
+                entry = change[..., i] if axes else change.item(i)
                 for wire in self.single.get(i, ()):
                     wire.push(i, entry)
                 for wire in self.each:

@@ -107,6 +107,8 @@ class Transport:
         ``event``: every entry travels alone; ``vector``: a port's message stays together.
     faults : Faults
         What goes wrong.
+    max_deliveries : int or None
+        Messages after which a relaxation counts as not settling; None: the conductor's cap.
 
     Raises
     ------
@@ -125,8 +127,11 @@ class Transport:
     coding: str = "change"
     packets: str = "event"
     faults: Faults = field(default_factory=Faults)
+    max_deliveries: int | None = None
 
     def __post_init__(self) -> None:
+        if self.max_deliveries is not None and self.max_deliveries < 1:
+            invalid("max_deliveries", "must be at least 1", self.max_deliveries)
         for name, choices in (("coding", CODINGS), ("packets", PACKETS)):
             choice = getattr(self, name)
             if choice not in choices:

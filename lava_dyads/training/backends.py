@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Protocol
 
 from lava_dyads.networks.specification import NetworkSpec
@@ -66,8 +65,7 @@ class LavaBackend:
         sink: Sink,
         agenda: Agenda,
         execution: Execution,
-        transport: Any = None,
-        trace: Path | None = None,
+        **in_process: Any,
     ) -> None:
         # Imported here so that the reference runtime and --help do not pay for Lava.
         from lava_dyads.processes import Conductor, DatasetSource, DyadNetwork, MetricSink
@@ -88,7 +86,7 @@ class LavaBackend:
         config = DyadRunConfig(execution.granularity, clock=execution.clock)
         self.session: Session
         if execution.runtime == "in-process":
-            self.session = InProcessSession(self.network, config, transport=transport, trace=trace)
+            self.session = InProcessSession(self.network, config, **in_process)
         else:
             self.session = LavaSession(self.network, config)
 
@@ -119,10 +117,9 @@ def open_backend(
     network: Network | BackpropNetwork,
     sink: Sink,
     agenda: Agenda,
-    transport: Any = None,
-    trace: Path | None = None,
+    **in_process: Any,
 ) -> Backend:
-    """Return the backend of a runtime; ``transport`` and ``trace`` as in ``InProcessSession``.
+    """Return the backend of a runtime; further options are those of ``InProcessSession``.
 
     Raises
     ------
@@ -133,4 +130,4 @@ def open_backend(
     if execution.runtime == "reference":
         return ReferenceBackend(source, network, sink, agenda)
     assert isinstance(network, Network)
-    return LavaBackend(source, network, sink, agenda, execution, transport, trace)
+    return LavaBackend(source, network, sink, agenda, execution, **in_process)

@@ -32,6 +32,7 @@ from lava_dyads.training.backends import open_backend
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime import Transport
+    from lava_dyads.runtime.in_process import Usage
 
 SETTLED = 1e-6
 """Largest residual, in units of the activity, at which a relaxation counts as settled."""
@@ -188,6 +189,8 @@ class Trainer:
         How messages travel, for ``clock async`` on the in-process runtime.
     trace : Path or None
         File for a trace of the messages, likewise.
+    measure : bool
+        Time every ProcessModel and count on every channel, in-process; see :meth:`usage`.
 
     Raises
     ------
@@ -213,6 +216,7 @@ class Trainer:
         execution: Execution | None = None,
         transport: Transport | None = None,
         trace: Path | None = None,
+        measure: bool = False,
     ) -> None:
         self.spec, self.data = spec, data
         self.config = config or TrainingConfig()
@@ -237,7 +241,7 @@ class Trainer:
             baseline=self.network.baseline,
         )
         self._generator = np.random.default_rng(self.config.seed)
-        self.history = History()
+        self.history, self._measuring = History(), measure
         self.train_seconds = 0.0
         self._backend = open_backend(
             spec,
@@ -246,8 +250,9 @@ class Trainer:
             self.network,
             self.sink,
             self.agenda,
-            transport,
-            trace,
+            transport=transport,
+            trace=trace,
+            measure=measure,
         )
 
     def __enter__(self) -> Trainer:
@@ -362,6 +367,21 @@ class Trainer:
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return copies of the weights (n_out, n_in) and biases (n,)."""
         return self.network.parameters()
+
+    def usage(self) -> Usage:
+        """Return what ProcessModels and channels have used so far, with ``measure=True``.
+
+        Raises
+        ------
+        ValidationError
+            If nothing was measured, or not on the in-process runtime.
+        """
+        session = getattr(self._backend, "session", None)
+        if session is None or not self._measuring or not hasattr(session, "usage"):
+            runtime = self.execution.runtime
+            invalid("usage", "needs the in-process runtime and measure=True", runtime)
+        usage: Usage = session.usage()
+        return usage
 
     def predictions(self, count: int) -> IntArray:
         """Return the predicted classes of the first ``count`` rows of the last run.

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,12 +79,21 @@ EVENTS = "--granularity neuron --clock async --runtime in-process"
 def test_asynchronous_neurons_train_as_network_does_and_leave_a_trace(capsys, tmp_path):
     line = "train digits --layers 32 --epochs 2 --learning-rate 0.01 --no-save --json"
     network = json.loads(run(capsys, f"{line} --runtime in-process")[1])
-    code, text, _ = run(capsys, f"{line} {EVENTS} --trace {tmp_path}/trace.npz")
+    code, text, _ = run(capsys, f"{line} {EVENTS} --trace {tmp_path}/trace.npz --profile")
     neurons = json.loads(text)
     assert code == 0
     assert network["test_accuracy"] > 0.8
     assert abs(neurons["test_accuracy"] - network["test_accuracy"]) <= 0.01
     assert neurons["settled"]
+    seconds = neurons["profile"]["seconds in ProcessModels"]
+    assert next(iter(seconds)) == "PyDyadModelEvent"  # 42 of them
+    # What a source sends to 32 neurons through one connection, entry by entry.
+    operations = neurons["profile"]["traffic"]["source.x_out -> connection_1.mean_in"]
+    messages, events, touched = (
+        int(n.replace(",", "")) for n in re.findall(r"[\d,]+\d", operations)
+    )
+    assert messages < events
+    assert touched == 32 * events
     assert sorted(os.listdir(tmp_path)) == ["trace.npz", "trace.png"]
     assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
 
@@ -125,6 +135,8 @@ def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
         (f"train digits {EVENTS} --latency exponental", "Try: exponential"),
         (f"train digits {EVENTS} --trace {{tmp}}/none/t.npz", "its folder does not exist"),
         (f"train digits {EVENTS} --compartment-noise -1", "compartment_noise: must be at least 0"),
+        (f"train digits {EVENTS} --max-deliveries 0", "max_deliveries: must be at least 1"),
+        ("train digits --profile --no-save", "--profile: needs the in-process runtime"),
         ("bench faults --kinds drip", "Try: drop"),
         ("bench faults --shares 2", "share: must lie in [0, 1] (got 2.0)"),
         ("train digits --clock async", "exchanges no messages"),

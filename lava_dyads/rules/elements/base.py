@@ -34,7 +34,8 @@ class Element(ABC):
     memory : dict of str to array
         Registers by name. They may be replaced by equal arrays (shared memory), so code looks
         them up instead of keeping references.
-        ``sends`` counts what a runtime moved per output port, silent messages included.
+        ``sends`` counts what a runtime moved per output port, silent messages included; it is
+        up to date at the end of a presentation.
     counted : tuple of str
         Names of the entries of ``memory["counts"]``.
     listened : set of str

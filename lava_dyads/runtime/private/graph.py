@@ -33,10 +33,18 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
 from lava_dyads.errors import UnsupportedError, ValidationError, invalid
-from lava_dyads.models.events import data_ports
+from lava_dyads.models.events import EventModel, data_ports
 from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime.events import EventHub, EventMailbox, Selector, Service, Slot, Wire
+from lava_dyads.runtime.events import (
+    DrivenTask,
+    EventHub,
+    EventMailbox,
+    Selector,
+    Service,
+    Slot,
+    Wire,
+)
 from lava_dyads.runtime.hub import Channel, Inbox, Outbox, Task, Turn
 from lava_dyads.runtime.pipes import Pipe
 from lava_dyads.runtime.randomness import draws_from_global, own_random_state, swapped
@@ -508,6 +516,8 @@ def _attach(hub: EventHub, nodes: list[Node]) -> None:
         model._selector = Selector(hub)
         if not hasattr(model, "_mailbox"):
             continue
+        if isinstance(model, EventModel) and type(model).run_async is EventModel.run_async:
+            node.task = DrivenTask(node.task.label, model, hub)
         inputs, _ = data_ports(model)
         slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
         box = EventMailbox(
