@@ -29,6 +29,8 @@ from lava_dyads.errors import DeadlockError, ModelError
 from lava_dyads.models.mailbox import Mailbox, not_settled
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.reactive import Command
+from lava_dyads.runtime.hub import Interrupted
+from lava_dyads.runtime.pipes import Side
 from lava_dyads.runtime.stacks import StackTask as Task
 from lava_dyads.runtime.trace import Recorder
 from lava_dyads.runtime.transport import (
@@ -90,6 +92,10 @@ class EventHub:
         self.interrupted = False
         self.endless = False
         """Whether the run lasts until the user asks to pause."""
+        self.inlets: list[tuple[Side, Slot, EventMailbox]] = []
+        """External pipes into mailboxes."""
+        self.strangers: dict[Any, Callable[[], bool]] = {}
+        """Tasks that wait for other threads, with what tells that they need no longer."""
 
     def ask_to_pause(self) -> None:
         """Let models see that the user wants them to end; from another thread."""
@@ -97,12 +103,38 @@ class EventHub:
             self.asked_to_pause = True
             self.outside.notify_all()
 
-    def _paused(self) -> bool:
-        """Wait for the user, in a run without end; tell whether models could now go on."""
-        if not self.endless:
+    def wait_outside(self, reason: Callable[[], str], ready: Callable[[], bool]) -> None:
+        """Put the present task aside until another thread has made ``ready`` true."""
+        while not ready():
+            task = current()
+            self.strangers[task] = ready
+            task.give_way(reason())
+            self.strangers.pop(task, None)
+
+    def _take_in(self) -> bool:
+        """Hand over what has come from outside; tell whether somebody can go on."""
+        for side, slot, box in self.inlets:
+            while len(side):
+                slot.add_whole(side.recv())
+                box.hear(slot)
+        self.ready.extend(task for task, ready in self.strangers.items() if ready())
+        return bool(self.ready)
+
+    def _outsiders(self) -> bool:
+        """Wait for other threads, where a task or the run does; tell whether it can go on."""
+        if not (self.strangers or self.endless):
             return False
+
+        def moved() -> bool:
+            come = any(len(side) for side, _, _ in self.inlets)
+            return come or any(ready() for ready in self.strangers.values())
+
         with self.outside:
-            self.outside.wait_for(lambda: self.asked_to_pause)
+            self.outside.wait_for(lambda: self.asked_to_pause or self.interrupted or moved())
+        if self._take_in():
+            return True
+        if self.interrupted or not self.endless:
+            raise Interrupted  # a task would wait for what nobody will send any more
         self.endless = False
         self.ready.extend(task for task in self.tasks if not task.done)
         return True
@@ -146,6 +178,7 @@ class EventHub:
             task.job, task.done = job, False
         self.ready.extend(self.tasks)
         self.limit = np.inf
+        helpers = (self._released, self._take_in, self._told, self._outsiders, self._ended)
         while True:
             while self.ready:
                 self._enter(self.ready.popleft())
@@ -153,7 +186,7 @@ class EventHub:
                 self._advance()
             elif all(task.done for task in self.tasks):
                 return
-            elif not (self._released() or self._silence() or self._paused()):
+            elif not any(help_() for help_ in helpers):
                 self._deadlock()
 
     def _enter(self, task: Task) -> None:
@@ -186,12 +219,14 @@ class EventHub:
             wire.release()
         return bool(self.queue)
 
-    def _silence(self) -> bool:
-        """Tell those who wait for silence; without any, end the run of all mailboxes."""
-        if self._listeners:
-            self.ready.extend(self._listeners)
-            self._listeners.clear()
-            return True
+    def _told(self) -> bool:
+        """Tell those who wait for silence that there is; tell whether anybody does."""
+        self.ready.extend(self._listeners)
+        self._listeners.clear()
+        return bool(self.ready)
+
+    def _ended(self) -> bool:
+        """End the run of all mailboxes; tell whether one was not at its end."""
         for box in self.boxes:
             box.end()
         return bool(self.ready)
@@ -219,6 +254,16 @@ class EventHub:
         if task is not None:
             self.post(self.now + _POLL, _Waker(self, task))
             task.give_way("to look at an empty port again")
+
+    def polled(self, side: Side) -> Callable[[], bool]:
+        """Return what tells whether a message has come from outside; if none has, time passes."""
+
+        def probe() -> bool:
+            if not len(side):
+                self.poll()
+            return len(side) > 0
+
+        return probe
 
     def arrived(self) -> None:
         """Note that a message has come: whoever polls, polls for a reason."""
@@ -435,10 +480,7 @@ class Wire:
             slot.sum[0] += change
         else:
             slot.sum[index if self.offset is None else self.offset] += change
-        slot.pending = box.pending_now = True
-        if box.waiting:
-            box.waiting = False
-            self.hub.ready.append(box.task)
+        box.hear(slot)
 
     def _transformed(self, change: AnyArray) -> AnyArray:
         return change if self.transform is None else self.transform(change)
@@ -633,8 +675,15 @@ class EventMailbox(Mailbox):
         self._outlets: dict[str, _Outlet] = {}
         hub.boxes.append(self)
 
-    def connect(self, outlets: dict[str, list[Wire]]) -> None:
-        """Set the wires of each OutPort; their targets have to be known."""
+    def hear(self, slot: Slot) -> None:
+        """Note that something has come into a slot."""
+        slot.pending = self.pending_now = True
+        if self.waiting:
+            self.waiting = False
+            self.hub.ready.append(self.task)
+
+    def connect(self, outlets: dict[str, list[Any]]) -> None:
+        """Set the wires and pipes of each OutPort; their targets have to be known."""
         self._outlets = {port: _Outlet(wires) for port, wires in outlets.items() if wires}
 
     @property
@@ -771,9 +820,11 @@ class DrivenTask:
 class _Outlet:
     """The wires of one OutPort, sorted by what they carry."""
 
-    def __init__(self, wires: list[Wire]) -> None:
-        self.shape, self.dtype = wires[0].shape, wires[0].dtype
-        vector = wires[0].hub.transport.packets == "vector"
+    def __init__(self, channels: list[Any]) -> None:
+        self.shape, self.dtype = channels[0].shape, channels[0].dtype
+        self.pipes = [channel for channel in channels if isinstance(channel, Side)]
+        wires: list[Wire] = [channel for channel in channels if isinstance(channel, Wire)]
+        vector = bool(wires) and wires[0].hub.transport.packets == "vector"
         self.single: dict[int, list[Wire]] = {}
         self.each: list[Wire] = []
         self.whole: list[Wire] = []
@@ -799,9 +850,11 @@ class _Outlet:
                     wire.push(i, entry)
                 for wire in self.each:
                     wire.push(i, entry)
-        if self.whole and change.any():
+        if (self.whole or self.pipes) and change.any():
             for wire in self.whole:
                 wire.push(WHOLE, change)
+            for pipe in self.pipes:
+                pipe.send(change)
 
 
 class Service:
@@ -844,7 +897,10 @@ class Selector:
                 wire = getattr(channel, "channel", None)
                 if isinstance(wire, Wire):
                     wire.wake_on_arrival()
+                elif isinstance(wire, Side):
+                    self._hub.strangers[current()] = lambda: _any_ready(channel_actions)
             current().give_way("for one of several channels")
+            self._hub.strangers.pop(current(), None)
 
 
 def _ready(channel: Any) -> bool:
@@ -852,4 +908,10 @@ def _ready(channel: Any) -> bool:
     if isinstance(channel, Service):
         return channel._hub.asked_to_pause
     wire = getattr(channel, "channel", None)
+    if isinstance(wire, Side):
+        return len(wire) > 0
     return bool(wire.queue) if isinstance(wire, Wire) else bool(channel.probe())
+
+
+def _any_ready(channel_actions: Any) -> bool:
+    return any(channel is not None and _ready(channel) for channel, _ in channel_actions)

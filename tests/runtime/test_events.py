@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import lava.magma
@@ -18,7 +19,7 @@ from faulty.process import Faulty
 from halving.process import Halving
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lava.magma.core.run_conditions import RunSteps
+from lava.magma.core.run_conditions import RunContinuous, RunSteps
 
 from lava_dyads import (
     Agenda,
@@ -42,6 +43,7 @@ from lava_dyads.errors import (
 )
 from lava_dyads.networks import Execution
 from lava_dyads.processes import Conductor
+from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.latency import LATENCIES, Latency
 from lava_dyads.rules.optimisers import optimiser
 from lava_dyads.runtime import Faults, InProcessSession, Trace, Transport, in_process
@@ -382,6 +384,40 @@ def test_lavas_own_tests_of_the_async_protocol_pass_in_process():
     )  # fmt: skip
     assert result.returncode == 0, result.stdout
     assert re.search(r"in-process runtimes made: [1-9]", result.stdout)
+
+
+def test_data_go_in_and_out_by_external_pipes_while_it_runs():
+    halving = Halving(least=0.2)
+    halving.inp.flag_external_pipe(buffer_size=4)
+    halving.out.flag_external_pipe(buffer_size=4)
+    with in_process():
+        halving.run(RunContinuous(), DyadRunConfig(clock="async"))
+        into, out = (
+            halving.inp.external_pipe_csp_send_port,
+            halving.out.external_pipe_csp_recv_port,
+        )
+        for value in (1.0, 0.5, 3.0):
+            into.send(np.array([value, 0.0]))
+            np.testing.assert_array_equal(out.recv(), [value / 2, 0])
+        halving.pause()
+        np.testing.assert_array_equal(halving.total.get(), [4.5, 0])
+        halving.stop()
+
+
+@pytest.mark.lava
+@pytest.mark.parametrize("ours", [False, True])
+def test_an_unmodified_model_waits_for_an_external_pipe_as_on_lavas_runtime(ours):
+    """It hears its own message and one from outside in each of its two rounds, in one sum."""
+    bouncer = Bouncer(times=2)
+    bouncer.out.connect(bouncer.inp)
+    bouncer.inp.flag_external_pipe(buffer_size=4)
+    with in_process() if ours else nullcontext(), own_logging():
+        bouncer.run(RunSteps(1, blocking=False), DyadRunConfig(clock="async"))
+        for value in (10.0, 20.0):
+            bouncer.inp.external_pipe_csp_send_port.send(np.full(1, value))
+        bouncer.wait()
+        assert bouncer.heard.get() == [32]
+        bouncer.stop()
 
 
 # --- faults

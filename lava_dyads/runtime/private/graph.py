@@ -46,7 +46,7 @@ from lava_dyads.runtime.events import (
     Wire,
 )
 from lava_dyads.runtime.hub import Channel, Inbox, Outbox, Task, Turn
-from lava_dyads.runtime.pipes import Pipe
+from lava_dyads.runtime.pipes import Pipe, Side
 from lava_dyads.runtime.randomness import draws_from_global, own_random_state, swapped
 from lava_dyads.runtime.stacks import StackTask
 
@@ -362,8 +362,6 @@ def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> lis
     ------
     ValidationError
         If a message does not fit the port that it goes to.
-    UnsupportedError
-        If an asynchronous Process has an external pipe.
     """
     wiring = _Wiring(hub, {process: _builder(process) for process in chosen})
     for process in chosen:
@@ -415,13 +413,10 @@ class _Wiring:
             if not port.external_pipe_flag:
                 continue
             name = f"{process.name}.{port.name}"
-            if isinstance(self.hub, EventHub):
-                raise UnsupportedError(
-                    f"{name}: asynchronous Processes have no external pipes in-process. "
-                    "Try: Lava's own runtime"
-                )
             size, outward = port.external_pipe_buffer_size, isinstance(port, OutPort)
             pipe = Pipe(self.hub, name, port.shape, _dtype(port), size, outward)
+            if isinstance(self.hub, EventHub):
+                pipe.inside.probe = self.hub.polled(pipe.inside)  # type: ignore[method-assign]
             self.hub.pipes.append(pipe)
             if outward:
                 self._add(process, SendEnd(port.name, pipe.inside))
@@ -545,6 +540,9 @@ def _wires(model: Any, port: str) -> list[Wire]:
 def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
     """Tell a wire where in the mailbox its messages go."""
     wire = end.channel
+    if isinstance(wire, Side):
+        box.hub.inlets.append((wire, slot, box))
+        return
     wire.box, wire.slot = box, slot
     if isinstance(port._transformer, IdentityTransformer):
         return
