@@ -21,10 +21,10 @@ from enum import IntEnum
 from lava_dyads.rules.clock import Agenda, Clock
 from lava_dyads.rules.elements import Element, Inbox, Outbox, Population
 
-HOLD = 8.0
+HOLD = 12.0
 """Mean time a patient element gathers before it answers, in mean latencies. At 64-32-10 with
-cross-entropy 8 needs 2 difference events per neuron under exponential and 4 under heavy-tailed
-latencies, 3 needs 5 and 11; only (virtual) time is lost by holding longer."""
+cross-entropy 3 needs 5 difference events per neuron under exponential and 11 under heavy-tailed
+latencies, 8 needs 2.5 and 4.3, 12 needs 2.2 and 3.3; only (virtual) time is lost."""
 
 
 class Command(IntEnum):
