@@ -232,6 +232,7 @@ class NetworkSpec:
         lanes: int = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
+        parameters: tuple[list[Array], list[Array]] | None = None,
     ) -> Network | BackpropNetwork:
         """Build the network's elements.
 
@@ -243,6 +244,8 @@ class NetworkSpec:
             None: nothing learns.
         arithmetic : Arithmetic or None
             Number system; None: float64.
+        parameters : tuple of two lists, or None
+            Weights (n_out, n_in) and biases (n,); None: the initial ones.
 
         Raises
         ------
@@ -251,7 +254,7 @@ class NetworkSpec:
         """
         if isinstance(arithmetic, Loihi2):
             check_on_chip(self, arithmetic)
-        weights, biases = self.initial_parameters()
+        weights, biases = parameters or self.initial_parameters()
         hidden = [activation(name) for name in self.activations]
         if self.rule == BACKPROP:
             return BackpropNetwork(

@@ -197,7 +197,10 @@ class Trainer:
     trace : Path or None
         File for a trace of the messages, likewise.
     arithmetic : Arithmetic or None
-        Number system of the execution's precision; None: float64 or ``Loihi2()``.
+        Number system of the execution's precision; None: float64, or ``Loihi2`` with room for
+        the weights it begins with.
+    parameters : tuple of two lists, or None
+        Weights and biases to begin with; None: the specification's initial ones.
 
     Raises
     ------
@@ -224,6 +227,7 @@ class Trainer:
         transport: Transport | None = None,
         trace: Path | None = None,
         arithmetic: Arithmetic | None = None,
+        parameters: tuple[list[Array], list[Array]] | None = None,
     ) -> None:
         self.spec, self.data = spec, data
         self.config = config or TrainingConfig()
@@ -233,14 +237,18 @@ class Trainer:
             limit = "a threshold falls in steps, which clock async does not have"
             invalid("anneal", limit, spec.anneal, "0, or --clock sync")
         check_fit(spec, data)
-        numbers = self._numbers(arithmetic)
+        parameters = parameters or spec.initial_parameters()
+        numbers = self._numbers(arithmetic, parameters[0])
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.lanes or self.config.batch_size
         self.agenda = Agenda(1, lanes, self.config.batch_size)
         targets = np.eye(spec.layers[-1])[data.labels]
         self.source = Source(data.x, targets, lanes=lanes, arithmetic=numbers)
         self.network = spec.build(
-            lanes=lanes, optimiser=self._optimiser(numbers), arithmetic=numbers
+            lanes=lanes,
+            optimiser=self._optimiser(numbers),
+            arithmetic=numbers,
+            parameters=parameters,
         )
         capacity = max(len(self.train_rows), len(self.test_rows))
         self.sink = Sink(
@@ -265,12 +273,12 @@ class Trainer:
             trace,
         )
 
-    def _numbers(self, arithmetic: Arithmetic | None) -> Arithmetic:
+    def _numbers(self, arithmetic: Arithmetic | None, weights: list[Array]) -> Arithmetic:
         precision = self.execution.precision
         default: Arithmetic = Float()
         if precision == "loihi2":
             # Initial weights have to fit, and from +-1 on there is room to learn.
-            exponents = [fitting_exponent(w, 7) for w in self.spec.initial_parameters()[0]]
+            exponents = [fitting_exponent(w, 7) for w in weights]
             default = Loihi2(weight_exponents=tuple(exponents), seed=self.config.seed)
         if arithmetic is not None and arithmetic.name != precision:
             invalid("arithmetic", f"the execution has precision {precision}", arithmetic.name)

@@ -51,6 +51,10 @@ def test_training_reports_the_contract_and_writes_a_run(capsys, tmp_path):
     assert code == 0
     assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
 
+    code, text, _ = run(capsys, f"eval {out} --runtime reference --precision loihi2 --json")
+    assert code == 0
+    assert json.loads(text)["test_accuracy"] == pytest.approx(result["test_accuracy"], abs=0.01)
+
     code, _, error = run(capsys, f"{QUICK} --out {out}")
     assert code == 2
     assert "holds another run" in error

@@ -43,8 +43,6 @@ class Source(Element):
                 )
         super().__init__(lanes, {}, {"x_out": x.shape[1], "y_out": y.shape[1]}, arithmetic)
         self.x, self.y = x, y
-        numbers = self.arithmetic.number
-        self._rows = {"x_out": numbers(x, "x"), "y_out": numbers(y, "y")}
         self.memory["order"] = np.arange(len(x), dtype=np.int64)
 
     def before(self, clock: Clock) -> Outbox:
@@ -55,12 +53,13 @@ class Source(Element):
         index = np.arange(clock.start, clock.start + clock.valid) % len(self.memory["order"])
         rows = self.memory["order"][index]
         outbox: Outbox = {}
-        for port, data in self._rows.items():
-            message = np.zeros((self.lanes, data.shape[1]), data.dtype)
-            message[: clock.valid] = data[rows]
-            outbox[port] = message
+        for name, data in (("x", self.x), ("y", self.y)):
+            message = self.arithmetic.zeros((self.lanes, data.shape[1]))
+            message[: clock.valid] = self.arithmetic.number(data[rows], name)
+            outbox[f"{name}_out"] = message
+            if name == "x":
+                self.count("events_input", int(np.count_nonzero(message)))
         self.count("messages_input", 1)
-        self.count("events_input", int(np.count_nonzero(self._rows["x_out"][rows])))
         return outbox
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
