@@ -18,7 +18,7 @@ ETA = 2.0**-6
 
 def learnt(up, down, *, numbers=None, beta=1.0, start=0, eta=ETA, horizon=0, updates=1):
     """Weights after some updates with the same pair of signals, in units of the activity."""
-    numbers = numbers or Loihi2()
+    numbers = numbers or Loihi2(fraction=11)
     up, down = numbers.number([up]), numbers.number([down])
     shape = down.shape[1], up.shape[1]
     memory = {"weights": np.full(shape, start, np.int32)}

@@ -83,7 +83,7 @@ class Loihi2:
     name: ClassVar[str] = "loihi2"
     exact: ClassVar[bool] = True
 
-    fraction: int = 11
+    fraction: int = 9
     weight_exponents: tuple[int, ...] = (7,)
     strict: bool = True
     seed: int = 0
@@ -92,7 +92,7 @@ class Loihi2:
 
     def __post_init__(self) -> None:
         if not 1 <= self.fraction <= STATE.value - 2:
-            invalid("Loihi2.fraction", "must lie in 1 .. 22 bits", self.fraction, "11")
+            invalid("Loihi2.fraction", "must lie in 1 .. 22 bits", self.fraction, "9")
         exponents = tuple(int(e) for e in self.weight_exponents)
         if not exponents or not all(0 <= e <= 15 for e in exponents):
             invalid("Loihi2.weight_exponents", "must lie in 0 .. 15", self.weight_exponents, "7")
