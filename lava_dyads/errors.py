@@ -31,6 +31,10 @@ class CheckpointError(ValidationError):
     """A checkpoint that cannot be read or belongs to another network."""
 
 
+class FixedPointError(ValidationError, ArithmeticError):
+    """A number that does not fit the chip: the message names variable, value and bits."""
+
+
 class NotSettledError(DyadsError, ArithmeticError):
     """A relaxation that left its limits: its state is no result."""
 

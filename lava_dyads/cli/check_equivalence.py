@@ -24,7 +24,8 @@ class CheckEquivalence(NetworkOptions):
     """Train on some digits in every supported way; compare the weights with the numpy engine.
 
     Holds (exit code 0) if all weights and biases agree to a relative 1e-9 and every synchronous
-    way has sent the same number of events.
+    way has sent the same number of events. Ways of precision loihi2 are compared with the numpy
+    engine in the same integers, learning one sample at a time; they have to agree to the bit.
     """
 
     layers: Sizes = (24, 16)

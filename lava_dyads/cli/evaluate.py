@@ -6,17 +6,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, ExecutionOptions, console, print_json, result_table
 from lava_dyads.data import load
 from lava_dyads.errors import CheckpointError
+from lava_dyads.loihi import calibrated
 from lava_dyads.training import Checkpoint, Trainer, TrainingConfig
+from lava_dyads.training.trainer import check_fit
+
+CALIBRATION_ROWS = 5000
+"""Training samples that decide on the chip's numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(ExecutionOptions):
-    """Measure a checkpoint on the test part of its data set. Nothing learns."""
+    """Measure a checkpoint on the test part of its data set. Nothing learns.
+
+    With ``--precision loihi2`` the network is quantised first, calibrated on the training part.
+    """
 
     checkpoint: Positional[Annotated[Path, arg(metavar="CHECKPOINT")]]
     """A checkpoint.npz, or the run directory that holds it."""
@@ -45,8 +54,17 @@ class Evaluate(ExecutionOptions):
             test_share=meta.get("test_share", 0.25),
         )
         execution = self.execution(checkpoint.spec.rule)
-        with Trainer(checkpoint.spec, load(name), config, execution) as trainer:
-            trainer.network.set_parameters(checkpoint.weights, checkpoint.biases)
+        data = load(name)
+        parameters = checkpoint.weights, checkpoint.biases
+        numbers = None
+        if execution.precision == "loihi2":
+            check_fit(checkpoint.spec, data)
+            rows = data.split(seed, config.test_share)[0][:CALIBRATION_ROWS]
+            targets = np.eye(checkpoint.spec.layers[-1])[data.labels[rows]]
+            numbers = calibrated(checkpoint.spec, *parameters, data.x[rows], targets)
+        spec = checkpoint.spec
+        begin: dict[str, Any] = {"arithmetic": numbers, "parameters": parameters}
+        with Trainer(spec, data, config, execution, **begin) as trainer:
             metrics = trainer.evaluate()
         result: dict[str, Any] = {
             "checkpoint": str(path),

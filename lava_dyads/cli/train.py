@@ -29,7 +29,7 @@ from lava_dyads.data import Dataset, load
 from lava_dyads.errors import invalid
 from lava_dyads.networks import Execution
 from lava_dyads.training import Checkpoint, History, RunDirectory, Trainer, TrainingConfig
-from lava_dyads.training.trainer import SETTLED
+from lava_dyads.training.trainer import SETTLED, check_learns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,14 +52,14 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     annealed, 0 where one sweep is exact, else 8."""
     epochs: int = 30
     """Passes over the training part."""
-    batch_size: int = 32
-    """Samples per update."""
+    batch_size: int | None = None
+    """Samples per update. Default: 32 (precision loihi2: 1)."""
     lanes: int | None = None
     """Samples side by side; default: the batch size."""
-    optimiser: OptimiserName = "adam"
-    """Local optimiser of every weight."""
+    optimiser: OptimiserName | None = None
+    """Local optimiser of every weight. Default: adam (precision loihi2: sgd)."""
     learning_rate: float | None = None
-    """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd)."""
+    """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
     weight_decay: float = 0.0
     """Decoupled weight decay."""
     seed: int = 0
@@ -85,11 +85,12 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         layers = (data.x.shape[1], *self.layers, data.classes)
         coding = {"threshold": self.threshold, "anneal": self.anneal}
         spec = self.spec(layers, repeats=self.repeats, **coding)
+        on_chip = self.precision == "loihi2"
         config = TrainingConfig(
             epochs=self.epochs,
-            batch_size=self.batch_size,
+            batch_size=self.batch_size or (1 if on_chip else 32),
             lanes=self.lanes,
-            optimiser=self.optimiser,
+            optimiser=self.optimiser or ("sgd" if on_chip else "adam"),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
             split_seed=self.split_seed,
@@ -97,6 +98,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             seed=self.seed,
         )
         execution = self.execution(self.rule)
+        check_learns(execution, config)
         transport = self.transport(execution)
         folder = self._folder(data)
         if self.profile and execution.runtime != "in-process":

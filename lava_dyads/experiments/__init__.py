@@ -2,12 +2,14 @@
 
 from lava_dyads.experiments.bench_runtime import RuntimeBench, bench_runtime
 from lava_dyads.experiments.equivalence import EquivalenceCheck, Pair, check_equivalence
+from lava_dyads.experiments.fixed_point import FixedPointGradient, fixed_point_gradient
 from lava_dyads.experiments.gradient import GradientCheck, NetworkResult, check_gradient
 from lava_dyads.experiments.spike_trains import SpikingProblem, random_problem, simulate
 from lava_dyads.experiments.spiking import SpikingCheck, check_spiking
 
 __all__ = [
     "EquivalenceCheck",
+    "FixedPointGradient",
     "GradientCheck",
     "NetworkResult",
     "Pair",
@@ -18,6 +20,7 @@ __all__ = [
     "check_equivalence",
     "check_gradient",
     "check_spiking",
+    "fixed_point_gradient",
     "random_problem",
     "simulate",
 ]

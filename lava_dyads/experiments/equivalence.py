@@ -9,17 +9,24 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.data import load
-from lava_dyads.errors import invalid
-from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.errors import ValidationError, invalid
+from lava_dyads.networks.specification import NetworkSpec, check_on_chip
 from lava_dyads.networks.support import BACKPROP, Execution, table
 from lava_dyads.rules._types import Array
+from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.training import Trainer, TrainingConfig
 
 LIMIT = 1e-9
 """Largest relative distance of all weights and biases that counts as equal (float64)."""
 
 REFERENCE = Execution(runtime="reference")
-"""What every other combination is compared with."""
+"""What every other combination in floating point is compared with."""
+
+CHIP_REFERENCE = Execution(precision="loihi2", runtime="reference")
+"""What every other combination in the chip's integers is compared with."""
+
+ON_CHIP = TrainingConfig(batch_size=1, optimiser="sgd")
+"""How the chip learns, whatever the other combinations do."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +41,8 @@ class Pair:
     same_events : bool
         Whether both sent as many events and touched as many weights.
     agrees : bool
-        distance <= 1e-9 and, in steps, the same events: asynchronous neurons may have to speak
-        more than once until they have heard everything.
+        distance <= 1e-9 (integers: 0) and, in steps, the same events: asynchronous neurons may
+        have to speak more than once until they have heard everything.
     """
 
     execution: Execution
@@ -88,7 +95,11 @@ def check_equivalence(
     if samples < 1:
         invalid("samples", "must be at least 1", samples)
     config = TrainingConfig(batch_size=batch_size, optimiser=optimiser)
-    reference = _train(spec, config, REFERENCE, samples)
+    configs = {"float": config, "loihi2": ON_CHIP}
+    references = {"float": _train(spec, config, REFERENCE, samples)}
+    no_place = _no_place_on_chip(spec)
+    if no_place is None:
+        references["loihi2"] = _train(spec, ON_CHIP, CHIP_REFERENCE, samples)
     pairs, unsupported = [], {}
     for execution, why in table(spec.rule, sum(spec.layers[1:])):
         if why is None and execution.clock == "async" and spec.timing.repeats:
@@ -96,13 +107,26 @@ def check_equivalence(
                 f"{spec.rule} at alpha {spec.alpha:g} needs more than one sweep, so steps end "
                 "before silence does. Try: dp-transpose with alpha 0 or 1"
             )
+        if why is None and execution.precision == "loihi2":
+            why = no_place
         if why is not None:
             unsupported[execution.label] = why
-        elif execution != REFERENCE:
+        elif execution not in (REFERENCE, CHIP_REFERENCE):
             if on_pair:
                 on_pair(execution.label)
-            pairs.append(_compare(execution, _train(spec, config, execution, samples), reference))
+            precision = execution.precision
+            ours = _train(spec, configs[precision], execution, samples)
+            pairs.append(_compare(execution, ours, references[precision]))
     return EquivalenceCheck(all(pair.agrees for pair in pairs), pairs, unsupported)
+
+
+def _no_place_on_chip(spec: NetworkSpec) -> str | None:
+    """Return why a network cannot be written in the chip's integers, None if it can."""
+    try:
+        check_on_chip(spec, Loihi2())
+    except ValidationError as error:
+        return str(error)
+    return None
 
 
 def _train(
@@ -119,7 +143,8 @@ def _compare(
     ours: tuple[Array, tuple[float, float]],
     reference: tuple[Array, tuple[float, float]],
 ) -> Pair:
+    limit = LIMIT if execution.precision == "float" else 0.0
     distance = float(np.linalg.norm(ours[0] - reference[0]) / np.linalg.norm(reference[0]))
     same = ours[1] == reference[1]
-    agrees = distance <= LIMIT and (same or execution.clock == "async")
+    agrees = distance <= limit and (same or execution.clock == "async")
     return Pair(execution, distance, same, agrees)

@@ -11,6 +11,7 @@ from lava_dyads.models.mailbox import Mailbox
 from lava_dyads.models.neurons import EventSubNeuronNetworkModel, SubNeuronNetworkModel
 from lava_dyads.models.registry import (
     EVENT_LEAVES,
+    FIXED_LEAVES,
     LEAVES,
     EventSubDyadNetworkModel,
     SubDyadNetworkModel,
@@ -24,6 +25,7 @@ from lava_dyads.processes import DyadNetwork, ElementProcess
 
 __all__ = [
     "EVENT_LEAVES",
+    "FIXED_LEAVES",
     "LEAVES",
     "ElementModel",
     "EventModel",

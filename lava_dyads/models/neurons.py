@@ -34,7 +34,7 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         for name, process in whole.items():
             setattr(self, name, process)
         width = network.outputs["output_out"]
-        relay = Relay(width, lanes=network.lanes)
+        relay = Relay(width, lanes=network.lanes, arithmetic=network.arithmetic)
         self.output = RelayProcess(relay, agenda=proc.agenda, name="output")
         self.output.all_out.connect(proc.output_out)
         ends: dict[str, Any] = {**whole, OUTSIDE: proc}

@@ -12,6 +12,7 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_dyads.errors import UnsupportedError
 from lava_dyads.models.events import ReactiveModel
 from lava_dyads.models.shell import ElementModel, bound, lava_members, make_model
 from lava_dyads.processes import (
@@ -26,6 +27,7 @@ from lava_dyads.processes import (
     population_process,
 )
 from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Connection, Element, Head, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
@@ -37,12 +39,15 @@ class _Exemplary(Protocol):
     __name__: str
 
     @classmethod
-    def example(cls) -> Element:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Element:
         """Return the smallest element."""
 
 
 LEAVES: dict[type[ElementProcess], type[ElementModel]] = {}
 """Synchronous floating-point ProcessModel of every Process, by Process class."""
+
+FIXED_LEAVES: dict[type[ElementProcess], type[ElementModel]] = {}
+"""Synchronous fixed-point ProcessModel of every Process, by Process class."""
 
 EVENT_LEAVES: dict[type[ElementProcess], type[ReactiveModel]] = {}
 """Asynchronous, event-driven ProcessModel of every Process, by Process class."""
@@ -61,9 +66,21 @@ def _enter(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
     )
 
 
+def _enter_fixed(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
+    element, agenda = exemplary.example(Loihi2()), Agenda()
+    registers = {**element.memory, "learn": agenda.learn, "window": agenda.window}
+    members = lava_members(registers, element.inputs, element.outputs, np.int32)
+    name = f"Py{process.__name__}ModelFixed"
+    FIXED_LEAVES[process] = bound(
+        make_model(process, name, members, ElementModel, LoihiProtocol, Loihi2.name)
+    )
+
+
 _WHOLE = (DyadDense, LossHead, DatasetSource, MetricSink, RelayProcess)
 for _process in (*POPULATIONS.values(), *_WHOLE):
     _enter(_process, _process)
+    if not (hasattr(_process, "unit_class") and _process.unit_class.spiking):
+        _enter_fixed(_process, _process)
 
 
 def layer_processes(
@@ -152,26 +169,37 @@ class EventSubDyadNetworkModel(SubDyadNetworkModel):
 
 
 @cache
-def fused_model(depth: int) -> type[ElementModel]:
+def fused_model(depth: int, precision: str = "float") -> type[ElementModel]:
     """Return the ProcessModel of the ``network`` granularity for L weight matrices.
 
     It is made per depth, since Lava wants a class attribute for every Var.
     """
     agenda = Agenda()
     names = [f"{kind}_{k}" for k in range(1, depth + 1) for kind in ("weights", "biases")]
-    registers: dict[str, AnyArray] = {name: np.zeros(1) for name in names}
+    dtype = np.float64 if precision == "float" else np.int32
+    registers: dict[str, AnyArray] = {name: np.zeros(1, dtype) for name in names}
     registers |= {"learn": agenda.learn, "window": agenda.window}
-    members = lava_members(registers, ("input_in", "target_in"), ("output_out",))
-    name = f"PyDyadNetwork{depth}ModelFloat"
-    model: type[ElementModel] = make_model(DyadNetwork, name, members, ElementModel, LoihiProtocol)
+    members = lava_members(registers, ("input_in", "target_in"), ("output_out",), dtype)
+    name = f"PyDyadNetwork{depth}Model{'Float' if precision == 'float' else 'Fixed'}"
+    model: type[ElementModel] = make_model(
+        DyadNetwork, name, members, ElementModel, LoihiProtocol, precision
+    )
     return model
 
 
 def leaf_of(process: ElementProcess, clock: str = "sync") -> type[ElementModel | ReactiveModel]:
-    """Return the ProcessModel that runs a Process of this library by itself."""
+    """Return the ProcessModel that runs a Process of this library by itself.
+
+    Its number system is that of the element, so that no run configuration can get it wrong.
+    """
+    precision = process.element.arithmetic.name
+    if precision != "float" and clock != "sync":
+        raise UnsupportedError("precision loihi2: the chip's cores step together. Try: clock sync")
     if isinstance(process, DyadNetwork):
-        return fused_model(len(process.network.connections))
+        return fused_model(len(process.network.connections), precision)
     leaves: dict[Any, Any] = {**(LEAVES if clock == "sync" else EVENT_LEAVES)}
+    if precision != "float":
+        leaves = {**FIXED_LEAVES}
     model: type[ElementModel | ReactiveModel] = next(
         leaves[cls] for cls in type(process).__mro__ if cls in leaves
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -15,18 +15,29 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 
+from lava_dyads.errors import invalid
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Outbox
+
+LABELS = {"float": "floating_pt", "loihi2": "fixed_pt"}
+"""Lava's tag of every number system."""
 
 
 class RegisterModel(AbstractPyProcessModel):  # type: ignore[misc]
     """Base of models of one element: their Vars are the element's registers."""
 
+    precision: ClassVar[str] = "float"
+    """Number system of the elements it can run."""
+
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.element = proc_params["element"]
         self.agenda = proc_params["agenda"]
+        computes = self.element.arithmetic.name
+        if computes != self.precision:
+            limit = f"a model of precision {self.precision} needs an element of that precision"
+            invalid(type(self).__name__, limit, computes, f"select_tag='{LABELS[computes]}'")
         self._registers = {**self.element.memory, **vars(self.agenda)}
 
     def __setattr__(self, key: str, value: Any) -> None:
@@ -97,7 +108,10 @@ def _send(outbox: Outbox, outputs: tuple[Any, ...]) -> None:
 
 
 def lava_members(
-    registers: dict[str, AnyArray], inputs: Iterable[str], outputs: Iterable[str]
+    registers: dict[str, AnyArray],
+    inputs: Iterable[str],
+    outputs: Iterable[str],
+    dtype: type = float,
 ) -> dict[str, LavaPyType]:
     """Return a LavaPyType per Var and port, those for a conductor included.
 
@@ -107,17 +121,26 @@ def lava_members(
         The Vars, with arrays of the right element type.
     inputs, outputs : iterable of str
         The ports.
+    dtype : type
+        Of the messages.
     """
     members = {name: LavaPyType(np.ndarray, v.dtype.type) for name, v in registers.items()}
-    members |= {port: LavaPyType(PyInPort.VEC_DENSE, float) for port in (*inputs, "command_in")}
-    members |= {port: LavaPyType(PyOutPort.VEC_DENSE, float) for port in (*outputs, "report_out")}
+    members |= {port: LavaPyType(PyInPort.VEC_DENSE, dtype) for port in inputs}
+    members |= {port: LavaPyType(PyOutPort.VEC_DENSE, dtype) for port in outputs}
+    members |= {"command_in": LavaPyType(PyInPort.VEC_DENSE, float)}
+    members |= {"report_out": LavaPyType(PyOutPort.VEC_DENSE, float)}
     return members
 
 
 def make_model(
-    process: type[ElementProcess], name: str, members: dict[str, LavaPyType], shell: Any, clock: Any
+    process: type[ElementProcess],
+    name: str,
+    members: dict[str, LavaPyType],
+    shell: Any,
+    clock: Any,
+    precision: str = "float",
 ) -> Any:
-    """Make the floating-point ProcessModel class of a Process (CPU, tag ``floating_pt``).
+    """Make a ProcessModel class of a Process (CPU; tag ``floating_pt``, or ``fixed_pt``).
 
     Parameters
     ----------
@@ -131,11 +154,15 @@ def make_model(
         ``ElementModel`` or ``ReactiveModel``.
     clock : class
         The protocol that shell is written for.
+    precision : str
+        ``float`` or ``loihi2``.
     """
-    text = f"Floating-point model of {process.__name__}: its element in a {shell.__name__}."
-    model = type(name, (shell,), {**members, "__doc__": text})
+    label = LABELS[precision]
+    kind = {"floating_pt": "Floating-point", "fixed_pt": "Fixed-point"}[label]
+    text = f"{kind} model of {process.__name__}: its element in a {shell.__name__}."
+    model = type(name, (shell,), {**members, "__doc__": text, "precision": precision})
     model = implements(proc=process, protocol=clock)(model)
-    return tag("floating_pt")(requires(CPU)(model))
+    return tag(label)(requires(CPU)(model))
 
 
 def bound(model: type[AbstractProcessModel]) -> type[AbstractProcessModel]:

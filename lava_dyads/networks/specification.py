@@ -13,6 +13,7 @@ from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
+from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
 from lava_dyads.rules.backprop import BackpropNetwork
 from lava_dyads.rules.chain import Timing, chain, default_repeats
 from lava_dyads.rules.coding import check_threshold
@@ -226,7 +227,12 @@ class NetworkSpec:
         return self.activations[-1] if self.activations else "linear"
 
     def build(
-        self, *, lanes: int = 1, optimiser: Optimiser | None = None
+        self,
+        *,
+        lanes: int = 1,
+        optimiser: Optimiser | None = None,
+        arithmetic: Arithmetic | None = None,
+        parameters: tuple[list[Array], list[Array]] | None = None,
     ) -> Network | BackpropNetwork:
         """Build the network's elements.
 
@@ -236,8 +242,19 @@ class NetworkSpec:
             Samples side by side.
         optimiser : Optimiser or None
             None: nothing learns.
+        arithmetic : Arithmetic or None
+            Number system; None: float64.
+        parameters : tuple of two lists, or None
+            Weights (n_out, n_in) and biases (n,); None: the initial ones.
+
+        Raises
+        ------
+        ValidationError
+            If the number system has no place for a part of the network.
         """
-        weights, biases = self.initial_parameters()
+        if isinstance(arithmetic, Loihi2):
+            check_on_chip(self, arithmetic)
+        weights, biases = parameters or self.initial_parameters()
         hidden = [activation(name) for name in self.activations]
         if self.rule == BACKPROP:
             return BackpropNetwork(
@@ -263,6 +280,7 @@ class NetworkSpec:
             repeats=self.repeats,
             noise=self.compartment_noise,
             noise_seed=self.seed,
+            arithmetic=arithmetic,
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -289,3 +307,29 @@ class NetworkSpec:
             if isinstance(made.get(name), list):
                 made[name] = tuple(made[name])
         return cls(**made)
+
+
+def check_on_chip(spec: NetworkSpec, numbers: Loihi2) -> None:
+    """Raise where a network has a part without a place in the chip's arithmetic.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    numbers : Loihi2
+
+    Raises
+    ------
+    ValidationError
+        Naming the part and what to use instead.
+    """
+    for name in spec.activations:
+        numbers.check(activation(name))
+    if spec.nudge == "proximal":
+        invalid("nudge", "precision loihi2 cannot divide in a neuron", spec.nudge, "linearised")
+    if spec.compartment_noise:
+        what = "compartment_noise"
+        invalid(what, "integers have no analog noise", spec.compartment_noise, "0")
+    for what in ("beta", "rate"):
+        if not numbers.gain(getattr(spec, what)) > 0:
+            limit = "precision loihi2 rounds gains to multiples of 2^-7"
+            invalid(what, limit, getattr(spec, what), "0.125 or 1")

@@ -90,7 +90,12 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
     if e.clock == "async" and rule in RULES and RULES[rule].spiking:
         return "spikes are counted in steps, so they need the clock. Try: --clock sync"
     if e.precision == "loihi2":
-        return "the integer models are not built yet. Try: --precision float"
+        if rule == BACKPROP:
+            return "backprop has no place on the chip. Try: --rule dp-transpose"
+        if rule in RULES and RULES[rule].spiking:
+            return "spiking dyads have no integer form yet. Try: --rule dp-transpose"
+        if e.clock == "async":
+            return "the chip's cores step together. Try: --clock sync"
     if e.clock == "async" and e.runtime == "reference":
         return "the reference engine takes steps. Try: check gradient --order async"
     if e.granularity == "neuron" and e.runtime == "lava" and (neurons or 1e9) > LAVA_NEURONS:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Connection
 from lava_dyads.rules.optimisers import Optimiser
@@ -76,6 +77,6 @@ class DyadDense(ElementProcess):
         super().__init__(element, agenda=agenda, name=name)
 
     @classmethod
-    def example(cls) -> Connection:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
         """Return the smallest element of this kind."""
-        return Connection(np.zeros((1, 1)))
+        return Connection(np.zeros((1, 1)), arithmetic=arithmetic)

@@ -11,6 +11,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.activations import activation as activation_by_name
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Population
 from lava_dyads.rules.optimisers import Optimiser
@@ -32,9 +33,9 @@ class PopulationProcess(ElementProcess):
     prototype: ClassVar[Unit]
 
     @classmethod
-    def example(cls) -> Population:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Population:
         """Return the smallest element of this kind, from which the ProcessModel is made."""
-        return Population(cls.prototype, np.zeros(1))
+        return Population(cls.prototype, np.zeros(1), arithmetic=arithmetic)
 
 
 class Dyad(PopulationProcess):

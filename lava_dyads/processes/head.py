@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Head
 from lava_dyads.rules.losses import loss as loss_by_name
@@ -66,6 +67,6 @@ class LossHead(ElementProcess):
         super().__init__(element, agenda=agenda, name=name)
 
     @classmethod
-    def example(cls) -> Head:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Head:
         """Return the smallest element of this kind."""
-        return Head(loss_by_name("squared-error"), 1)
+        return Head(loss_by_name("squared-error"), 1, arithmetic=arithmetic)

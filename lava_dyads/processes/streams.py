@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Relay, Sink, Source
 from lava_dyads.rules.losses import loss as loss_by_name
@@ -51,9 +52,9 @@ class DatasetSource(ElementProcess):
         super().__init__(element, agenda=agenda, name=name)
 
     @classmethod
-    def example(cls) -> Source:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Source:
         """Return the smallest element of this kind."""
-        return Source(np.zeros((1, 1)), np.zeros((1, 1)))
+        return Source(np.zeros((1, 1)), np.zeros((1, 1)), arithmetic=arithmetic)
 
 
 class MetricSink(ElementProcess):
@@ -86,9 +87,9 @@ class MetricSink(ElementProcess):
         super().__init__(element, agenda=agenda, name=name)
 
     @classmethod
-    def example(cls) -> Sink:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Sink:
         """Return the smallest element of this kind."""
-        return Sink(loss_by_name("squared-error"), 1)
+        return Sink(loss_by_name("squared-error"), 1, arithmetic=arithmetic)
 
 
 class RelayProcess(ElementProcess):
@@ -104,6 +105,6 @@ class RelayProcess(ElementProcess):
     """
 
     @classmethod
-    def example(cls) -> Relay:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Relay:
         """Return the smallest element of this kind."""
-        return Relay(1)
+        return Relay(1, arithmetic=arithmetic)

@@ -43,7 +43,7 @@ class Activation:
 
 
 def _relu(a: Array) -> Array:
-    return np.maximum(a, 0.0)
+    return np.maximum(a, 0)
 
 
 def _relu_derivative(a: Array) -> Array:

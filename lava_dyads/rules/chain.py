@@ -9,7 +9,7 @@ from typing import Any
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
-from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.elements import Connection, Element, Head, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 from lava_dyads.rules.losses import Loss
@@ -109,6 +109,8 @@ def chain(
     optimiser : Optimiser or None
     repeats : int or None
         Round trips after the first; None: those of :func:`default_repeats`.
+    arithmetic : Arithmetic or None
+        Number system; None: float64.
     noise, noise_seed
         Analog noise of the compartments, see :class:`Population`.
 
@@ -130,13 +132,15 @@ def chain(
         repeats = default_repeats(rule, parameters, depth, anneal)
     window = parameters.window if rule.spiking else 0
     timing = Timing(depth, nudge == "linearised", repeats, window)
-    shared: dict[str, Any] = {"lanes": lanes, "beta": beta, "arithmetic": arithmetic}
+    arithmetic = arithmetic or Float()
+    shared: dict[str, Any] = {"lanes": lanes, "beta": beta}
     coded: dict[str, Any] = {"threshold": threshold, "anneal": anneal}
     elements: dict[str, Element] = {}
     links: list[Link] = []
     below, below_port = OUTSIDE, "input_in"
     for k in range(1, depth + 1):
         here, connection = f"population_{k}", f"connection_{k}"
+        shared["arithmetic"] = arithmetic.at(k, depth)
         is_output = k == depth
         if is_output and nudge == "proximal":
             unit = rule.output(loss, parameters)

@@ -21,6 +21,9 @@ import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, Signal
+from lava_dyads.rules.arithmetic import Arithmetic, Float
+
+FLOAT = Float()
 
 FLOOR = 1e-14
 """Relative change that counts as rounding, dimensionless (float64)."""
@@ -47,7 +50,11 @@ def annealed(anneal: float, step: int) -> float:
 
 
 def send_on_change(
-    value: Array, mirror: Array, threshold: float, scale: float | None = 1.0
+    value: Array,
+    mirror: Array,
+    threshold: float,
+    scale: float | None = 1.0,
+    arithmetic: Arithmetic = FLOAT,
 ) -> tuple[Signal, int]:
     """Return the message for a channel and the number of events in it.
 
@@ -62,6 +69,8 @@ def send_on_change(
     scale : float or None
         Typical size of the channel: 1 for activity, beta for differences. None: there is no floor,
         because the channel moves in quanta and the threshold lies below one.
+    arithmetic : Arithmetic
+        Number system of the channel: what a message can carry.
 
     Returns
     -------
@@ -88,6 +97,10 @@ def send_on_change(
     events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0
-    change = np.where(moved, change, 0.0).astype(value.dtype, copy=False)
+    change = np.where(moved, change, change.dtype.type(0))
+    if arithmetic.exact:
+        change = arithmetic.payload(change, "payload")
+        arithmetic.accumulate(mirror, change, "sent")
+        return change, events
     mirror += change
     return change, events

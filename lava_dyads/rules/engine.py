@@ -122,7 +122,8 @@ class Network(Trainable):
         heads = [e for e in elements.values() if isinstance(e, Head)]
         self.head = heads[0] if heads else None
         inputs, outputs = _outer_ports(self.elements, links)
-        super().__init__(lanes, inputs, outputs)
+        numbers = next(iter(self.populations.values())).arithmetic
+        super().__init__(lanes, inputs, outputs, numbers)
         units = [population.unit for population in self.populations.values()]
         self.spiking = any(unit.spiking for unit in units)
         self.baseline = units[-1].baseline
@@ -222,6 +223,8 @@ class Network(Trainable):
                 "settle: spiking dyads count over a window and never rest. "
                 "Try: lava-dyads check spiking, or rule dp-transpose"
             )
+        x = self.arithmetic.number(x, "x")
+        y = None if y is None else self.arithmetic.number(y, "y")
         self._pending = {name: {} for name in self._pending}
         settled_in = dict.fromkeys(self.populations, -1)  # step of the last update
         events_at = steps = 0
@@ -239,7 +242,7 @@ class Network(Trainable):
                 break
             if steps % 64 == 0 and not self._largest() < _HOPELESS:
                 break
-        residual = self.residual(y)
+        residual = self._residual(y)
         return Settled(residual <= tolerance, residual, steps)
 
     def _largest(self) -> float:
@@ -252,12 +255,16 @@ class Network(Trainable):
 
     def residual(self, y: Array | None) -> float:
         """Re-evaluate every unit from the channels around it; return the largest change."""
+        return self._residual(None if y is None else self.arithmetic.number(y, "y"))
+
+    def _residual(self, y: Array | None) -> float:
         largest = 0.0
         with np.errstate(all="ignore"):
             for name, population in self.populations.items():
-                unit, m = population.unit, population.memory
+                unit, m, numbers = population.unit, population.memory, population.arithmetic
                 state = {k: m[k].copy() for k in unit.state}
-                basal, apical = m["bias"] + 0.0 * m["basal"], 0.0 * m["apical"]
+                # As a sum, so that what has become nan stays so.
+                basal, apical = m["basal"] - m["basal"], m["apical"] - m["apical"]
                 for link in self.links:
                     if link.target == name:
                         value = self._dense_value(link, y)
@@ -266,10 +273,11 @@ class Network(Trainable):
                         else:
                             apical = apical + value
                 old = {c: unit.emit(state, c).copy() for c in (unit.up, unit.down)}
-                unit.step(state, basal, None if y is None else apical, population.arithmetic)
+                basal = numbers.basal(basal) + m["bias"]
+                unit.step(state, basal, None if y is None else numbers.apical(apical), numbers)
                 for c, value in old.items():
                     change = np.max(np.abs(unit.emit(state, c) - value), initial=0.0)
-                    change /= population.beta if c == unit.down else 1.0
+                    change = change * numbers.unit / (population.beta if c == unit.down else 1.0)
                     largest = max(largest, change if np.isfinite(change) else np.inf)
         return float(largest)
 
@@ -283,10 +291,11 @@ class Network(Trainable):
         weights, biases = [], []
         for c in self.connections.values():
             d, z = c.memory["held_difference"][rows], c.memory["held_mean"][rows]
-            weights.append(c.op.outer(d, z) / (-c.beta * count))
+            unit = c.arithmetic.unit
+            weights.append(c.op.outer(d, z) * unit**2 / (-c.arithmetic.gain(c.beta) * count))
         for p in self.populations.values():
             d = p.memory[f"sent_{p.unit.down}"][rows]
-            biases.append(d.sum(axis=0) / (-p.beta * count))
+            biases.append(d.sum(axis=0) * p.arithmetic.unit / (-p.arithmetic.gain(p.beta) * count))
         return weights, biases
 
     def targets(self, source: str, port: str) -> list[tuple[str, str]]:
@@ -316,10 +325,11 @@ class Network(Trainable):
         """Return what a population would receive over a link if everything were sent again."""
         element = self.elements.get(link.source)
         if link.source == OUTSIDE:  # the target, held by an output unit with the loss inside
-            return np.zeros(()) if y is None else y
+            return np.zeros((), self.arithmetic.dtype) if y is None else y
         if isinstance(element, Head):
-            held = element.memory["held_output"]
-            return np.zeros(()) if y is None else -element.beta * element.loss.gradient(held, y)
+            if y is None:
+                return np.zeros((), self.arithmetic.dtype)
+            return element.drive(element.memory["held_output"], y)
         assert isinstance(element, Connection)
         weights = element.memory["weights"]
         if link.output == "basal_out":

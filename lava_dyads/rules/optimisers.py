@@ -129,6 +129,43 @@ class Adam(Optimiser):
         return change
 
 
+@dataclass(frozen=True)
+class ChipSGD(Optimiser):
+    """Gradient descent in the chip's arithmetic, with a rate that falls linearly.
+
+    w <- w - eta(t) g with eta(t) = eta max(0, 1 - t / horizon) at update t, from 0. The number
+    system rounds the rate to a mantissa of 3 bits and the step stochastically; this is what it
+    stands for.
+
+    Parameters
+    ----------
+    horizon : int
+        Updates until the rate is 0; 0: it stays.
+    """
+
+    name: ClassVar[str] = "sgd"
+    slots: ClassVar[int] = 0
+
+    learning_rate: float = 2.0**-6
+    horizon: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weight_decay:
+            invalid("weight_decay", "the chip's rule has none", self.weight_decay, "0")
+        if self.horizon < 0:
+            invalid("horizon", "must be at least 0", self.horizon, "0")
+
+    def rate(self, step: int) -> float:
+        """Return eta at an update, counted from 1."""
+        left = 1.0 - (step - 1) / self.horizon if self.horizon else 1.0
+        return self.learning_rate * max(0.0, left)
+
+    def change(self, gradient: Array, state: Array, step: int) -> Array:
+        """Return -eta g."""
+        return -self.rate(step) * gradient
+
+
 OPTIMISERS: dict[str, type[Optimiser]] = {cls.name: cls for cls in (SGD, Momentum, Adam)}
 """Every optimiser by name: sgd, momentum, adam."""
 

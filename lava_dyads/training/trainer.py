@@ -17,6 +17,8 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.activations import activation
+from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
+from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
 from lava_dyads.rules.backprop import (
     BackpropNetwork,
     backpropagate,
@@ -27,12 +29,18 @@ from lava_dyads.rules.clock import FROZEN, Agenda
 from lava_dyads.rules.elements import Element, Sink, Source
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.optimisers import Optimiser, optimiser
+from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.training.backends import open_backend
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime import Transport
     from lava_dyads.runtime.in_process import Usage
+
+LEARN = 1
+"""Value of the ``learn`` register that learns."""
+
+CHIP_RATE = 2.0**-6
+"""Learning rate of precision loihi2 where none is given."""
 
 SETTLED = 1e-6
 """Largest residual, in units of the activity, at which a relaxation counts as settled."""
@@ -191,6 +199,11 @@ class Trainer:
         File for a trace of the messages, likewise.
     measure : bool
         Time every ProcessModel and count on every channel, in-process; see :meth:`usage`.
+    arithmetic : Arithmetic or None
+        Number system of the execution's precision; None: float64, or ``Loihi2`` with room for
+        the weights it begins with.
+    parameters : tuple of two lists, or None
+        Weights and biases to begin with; None: the specification's initial ones.
 
     Raises
     ------
@@ -217,6 +230,8 @@ class Trainer:
         transport: Transport | None = None,
         trace: Path | None = None,
         measure: bool = False,
+        arithmetic: Arithmetic | None = None,
+        parameters: tuple[list[Array], list[Array]] | None = None,
     ) -> None:
         self.spec, self.data = spec, data
         self.config = config or TrainingConfig()
@@ -226,12 +241,19 @@ class Trainer:
             limit = "a threshold falls in steps, which clock async does not have"
             invalid("anneal", limit, spec.anneal, "0, or --clock sync")
         check_fit(spec, data)
+        parameters = parameters or spec.initial_parameters()
+        numbers = self._numbers(arithmetic, parameters[0])
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.lanes or self.config.batch_size
         self.agenda = Agenda(1, lanes, self.config.batch_size)
         targets = np.eye(spec.layers[-1])[data.labels]
-        self.source = Source(data.x, targets, lanes=lanes)
-        self.network = spec.build(lanes=lanes, optimiser=self.config.build_optimiser())
+        self.source = Source(data.x, targets, lanes=lanes, arithmetic=numbers)
+        self.network = spec.build(
+            lanes=lanes,
+            optimiser=self._optimiser(numbers),
+            arithmetic=numbers,
+            parameters=parameters,
+        )
         capacity = max(len(self.train_rows), len(self.test_rows))
         self.sink = Sink(
             loss(spec.loss),
@@ -239,6 +261,7 @@ class Trainer:
             lanes=lanes,
             capacity=capacity,
             baseline=self.network.baseline,
+            arithmetic=numbers,
         )
         self._generator = np.random.default_rng(self.config.seed)
         self.history, self._measuring = History(), measure
@@ -254,6 +277,30 @@ class Trainer:
             trace=trace,
             measure=measure,
         )
+
+    def _numbers(self, arithmetic: Arithmetic | None, weights: list[Array]) -> Arithmetic:
+        precision = self.execution.precision
+        default: Arithmetic = Float()
+        if precision == "loihi2":
+            # Initial weights have to fit, and from +-1 on there is room to learn.
+            exponents = [fitting_exponent(w, 7) for w in weights]
+            default = Loihi2(weight_exponents=tuple(exponents), seed=self.config.seed)
+        if arithmetic is not None and arithmetic.name != precision:
+            invalid("arithmetic", f"the execution has precision {precision}", arithmetic.name)
+        return arithmetic or default
+
+    def _optimiser(self, numbers: Arithmetic) -> Optimiser | None:
+        """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
+        made = self.config.build_optimiser()
+        if not numbers.exact:
+            return made
+        if self.config.batch_size > 1:
+            return None
+        if made.name != "sgd" or made.weight_decay:
+            limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
+            invalid("optimiser", limit, made.name, "sgd, without weight decay")
+        rate = self.config.learning_rate or CHIP_RATE
+        return ChipSGD(rate, horizon=self.config.epochs * len(self.train_rows))
 
     def __enter__(self) -> Trainer:
         return self
@@ -360,6 +407,8 @@ class Trainer:
             if on_progress:
                 on_progress(int(totals[0]))
 
+        if learn == LEARN:
+            check_learns(self.execution, self.config)
         begin = time.perf_counter()
         self._backend.run(np.asarray(rows, np.int64), learn, poll)
         return self._measure(time.perf_counter() - begin)
@@ -404,7 +453,8 @@ class Trainer:
                 kind = name.partition("_")[0]
                 sums[kind] = sums.get(kind, 0) + count
             if "residual" in element.memory:
-                residual = max(residual, float(element.memory["residual"][1]))
+                largest = float(element.memory["residual"][1])
+                residual = max(residual, largest * element.arithmetic.unit)
         samples, correct, losses = (float(v) for v in self.sink.memory["totals"])
         per = 1.0 / max(samples, 1.0)
         operations = sum(sums.get(kind, 0) for kind in ("forward", "backward", "learning"))
@@ -420,6 +470,13 @@ class Trainer:
             spikes=sums.get("spikes", 0) * per,
             seconds=seconds,
         )
+
+
+def check_learns(execution: Execution, config: TrainingConfig) -> None:
+    """Raise where a number system cannot learn in this way; evaluation takes any batch."""
+    if execution.precision == "loihi2" and config.batch_size > 1:
+        limit = "precision loihi2 learns one sample at a time"
+        invalid("batch_size", limit, config.batch_size, "1, with optimiser sgd")
 
 
 def check_fit(spec: NetworkSpec, data: Dataset) -> None:

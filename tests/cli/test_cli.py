@@ -52,6 +52,10 @@ def test_training_reports_the_contract_and_writes_a_run(capsys, tmp_path):
     assert code == 0
     assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
 
+    code, text, _ = run(capsys, f"eval {out} --runtime reference --precision loihi2 --json")
+    assert code == 0
+    assert json.loads(text)["test_accuracy"] == pytest.approx(result["test_accuracy"], abs=0.01)
+
     code, _, error = run(capsys, f"{QUICK} --out {out}")
     assert code == 2
     assert "holds another run" in error
@@ -130,7 +134,9 @@ def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
         ),
         ("train digits --granularity neuron", "is not supported: Lava's runtime has an OS process"),
         ("train digits --clock async --granularity layer --drop 0.1", "--drop: needs simulated"),
-        ("train digits --precision loihi2", "not built yet"),
+        ("train digits --precision loihi2 --optimiser adam", "no room for other state"),
+        ("train digits --precision loihi2 --batch-size 10", "learns one sample at a time"),
+        ("train digits --precision loihi2 --activation tanh", "loihi2 knows relu, linear"),
         (f"train digits {EVENTS} --drop 1.5", "Faults.drop: a share must lie in [0, 1] (got 1.5)"),
         (f"train digits {EVENTS} --latency exponental", "Try: exponential"),
         (f"train digits {EVENTS} --trace {{tmp}}/none/t.npz", "its folder does not exist"),
@@ -229,9 +235,12 @@ def test_check_equivalence_runs_the_support_table(capsys):
     assert code == 0
     ran = {tuple(p["execution"].values()) for p in result["pairs"]}
     fine = itertools.product(["neuron", "layer"], ["sync", "async"], ["float"], RUNTIMES)
-    assert ran == {*fine, *itertools.product(["network"], ["sync"], ["float"], RUNTIMES)}
-    assert all(p["distance"] <= 1e-9 for p in result["pairs"])
-    assert len(result["unsupported"]) + len(ran) + 1 == 36
+    fused = itertools.product(["network"], ["sync"], ["float"], RUNTIMES)
+    chip = itertools.product(["neuron", "layer", "network"], ["sync"], ["loihi2"], RUNTIMES)
+    assert ran == {*fine, *fused, *chip}
+    for pair in result["pairs"]:
+        assert pair["distance"] <= (1e-9 if pair["execution"]["precision"] == "float" else 0)
+    assert len(result["unsupported"]) + len(ran) + 2 == 36
     assert run(capsys, "check equivalence --rule backprop")[0] == 2
 
 
@@ -267,7 +276,7 @@ def test_info_lists_rules_data_and_support(capsys):
         "digits",
         "lava-nc",
         "in-process",
-        "not built yet",
+        "cores step together",
         "hard-sigmoid",
     ):
         assert word in text

@@ -17,11 +17,14 @@ import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array, IntArray, Signal
+from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.clock import Clock
 
 Inbox = Mapping[str, Signal]
 Outbox = dict[str, Signal]
 SILENCE: Outbox = {}
+FLOAT = Float()
+"""The number system of elements that are told nothing else."""
 
 
 class Element(ABC):
@@ -42,6 +45,8 @@ class Element(ABC):
         Outputs that somebody listens to; the others need not be computed.
     parts : list of Element
         Elements that do the work in its place, where it has been cut up.
+    arithmetic : Arithmetic
+        The number system of its registers and messages.
     """
 
     counted: tuple[str, ...] = ()
@@ -50,8 +55,15 @@ class Element(ABC):
     patient: ClassVar[bool] = False
     """Whether it gathers asynchronous messages for a while before it answers them."""
 
-    def __init__(self, lanes: int, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        lanes: int,
+        inputs: Mapping[str, int],
+        outputs: Mapping[str, int],
+        arithmetic: Arithmetic | None = None,
+    ) -> None:
         self.lanes = lanes
+        self.arithmetic: Arithmetic = arithmetic or FLOAT
         self.inputs = dict(inputs)
         self.outputs = dict(outputs)
         self.listened = set(outputs)
@@ -93,7 +105,10 @@ class Element(ABC):
 
 
 class Trainable(Element):
-    """A whole network: its memory has ``weights_1`` .. and ``biases_1`` .., from the input up."""
+    """A whole network: its memory has ``weights_1`` .. and ``biases_1`` .., from the input up.
+
+    Parameters go in and out in units of the activity, whatever the number system.
+    """
 
     depth: int
 
@@ -104,20 +119,15 @@ class Trainable(Element):
                 register = self.memory[f"{kind}_{k}"]
                 if register.shape != np.shape(value):
                     invalid(f"{kind}_{k}", f"must have shape {register.shape}", np.shape(value))
-                register[...] = value
+                numbers = self.arithmetic.at(k, self.depth)
+                write = numbers.weights if kind == "weights" else numbers.number
+                register[...] = write(value, f"{kind}_{k}")
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return copies of all weights and of all biases, from the input up."""
         ks = range(1, self.depth + 1)
+        numbers = self.arithmetic
         return (
-            [self.memory[f"weights_{k}"].copy() for k in ks],
-            [self.memory[f"biases_{k}"].copy() for k in ks],
+            [numbers.at(k, self.depth).real_weights(self.memory[f"weights_{k}"]) for k in ks],
+            [numbers.real(self.memory[f"biases_{k}"]) for k in ks],
         )
-
-
-def accumulate(register: Array, message: Signal) -> bool:
-    """Add a message of changes to what is held; tell whether there was one."""
-    if message is None:
-        return False
-    register += message
-    return True

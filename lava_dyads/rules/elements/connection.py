@@ -6,10 +6,10 @@ import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
-from lava_dyads.rules.elements.plasticity import Plasticity
+from lava_dyads.rules.elements.base import FLOAT, Element, Inbox, Outbox
+from lava_dyads.rules.elements.plasticity import plasticity
 from lava_dyads.rules.ops import Dense, Op
 from lava_dyads.rules.optimisers import Optimiser
 
@@ -49,27 +49,29 @@ class Connection(Element):
         op: Op | None = None,
         arithmetic: Arithmetic | None = None,
     ) -> None:
-        self.arithmetic = arithmetic or Float()
-        weights = np.array(weights, self.arithmetic.dtype)
+        arithmetic = arithmetic or FLOAT
+        weights = np.asarray(weights)
         if weights.ndim != 2 or not np.all(np.isfinite(weights)):
             invalid("Connection.weights", "must be a finite (n_out, n_in) array", weights.shape)
         if not beta > 0:
             invalid("Connection.beta", "must be positive", beta, "0.1")
+        weights = arithmetic.weights(weights)
         self.beta = beta
-        self.op = op or Dense(*weights.shape)
+        self.op: Op = op or Dense(*weights.shape)
         n_out, n_in = self.op.n_out, self.op.n_in
         super().__init__(
             lanes,
             {"mean_in": n_in, "difference_in": n_out},
             {"basal_out": n_out, "apical_out": n_in},
+            arithmetic,
         )
-        zeros = self.arithmetic.zeros
+        zeros = arithmetic.zeros
         self.memory |= {
             "weights": weights,
             "held_mean": zeros((lanes, n_in)),
             "held_difference": zeros((lanes, n_out)),
         }
-        self.plasticity = Plasticity("weights", self.memory, beta, optimiser)
+        self.plasticity = plasticity("weights", self.memory, beta, optimiser, arithmetic)
         self._buffer: Outbox = {}
 
     @property
@@ -94,12 +96,17 @@ class Connection(Element):
         """Receive, transform for the next step, learn in the last one."""
         m = self.memory
         up, down = inbox.get("mean_in"), inbox.get("difference_in")
-        if accumulate(m["held_mean"], up) and up is not None and not clock.last:
-            self._buffer["basal_out"] = self.op.forward(m["weights"], up)
+        numbers = self.arithmetic
+        held = numbers.accumulate(m["held_mean"], up, "held_mean")
+        if held and up is not None and not clock.last:
+            message = self.op.forward(m["weights"], up)
+            self._buffer["basal_out"] = numbers.total(message, "basal")
             self.count("forward", self.op.forward_operations(np.count_nonzero(up)))
         backward = "apical_out" in self.listened and not clock.last
-        if accumulate(m["held_difference"], down) and down is not None and backward:
-            self._buffer["apical_out"] = self.op.transpose(m["weights"], down)
+        held = numbers.accumulate(m["held_difference"], down, "held_difference")
+        if held and down is not None and backward:
+            message = self.op.transpose(m["weights"], down)
+            self._buffer["apical_out"] = numbers.total(message, "apical")
             self.count("backward", self.op.backward_operations(np.count_nonzero(down)))
         if clock.last and clock.learn and clock.valid:
             self._learn(clock)
@@ -108,6 +115,6 @@ class Connection(Element):
     def _learn(self, clock: Clock) -> None:
         up, down = self.memory["held_mean"], self.memory["held_difference"]
         if not clock.frozen:
-            self.plasticity.learn(self.op.outer(down, up), clock.batch)
+            self.plasticity.learn_pair(self.op, down, up, clock.batch)
         touched = np.count_nonzero(up, axis=1) @ np.count_nonzero(down, axis=1)
         self.count("learning", int(touched))

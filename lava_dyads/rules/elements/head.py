@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.coding import annealed, check_threshold, send_on_change
-from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
+from lava_dyads.rules.elements.base import Element, Inbox, Outbox
 from lava_dyads.rules.losses import Loss
 
 
@@ -51,11 +52,12 @@ class Head(Element):
         first_step: int = 1,
         arithmetic: Arithmetic | None = None,
     ) -> None:
-        super().__init__(lanes, {"mean_in": n, "target_in": n}, {"drive_out": n})
+        super().__init__(lanes, {"mean_in": n, "target_in": n}, {"drive_out": n}, arithmetic)
         self.loss, self.n, self.beta, self.first_step = loss, n, beta, first_step
         check_threshold("Head.", threshold, anneal)
         self.threshold, self.anneal = threshold * beta, anneal
-        zeros = (arithmetic or Float()).zeros
+        self._floor = None if self.arithmetic.exact else beta
+        zeros = self.arithmetic.zeros
         self.memory |= {
             name: zeros((lanes, n)) for name in ("held_output", "held_target", "sent_drive")
         }
@@ -72,6 +74,11 @@ class Head(Element):
             self.memory[name].fill(0)
         self._buffer = {}
 
+    def drive(self, output: Array, target: Array) -> Array:
+        """Return -beta l'(output), (lanes, n)."""
+        error = self.arithmetic.error(self.loss, output, target)
+        return self.arithmetic.scale(-self.beta, error)
+
     def before(self, clock: Clock) -> Outbox:
         """Send the drive computed in the last step."""
         if clock.first:
@@ -82,14 +89,16 @@ class Head(Element):
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive, and compute the drive for the next step."""
         m = self.memory
-        moved = accumulate(m["held_output"], inbox.get("mean_in"))
-        moved |= accumulate(m["held_target"], inbox.get("target_in"))
+        numbers = self.arithmetic
+        moved = numbers.accumulate(m["held_output"], inbox.get("mean_in"), "held_output")
+        moved |= numbers.accumulate(m["held_target"], inbox.get("target_in"), "held_target")
         moved |= clock.step == self.first_step or bool(self.anneal)
         if moved and clock.learn and clock.step >= self.first_step and not clock.last:
-            drive = -self.beta * self.loss.gradient(m["held_output"], m["held_target"])
+            drive = self.drive(m["held_output"], m["held_target"])
             drive[clock.valid :] = 0
-            threshold = self.threshold * annealed(self.anneal, clock.step)
-            message, events = send_on_change(drive, m["sent_drive"], threshold, self.beta)
+            threshold = numbers.threshold(self.threshold * annealed(self.anneal, clock.step))
+            mirror = m["sent_drive"]
+            message, events = send_on_change(drive, mirror, threshold, self._floor, numbers)
             if message is not None:
                 self._buffer["drive_out"] = message
                 self.count("messages_drive", 1)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
-from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
+from lava_dyads.rules.elements.traces import TracePlasticity
+from lava_dyads.rules.ops import Op
+from lava_dyads.rules.optimisers import ChipSGD, Optimiser
 
 
 class Plasticity:
@@ -51,6 +55,15 @@ class Plasticity:
         memory[f"{name}_state"] = np.zeros((slots, *value.shape), value.dtype)
         memory[f"{name}_updates"] = np.zeros(1, np.int64)
 
+    def learn_pair(self, op: Op, down: Array, up: Array, batch: int) -> None:
+        """Learn weights from the error above and the activity below, (lanes, n) each."""
+        if self.optimiser is not None:
+            self.learn(op.outer(down, up), batch)
+
+    def learn_alone(self, down: Array, batch: int) -> None:
+        """Learn a bias from the error, (lanes, n)."""
+        self.learn(down.sum(axis=0), batch)
+
     def learn(self, product: Array, batch: int) -> None:
         """Take the products of one presentation; apply them where ``batch`` is not 0."""
         if self.optimiser is None:
@@ -66,3 +79,27 @@ class Plasticity:
             if self._decay:
                 self.optimiser.decay(m[name])
             m[name] += self.optimiser.change(gradient, m[f"{name}_state"], step)
+
+
+def plasticity(
+    name: str,
+    memory: dict[str, AnyArray],
+    beta: float,
+    optimiser: Optimiser | None,
+    numbers: Arithmetic,
+    decay: bool = True,
+    index: int = 0,
+) -> Plasticity | TracePlasticity:
+    """Return how a register learns in a number system.
+
+    Raises
+    ------
+    ValidationError
+        If the optimiser has no place on the chip.
+    """
+    if not isinstance(numbers, Loihi2):
+        return Plasticity(name, memory, beta, optimiser, decay)
+    if optimiser is not None and not isinstance(optimiser, ChipSGD):
+        limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
+        invalid("optimiser", limit, optimiser.name, "sgd")
+    return TracePlasticity(name, memory, beta, optimiser, numbers, index)

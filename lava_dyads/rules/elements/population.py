@@ -8,11 +8,11 @@ import numpy as np
 
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import AnyArray, Array
-from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.coding import annealed, check_threshold, send_on_change
-from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
-from lava_dyads.rules.elements.plasticity import Plasticity
+from lava_dyads.rules.elements.base import FLOAT, Element, Inbox, Outbox
+from lava_dyads.rules.elements.plasticity import plasticity
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units import Unit
 
@@ -51,6 +51,8 @@ class Population(Element):
         Standard deviation of the analog noise that every update adds to every register of the
         state, in units of the activity.
     noise_seed : tuple of int
+    index : int
+        Number of the first neuron within the layer it was cut from.
     """
 
     answers = True
@@ -70,19 +72,25 @@ class Population(Element):
         arithmetic: Arithmetic | None = None,
         noise: float = 0.0,
         noise_seed: tuple[int, ...] = (0,),
+        index: int = 0,
     ) -> None:
         self.unit = unit
         self.noise, self.noise_seed = noise, noise_seed
         self._generator = np.random.default_rng(noise_seed)
-        self.arithmetic = arithmetic or Float()
+        arithmetic = arithmetic or FLOAT
         self.channels = (unit.up, unit.down, *unit.extra)
         self.counted = tuple(
             f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
         )
         self.counted += ("straddling", "settled", "spikes")
-        bias = np.array(bias, self.arithmetic.dtype, ndmin=1)
+        bias = np.array(bias, ndmin=1)
         if bias.ndim != 1 or not np.all(np.isfinite(bias)):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
+        bias = arithmetic.number(bias, "bias")
+        if arithmetic.exact and (noise or unit.spiking):
+            invalid(
+                "Population", "integers have neither analog noise nor spikes", unit.process_name
+            )
         check_threshold("Population.", threshold, anneal)
         if not noise >= 0:
             invalid("Population.noise", "must be at least 0", noise)
@@ -90,19 +98,28 @@ class Population(Element):
             invalid("Population.beta", "must be positive", beta, "0.1")
         n = self.n = len(bias)
         super().__init__(
-            lanes, {"basal_in": n, "apical_in": n}, {f"{c}_out": n for c in self.channels}
+            lanes,
+            {"basal_in": n, "apical_in": n},
+            {f"{c}_out": n for c in self.channels},
+            arithmetic,
         )
         self.beta, self.first_step = beta, first_step
         self._spoken = False
         self._state: dict[str, Array] = {}
         self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
+        # Integers know no rounding chatter: there a channel that moved has moved.
+        self._floors = {
+            c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
+        }
         self.threshold, self.anneal = threshold, anneal
         self._thresholds = self._thresholds_at(1)
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
         self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
         self.memory |= {"bias": bias, "residual": zeros((2,))}
-        self.plasticity = Plasticity("bias", self.memory, beta, optimiser, decay=False)
+        self.plasticity = plasticity(
+            "bias", self.memory, beta, optimiser, arithmetic, decay=False, index=index
+        )
 
     def split(
         self, place: Callable[[AnyArray], AnyArray] = lambda array: array
@@ -135,7 +152,7 @@ class Population(Element):
         for i in range(self.n):
             part = Population(
                 self.unit,
-                self.memory["bias"][i : i + 1],
+                self.arithmetic.real(self.memory["bias"][i : i + 1]),
                 lanes=self.lanes,
                 beta=self.beta,
                 threshold=self.threshold,
@@ -145,6 +162,7 @@ class Population(Element):
                 arithmetic=self.arithmetic,
                 noise=self.noise,
                 noise_seed=(*self.noise_seed, i),
+                index=i,
             )
             for name, whole in self.memory.items():
                 part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
@@ -174,8 +192,9 @@ class Population(Element):
         m = self.memory
         if clock.first:
             self.reset()
-        moved = accumulate(m["basal"], inbox.get("basal_in"))
-        moved |= accumulate(m["apical"], inbox.get("apical_in"))
+        accumulate = self.arithmetic.accumulate
+        moved = accumulate(m["basal"], inbox.get("basal_in"), "basal")
+        moved |= accumulate(m["apical"], inbox.get("apical_in"), "apical")
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
             # The first time also without a message: the bias has something to say.
@@ -192,8 +211,10 @@ class Population(Element):
         m, unit, state = self.memory, self.unit, self.state
         watched = [unit.up, unit.down] if clock.last and not unit.spiking else []
         old = {c: unit.emit(state, c).copy() for c in watched}
-        apical = m["apical"] if clock.learn else None
-        unit.step(state, unit.drive(state, m["basal"], m["bias"]), apical, self.arithmetic)
+        numbers = self.arithmetic
+        apical = numbers.apical(m["apical"]) if clock.learn else None
+        basal = unit.drive(state, numbers.basal(m["basal"]), m["bias"])
+        unit.step(state, basal, apical, numbers)
         for register in state.values() if self.noise else ():
             register += self.noise * self._generator.standard_normal(register.shape)
         if clock.valid < self.lanes:
@@ -208,7 +229,8 @@ class Population(Element):
                 unit.emit(state, channel),
                 m[f"sent_{channel}"],
                 thresholds[channel],
-                None if unit.spiking else self._scales[channel],
+                self._floors[channel],
+                numbers,
             )
             if message is not None:
                 outbox[f"{channel}_out"] = message
@@ -225,11 +247,14 @@ class Population(Element):
 
     def _thresholds_at(self, step: int) -> dict[str, float]:
         left = self.threshold * annealed(self.anneal, step)
-        return {c: max(left * scale, self.unit.least(c)) for c, scale in self._scales.items()}
+        least, threshold = self.unit.least, self.arithmetic.threshold
+        return {c: max(threshold(left * scale), least(c)) for c, scale in self._scales.items()}
 
     def _certify(self, change: float) -> None:
         """Note the change in the last step: [of this presentation, largest so far]."""
         residual = self.memory["residual"]
+        if self.arithmetic.exact:
+            change = np.ceil(change)
         residual[:] = change, max(change, residual[1])
 
     def _finish(self, clock: Clock) -> None:
@@ -243,4 +268,4 @@ class Population(Element):
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
         if not clock.frozen:
-            self.plasticity.learn(self.memory[f"sent_{self.unit.down}"].sum(axis=0), clock.batch)
+            self.plasticity.learn_alone(self.memory[f"sent_{self.unit.down}"], clock.batch)

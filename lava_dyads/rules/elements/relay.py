@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox
 
@@ -17,8 +18,8 @@ class Relay(Element):
 
     answers = True
 
-    def __init__(self, n: int, *, lanes: int = 1) -> None:
-        super().__init__(lanes, {"each_in": n}, {"all_out": n})
+    def __init__(self, n: int, *, lanes: int = 1, arithmetic: Arithmetic | None = None) -> None:
+        super().__init__(lanes, {"each_in": n}, {"all_out": n}, arithmetic)
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Pass the message on."""

@@ -6,8 +6,9 @@ import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, IntArray
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements.base import Element, Inbox, Outbox, accumulate
+from lava_dyads.rules.elements.base import Element, Inbox, Outbox
 from lava_dyads.rules.losses import Loss
 
 
@@ -27,7 +28,9 @@ class Source(Element):
 
     counted = ("messages_input", "events_input")
 
-    def __init__(self, x: Array, y: Array, *, lanes: int = 1) -> None:
+    def __init__(
+        self, x: Array, y: Array, *, lanes: int = 1, arithmetic: Arithmetic | None = None
+    ) -> None:
         x, y = np.atleast_2d(np.asarray(x, float)), np.atleast_2d(np.asarray(y, float))
         if len(x) != len(y):
             invalid("Source", "x and y must have as many rows", (x.shape, y.shape))
@@ -38,7 +41,7 @@ class Source(Element):
                 invalid(
                     f"Source.{name}[{row}, {column}]", "must be finite", float(array[row, column])
                 )
-        super().__init__(lanes, {}, {"x_out": x.shape[1], "y_out": y.shape[1]})
+        super().__init__(lanes, {}, {"x_out": x.shape[1], "y_out": y.shape[1]}, arithmetic)
         self.x, self.y = x, y
         self.memory["order"] = np.arange(len(x), dtype=np.int64)
 
@@ -50,12 +53,13 @@ class Source(Element):
         index = np.arange(clock.start, clock.start + clock.valid) % len(self.memory["order"])
         rows = self.memory["order"][index]
         outbox: Outbox = {}
-        for port, data in (("x_out", self.x), ("y_out", self.y)):
-            message = np.zeros((self.lanes, data.shape[1]))
-            message[: clock.valid] = data[rows]
-            outbox[port] = message
+        for name, data in (("x", self.x), ("y", self.y)):
+            message = self.arithmetic.zeros((self.lanes, data.shape[1]))
+            message[: clock.valid] = self.arithmetic.number(data[rows], name)
+            outbox[f"{name}_out"] = message
+            if name == "x":
+                self.count("events_input", int(np.count_nonzero(message)))
         self.count("messages_input", 1)
-        self.count("events_input", int(np.count_nonzero(self.x[rows])))
         return outbox
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
@@ -82,11 +86,19 @@ class Sink(Element):
     """
 
     def __init__(
-        self, loss: Loss, n: int, *, lanes: int = 1, capacity: int = 1, baseline: float = 0.0
+        self,
+        loss: Loss,
+        n: int,
+        *,
+        lanes: int = 1,
+        capacity: int = 1,
+        baseline: float = 0.0,
+        arithmetic: Arithmetic | None = None,
     ) -> None:
-        super().__init__(lanes, {"output_in": n, "target_in": n}, {})
+        super().__init__(lanes, {"output_in": n, "target_in": n}, {}, arithmetic)
         self.loss, self.baseline = loss, baseline
-        self.memory |= {name: np.zeros((lanes, n)) for name in ("output", "target")}
+        zeros = self.arithmetic.zeros
+        self.memory |= {name: zeros((lanes, n)) for name in ("output", "target")}
         self.memory |= {"totals": np.zeros(3), "predicted": np.full(capacity, -1, np.int64)}
 
     def reset(self) -> None:
@@ -99,11 +111,12 @@ class Sink(Element):
         m = self.memory
         if clock.first:
             self.reset()
-        accumulate(m["output"], inbox.get("output_in"))
-        accumulate(m["target"], inbox.get("target_in"))
+        numbers = self.arithmetic
+        numbers.accumulate(m["output"], inbox.get("output_in"), "output")
+        numbers.accumulate(m["target"], inbox.get("target_in"), "target")
         if clock.read and clock.valid:
-            output = m["output"][: clock.valid] - self.baseline
-            target = m["target"][: clock.valid]
+            output = numbers.real(m["output"][: clock.valid]) - self.baseline
+            target = numbers.real(m["target"][: clock.valid])
             predicted: IntArray = output.argmax(axis=1)
             correct = np.count_nonzero(predicted == target.argmax(axis=1))
             m["totals"] += clock.valid, correct, self.loss.value(output, target).sum()

@@ -10,8 +10,13 @@ from lava_dyads.rules._types import Array
 class Op(Protocol):
     """A bilinear connection with weights of a fixed shape. Messages are (lanes, n) arrays."""
 
-    n_in: int
-    n_out: int
+    @property
+    def n_in(self) -> int:
+        """Neurons below."""
+
+    @property
+    def n_out(self) -> int:
+        """Neurons above."""
 
     def forward(self, weights: Array, up: Array) -> Array:
         """Return what reaches the layer above, (lanes, n_out)."""

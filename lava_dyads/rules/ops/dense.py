@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from lava_dyads.rules._types import Array
 
 
@@ -22,15 +24,15 @@ class Dense:
 
     def forward(self, weights: Array, up: Array) -> Array:
         """Return W x per lane: (lanes, n_in) -> (lanes, n_out)."""
-        return up @ weights.T
+        return product(up, weights.T)
 
     def transpose(self, weights: Array, down: Array) -> Array:
         """Return W^T d per lane: (lanes, n_out) -> (lanes, n_in)."""
-        return down @ weights
+        return product(down, weights)
 
     def outer(self, down: Array, up: Array) -> Array:
         """Return sum over lanes of d x^T, (n_out, n_in)."""
-        return down.T @ up
+        return product(down.T, up)
 
     def forward_operations(self, events: int) -> int:
         """Every entry below touches n_out weights."""
@@ -39,3 +41,29 @@ class Dense:
     def backward_operations(self, events: int) -> int:
         """Every entry above touches n_in weights."""
         return events * self.n_in
+
+
+_EXACT = 2.0**53
+
+
+def product(left: Array, right: Array) -> Array:
+    """Return left @ right, for integers exactly (int64).
+
+    A float64 product of integers is exact, whatever the order of its sums, as long as no partial
+    sum can reach 2^53; numpy multiplies integer matrices some twenty times more slowly.
+
+    Raises
+    ------
+    OverflowError
+        If an integer product might not be exact.
+    """
+    if left.dtype.kind == "f":
+        made: Array = left @ right
+        return made
+    if left.shape[0] == 1:
+        there = np.flatnonzero(left[0])
+        return np.asarray(left[:, there].astype(np.int64) @ right[there].astype(np.int64))
+    largest = [float(np.max(np.abs(m.astype(np.int64)), initial=0)) for m in (left, right)]
+    if largest[0] * largest[1] * left.shape[1] >= _EXACT:
+        raise OverflowError("an integer matrix product leaves 2^53")
+    return np.asarray((left.astype(float) @ right.astype(float)).astype(np.int64))

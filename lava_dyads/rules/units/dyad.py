@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
-from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.arithmetic import Arithmetic, blended
 from lava_dyads.rules.losses import Loss
 from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
 
@@ -66,6 +66,8 @@ class Compartments(Unit):
             # At alpha 0 and 1 the mean must be bitwise one compartment: 0 * inf is nan.
             if self.alpha in (0.0, 1.0):
                 return plus if self.alpha else minus
+            if plus.dtype.kind == "i":
+                return blended(self.alpha, plus, minus)
             return self.alpha * plus + (1.0 - self.alpha) * minus
         return {"plus": plus, "minus": minus}[channel]
 
@@ -106,15 +108,16 @@ class DyadUnit(Compartments):
 
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Set both compartments from the drives (equations in the class docstring)."""
-        f = self.activation.f
+        numbers, f = arithmetic, self.activation
         if apical is None:
-            free = f(basal)
-            arithmetic.store(state["s_plus"], free)
-            arithmetic.store(state["s_minus"], free)
+            free = numbers.apply(f, basal)
+            for name in self.state:
+                numbers.store(state[name], free, name)
             return
         plus, minus = self.gains
-        arithmetic.store(state["s_plus"], f(basal + arithmetic.scale(plus, apical)))
-        arithmetic.store(state["s_minus"], f(basal - arithmetic.scale(minus, apical)))
+        drives = basal + numbers.scale(plus, apical), basal - numbers.scale(minus, apical)
+        for name, drive in zip(self.state, drives, strict=True):
+            numbers.store(state[name], numbers.apply(f, drive), name)
 
 
 @dataclass(frozen=True)

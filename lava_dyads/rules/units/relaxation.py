@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import Activation
@@ -52,11 +54,11 @@ class RelaxationUnit(Unit):
 
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Store the forward pass, then relax the error by one step."""
-        arithmetic.store(state["activity"], self.activation.f(basal))
-        arithmetic.store(state["derivative"], self.activation.derivative(basal))
+        arithmetic.store(state["activity"], arithmetic.apply(self.activation, basal), "activity")
+        arithmetic.store(state["derivative"], arithmetic.slope(self.activation, basal))
         x = state["relaxation"]
-        target = 0.0 * x if apical is None else apical
-        arithmetic.store(x, x + arithmetic.scale(self.eta, target - x))
+        target = np.zeros_like(x) if apical is None else apical
+        arithmetic.store(x, x + arithmetic.scale(self.eta, target - x), "relaxation")
 
     def emit(self, state: State, channel: str) -> Array:
         """Return ``activity`` or ``error``."""

@@ -1,0 +1,97 @@
+"""How good the gradient of an integer network is, as the network grows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.loihi import calibrated
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import BACKPROP
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.activations import activation
+from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.backprop import backpropagate
+from lava_dyads.rules.engine import Network
+from lava_dyads.rules.losses import loss
+
+
+@dataclass(frozen=True)
+class FixedPointGradient:
+    """One random network.
+
+    Attributes
+    ----------
+    layers : tuple of int
+    fraction : int
+        F that calibration chose.
+    cosine : float
+        Of the integer network's gradient, all weights and biases, to backprop on the weights as
+        they are stored.
+    float_cosine : float
+        The same of floating-point dyads: what is left are kinks that the nudge crosses.
+    layer_cosines : tuple of float
+        Of the integer network, per weight matrix from the input up.
+    """
+
+    layers: tuple[int, ...]
+    fraction: int
+    cosine: float
+    float_cosine: float
+    layer_cosines: tuple[float, ...]
+
+
+def fixed_point_gradient(spec: NetworkSpec, *, samples: int = 16) -> FixedPointGradient:
+    """Settle a random network on random data in integers; compare its gradient with backprop.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Any rule but backprop; its seed also draws inputs (uniform in 0 .. 1) and classes.
+    samples : int
+        Batch of the gradient, at least 1.
+
+    Raises
+    ------
+    ValidationError
+        If an argument is out of range or the network has no place on the chip.
+    """
+    if spec.rule == BACKPROP:
+        invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
+    if samples < 1:
+        invalid("samples", "must be at least 1", samples)
+    generator = np.random.default_rng([spec.seed, 1])
+    x = generator.uniform(size=(samples, spec.layers[0]))
+    y = np.eye(spec.layers[-1])[generator.integers(spec.layers[-1], size=samples)]
+    weights, biases = spec.initial_parameters()
+    numbers = calibrated(spec, weights, biases, x, y)
+
+    def gradient(arithmetic: Arithmetic, parameters: tuple[list[Array], list[Array]]) -> Network:
+        network = spec.build(lanes=samples, arithmetic=arithmetic, parameters=parameters)
+        assert isinstance(network, Network)
+        network.settle(x, y)
+        return network
+
+    ours = gradient(numbers, (weights, biases))
+    stored = ours.parameters()
+    theirs = gradient(Float(), stored)
+    hidden = [activation(name) for name in spec.activations]
+    exact = backpropagate(x, y, *stored, hidden, loss(spec.loss)).gradients()
+    pairs = zip(ours.gradients()[0], exact[0], strict=True)
+    return FixedPointGradient(
+        layers=spec.layers,
+        fraction=numbers.fraction,
+        cosine=_cosine(_flat(ours.gradients()), _flat(exact)),
+        float_cosine=_cosine(_flat(theirs.gradients()), _flat(exact)),
+        layer_cosines=tuple(_cosine(a.ravel(), b.ravel()) for a, b in pairs),
+    )
+
+
+def _flat(gradients: tuple[list[Array], list[Array]]) -> Array:
+    return np.concatenate([g.ravel() for part in gradients for g in part])
+
+
+def _cosine(a: Array, b: Array) -> float:
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))

@@ -1,0 +1,118 @@
+"""From a trained float network to the chip's numbers: exponents of weights, fraction of states.
+
+=========  ==========================================================
+symbol     meaning
+=========  ==========================================================
+e_k        weight exponent of layer k: w is stored as round(w 2^e_k)
+F          fractional bits of states and messages
+a_k, u_k   sums of the basal and apical messages of layer k
+=========  ==========================================================
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from lava_dyads.errors import FixedPointError, invalid
+from lava_dyads.networks.specification import NetworkSpec, check_on_chip
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.activations import activation
+from lava_dyads.rules.arithmetic import Loihi2
+from lava_dyads.rules.arithmetic.limits import STATE
+from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
+from lava_dyads.rules.backprop import Pass, backpropagate
+from lava_dyads.rules.losses import loss
+
+MOST_EXPONENT, MOST_FRACTION = 12, 14
+"""More fractional bits than these say nothing: the 8 bits of the weights decide before."""
+
+
+def calibrated(
+    spec: NetworkSpec,
+    weights: list[Array],
+    biases: list[Array],
+    x: Array,
+    y: Array,
+    *,
+    headroom: int = 1,
+    seed: int = 0,
+) -> Loihi2:
+    """Return the number system with the finest steps in which a network fits on this data.
+
+    In order::
+
+        e_k = the largest e with |round(w 2^e)| <= 127 for all weights of layer k
+        A_k = max |a_k - b_k|      U_k = max |u_k|         over all samples and neurons
+        F   = the largest F with A_k 2^(F + e_k), U_k 2^(F + e_(k+1)) <= 2^(23 - headroom)
+              and |bias| 2^F < 2^23
+
+    A and U come from a forward pass and from backprop (u = -beta dl/ds) with the weights as they
+    will be stored.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    weights, biases : lists of arrays (n_out, n_in), (n,)
+        Of the trained network.
+    x, y : arrays (samples, n_in), (samples, n_out)
+        Representative data and targets.
+    headroom : int
+        Bits kept free in the accumulators, >= 0.
+    seed : int
+        Of the stochastic rounding, should it learn on.
+
+    Returns
+    -------
+    Loihi2
+        To be given to ``spec.build`` or ``Trainer``, with the same parameters: they round.
+
+    Raises
+    ------
+    ValidationError
+        If a part of the network has no place on the chip or there is no data.
+    FixedPointError
+        If not even F = 1 fits.
+    """
+    if not len(x) or len(x) != len(y):
+        invalid("calibrated", "needs as many rows of x as of y, at least 1", (len(x), len(y)))
+    if headroom < 0:
+        invalid("calibrated.headroom", "must be at least 0 bits", headroom, "1")
+    exponents = tuple(fitting_exponent(w, MOST_EXPONENT) for w in weights)
+    check_on_chip(spec, Loihi2(weight_exponents=exponents, depth=len(weights)))
+    stored = [np.rint(w * 2.0**e) / 2.0**e for w, e in zip(weights, exponents, strict=True)]
+    hidden = [activation(name) for name in spec.activations]
+    run = backpropagate(x, y, stored, biases, hidden, loss(spec.loss))
+    fraction = min(
+        MOST_FRACTION,
+        min(
+            STATE.value - 1 - headroom - _bits(a)
+            for a in _accumulated(spec, stored, run, exponents)
+        ),
+        min(STATE.value - 2 - _bits(float(np.max(np.abs(b), initial=0.0))) for b in biases),
+    )
+    if fraction < 1:
+        raise FixedPointError(
+            f"fraction: {fraction} bits are left for states, 1 is needed. Try: smaller weights, "
+            "inputs of about 0 .. 1, or less headroom"
+        )
+    return Loihi2(fraction=fraction, weight_exponents=exponents, seed=seed)
+
+
+def _bits(largest: float) -> int:
+    """Return the smallest whole n with largest <= 2^n; -23 for nothing."""
+    return max(-STATE.value, math.ceil(math.log2(largest))) if largest > 0 else -STATE.value
+
+
+def _accumulated(
+    spec: NetworkSpec, weights: list[Array], run: Pass, exponents: tuple[int, ...]
+) -> list[float]:
+    """Return the largest sums of messages, basal and apical, times 2^e of their connection."""
+    largest = []
+    for k, w in enumerate(weights):
+        sums = [run.activities[k] @ w.T]
+        if k > 0:
+            sums.append(spec.beta * run.errors[k] @ w)
+        largest += [float(np.max(np.abs(s))) * 2.0 ** exponents[k] for s in sums]
+    return largest

@@ -1,0 +1,90 @@
+"""What Loihi 2 can hold: every limit once, with its source and whether it is verified.
+
+Nobody here has had the chip: a limit is *verified* where a public ProcessModel of Lava 0.10 or a
+published paper computes with it, and unverified where the text is second-hand. Change a number
+here and everything (arithmetic, quantisation, learning rule) follows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A number of the chip.
+
+    Attributes
+    ----------
+    value : int
+    what : str
+        What it limits, with the unit.
+    source : str
+    verified : bool
+        Whether a public model or paper computes with it.
+    """
+
+    value: int
+    what: str
+    source: str
+    verified: bool
+
+
+WEIGHT = Limit(
+    8,
+    "bits of a synaptic weight, sign included; a layer shares one exponent",
+    "lava.proc.dense.models, lava.utils.weightutils: mixed signs are even numbers of -256..254",
+    True,
+)
+STATE = Limit(
+    24,
+    "bits of a neuron's state variable, sign included",
+    "lava.proc.lif.models: u wraps, v saturates at 2^23 - 1",
+    True,
+)
+PAYLOAD = Limit(
+    24,
+    "bits of a graded spike, sign included",
+    "lava.proc.sdn and lava.proc.graded use 24; 32 on the chip according to open-neuromorphic.org",
+    True,
+)
+TRACE = Limit(7, "bits of a learning trace, unsigned", "lava.magma.core.learning.constants", True)
+MANTISSA = Limit(
+    4,
+    "bits of the factor of a product in a learning rule, sign included",
+    "lava.magma.core.learning.constants",
+    True,
+)
+EXPONENT_MIN = Limit(
+    -7,
+    "smallest exponent of a product in a learning rule",
+    "lava.magma.core.learning: parser",
+    True,
+)
+EXPONENT_MAX = Limit(
+    8,
+    "largest exponent of a product in a learning rule",
+    "lava.magma.core.learning: parser",
+    True,
+)
+EPOCH = Limit(6, "bits of the learning epoch, steps", "lava.magma.core.learning.constants", True)
+CORES = Limit(
+    128, "neuro cores of a chip", "open-neuromorphic.org; papers quote 120 usable ones", False
+)
+CORE_NEURONS = Limit(
+    8192, "neurons of a core", "Intel's technology brief as quoted by third parties", False
+)
+CORE_BYTES = Limit(
+    192 * 1024,
+    "bytes of memory of a core, for synapses and states",
+    "Intel's technology brief as quoted by third parties",
+    False,
+)
+
+LIMITS: dict[str, Limit] = {
+    name: value for name, value in list(globals().items()) if isinstance(value, Limit)
+}
+"""Every limit by its name."""
+
+GAIN_FRACTION = 7
+"""Gains (beta, relaxation rates) are multiples of 2^-7: a choice of this library."""
