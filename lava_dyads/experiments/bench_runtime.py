@@ -220,7 +220,8 @@ class _Layers:
         self.build_seconds = time.perf_counter() - begin
         self.memory_mb = (psutil.Process().memory_info().rss - memory) / 2**20
         self.dyads = width * len(layers)
-        self.steps = max(2, 300_000 // self.scalars)
+        # At least so many that to begin and to end a run, once per Process, does not count.
+        self.steps = max(20, 300_000 // self.scalars)
 
     def seconds_per_scalar(self) -> float:
         begin = time.perf_counter()
