@@ -14,6 +14,7 @@ from rich.table import Table
 from lava_dyads import Agenda, DyadNetwork, DyadRunConfig, InProcessSession, NetworkSpec
 from lava_dyads.errors import UnsupportedError
 from lava_dyads.experiments import SpikingProblem, random_problem
+from lava_dyads.experiments.spike_trains import in_brian2
 from lava_dyads.processes import DatasetSource
 from lava_dyads.spiking import brian2_twin
 
@@ -82,23 +83,12 @@ def _in_process(problem: SpikingProblem, granularity: str) -> float:
 
 
 def _brian2(problem: SpikingProblem, target: str) -> float:
-    spec, seconds = problem.spec, {}
+    seconds = {}
     # The first run generates code, whatever its length.
     lengths = (LONG,) if target == "cpp_standalone" else (SHORT, SHORT, LONG)
     for steps in lengths:
         begin = time.perf_counter()
-        run = brian2_twin.simulate(
-            problem.weights,
-            problem.relu_biases(),
-            problem.x,
-            problem.y + problem.offset,
-            alpha=spec.alpha,
-            beta=spec.beta,
-            scale=spec.scale,
-            steps=steps,
-            burn_in=0,
-            target=target,
-        )
+        run = in_brian2(problem, steps, target, record=False)
         seconds[steps] = time.perf_counter() - begin
         if run.seconds is not None:
             return run.seconds / steps

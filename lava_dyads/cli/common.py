@@ -21,6 +21,7 @@ from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
+from lava_dyads.rules.transport import SHARES, Faults, Transport
 from lava_dyads.rules.units import RULES
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -60,9 +61,6 @@ LossName = Annotated[str, _names(LOSSES)]
 RuleName = Annotated[str, _names((*RULES, BACKPROP))]
 LatencyName = Annotated[str, _names(LATENCIES)]
 OptimiserName = Annotated[str, _names(OPTIMISERS)]
-
-SHARES = ("drop", "delay", "duplicate", "reorder", "flip", "noise")
-"""Options that are faults (see ``lava_dyads.runtime.Faults``; importing it costs a second)."""
 
 Granularity = Literal["network", "layer", "neuron"]
 Clock = Literal["sync", "async"]
@@ -119,7 +117,7 @@ class TransportOptions:
     trace: Path | None = None
     """File (.npz) for who sent what to whom and when; with a raster plot beside it (.png)."""
 
-    def transport(self, execution: Execution) -> Any:
+    def transport(self, execution: Execution) -> Transport | None:
         """Return how messages travel, checked; None where nothing travels.
 
         Raises
@@ -140,8 +138,6 @@ class TransportOptions:
                 )
         if not simulated:
             return None
-        from lava_dyads.runtime import Faults, Transport
-
         shares = {name: getattr(self, name) for name in SHARES}
         return Transport(
             self.latency,

@@ -17,7 +17,7 @@ from lava_dyads.rules.backprop import backpropagate
 from lava_dyads.rules.clock import FROZEN
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
-from lava_dyads.runtime.transport import CODINGS, SHARES, Faults, Transport
+from lava_dyads.rules.transport import CODINGS, SHARES, Faults, Transport
 from lava_dyads.training import Trainer, TrainingConfig
 
 KILLED = "killed"

@@ -123,6 +123,27 @@ def random_problem(spec: NetworkSpec, samples: int, dataset: str = "") -> Spikin
     return SpikingProblem(spec, *grids, on_grid(x), y)
 
 
+def in_brian2(problem: SpikingProblem, steps: int, target: str, record: bool) -> SpikingRun:
+    """Run a problem in Brian2; arguments and errors as in ``brian2_twin.simulate``."""
+    from lava_dyads.spiking import brian2_twin
+
+    spec = problem.spec
+    return brian2_twin.simulate(
+        problem.weights,
+        problem.relu_biases(),
+        problem.x,
+        problem.y + problem.offset,
+        alpha=spec.alpha,
+        beta=spec.beta,
+        scale=spec.scale,
+        hysteresis=spec.hysteresis,
+        steps=steps,
+        burn_in=0,
+        target=target,
+        record=record,
+    )
+
+
 def simulate(
     problem: SpikingProblem, steps: int, simulator: str = REFERENCE, target: str = "numpy"
 ) -> SpikingRun:
@@ -153,22 +174,7 @@ def simulate(
         invalid("simulator", f"must be one of {', '.join(SIMULATORS)}", simulator)
     spec = problem.spec
     if simulator == "brian2":
-        from lava_dyads.spiking import brian2_twin
-
-        return brian2_twin.simulate(
-            problem.weights,
-            problem.relu_biases(),
-            problem.x,
-            problem.y + problem.offset,
-            alpha=spec.alpha,
-            beta=spec.beta,
-            scale=spec.scale,
-            hysteresis=spec.hysteresis,
-            steps=steps,
-            burn_in=0,
-            target=target,
-            record=True,
-        )
+        return in_brian2(problem, steps, target, record=True)
     network = problem.build(len(problem.x))
     if simulator == REFERENCE:
         ticks = _engine(network, problem)

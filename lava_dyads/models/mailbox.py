@@ -111,7 +111,9 @@ class LavaMailbox(Mailbox):
         self._over = False
         self._generator = np.random.default_rng()
         listening = [channel for _, _, channel in self._channels] + self._orders
-        self._listening = [*listening, model.service_to_process]
+        # A follower ends with its conductor, which would wait for its report; to listen to the
+        # runtime's wish to pause as well would only keep it awake.
+        self._listening = listening if self._orders else [*listening, model.service_to_process]
         self._arrival = threading.Event()
 
     @property
@@ -133,7 +135,6 @@ class LavaMailbox(Mailbox):
             if self._over:
                 self._over = False
                 return False
-            # A follower ends with its conductor, which would wait for its report.
             if not self._orders and self._model.service_to_process.probe():
                 return False
             self._await_any()

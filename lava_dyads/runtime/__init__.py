@@ -1,11 +1,11 @@
 """Run configurations, and the safe way to run anything on Lava."""
 
+from lava_dyads.rules.transport import Faults, Transport
 from lava_dyads.runtime.config import GRANULARITIES, DyadRunConfig
 from lava_dyads.runtime.in_process import InProcessRuntime, InProcessSession, in_process
 from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.session import LavaSession
 from lava_dyads.runtime.trace import Trace
-from lava_dyads.runtime.transport import Faults, Transport
 
 __all__ = [
     "GRANULARITIES",

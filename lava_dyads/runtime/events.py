@@ -29,16 +29,16 @@ from lava_dyads.errors import DeadlockError, ModelError
 from lava_dyads.models.mailbox import Mailbox, not_settled
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.reactive import Command
-from lava_dyads.runtime.hub import Interrupted
-from lava_dyads.runtime.pipes import Side
-from lava_dyads.runtime.stacks import StackTask as Task
-from lava_dyads.runtime.trace import Recorder
-from lava_dyads.runtime.transport import (
+from lava_dyads.rules.transport import (
     FRACTION_BITS,
     PAYLOAD_BITS,
     SHARES,
     Transport,
 )
+from lava_dyads.runtime.hub import Interrupted
+from lava_dyads.runtime.pipes import Side
+from lava_dyads.runtime.stacks import StackTask as Task
+from lava_dyads.runtime.trace import Recorder
 
 WHOLE = -1
 """Index of a message that carries all entries of a port."""

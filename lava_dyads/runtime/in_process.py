@@ -22,6 +22,7 @@ from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Connection
+from lava_dyads.rules.transport import Transport
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub, Interrupted
@@ -36,7 +37,6 @@ from lava_dyads.runtime.private.graph import (
     process_count,
 )
 from lava_dyads.runtime.trace import Recorder, Trace, check_writable
-from lava_dyads.runtime.transport import Transport
 from lava_dyads.runtime.watchdog import time_limit
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
@@ -146,6 +146,9 @@ class InProcessRuntime:
             if self.asynchronous:
                 self._hub = EventHub(transport or Transport())
                 self._hub.measuring = measure
+            elif transport is not None:
+                limit = "needs asynchronous Processes"
+                invalid("transport", limit, "sync", "DyadRunConfig(clock='async')")
             else:
                 self._hub = Hub(measure)
                 self._hub.idle = self._serve
@@ -524,8 +527,10 @@ class InProcessSession(Session):
 
     def stop(self, kill: bool = False) -> None:
         """End the run; write the trace, if one was asked for."""
-        if self._trace is not None and self.alive:
-            self.trace().save(self._trace)
+        # Also after an error: a trace of what did not settle is what one wants to see.
+        path, self._trace = self._trace, None
+        if path is not None:
+            self.trace().save(path)
         self.runtime.stop()
 
     def trace(self) -> Trace:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import IntArray
@@ -127,6 +128,9 @@ def open_backend(
         If the support table refuses the combination.
     """
     execution.check(spec.rule, sum(spec.layers[1:]))
+    for name, option in in_process.items():
+        if option and execution.runtime != "in-process":
+            invalid(name, "needs the in-process runtime", execution.runtime, "in-process")
     if execution.runtime == "reference":
         return ReferenceBackend(source, network, sink, agenda)
     assert isinstance(network, Network)

@@ -30,10 +30,10 @@ from lava_dyads.rules.elements import Element, Sink, Source
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
+from lava_dyads.rules.transport import Transport
 from lava_dyads.training.backends import open_backend
 
 if TYPE_CHECKING:  # importing the runtime costs a second
-    from lava_dyads.runtime import Transport
     from lava_dyads.runtime.in_process import Usage
 
 LEARN = 1

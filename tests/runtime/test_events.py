@@ -564,6 +564,21 @@ def test_usage_counts_what_the_elements_count():
     assert len(usage.seconds) == 22 + 2 + 1 + 1 + 3  # dyads, connections, head, relay, outer
 
 
+def test_what_does_not_settle_leaves_its_trace(tmp_path):
+    network, path = digit(cap=100), tmp_path / "trace.npz"
+    with pytest.raises(NotSettledError):
+        network.run("neuron", trace=path)
+    assert len(Trace.load(path)) > 0
+
+
+def test_a_transport_without_asynchronous_messages_is_refused():
+    network = Set(SPEC, DIGITS.x[:1], np.eye(10)[DIGITS.labels[:1]], clock="sync")
+    with pytest.raises(ValidationError, match="transport: needs asynchronous Processes"):
+        network.run("layer", transport=Transport())
+    with pytest.raises(ValidationError, match="transport: needs the in-process runtime"):
+        Trainer(SPEC, DIGITS, None, Execution("layer", "async"), Transport())
+
+
 def test_latencies_by_channel():
     """A slow nudge makes the run longer; the fixed point stays."""
     slow = {"head.*": Latency("constant", 500.0), "*": "exponential"}
