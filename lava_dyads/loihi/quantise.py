@@ -18,12 +18,9 @@ import numpy as np
 from lava_dyads.errors import FixedPointError, invalid
 from lava_dyads.networks.specification import NetworkSpec, check_on_chip
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import STATE
 from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
-from lava_dyads.rules.backprop import Pass, backpropagate
-from lava_dyads.rules.losses import loss
 
 MOST_EXPONENT, MOST_FRACTION = 12, 14
 """More fractional bits than these say nothing: the 8 bits of the weights decide before."""
@@ -48,8 +45,8 @@ def calibrated(
         F   = the largest F with A_k 2^(F + e_k), U_k 2^(F + e_(k+1)) <= 2^(23 - headroom)
               and |bias| 2^F < 2^23
 
-    A and U come from a forward pass and from backprop (u = -beta dl/ds) with the weights as they
-    will be stored.
+    A and U are those of the dyads themselves, settled in floating point with the weights as they
+    will be stored: backprop's u would miss the kinks that the nudge crosses.
 
     Parameters
     ----------
@@ -71,7 +68,7 @@ def calibrated(
     Raises
     ------
     ValidationError
-        If a part of the network has no place on the chip or there is no data.
+        If a part of the network has no place on the chip, there is no data, or it does not settle.
     FixedPointError
         If not even F = 1 fits.
     """
@@ -82,13 +79,11 @@ def calibrated(
     exponents = tuple(fitting_exponent(w, MOST_EXPONENT) for w in weights)
     check_on_chip(spec, Loihi2(weight_exponents=exponents, depth=len(weights)))
     stored = [np.rint(w * 2.0**e) / 2.0**e for w, e in zip(weights, exponents, strict=True)]
-    hidden = [activation(name) for name in spec.activations]
-    run = backpropagate(x, y, stored, biases, hidden, loss(spec.loss))
     fraction = min(
         MOST_FRACTION,
         min(
             STATE.value - 1 - headroom - _bits(a)
-            for a in _accumulated(spec, stored, run, exponents)
+            for a in _accumulated(spec, stored, biases, exponents, x, y)
         ),
         min(STATE.value - 2 - _bits(float(np.max(np.abs(b), initial=0.0))) for b in biases),
     )
@@ -106,13 +101,24 @@ def _bits(largest: float) -> int:
 
 
 def _accumulated(
-    spec: NetworkSpec, weights: list[Array], run: Pass, exponents: tuple[int, ...]
+    spec: NetworkSpec,
+    weights: list[Array],
+    biases: list[Array],
+    exponents: tuple[int, ...],
+    x: Array,
+    y: Array,
 ) -> list[float]:
     """Return the largest sums of messages, basal and apical, times 2^e of their connection."""
+    network = spec.build(lanes=len(x), parameters=(weights, biases))
+    outcome = network.settle(x, y, tolerance=1e-6)
+    if not outcome.converged:
+        limit = "the network must settle on the calibration data"
+        invalid("calibrated", limit, f"residual {outcome.residual:.2g}", "alpha 0 or 1, less beta")
     largest = []
-    for k, w in enumerate(weights):
-        sums = [run.activities[k] @ w.T]
+    for k, (connection, e) in enumerate(zip(network.connections.values(), exponents, strict=True)):
+        m, op = connection.memory, connection.op
+        sums = [op.forward(m["weights"], m["held_mean"])]
         if k > 0:
-            sums.append(spec.beta * run.errors[k] @ w)
-        largest += [float(np.max(np.abs(s))) * 2.0 ** exponents[k] for s in sums]
+            sums.append(op.transpose(m["weights"], m["held_difference"]))
+        largest += [float(np.max(np.abs(s))) * 2.0**e for s in sums]
     return largest
