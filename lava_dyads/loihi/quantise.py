@@ -21,6 +21,7 @@ from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import STATE
 from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
+from lava_dyads.rules.engine import Network
 
 MOST_EXPONENT, MOST_FRACTION = 12, 14
 """More fractional bits than these say nothing: the 8 bits of the weights decide before."""
@@ -110,6 +111,7 @@ def _accumulated(
 ) -> list[float]:
     """Return the largest sums of messages, basal and apical, times 2^e of their connection."""
     network = spec.build(lanes=len(x), parameters=(weights, biases))
+    assert isinstance(network, Network)  # backprop has no place on the chip
     outcome = network.settle(x, y, tolerance=1e-6)
     if not outcome.converged:
         limit = "the network must settle on the calibration data"
