@@ -221,7 +221,7 @@ class StockDyads:
         for name, level in self.levels().items():
             # p is unsigned, so it has a bit more than a signed number of as many bits.
             bits = PAYLOAD_BITS + 1 if name.startswith("p_") else STATE.value
-            check_width(name, level, bits)
+            check_width(name, np.asarray(level, np.int32), bits)
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return weights and biases, in multiples of 2^-(e + 1)."""
