@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.check_spiking:CheckSpiking",
         "spikes in four simulators, counts against rates, rates against backprop",
     ),
+    "reproduce": ("lava_dyads.cli.reproduce:Reproduce", "measure a figure of a paper again"),
     "bench runtime": (
         "lava_dyads.cli.bench_runtime:BenchRuntime",
         "time the in-process runtime against Lava's own",

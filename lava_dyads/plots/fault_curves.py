@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from lava_dyads.experiments.faults import FaultStudy
-from lava_dyads.files import write_atomically
+from lava_dyads.plots.canvas import canvas, save
 
 
 def fault_curves(study: FaultStudy, path: Path) -> None:
@@ -19,11 +18,8 @@ def fault_curves(study: FaultStudy, path: Path) -> None:
         Written atomically.
     """
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 6.4), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(10, 6.4)
     panels = figure.subplots(2, 2)
     kinds = list(dict.fromkeys(row.fault for row in study.faults))
     for (left, right), figure_name in zip(panels, ("cosine", "accuracy"), strict=True):
@@ -50,9 +46,7 @@ def fault_curves(study: FaultStudy, path: Path) -> None:
     handles, labels = panels[0][0].get_legend_handles_labels()
     solid = [(h, x.partition(",")[0]) for h, x in zip(handles, labels, strict=True) if "chan" in x]
     panels[0][0].legend(*zip(*solid, strict=True), frameon=False, fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    write_atomically(path, buffer.getvalue())
+    save(figure, path)
 
 
 def _line(axes: object, points: list[tuple[float, float | None]], line: str, colour: object,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-from lava_dyads.files import write_atomically
+from lava_dyads.plots.canvas import canvas, save
 from lava_dyads.training import History
 
 
@@ -19,13 +18,10 @@ def learning_curve(history: History, title: str, path: Path) -> None:
     path : Path
         Written atomically.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     epochs = history.column("epoch")
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(8, 3.6)
     left, right = figure.subplots(1, 2)
     for axes, name, label in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
         for part, colour in (("train", "#0b5fa5"), ("test", "#d1495b")):
@@ -39,6 +35,4 @@ def learning_curve(history: History, title: str, path: Path) -> None:
     left.set_yscale("log")
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     figure.suptitle(title, fontsize=10)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    write_atomically(path, buffer.getvalue())
+    save(figure, path)

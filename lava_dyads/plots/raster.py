@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lava_dyads.errors import invalid
-from lava_dyads.files import write_atomically
+from lava_dyads.plots.canvas import canvas, save
 from lava_dyads.runtime.trace import Trace
 
 if TYPE_CHECKING:
@@ -47,9 +46,6 @@ def raster(trace: Trace, path: Path | None = None, presentation: int = 0, lane: 
     ValidationError
         If the trace has no event of that sample.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     events = _events(trace, presentation, lane)
     if not events:
         invalid("raster", "the trace has no such presentation and lane", (presentation, lane))
@@ -60,8 +56,7 @@ def raster(trace: Trace, path: Path | None = None, presentation: int = 0, lane: 
     for name in names:  # many inputs are drawn closer together: they speak once
         height += min(1.0, 12 / sources) if _order(name)[0] == 0 else 1.0
         rows[name] = height
-    figure = Figure(figsize=(8, max(3.0, min(9.0, 0.08 * height + 1.5))), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = canvas(8, max(3.0, min(9.0, 0.08 * height + 1.5)))
     axes = figure.subplots()
     begin = min(time for time, _, _ in events)
     for port, (label, colour) in KINDS.items():
@@ -81,9 +76,7 @@ def raster(trace: Trace, path: Path | None = None, presentation: int = 0, lane: 
     axes.set_title(f"events of presentation {presentation}", fontsize=10)
     figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=9)
     if path is not None:
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=130)
-        write_atomically(path, buffer.getvalue())
+        save(figure, path)
     return figure
 
 

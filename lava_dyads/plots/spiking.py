@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.files import write_atomically
+from lava_dyads.plots.canvas import canvas, save
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 PLUS, MINUS = "#0b5fa5", "#d1495b"
 """Colours of the two compartments."""
@@ -31,7 +30,7 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: Path, steps: int = 2
     steps : int
         How many of the first steps to show.
     """
-    figure = _figure(8, 4.5)
+    figure = canvas(8, 4.5)
     axes = figure.subplots()
     row = 0
     for k, train in enumerate(trains, 1):
@@ -48,7 +47,7 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: Path, steps: int = 2
     axes.set_ylabel("dyad")
     axes.set_xlim(0, min(steps, trains[0].shape[1]) + 1)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
-    _save(figure, path)
+    save(figure, path)
 
 
 def membrane(trace: NDArray[np.floating[Any]], title: str, path: Path) -> None:
@@ -62,7 +61,7 @@ def membrane(trace: NDArray[np.floating[Any]], title: str, path: Path) -> None:
     path : Path
         Written atomically.
     """
-    figure = _figure(8, 3.6)
+    figure = canvas(8, 3.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     times = np.arange(1, trace.shape[1] + 1)
     for axes, v, colour, name in ((upper, trace[0], PLUS, "V+"), (lower, trace[1], MINUS, "V−")):
@@ -74,7 +73,7 @@ def membrane(trace: NDArray[np.floating[Any]], title: str, path: Path) -> None:
         axes.grid(alpha=0.3)
     upper.set_title(title, fontsize=10)
     lower.set_xlabel("time (steps); dots are spikes, each takes one threshold away")
-    _save(figure, path)
+    save(figure, path)
 
 
 def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, path: Path) -> None:
@@ -91,7 +90,7 @@ def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, pat
     path : Path
         Written atomically.
     """
-    figure = _figure(5, 4)
+    figure = canvas(5, 4)
     axes = figure.subplots()
     x, y = np.asarray(windows, float), np.asarray(errors, float)
     intercept = np.mean(np.log(y) - slope * np.log(x))
@@ -103,19 +102,4 @@ def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, pat
     axes.set_ylabel("relative error of the gradient")
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False)
-    _save(figure, path)
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _save(figure: Figure, path: Path) -> None:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    write_atomically(path, buffer.getvalue())
+    save(figure, path)

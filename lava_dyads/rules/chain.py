@@ -8,7 +8,7 @@ from typing import Any
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import ACTIVATIONS, Activation
+from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.elements import Connection, Element, Head, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
@@ -144,9 +144,10 @@ def chain(
         is_output = k == depth
         if is_output and nudge == "proximal":
             unit = rule.output(loss, parameters)
+        elif is_output:
+            unit = rule.read_out(parameters)
         else:
-            activation = ACTIVATIONS["linear"] if is_output else activations[k - 1]
-            unit = rule.hidden(activation, parameters)
+            unit = rule.hidden(activations[k - 1], parameters)
         if k == 1:
             unit = rule.above_input(unit)
         elements[connection] = Connection(weights[k - 1], optimiser=optimiser, **shared)

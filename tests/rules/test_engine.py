@@ -356,19 +356,19 @@ def test_relaxing_errors_decay_geometrically():
         activations=[ACTIVATIONS["linear"]] * (depth - 1),
         loss=loss("squared-error"),
     )
-    # A unit chain has no delay in the theory; here each hop costs one step, so compare the
-    # limit, and the first relaxing unit with its own geometric law.
+    # The whole law, layer by layer, is that of `reproduce ar-convergence`; here the limit and
+    # the first relaxing unit.
     outcome = network.settle(np.ones((1, 1)), np.zeros((1, 1)))
     assert outcome.converged
     for population in network.populations.values():
         np.testing.assert_allclose(population.memory["relaxation"], -1.0, atol=1e-11)
-    output = network.populations[f"population_{depth}"]
-    output.reset()
+    hidden = network.populations[f"population_{depth - 1}"]
+    hidden.reset()
     clock = Clock(99, False, False, True, 1)
     for t in range(1, steps + 1):
         drive = {"apical_in": -np.ones((1, 1))} if t == 1 else {}
-        output.after(clock, drive)
-        error = 1 + output.memory["relaxation"][0, 0]
+        hidden.after(clock, drive)
+        error = 1 + hidden.memory["relaxation"][0, 0]
         assert error == pytest.approx((1 - eta) ** t)
 
 

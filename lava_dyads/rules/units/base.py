@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from lava_dyads.rules._types import Array, Signal
-from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
 
@@ -165,7 +165,11 @@ class Rule(ABC):
 
     @abstractmethod
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
-        """Return the unit of a hidden layer (and of an output layer under a head)."""
+        """Return the unit of a hidden layer."""
+
+    def read_out(self, parameters: RuleParameters) -> Unit:
+        """Return the linear output unit under a head, whose drive is its apical input."""
+        return self.hidden(ACTIVATIONS["linear"], parameters)
 
     def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
         """Return the output unit with the loss inside; its apical input is the target."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, Signal
-from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
 
@@ -79,6 +79,10 @@ class ActivationRelaxation(Rule):
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`RelaxationUnit`; alpha does nothing here."""
         return RelaxationUnit(activation, parameters.rate)
+
+    def read_out(self, parameters: RuleParameters) -> Unit:
+        """Return a linear unit that takes its error as it is: that of an output is given."""
+        return RelaxationUnit(ACTIVATIONS["linear"], 1.0)
 
     def finite(self, parameters: RuleParameters) -> bool:
         """Tell whether the rate is 1."""

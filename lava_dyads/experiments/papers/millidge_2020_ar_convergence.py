@@ -1,0 +1,175 @@
+"""How fast activation relaxation forgets its error, layer by layer: Figure 1 of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import comb
+
+from lava_dyads.experiments.papers.base import Finding, Report, Study, register
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.activations import activation
+from lava_dyads.rules.backprop import backpropagate
+from lava_dyads.rules.engine import Network
+from lava_dyads.rules.losses import loss
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RATES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005)
+"""eta: those of the figure, and 1."""
+
+EXACT = 1e-10
+_SHORT, _FULL = (24, 20, 16, 12, 10), (784, 300, 300, 100, 10)
+_SHOWN = 0.1
+"""eta of the left panel."""
+
+
+@register
+class ArConvergence(Study):
+    """Relative error of the relaxing errors against backprop, per layer and step.
+
+    After a forward pass, errors at zero, all hidden layers relax in parallel (AR)::
+
+        X_L = dl/dz_L           X_l <- X_l + eta (u_l - X_l)
+        error_l(t) = ||X_l(t) - dl/dz_l|| / ||dl/dz_l||
+        theory, j layers below the output:  sum_{i<j} C(t, i) eta^i (1 - eta)^(t - i)
+    """
+
+    name = "ar-convergence"
+    paper = "Millidge, Tschantz, Seth, Buckley: Activation Relaxation, arXiv 2009.05359, Figure 1"
+    shows = "error of activation relaxation against backprop per layer and iteration"
+
+    def measure(self, *, full: bool, seed: int, report: Report) -> dict[str, Any]:
+        """Relax one network at every rate; 784-300-300-100-10 if full."""
+        sizes, steps = (_FULL, 500) if full else (_SHORT, 100)
+        curves = []
+        for rate in RATES:
+            report(f"eta {rate:g}")
+            errors = _errors(sizes, rate, steps, seed)
+            for below, error in enumerate(reversed(errors), 1):
+                curves.append({"rate": rate, "below_output": below, "error": error.tolist()})
+        return {"layers": sizes, "steps": steps, "curves": curves}
+
+    def findings(self, numbers: dict[str, Any]) -> list[Finding]:
+        """Compare every point with the closed form, and eta = 1 with its number of steps."""
+        distance = 0.0
+        for curve in numbers["curves"]:
+            law = closed_form(curve["rate"], curve["below_output"], numbers["steps"])
+            distance = max(distance, float(np.max(np.abs(np.array(curve["error"]) - law))))
+        depth = max(c["below_output"] for c in numbers["curves"])
+        exact = [
+            int(np.argmax(np.array(c["error"]) < EXACT))
+            for c in numbers["curves"]
+            if c["rate"] == 1.0
+        ]
+        slow = [c for c in numbers["curves"] if c["rate"] == min(RATES)]
+        left = max(c["error"][-1] for c in slow)
+        return [
+            Finding(
+                "The errors relax to those of backprop as a sum of binomial terms",
+                f"largest distance to the closed form {distance:.2g}",
+                distance < EXACT,
+            ),
+            Finding(
+                f"At eta = 1 it is backprop, in as many steps as there are layers, {depth}",
+                f"exact after {exact} steps, from the output down",
+                exact == list(range(1, depth + 1)),
+            ),
+            Finding(
+                "Smaller rates need more iterations, deeper layers more than shallow ones",
+                f"at eta {min(RATES):g} an error of {left:.2g} is left after "
+                f"{numbers['steps']} steps",
+                all(a["error"][-1] <= b["error"][-1] + EXACT for a, b in pairwise(slow)),
+            ),
+        ]
+
+    def rows(self, numbers: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return, per rate, the iterations until every layer is within 1 %."""
+        rows = []
+        for rate in RATES:
+            row: dict[str, Any] = {"eta": rate}
+            for c in numbers["curves"]:
+                if c["rate"] == rate:
+                    within = np.flatnonzero(np.array(c["error"]) < 0.01)
+                    name = f"{c['below_output']} below the output"
+                    row[name] = int(within[0]) if within.size else f"> {numbers['steps']}"
+            rows.append(row)
+        return rows
+
+    def draw(self, numbers: dict[str, Any], figure: Figure) -> None:
+        """Draw error over iterations: every layer at one rate, and the lowest at every rate."""
+        from matplotlib import colormaps
+
+        left, right = figure.subplots(1, 2, sharey=True)
+        steps = np.arange(numbers["steps"] + 1)
+        lowest = max(c["below_output"] for c in numbers["curves"])
+        shown = [c for c in numbers["curves"] if c["rate"] == _SHOWN]
+        for c in shown:
+            colour = colormaps["viridis"]((c["below_output"] - 1) / lowest)
+            law = closed_form(_SHOWN, c["below_output"], numbers["steps"])
+            name = f"{c['below_output']} below the output"
+            left.plot(steps, np.maximum(c["error"], 1e-12), color=colour, label=name)
+            left.plot(steps[::5], np.maximum(law[::5], 1e-12), "o", ms=3, mfc="none", color=colour)
+        left.set_title(f"η = {_SHOWN:g}; circles: closed form", fontsize=10)
+        for i, rate in enumerate(RATES):
+            (c,) = (
+                c for c in numbers["curves"] if (c["rate"], c["below_output"]) == (rate, lowest)
+            )
+            colour = colormaps["plasma"](i / len(RATES))
+            right.plot(steps, np.maximum(c["error"], 1e-12), color=colour, label=f"η = {rate:g}")
+        right.set_title("the layer nearest to the input", fontsize=10)
+        for axes in (left, right):
+            axes.set_yscale("log")
+            axes.set_ylim(1e-8, 2)
+            axes.set_xlabel("iterations")
+            axes.grid(alpha=0.3)
+            axes.legend(frameon=False, fontsize=8)
+        left.set_ylabel("relative error of dl/dz")
+
+
+def closed_form(rate: float, below: int, steps: int) -> Array:
+    """Return sum_{i<j} C(t, i) eta^i (1 - eta)^(t - i) for t = 0 .. steps, j = ``below``."""
+    t = np.arange(steps + 1)[:, None]
+    i = np.arange(below)[None]
+    remaining = np.where(t >= i, (1.0 - rate) ** np.maximum(t - i, 0), 0.0)
+    return np.asarray(np.sum(comb(t, i) * rate**i * remaining, axis=1))
+
+
+def _errors(sizes: tuple[int, ...], rate: float, steps: int, seed: int) -> list[Array]:
+    """Return the relative error of every hidden layer, from the input up, after 0 .. steps."""
+    rule = "activation-relaxation"
+    spec = NetworkSpec(sizes, rule=rule, loss="squared-error", rate=rate, beta=1.0, seed=seed)
+    network = spec.build(lanes=8)
+    assert isinstance(network, Network)
+    generator = np.random.default_rng((seed, 1))
+    x, y = generator.normal(size=(8, sizes[0])), generator.normal(size=(8, sizes[-1]))
+    weights, biases = spec.initial_parameters()
+    hidden = [activation(name) for name in spec.activations]
+    run = backpropagate(x, y, weights, biases, hidden, loss("squared-error"))
+    # dl/dz of a hidden layer; ours is -beta times it, beta 1.
+    wanted = [-run.errors[k + 1] @ weights[k + 1] for k in range(len(hidden))]
+    names = list(network.populations)
+    made: list[list[Array]] = []
+
+    def frozen(network: Network) -> Iterator[list[str]]:
+        """Pass forward, nudge the output, then relax all hidden layers in parallel."""
+        yield []  # data take a step to arrive
+        yield from ([name] for name in names)
+        yield names[-1:]  # a head needs a step to answer
+        while True:
+            made.append([network.populations[n].memory["relaxation"].copy() for n in names[:-1]])
+            yield names[:-1]
+
+    network.settle(x, y, schedule=frozen, max_steps=len(names) + 2 + steps + 1, tolerance=0.0)
+    while len(made) <= steps:  # it has come to rest
+        made.append(made[-1])
+    return [
+        np.array([np.linalg.norm(m[k] - wanted[k]) for m in made[: steps + 1]])
+        / np.linalg.norm(wanted[k])
+        for k in range(len(hidden))
+    ]
