@@ -70,7 +70,7 @@ class Stability(Study):
                     "expected": self.expected[row][column],
                     **_verdict(name, gain, beta, rule, alpha, seed),
                 })  # fmt: skip
-        steps = 15 if full else 9
+        steps = 15 if full else 7
         betas = np.geomspace(0.01, 0.9, steps)
         linear = []
         for network in range(4 if full else 1):
@@ -215,7 +215,7 @@ def _verdict(name: str, gain: float, beta: float, rule: str, alpha: float, seed:
 def _linear(alpha: float, beta: float, seed: int, rule: str = "dp") -> dict[str, Any]:
     sizes = (8, 8, 8, 8, 4)
     spec = _spec("linear", sizes, 1.0, beta, rule, alpha, seed)
-    settled, changes, _ = _settle(spec, *_data(seed, 8, 4, 4), 150)
+    settled, changes, _ = _settle(spec, *_data(seed, 8, 4, 4), 80)
     return {
         "alpha": alpha,
         "beta": beta,
