@@ -8,7 +8,7 @@ import pytest
 from lava_dyads.cli import main
 from lava_dyads.experiments.papers import STUDIES
 from lava_dyads.experiments.papers.hoier_2024_stability import _growth, _settle, _spec
-from lava_dyads.experiments.papers.millidge_2020_ar_convergence import closed_form
+from lava_dyads.experiments.papers.relaxing import closed_form
 from lava_dyads.rules.theory import loop_gain
 
 

@@ -42,10 +42,17 @@ def test_neurons_learn_the_weights_of_the_fused_network(alpha, optimiser, loss):
 
 
 @pytest.mark.parametrize(
-    ("rule", "loss"), [("dp", "squared-error"), ("activation-relaxation", "cross-entropy")]
+    ("rule", "loss"),
+    [
+        ("dp", "squared-error"),
+        ("activation-relaxation", "cross-entropy"),
+        ("predictive-coding", "cross-entropy"),
+        ("predictive-coding-free", "squared-error"),
+    ],
 )
 def test_other_rules_too(rule, loss):
-    spec = NetworkSpec((64, 6, 10), rule=rule, loss=loss, alpha=0.5, threshold=1e-3)
+    layers, numbers = (64, 6, 10), {"alpha": 0.5, "threshold": 1e-3}
+    spec = NetworkSpec(layers, activations="tanh", rule=rule, loss=loss, **numbers)
     fine, _ = trained(spec, "neuron", samples=15)
     fused, _ = trained(spec, "network", runtime="reference", samples=15)
     np.testing.assert_allclose(fine, fused, rtol=0, atol=1e-12)

@@ -27,6 +27,7 @@ from lava_dyads.rules.units.dyad import DyadUnit
 EXACT = {
     "dp-transpose": [RuleParameters(alpha, 0.01) for alpha in (0.0, 0.5, 1.0)],
     "activation-relaxation": [RuleParameters(1.0, 0.5), RuleParameters(1.0, 0.5, rate=0.3)],
+    "predictive-coding": [RuleParameters(1.0, 0.5), RuleParameters(1.0, 0.5, rate=0.3)],
 }
 
 
@@ -158,7 +159,7 @@ def test_the_error_of_centred_nudging_falls_with_the_square_of_beta():
 @pytest.mark.parametrize(
     ("name", "f"),
     [(name, "linear") for name, settles in RULES.items() if not settles.spiking]
-    + [(name, "tanh") for name in ("dp-transpose", "dp", "activation-relaxation")],
+    + [(name, "tanh") for name, settles in RULES.items() if not settles.spiking],
 )
 @pytest.mark.parametrize("loss_name", LOSSES)
 def test_one_presentation_is_one_step_of_gradient_descent(name, f, loss_name):

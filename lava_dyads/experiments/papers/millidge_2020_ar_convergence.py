@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import comb
 
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
+from lava_dyads.experiments.papers.relaxing import closed_form, relaxing_errors
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import activation
-from lava_dyads.rules.backprop import backpropagate
-from lava_dyads.rules.engine import Network
-from lava_dyads.rules.losses import loss
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +44,11 @@ class ArConvergence(Study):
         curves = []
         for rate in RATES:
             report(f"eta {rate:g}")
-            errors = _errors(sizes, rate, steps, seed)
+            spec = NetworkSpec(
+                sizes, rule="activation-relaxation", loss="squared-error", rate=rate, beta=1.0,
+                seed=seed,
+            )  # fmt: skip
+            errors = relaxing_errors(spec, steps, lambda p: p.memory["relaxation"])
             for below, error in enumerate(reversed(errors), 1):
                 curves.append({"rate": rate, "below_output": below, "error": error.tolist()})
         return {"layers": sizes, "steps": steps, "curves": curves}
@@ -130,46 +128,3 @@ class ArConvergence(Study):
             axes.grid(alpha=0.3)
             axes.legend(frameon=False, fontsize=8)
         left.set_ylabel("relative error of dl/dz")
-
-
-def closed_form(rate: float, below: int, steps: int) -> Array:
-    """Return sum_{i<j} C(t, i) eta^i (1 - eta)^(t - i) for t = 0 .. steps, j = ``below``."""
-    t = np.arange(steps + 1)[:, None]
-    i = np.arange(below)[None]
-    remaining = np.where(t >= i, (1.0 - rate) ** np.maximum(t - i, 0), 0.0)
-    return np.asarray(np.sum(comb(t, i) * rate**i * remaining, axis=1))
-
-
-def _errors(sizes: tuple[int, ...], rate: float, steps: int, seed: int) -> list[Array]:
-    """Return the relative error of every hidden layer, from the input up, after 0 .. steps."""
-    rule = "activation-relaxation"
-    spec = NetworkSpec(sizes, rule=rule, loss="squared-error", rate=rate, beta=1.0, seed=seed)
-    network = spec.build(lanes=8)
-    assert isinstance(network, Network)
-    generator = np.random.default_rng((seed, 1))
-    x, y = generator.normal(size=(8, sizes[0])), generator.normal(size=(8, sizes[-1]))
-    weights, biases = spec.initial_parameters()
-    hidden = [activation(name) for name in spec.activations]
-    run = backpropagate(x, y, weights, biases, hidden, loss("squared-error"))
-    # dl/dz of a hidden layer; ours is -beta times it, beta 1.
-    wanted = [-run.errors[k + 1] @ weights[k + 1] for k in range(len(hidden))]
-    names = list(network.populations)
-    made: list[list[Array]] = []
-
-    def frozen(network: Network) -> Iterator[list[str]]:
-        """Pass forward, nudge the output, then relax all hidden layers in parallel."""
-        yield []  # data take a step to arrive
-        yield from ([name] for name in names)
-        yield names[-1:]  # a head needs a step to answer
-        while True:
-            made.append([network.populations[n].memory["relaxation"].copy() for n in names[:-1]])
-            yield names[:-1]
-
-    network.settle(x, y, schedule=frozen, max_steps=len(names) + 2 + steps + 1, tolerance=0.0)
-    while len(made) <= steps:  # it has come to rest
-        made.append(made[-1])
-    return [
-        np.array([np.linalg.norm(m[k] - wanted[k]) for m in made[: steps + 1]])
-        / np.linalg.norm(wanted[k])
-        for k in range(len(hidden))
-    ]

@@ -1,0 +1,140 @@
+"""How prediction errors become gradients, with fixed and with free predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lava_dyads.experiments.papers.base import Finding, Report, Study, register
+from lava_dyads.experiments.papers.relaxing import closed_form, relaxing_errors
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.elements import Population
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RATE = 0.1
+BETAS = (1.0, 0.1, 0.01, 0.001)
+"""Nudges of the output with free predictions."""
+
+EXACT = 1e-10
+_SHORT, _FULL = (24, 20, 16, 12, 10), (784, 300, 300, 100, 10)
+
+
+@register
+class PcConvergence(Study):
+    """Relative error of the prediction errors against backprop, per layer and step.
+
+    From values at the forward pass, all layers in parallel (PC)::
+
+        fixed:  eps_l <- eps_l + eta (W^T (f' eps_(l+1)) - eps_l)           eps_L given
+        free:   eps_l = v_l - f(W v_(l-1)),  v_l <- v_l + eta (W^T (f' eps_(l+1)) - eps_l)
+        error_l(t) = ||eps_l(t) + beta dl/dz_l|| / ||beta dl/dz_l||
+    """
+
+    name = "pc-convergence"
+    paper = (
+        "Millidge, Tschantz, Buckley: Predictive Coding Approximates Backprop Along Arbitrary "
+        "Computation Graphs, arXiv 2006.04182"
+    )
+    shows = "error of predictive coding against backprop per layer and iteration"
+
+    def measure(self, *, full: bool, seed: int, report: Report) -> dict[str, Any]:
+        """Relax one tanh network with fixed, then with free predictions at four nudges."""
+        sizes, steps = (_FULL if full else _SHORT), 1000
+        curves = []
+        for free, beta in ((False, 1.0), *((True, beta) for beta in BETAS)):
+            report(f"{'free' if free else 'fixed'} predictions, beta {beta:g}")
+            spec = NetworkSpec(
+                sizes,
+                activations="tanh",
+                rule=f"predictive-coding{'-free' if free else ''}",
+                loss="squared-error",
+                rate=RATE,
+                beta=beta,
+                seed=seed,
+            )
+            errors = relaxing_errors(spec, steps, _prediction_error, output_moves=free)
+            for below, error in enumerate(reversed(errors), 1):
+                curves.append({
+                    "free": free, "beta": beta, "below_output": below, "error": error.tolist()
+                })  # fmt: skip
+        return {"layers": sizes, "steps": steps, "rate": RATE, "curves": curves}
+
+    def findings(self, numbers: dict[str, Any]) -> list[Finding]:
+        """Compare fixed predictions with the closed form, free ones with the order of beta."""
+        fixed = [c for c in numbers["curves"] if not c["free"]]
+        distance = max(
+            np.max(np.abs(c["error"] - closed_form(RATE, c["below_output"], numbers["steps"])))
+            for c in fixed
+        )
+        at_100 = max(c["error"][100] for c in fixed)
+        left = {
+            beta: max(c["error"][-1] for c in numbers["curves"] if c["free"] and c["beta"] == beta)
+            for beta in BETAS
+        }
+        ratio = left[BETAS[-2]] / left[BETAS[-1]]
+        return [
+            Finding(
+                "With fixed predictions the errors relax to backprop's",
+                f"largest distance to the closed form {distance:.2g}; largest error after 100 "
+                f"iterations at eta {RATE:g}: {at_100:.2g}",
+                bool(distance < EXACT),
+            ),
+            Finding(
+                "With free predictions they do not, unless the output is nudged weakly",
+                ", ".join(f"beta {beta:g}: {error:.2g}" for beta, error in left.items()),
+                left[1.0] > 0.05 and left[BETAS[-1]] < 0.05,
+            ),
+            Finding(
+                "The error that free predictions leave is of the order of beta",
+                f"{ratio:.3g} times less for a tenth of beta",
+                8 < ratio < 12.5,
+            ),
+        ]
+
+    def rows(self, numbers: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the errors after 100 iterations and at the end."""
+        return [
+            {
+                "predictions": "free" if c["free"] else "fixed",
+                "beta": c["beta"],
+                "below the output": c["below_output"],
+                "after 100": f"{c['error'][100]:.2e}",
+                f"after {numbers['steps']}": f"{c['error'][-1]:.2e}",
+            }
+            for c in numbers["curves"]
+        ]
+
+    def draw(self, numbers: dict[str, Any], figure: Figure) -> None:
+        """Draw error over iterations: fixed predictions per layer, free ones per nudge."""
+        from matplotlib import colormaps
+
+        left, right = figure.subplots(1, 2, sharey=True)
+        steps = np.arange(numbers["steps"] + 1)
+        deepest = max(c["below_output"] for c in numbers["curves"])
+        for c in numbers["curves"]:
+            below, error = c["below_output"], np.maximum(c["error"], 1e-12)
+            if not c["free"]:
+                colour = colormaps["viridis"]((below - 1) / deepest)
+                left.plot(steps, error, color=colour, label=f"{below} below the output")
+                law = np.maximum(closed_form(RATE, below, numbers["steps"]), 1e-12)
+                left.plot(steps[::10], law[::10], "o", ms=3, mfc="none", color=colour)
+            elif below == deepest:
+                colour = colormaps["plasma"](BETAS.index(c["beta"]) / len(BETAS))
+                right.plot(steps, error, color=colour, label=f"β = {c['beta']:g}")
+        left.set_title(f"fixed predictions, η = {RATE:g}; circles: closed form", fontsize=10)
+        right.set_title("free predictions, the layer nearest to the input", fontsize=10)
+        for axes in (left, right):
+            axes.set_yscale("log")
+            axes.set_ylim(1e-8, 2)
+            axes.set_xlabel("iterations")
+            axes.grid(alpha=0.3)
+            axes.legend(frameon=False, fontsize=8)
+        left.set_ylabel("relative error of dl/dz")
+
+
+def _prediction_error(population: Population) -> Array:
+    return np.asarray(population.memory["value"] - population.memory["prediction"])

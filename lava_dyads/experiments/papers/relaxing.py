@@ -1,0 +1,73 @@
+"""What the studies of relaxing errors share: a forward pass, then parallel steps that are noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from scipy.special import comb
+
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.activations import activation
+from lava_dyads.rules.backprop import backpropagate
+from lava_dyads.rules.elements import Population
+from lava_dyads.rules.engine import Network
+from lava_dyads.rules.losses import loss
+
+LANES = 8
+
+
+def closed_form(rate: float, below: int, steps: int) -> Array:
+    """Return sum_{i<j} C(t, i) eta^i (1 - eta)^(t - i) for t = 0 .. steps, j = ``below``."""
+    t = np.arange(steps + 1)[:, None]
+    i = np.arange(below)[None]
+    remaining = np.where(t >= i, (1.0 - rate) ** np.maximum(t - i, 0), 0.0)
+    return np.asarray(np.sum(comb(t, i) * rate**i * remaining, axis=1))
+
+
+def relaxing_errors(
+    spec: NetworkSpec, steps: int, error: Callable[[Population], Array], output_moves: bool = False
+) -> list[Array]:
+    """Return ||error - (-beta dl/dz)|| / ||beta dl/dz|| per hidden layer, after 0 .. steps.
+
+    In order: the forward pass, the nudge of the output, then ``steps`` steps in which all hidden
+    layers (and, if ``output_moves``, the output) update in parallel.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+        Its seed draws the samples, too.
+    steps : int
+    error : callable
+        What of a population is to become -beta dl/dz.
+    output_moves : bool
+    """
+    network = spec.build(lanes=LANES)
+    assert isinstance(network, Network)
+    generator = np.random.default_rng((spec.seed, 1))
+    x = generator.normal(size=(LANES, spec.layers[0]))
+    y = generator.normal(size=(LANES, spec.layers[-1]))
+    weights, biases = spec.initial_parameters()
+    hidden = [activation(name) for name in spec.activations]
+    run = backpropagate(x, y, weights, biases, hidden, loss(spec.loss))
+    wanted = [-spec.beta * run.errors[k + 1] @ weights[k + 1] for k in range(len(hidden))]
+    names = list(network.populations)
+    made: list[list[Array]] = []
+
+    def schedule(network: Network) -> Iterator[list[str]]:
+        yield []  # data take a step to arrive
+        yield from ([name] for name in names)
+        yield names[-1:]  # a head needs a step to answer
+        while True:
+            made.append([error(network.populations[name]).copy() for name in names[:-1]])
+            yield names if output_moves else names[:-1]
+
+    network.settle(x, y, schedule=schedule, max_steps=len(names) + 2 + steps + 1, tolerance=0.0)
+    while len(made) <= steps:  # it has come to rest
+        made.append(made[-1])
+    return [
+        np.array([np.linalg.norm(m[k] - wanted[k]) for m in made[: steps + 1]])
+        / np.linalg.norm(wanted[k])
+        for k in range(len(hidden))
+    ]
