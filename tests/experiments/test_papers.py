@@ -64,6 +64,13 @@ def test_verdicts_and_map_agree_and_are_written(tmp_path, capsys):
     assert (tmp_path / "two-tales-stability.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", ["dp-schedules", "pc-convergence"])
+def test_other_figures_agree_for_another_seed(name, tmp_path, capsys):
+    assert main(["reproduce", name, "--seed", "2", "--out", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["agrees"]
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
 def test_figures_are_listed_and_unknown_ones_refused(capsys):
     assert main(["reproduce"]) == 0
     listed = capsys.readouterr().out
