@@ -23,6 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("lava_dyads.cli.info:Info", "versions, rules, data sets, what is supported"),
     "train": ("lava_dyads.cli.train:Train", "train a network on a data set"),
     "eval": ("lava_dyads.cli.evaluate:Evaluate", "measure a checkpoint on its test data"),
+    "deploy": (
+        "lava_dyads.cli.deploy:Deploy",
+        "cores, memory and messages on Loihi 2; export for lava-dl and NIR",
+    ),
     "check gradient": (
         "lava_dyads.cli.check_gradient:CheckGradient",
         "compare the gradients of settled networks with backprop",

@@ -10,13 +10,15 @@ from rich.table import Table
 
 from lava_dyads.cli.common import OK, console, print_json, result_table
 from lava_dyads.data import available
+from lava_dyads.errors import UnsupportedError
 from lava_dyads.networks import BACKPROP, table
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
+from lava_dyads.runtime import DEVICES, check_device
 
-PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "brian2")
+PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "brian2", "h5py", "nir", "lava-dl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Info:
         versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}
         rules = {name: rule.summary for name, rule in RULES.items()}
         rules[BACKPROP] = "the baseline (runtime reference)"
+        devices = {device: _device(device) for device in DEVICES}
         data = {name: module.SUMMARY for name, module in available().items()}
         choices = {
             "activations": list(ACTIVATIONS),
@@ -40,12 +43,19 @@ class Info:
         if self.json:
             support = [{**asdict(e), "supported": r is None, "reason": r} for e, r in table()]
             print_json(
-                {"versions": versions, "rules": rules, "data": data, **choices, "support": support}
+                {
+                    "versions": versions,
+                    "devices": devices,
+                    "rules": rules,
+                    "data": data,
+                    **choices,
+                    "support": support,
+                }
             )
             return OK
         out = console()
         out.print(result_table("versions", versions))
-        for title, entries in (("rules", rules), ("data sets", data)):
+        for title, entries in (("devices", devices), ("rules", rules), ("data sets", data)):
             listing = Table(title=title, title_justify="left", show_header=False)
             for name, summary in entries.items():
                 listing.add_row(name, summary)
@@ -68,6 +78,14 @@ class Info:
             rest.add_row(why, str(count))
         out.print(rest)
         return OK
+
+
+def _device(device: str) -> str:
+    try:
+        check_device(device)
+    except UnsupportedError as error:
+        return str(error).partition(": ")[2]
+    return "available"
 
 
 def _version(package: str) -> str:

@@ -234,6 +234,7 @@ def save_checkpoint(trainer: Trainer, dataset: str, path: Path) -> None:
         "dataset": dataset,
         "split_seed": config.split_seed,
         "test_share": config.test_share,
+        "precision": trainer.execution.precision,
         "epochs": len(trainer.history.epochs),
     }
     Checkpoint(trainer.spec, weights, biases, meta).save(path)

@@ -1,6 +1,17 @@
-"""Towards Loihi 2: numbers for a trained network, and the update as a rule of its engine."""
+"""Towards Loihi 2: numbers for a trained network, where it fits, files, the engine's rule."""
 
 from lava_dyads.loihi.engine import rule_text, run_engine
+from lava_dyads.loihi.placement import Placement, place
 from lava_dyads.loihi.quantise import calibrated
+from lava_dyads.loihi.sigma_delta import SigmaDelta, inference_spec, sigma_delta
 
-__all__ = ["calibrated", "rule_text", "run_engine"]
+__all__ = [
+    "Placement",
+    "SigmaDelta",
+    "calibrated",
+    "inference_spec",
+    "place",
+    "rule_text",
+    "run_engine",
+    "sigma_delta",
+]

@@ -1,6 +1,7 @@
 """Run configurations, and the safe way to run anything on Lava."""
 
 from lava_dyads.rules.transport import Faults, Transport
+from lava_dyads.runtime.chip import DEVICES, Loihi2RunConfig, check_device
 from lava_dyads.runtime.config import GRANULARITIES, DyadRunConfig
 from lava_dyads.runtime.in_process import InProcessRuntime, InProcessSession, in_process
 from lava_dyads.runtime.interface import Session
@@ -8,14 +9,17 @@ from lava_dyads.runtime.session import LavaSession
 from lava_dyads.runtime.trace import Trace
 
 __all__ = [
+    "DEVICES",
     "GRANULARITIES",
     "DyadRunConfig",
     "Faults",
     "InProcessRuntime",
     "InProcessSession",
     "LavaSession",
+    "Loihi2RunConfig",
     "Session",
     "Trace",
     "Transport",
+    "check_device",
     "in_process",
 ]

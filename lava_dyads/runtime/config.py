@@ -61,6 +61,10 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         # Lava looks instances up here before it searches; it also asks for classes, in vain.
         self.exception_proc_model_map = _KnownModels(self)
 
+    def own_model(self, process: ElementProcess) -> type[AbstractProcessModel]:
+        """Return the ProcessModel of a Process of this library."""
+        return model_of(process, self.granularity, self.clock)
+
 
 class _KnownModels(dict[Any, Any]):
     """A map from Process instances to ProcessModels that needs no search."""
@@ -71,20 +75,20 @@ class _KnownModels(dict[Any, Any]):
 
     def __contains__(self, process: object) -> bool:
         known = super().__contains__(process) or isinstance(process, ElementProcess)
-        return known or bool(_beside(process))
+        return known or bool(models_beside(process))
 
     def __getitem__(self, process: AbstractProcess) -> type[AbstractProcessModel]:
         if super().__contains__(process):
             return super().__getitem__(process)  # type: ignore[no-any-return]
         if isinstance(process, ElementProcess):
-            return model_of(process, self._config.granularity, self._config.clock)
-        models = _beside(process)
+            return self._config.own_model(process)
+        models = models_beside(process)
         protocol = {"sync": LoihiProtocol, "async": AsyncProtocol}[self._config.clock]
         fitting = [m for m in models if getattr(m, "implements_protocol", None) is protocol]
         return self._config.select(process, fitting or models)  # type: ignore[no-any-return]
 
 
-def _beside(process: object) -> list[type[AbstractProcessModel]]:
+def models_beside(process: object) -> list[type[AbstractProcessModel]]:
     """Return the ProcessModels of a Process in its own module."""
     if not isinstance(process, AbstractProcess):
         return []

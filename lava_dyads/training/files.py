@@ -83,6 +83,12 @@ class Checkpoint:
             ) from error
         for k, (w, b) in enumerate(zip(weights, biases, strict=True), 1):
             expected = (spec.layers[k], spec.layers[k - 1])
+            if {w.dtype.kind, b.dtype.kind} != {"f"}:
+                raise CheckpointError(
+                    f"checkpoint {path}: weights_{k} and biases_{k} should be real numbers, "
+                    f"whatever precision they learnt in (got {w.dtype}, {b.dtype}). "
+                    "Try: integers times their unit, as float64"
+                )
             if w.shape != expected or b.shape != expected[:1] or not np.all(np.isfinite(w)):
                 raise CheckpointError(
                     f"checkpoint {path}: weights_{k} should be finite and have shape {expected} "

@@ -68,17 +68,47 @@ EXPONENT_MAX = Limit(
     True,
 )
 EPOCH = Limit(6, "bits of the learning epoch, steps", "lava.magma.core.learning.constants", True)
+SDN_SHIFT = Limit(
+    6,
+    "bits by which a sigma-delta neuron shifts between what it accumulates and what it sends",
+    "lava.lib.dl.netx.hdf5: state_exp",
+    True,
+)
 CORES = Limit(
-    128, "neuro cores of a chip", "open-neuromorphic.org; papers quote 120 usable ones", False
+    128,
+    "neuro cores of a chip",
+    "Intel's technology brief on Loihi 2; papers quote 120 usable ones",
+    False,
 )
 CORE_NEURONS = Limit(
-    8192, "neurons of a core", "Intel's technology brief as quoted by third parties", False
+    8192, "compartments of a core", "Intel's technology brief on Loihi 2, as quoted", False
+)
+CORE_SYNAPSE_BYTES = Limit(
+    128 * 1024,
+    "bytes of a core for synapses",
+    "Intel's technology brief on Loihi 2, as quoted: up to 128 KB of the 192 KB",
+    False,
 )
 CORE_BYTES = Limit(
     192 * 1024,
-    "bytes of memory of a core, for synapses and states",
-    "Intel's technology brief as quoted by third parties",
+    "bytes of a core for everything: synapses, states, axons",
+    "Intel's technology brief on Loihi 2, as quoted: the parts share 192 KB",
     False,
+)
+CORE_INPUT_AXONS = Limit(
+    4096,
+    "input axons of a core",
+    "nengo-loihi, for Loihi 1; for Loihi 2 none is published",
+    False,
+)
+CORE_OUTPUT_AXONS = Limit(
+    4096,
+    "output axons of a core, one per neuron, channel and core it speaks to",
+    "nengo-loihi, for Loihi 1; for Loihi 2 none is published",
+    False,
+)
+WORD_BYTES = Limit(
+    4, "bytes of a 24-bit register or of an axon's entry", "an assumption of this library", False
 )
 
 LIMITS: dict[str, Limit] = {

@@ -100,8 +100,7 @@ class TracePlasticity:
         if not (rows.size and columns.size):
             return
         weights = self._memory[self.name]
-        exponent = self._numbers.exponent - self.mean_bits - self.error_bits
-        mantissa, shift = mantissa_and_shift(self._rate(step), exponent)
+        mantissa, shift = self.factor(step)
         place = rows[:, None] * weights.shape[1] + columns
         change = self._stochastic(mantissa * (y[rows, None] * x1[columns]), shift, step, 2, place)
         limit = 2 ** (WEIGHT.value - 1)
@@ -120,6 +119,11 @@ class TracePlasticity:
         bias = self._memory[self.name]
         limit = 2 ** (STATE.value - 1) - 1
         bias[...] = np.clip(bias + change, -limit, limit)
+
+    def factor(self, step: int) -> tuple[int, int]:
+        """Return m and r of the weights' update, counted from 1: m 2^-r x1 (y1 - y2)."""
+        exponent = self._numbers.exponent - self.mean_bits - self.error_bits
+        return mantissa_and_shift(self._rate(step), exponent)
 
     def _rate(self, step: int) -> float:
         assert self.optimiser is not None
