@@ -22,7 +22,7 @@ import numpy as np
 
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.files import write_atomically
-from lava_dyads.loihi.sigma_delta import SigmaDelta
+from lava_dyads.loihi.inference import SigmaDelta
 from lava_dyads.rules._types import Array
 
 

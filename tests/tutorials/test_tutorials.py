@@ -1,6 +1,7 @@
 """The tutorials run from start to end, and say what is true."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -178,3 +179,39 @@ def test_the_third_notebook_finds_the_gradient_in_the_spikes(tmp_path):
     accuracy = [float(a) for a in re.findall(rf"accuracy {NUMBER}", printed(notebook, "learn"))]
     assert min(accuracy) > 0.93
     assert abs(accuracy[0] - accuracy[1]) < 0.02
+
+
+def cores_by_hand(width):
+    """Return the cores of 784-width-width-10 that only infers."""
+    second = math.ceil(width / (131072 // width))
+    first = math.ceil(width / min(131072 // 784, 4096 // second))
+    return first + second + 1
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("_this_python")
+def test_the_fourth_notebook_places_shrinks_and_exports(tmp_path):
+    notebook = executed("04", tmp_path)
+    drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
+    assert drawn == ["shrink-figure"]
+    accuracy = float(re.search(rf"accuracy {NUMBER}", printed(notebook, "train"))[1])
+    integers = float(re.search(rf"accuracy {NUMBER}", printed(notebook, "quantise"))[1])
+    assert accuracy > 0.94
+    assert abs(accuracy - integers) < 0.01
+    fits = printed(notebook, "place")
+    assert [int(n) for n in re.findall(r"(\d+) cores,", fits)] == [4, 2, 1]
+    assert "100.0 % of its synapse bytes" in fits
+    assert "7 of 128 cores" in fits
+    wide = printed(notebook, "too-wide")
+    assert "does not fit: chip: cores 257 of 128 (200.8 %)" in wide
+    assert cores_by_hand(4096) == 257
+    widest = [int(n) for n in re.findall(r"width of (\d+)", printed(notebook, "shrink-run"))]
+    assert widest[0] == max(n for n in range(256, 4097, 256) if cores_by_hand(n) <= 128)
+    assert widest[1] < widest[0]
+    back = printed(notebook, "export-run")
+    assert "outputs that differ: 0 of 17970\n" in back
+    assert "predictions the same: 1797 of 1797\n" in back
+    refused = printed(notebook, "refused").splitlines()
+    assert len(refused) == 2
+    assert "NIR has no relu" in refused[0]
+    assert "lava-loihi) is not installed" in refused[1]
