@@ -61,6 +61,8 @@ class Deploy:
     """Activation of the hidden layers of --layers."""
     rule: RuleName = "dp-transpose"
     """Rule of --layers, where it learns."""
+    beta: float | None = None
+    """Nudge strength of --layers, where it learns. Default: 0.1."""
     chips: int = 1
     """Chips there are."""
     chip_cores: int = CORES.value
@@ -127,11 +129,27 @@ class Deploy:
             got = str(self.checkpoint) if self.checkpoint else "neither"
             hint = "lava-dyads deploy RUN, or lava-dyads deploy --layers 784,512,10"
             invalid("deploy", "needs a run directory or --layers, one of them", got, hint)
-        if self.export and not self.checkpoint:
-            hint = "lava-dyads deploy RUN --export FILE"
-            invalid("--export", "needs a trained network", str(self.export[0]), hint)
+        self._refuse_unheeded()
         if self.samples < 1:
             invalid("--samples", "must be at least 1", self.samples, "1000")
+
+    def _refuse_unheeded(self) -> None:
+        """Raise where an option is set that would change nothing."""
+        needs = {
+            "export": (self.checkpoint, "a trained network", "lava-dyads deploy RUN --export FILE"),
+            "dataset": (self.checkpoint, "a trained network", "lava-dyads deploy RUN"),
+            "samples": (self.checkpoint, "a trained network", "lava-dyads deploy RUN"),
+            "activation": (self.layers, "--layers: a run has its own", ""),
+            "rule": (self.layers, "--layers: a run has its own", ""),
+            "beta": (self.layers, "--layers: a run has its own", ""),
+            "learning_rate": (self.learning, "--learning", ""),
+        }
+        default = Deploy()
+        for name, (there, what, hint) in needs.items():
+            got = getattr(self, name)
+            if got != getattr(default, name) and not there:
+                got = str(got[0]) if isinstance(got, tuple) else got
+                invalid(f"--{name.replace('_', '-')}", f"needs {what}", got, hint)
 
     def _load(self) -> Checkpoint | None:
         path = self.checkpoint
@@ -140,7 +158,8 @@ class Deploy:
         return Checkpoint.load(path / "checkpoint.npz" if path.is_dir() else path)
 
     def _spec(self) -> NetworkSpec:
-        return NetworkSpec(self.layers, self.activation, rule=self.rule)
+        given: dict[str, Any] = {} if self.beta is None else {"beta": self.beta}
+        return NetworkSpec(self.layers, self.activation, rule=self.rule, **given)
 
     def _data(self, checkpoint: Checkpoint) -> Dataset:
         name = self.dataset or checkpoint.meta.get("dataset")
@@ -219,10 +238,11 @@ class Deploy:
         # A network of many layers goes beyond the edge: cut off, numbers would be wrong.
         out.width = max(out.width, table.__rich_measure__(out, out.options.update(width=9999))[1])
         out.print(table)
-        chips = "1 chip" if placement.chips == 1 else f"{placement.chips} chips"
-        there = placement.chips * placement.chip_cores
-        share = 100 * placement.cores / there
-        out.print(f"{chips}: {placement.cores} of {there} cores ({share:.1f} %)")
+        used = ", ".join(map(str, placement.cores_per_chip[: placement.chips]))
+        each = f"of {placement.chip_cores} cores"
+        out.print(
+            f"1 chip: {used} {each}" if placement.chips == 1 else f"chips: {used} {each} each"
+        )
         if placement.chips_needed and placement.chips_needed > placement.chips:
             out.print(f"it would take {placement.chips_needed} chips")
         for violation in placement.violations:
@@ -256,6 +276,7 @@ _SHORT = {
 def _table(placement: Placement, counted: Traffic | None) -> Table:
     """Return a table with a column per layer."""
     layers, sent = placement.layers, counted.layers if counted else ()
+    shares = placement.shares
     names = {name: name for name in ("neurons", "cores", "compartments", "synapses")}
     names |= {"input_axons": "axons in", "output_axons": "axons out"}
     rows = {
@@ -263,27 +284,30 @@ def _table(placement: Placement, counted: Traffic | None) -> Table:
             "",
             *(f"{getattr(layer, name):,}" for layer in layers),
             f"{placement.total(name):,}",
+            f"{100 * shares[name]:.1f} %" if name in shares else "",
         ]
         for name, title in names.items()
     }
     kilobytes = [n / 1024 for n in (*(layer.synapse_bytes for layer in layers),
                                     placement.total("synapse_bytes"))]  # fmt: skip
-    rows["synaptic KB"] = ["", *(f"{n:,.1f}" for n in kilobytes)]
+    share = f"{100 * shares['synapse_bytes']:.1f} %"
+    rows["synaptic KB"] = ["", *(f"{n:,.1f}" for n in kilobytes), share]
     worst = [placement.input_messages, *(layer.messages for layer in layers), placement.messages]
-    rows["messages, most"] = [f"{n:,}" for n in worst]
+    rows["messages, most"] = [*(f"{n:,}" for n in worst), ""]
     if counted:
-        rows["  counted"] = [f"{n:,.1f}" for n in (counted.input, *sent, counted.total)]
+        rows["  counted"] = [f"{n:,.1f}" for n in (counted.input, *sent, counted.total)] + [""]
     fullest = [layer.load.fullest for layer in layers]
-    rows["fullest core"] = ["", *(f"{100 * share:.1f} %" for _, share in fullest), ""]
-    rows["  by its"] = ["", *(_SHORT[what] for what, _ in fullest), ""]
-    columns = ["", "input", *(layer.name for layer in layers), "all"]
+    rows["fullest core"] = ["", *(f"{100 * share:.1f} %" for _, share in fullest), "", ""]
+    rows["  by its"] = ["", *(_SHORT[what] for what, _ in fullest), "", ""]
+    chips = "1 chip" if placement.chips == 1 else f"{placement.chips} chips"
+    columns = ["", "input", *(layer.name for layer in layers), "all", f"of {chips}"]
     if placement.learning:
-        columns.insert(-1, "loss")
+        columns.insert(-2, "loss")
         for cells in rows.values():
-            cells.insert(-1, "")
-        rows["messages, most"][-2] = f"{placement.loss_messages:,}"
+            cells.insert(-2, "")
+        rows["messages, most"][-3] = f"{placement.loss_messages:,}"
         if counted:
-            rows["  counted"][-2] = f"{counted.loss:,.1f}"
+            rows["  counted"][-3] = f"{counted.loss:,.1f}"
     kind = "learning" if placement.learning else "inference"
     title = f"Loihi 2, {kind}; messages per sample"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)

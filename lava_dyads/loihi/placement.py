@@ -182,6 +182,26 @@ class Placement:
         return math.ceil(self.cores / self.chip_cores)
 
     @property
+    def cores_per_chip(self) -> tuple[int, ...]:
+        """Cores that are used on every chip, filled one after the other, more chips if needed."""
+        whole, rest = divmod(self.cores, self.chip_cores)
+        used = [self.chip_cores] * whole + [rest] * (rest > 0)
+        return tuple(used + [0] * (self.chips - len(used)))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of what the chips hold that is used, by what it is."""
+        there = self.chips * self.chip_cores
+        used = {
+            "compartments": CORE_NEURONS,
+            "synapse_bytes": CORE_SYNAPSE_BYTES,
+            "input_axons": CORE_INPUT_AXONS,
+            "output_axons": CORE_OUTPUT_AXONS,
+        }
+        shares = {name: self.total(name) / (there * limit.value) for name, limit in used.items()}
+        return {"cores": self.cores / there, **shares}
+
+    @property
     def messages(self) -> int:
         """Messages per sample in the worst case, inputs included."""
         return self.input_messages + self.loss_messages + self.total("messages")
@@ -200,7 +220,8 @@ class Placement:
             "chips": self.chips,
             "chip_cores": self.chip_cores,
             "chips_needed": self.chips_needed,
-            "core_utilisation": self.cores / (self.chips * self.chip_cores),
+            "cores_per_chip": list(self.cores_per_chip),
+            "utilisation": self.shares,
             **{name: self.total(name) for name in (*names, "input_axons", "output_axons")},
             "worst_messages_per_sample": self.messages,
             "layers": [asdict(layer) for layer in self.layers],

@@ -37,7 +37,7 @@ def test_784_512_512_10_by_hand(capsys):
     # tests/loihi/test_placement.py does the division.
     assert [layer["cores"] for layer in result["layers"]] == [4, 2, 1]
     assert result["synapse_bytes"] == 784 * 512 + 512 * 512 + 512 * 10
-    assert result["core_utilisation"] == 7 / 128
+    assert result["utilisation"]["cores"] == 7 / 128
     assert result["input_axons"] == 4 * 784 + 2 * 512 + 512
     assert result["output_axons"] == 512 * 2 + 512 + 10
     assert result["worst_messages_per_sample"] == 784 + 512 + 512 + 10
@@ -114,6 +114,10 @@ def test_learning_finds_the_smallest_rate_the_engine_has_a_rule_for(capsys):
         ("deploy --layers 64", "layers: needs two or more"),
         ("deploy --layers 64,10 --export a.net", "needs a trained network"),
         ("deploy --layers 64,10 --chips 0", "chips: must be at least 1"),
+        ("deploy --layers 64,10 --samples 5", "--samples: needs a trained network"),
+        ("deploy --layers 64,10 --learning-rate 0.1", "--learning-rate: needs --learning"),
+        ("deploy {run} --beta 1", "--beta: needs --layers: a run has its own"),
+        ("deploy --layers 64,10 --learning --learning-rate 0", "must be positive"),
         ("deploy --layers 64,10 --device loihi2", "lava-loihi) is not installed"),
         ("deploy {run} --export a.txt", "knows files by their ends"),
         ("deploy {run} --export a.nir", "NIR has no relu"),

@@ -41,7 +41,11 @@ def test_784_512_512_10_by_hand():
     assert made.messages == 784 + 512 + 512 + 10
     assert made.fits
     assert (made.cores, made.chips_needed) == (7, 1)
-    assert made.as_dict()["core_utilisation"] == 7 / 128
+    share = made.as_dict()["utilisation"]
+    assert share["cores"] == 7 / 128
+    assert share["synapse_bytes"] == 668672 / (128 * 131072)
+    assert share["compartments"] == 1034 / (128 * 8192)
+    assert share["input_axons"] == (4 * 784 + 2 * 512 + 512) / (128 * 4096)
 
 
 def test_784_512_512_10_that_learns_by_hand():
@@ -72,7 +76,11 @@ def test_what_does_not_fit_on_a_chip_is_named_with_the_amount():
     assert [str(v) for v in made.violations] == ["chip: cores 257 of 128 (200.8 %)"]
     assert made.chips_needed == 3
     assert not place((784, 4096, 4096, 10), chips=2).fits
-    assert place((784, 4096, 4096, 10), chips=3).fits
+    three = place((784, 4096, 4096, 10), chips=3)
+    assert three.fits
+    assert three.cores_per_chip == (128, 128, 1)
+    assert three.shares["cores"] == 257 / 384
+    assert place((784, 512, 512, 10), chips=2).cores_per_chip == (7, 0)
     assert place((784, 4096, 4096, 10), chips=2, chip_cores=129).fits
 
 
