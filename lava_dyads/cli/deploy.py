@@ -104,19 +104,25 @@ class Deploy:
             rules = learning_rules(spec, weights, self.learning_rate)
         network, counted = None, None
         files: list[Exported] = []
+        why = ""
         if checkpoint:
             try:
                 data = self._data(checkpoint)
-            except DataError:
+            except (CheckpointError, DataError) as error:
                 if self.export or self.dataset:
-                    raise  # else the worst case stands in the table
+                    raise
+                why = str(error)  # the worst case stands in the table
             else:
                 network, counted, files = self._measure(checkpoint, data)
         result = self._result(spec, checkpoint, placement, rules, network, counted, files)
+        if why:
+            result["not_measured"] = why
         if self.json:
             print_json(result)
         else:
-            self._print(placement, rules, network, counted, files)
+            self._print(placement, rules, counted, files)
+            if why:
+                console().print(f"messages not counted: {why}")
         same = all(file.same == file.samples for file in files)
         return OK if placement.fits and same else FAILED
 
@@ -229,7 +235,6 @@ class Deploy:
         self,
         placement: Placement,
         rules: LearningRules | None,
-        network: SigmaDelta | None,
         counted: Traffic | None,
         files: list[Exported],
     ) -> None:

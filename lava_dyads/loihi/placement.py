@@ -29,6 +29,8 @@ c_k is the smallest number at which all of that is within the limits of a core, 
 In the worst case every neuron and input speaks once per sample, with l once up and once down, and
 the loss once per output.
 
+The rule of learning uses neither the tag nor the delay of a synapse, so they take no room.
+
 The limits are those of ``lava_dyads.rules.arithmetic.limits``. Those of a core are not verified,
 and what a register or an axon takes there is an assumption: the table is a budget, and no compiler.
 """

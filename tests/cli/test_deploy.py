@@ -156,3 +156,13 @@ def test_checkpoints_that_have_no_place_are_one_line(capsys, tmp_path, others, w
     assert words in error
     assert error.count("\n") == 1
     assert not (tmp_path / "a.net").exists()
+
+
+@pytest.mark.parametrize("meta", [{"dataset": "gone.npz"}, {}])
+def test_without_its_data_a_network_is_placed_and_not_measured(capsys, tmp_path, meta):
+    path = checkpoint(tmp_path / "checkpoint.npz", meta=meta)
+    code, text, _ = run(capsys, f"deploy {path} --json")
+    result = json.loads(text)
+    assert (code, result["cores"], result["messages_per_sample"]) == (0, 1, None)
+    assert result["not_measured"]
+    assert "messages not counted: " in run(capsys, f"deploy {path}")[1]

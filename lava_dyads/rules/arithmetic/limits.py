@@ -77,7 +77,7 @@ SDN_SHIFT = Limit(
 CORES = Limit(
     128,
     "neuro cores of a chip",
-    "Intel's technology brief on Loihi 2; papers quote 120 usable ones",
+    "Intel's technology brief on Loihi 2 and arXiv 2601.10035, as quoted; papers: 120 usable",
     False,
 )
 CORE_NEURONS = Limit(
