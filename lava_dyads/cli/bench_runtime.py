@@ -43,6 +43,6 @@ class BenchRuntime:
             scaling.add_column(column, justify="right")
         for row in result.scaling:
             build, memory = f"{row.build_seconds:.1f} s", f"{row.memory_mb:.0f} MB"
-            scaling.add_row(str(row.dyads), build, memory, f"{row.us_per_scalar:.2f} us")
+            scaling.add_row(str(row.dyads), build, memory, f"{1e3 * row.us_per_scalar:.1f} ns")
         console().print(scaling)
         return OK

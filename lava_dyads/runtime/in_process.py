@@ -27,6 +27,7 @@ from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session
+from lava_dyads.runtime.private.batches import Batch, batched
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
@@ -153,14 +154,18 @@ class InProcessRuntime:
                 self._hub = Hub(measure)
                 self._hub.idle = self._serve
             self.nodes: list[Node] = build(chosen, self._hub, self._answers)
+            self._batches: list[Batch] = []
+            self._alone: list[Node] = []
+            if not self.asynchronous:
+                self._batches, self._alone = batched(self.nodes, self._hub)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
-        stepped = [] if self.asynchronous else self.nodes
         if self.asynchronous:
             self._hub.tasks[:] = [node.task for node in self.nodes]
-        self._spike = [node.spike() for node in stepped]
+        self._spike = [node.spike() for node in self._alone]
+        self._spike += [batch.turn for batch in self._batches]
         self._phases = {
-            request: [turn for node in stepped if (turn := node.handler(name))]
+            request: [turn for node in self._alone if (turn := node.handler(name))]
             for request, name in _HANDLERS.items()
         }
         self._uses_threads = any(node.uses_threads for node in self.nodes)
@@ -261,6 +266,8 @@ class InProcessRuntime:
 
     def _end(self) -> None:
         self._stopped, self._is_started = True, False
+        for batch in self._batches:
+            batch.leave()
         for pipe in self._hub.pipes:
             pipe.close()
         forget(node.process for node in self.nodes)
@@ -377,7 +384,7 @@ class InProcessRuntime:
     def _steps(self, numbers: Iterable[int]) -> bool:
         """Run time steps; tell whether a model asked for a stop."""
         hub, asked, phases, spike = self._hub, self._answers.asked, self._phases, self._spike
-        for node in self.nodes:
+        for node in self._alone:
             node.enter()
         for _ in numbers:
             hub.run(spike)
@@ -388,7 +395,7 @@ class InProcessRuntime:
                     asked.remove(phase)
                     hub.run(phases[phase])
                     self._serve()
-                for node in self.nodes:
+                for node in self._alone:
                     node.enter()
                 if _REQUEST_PAUSE in asked or _REQUEST_STOP in asked:
                     self.cut_short, stop = True, _REQUEST_PAUSE not in asked
@@ -397,7 +404,7 @@ class InProcessRuntime:
                 asked.clear()
             if self._halt:
                 break
-        for node in self.nodes:
+        for node in self._alone:
             node.host()
         self._serve()
         return False

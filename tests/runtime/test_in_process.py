@@ -315,7 +315,9 @@ def test_neurons_on_both_runtimes_are_bit_equal(lanes):
     # Entries of a layer's message and neurons' places in one, as numbers and in lanes.
     results = []
     for session_class in (LavaSession, InProcessSession):
-        network = NetworkSpec((3, 3, 2), activations="tanh").build(lanes=lanes, optimiser=SGD(0.1))
+        # With one lane the neurons of a layer of four step together (see test_batches).
+        sizes = (3, 4, 2) if lanes == 1 else (3, 3, 2)
+        network = NetworkSpec(sizes, activations="tanh").build(lanes=lanes, optimiser=SGD(0.1))
         process = DyadNetwork(network)
         x = np.zeros((24, lanes, 3)).reshape((24, 3) if lanes == 1 else (24, lanes, 3))
         x[::6] = np.random.default_rng(0).normal(size=x[::6].shape)
@@ -401,8 +403,8 @@ def test_messages_wait_in_line_and_belong_to_their_receiver(shape):
 def test_the_cost_of_a_number_does_not_explode_with_the_network():
     small, large = scaling((100, 2000), rounds=3)
     assert (small.dyads, large.dyads) == (100, 2000)
-    # Generous: the machine is shared, and cache misses are dear.
-    assert large.us_per_scalar < 4 * small.us_per_scalar
-    assert large.us_per_scalar < 5
+    # Generous: the machine is shared. One by one they take 0.2 us and more.
+    assert large.us_per_scalar < 2 * small.us_per_scalar
+    assert large.us_per_scalar < 0.2
     assert large.build_seconds < 30
     assert 0 < large.memory_mb < 600

@@ -75,7 +75,7 @@ class Plasticity:
             gradient = accumulator / (-self._beta * batch)
             accumulator.fill(0)
             m[f"{name}_updates"] += 1
-            step = int(m[f"{name}_updates"][0])
+            step = int(m[f"{name}_updates"].flat[0])
             if self._decay:
                 self.optimiser.decay(m[name])
             m[name] += self.optimiser.change(gradient, m[f"{name}_state"], step)

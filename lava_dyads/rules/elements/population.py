@@ -234,16 +234,21 @@ class Population(Element):
             )
             if message is not None:
                 outbox[f"{channel}_out"] = message
-                self.count(f"messages_{channel}", 1)
-                self.count(f"events_{channel}", events)
+                self._sent(channel, message, events)
         if old:
             # The error channel is of order beta: compare it on the scale of the activity.
-            change = [
-                np.max(np.abs(unit.emit(state, c) - old[c]), initial=0.0) / self._scales[c]
-                for c in watched
-            ]
-            self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
+            self._compare([np.abs(unit.emit(state, c) - old[c]) / self._scales[c] for c in watched])
         return outbox
+
+    def _sent(self, channel: str, message: Array, events: int) -> None:
+        """Count a message."""
+        self.count(f"messages_{channel}", 1)
+        self.count(f"events_{channel}", events)
+
+    def _compare(self, changes: list[Array]) -> None:
+        """Certify the largest of the changes of all channels."""
+        change = [np.max(c, initial=0.0) for c in changes]
+        self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
 
     def _thresholds_at(self, step: int) -> dict[str, float]:
         left = self.threshold * annealed(self.anneal, step)

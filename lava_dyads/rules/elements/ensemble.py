@@ -1,0 +1,198 @@
+"""Many neurons of their own that are the same automaton, stepped at once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.elements.base import Inbox, Outbox
+from lava_dyads.rules.elements.plasticity import Plasticity
+from lava_dyads.rules.elements.population import Population
+
+_OWN = ("counts", "sends", "residual", "bias_updates")
+"""Registers that a population has once, not once per neuron."""
+
+
+def kind(element: object) -> Hashable:
+    """Return what elements have in common that can be members of one ensemble; None: nothing.
+
+    A member is a plain population of one neuron, in float64 and without noise.
+    """
+    if type(element) is not Population or vars(element).keys() & {"before", "after"}:
+        return None
+    numbers = element.arithmetic
+    plain = numbers.name == "float" and numbers.dtype == np.float64 and not element.noise
+    if not plain or element.n != 1:
+        return None
+    parameters = (
+        element.lanes,
+        element.beta,
+        element.threshold,
+        element.anneal,
+        element.first_step,
+    )
+    listened = frozenset(element.listened)
+    optimiser = element.plasticity.optimiser
+    return element.unit, *parameters, optimiser, listened, element._spoken
+
+
+class Ensemble(Population):
+    """Step populations of one neuron each as one array, with the same result to the bit.
+
+    Every member keeps its registers: they become views on those of the ensemble, (lanes, n) for
+    n members. Each decides for itself whether it has something to do, counts for itself and is
+    certified for itself; only the arithmetic is done at once.
+
+    Parameters
+    ----------
+    members : list of Population
+        At least one; all of the same :func:`kind`.
+
+    Raises
+    ------
+    ValueError
+        If registers are views on a larger array in which the members do not stand side by side.
+    """
+
+    def __init__(self, members: list[Population]) -> None:
+        first = members[0]
+        joined = {name: _joined(members, name) for name in first.memory}
+        super().__init__(
+            first.unit,
+            np.zeros(len(members)),
+            lanes=first.lanes,
+            beta=first.beta,
+            threshold=first.threshold,
+            anneal=first.anneal,
+            first_step=first.first_step,
+            optimiser=first.plasticity.optimiser,
+            arithmetic=first.arithmetic,
+        )
+        self.members = members
+        self.memory.update(joined)
+        self.listened = set(first.listened)
+        self._spoken = first._spoken
+        for i, member in enumerate(members):
+            member.memory.update(
+                {n: a[..., i] if n in _OWN else a[..., i : i + 1] for n, a in joined.items()}
+            )
+            member._state = {}
+
+    def leave(self) -> None:
+        """Tell the members what they cannot see in their registers."""
+        for member in self.members:
+            member._spoken = self._spoken
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Do what every member would do with its entry of the messages."""
+        if clock.first:
+            self.reset()
+        heard: AnyArray | None = None
+        for port, name in (("basal_in", "basal"), ("apical_in", "apical")):
+            message = inbox.get(port)
+            if message is not None:
+                self.memory[name] += message
+                there = message.any(axis=0)
+                heard = there if heard is None else heard | there
+        outbox: Outbox = {}
+        if clock.step >= self.first_step and clock.valid:
+            if not self._spoken or self.anneal or not self.unit.instantaneous:
+                self._spoken = True
+                outbox = self._update(clock)
+            else:
+                outbox = self._update_some(clock, heard)
+        if clock.last:
+            self._finish(clock)
+        return outbox
+
+    def _update_some(self, clock: Clock, heard: AnyArray | None) -> Outbox:
+        """Update the members that have heard something."""
+        if heard is not None and heard.all():
+            return self._update(clock)
+        if clock.last:
+            # What has heard nothing has not moved; the others say so themselves, below.
+            self.memory["residual"][0, slice(None) if heard is None else ~heard] = 0.0
+        if heard is None:
+            return {}
+        whole, some = self.memory, np.flatnonzero(heard)
+        written = (*self.unit.state, "counts", "residual", *(f"sent_{c}" for c in self.channels))
+        used = (*written, "basal", "apical", "bias")
+        self.memory, self._state = {name: whole[name][..., some] for name in used}, {}
+        try:
+            part = self._update(clock)
+            for name in written:
+                whole[name][..., some] = self.memory[name]
+        finally:
+            self.memory, self._state = whole, {}
+        outbox: Outbox = {}
+        for port, message in part.items():
+            whole_message = np.zeros((self.lanes, self.n))
+            whole_message[:, some] = message
+            outbox[port] = whole_message
+        return outbox
+
+    def _sent(self, channel: str, message: Array, events: int) -> None:
+        each = np.count_nonzero(message, axis=0)
+        self.memory["counts"][self.counted.index(f"messages_{channel}")] += each > 0
+        self.memory["counts"][self.counted.index(f"events_{channel}")] += each
+
+    def _compare(self, changes: list[Array]) -> None:
+        change = np.array(changes).max(axis=1)
+        largest = np.where(np.isfinite(change).all(axis=0), change.max(axis=0), np.inf)
+        residual = self.memory["residual"]
+        residual[:] = largest, np.maximum(largest, residual[1])
+
+    def _finish(self, clock: Clock) -> None:
+        if clock.valid and self.unit.spiking:
+            for member in self.members:
+                member.count("spikes", round(member.unit.spikes(member.state)))
+        if not clock.learn or not clock.valid:
+            return
+        counts, state = self.memory["counts"], self.state
+        counts[self.counted.index("settled")] += clock.valid
+        straddling = self.unit.straddling(state)
+        if straddling is not None:
+            straddle = np.count_nonzero(straddling[: clock.valid], axis=0)
+            counts[self.counted.index("straddling")] += straddle
+        if clock.frozen:
+            return
+        down = f"sent_{self.unit.down}"
+        updates = self.memory["bias_updates"][0]
+        learner = self.plasticity
+        if isinstance(learner, Plasticity) and (updates == updates[0]).all():
+            # Numpy adds up along the last axis as it does in an array of one column.
+            product = np.ascontiguousarray(self.memory[down].T).sum(axis=1)
+            learner.learn(product, clock.batch)
+            return
+        for member in self.members:  # somebody has set the counts of updates apart
+            member.plasticity.learn_alone(member.memory[down], clock.batch)
+
+
+def _joined(members: list[Population], name: str) -> AnyArray:
+    """Return one array with a register of all members side by side on the last axis."""
+    arrays = [member.memory[name] for member in members]
+    first, n = arrays[0], len(arrays)
+    once = name in _OWN
+    if all(owner(array).size == array.size for array in arrays):
+        return np.stack(arrays, -1) if once else np.concatenate(arrays, -1)
+    # Others look at them, too (the layer that was cut up): they have to stay where they are.
+    places = [array.__array_interface__["data"][0] for array in arrays]
+    step = places[1] - places[0] if n > 1 else first.itemsize
+    whole = owner(first)
+    beside = all(place == places[0] + i * step for i, place in enumerate(places))
+    if not beside or any(owner(array) is not whole for array in arrays):
+        raise ValueError(f"{name}: not side by side")
+    leading = slice(None) if once else slice(-1)
+    shape, strides = (*first.shape[leading], n), (*first.strides[leading], step)
+    return as_strided(first, shape, strides)
+
+
+def owner(array: AnyArray) -> AnyArray:
+    """Return the array that another one is a view on, in the end."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array

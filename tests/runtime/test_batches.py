@@ -1,0 +1,212 @@
+"""Neurons that take their step together, against the same neurons one by one."""
+
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from faulty.process import ring
+from lava.proc.monitor.process import Monitor
+
+from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, NetworkSpec
+from lava_dyads.errors import DeadlockError
+from lava_dyads.processes.virtual import put, take
+from lava_dyads.rules.optimisers import Adam
+from lava_dyads.runtime.in_process import InProcessSession
+from lava_dyads.testing.ring import Passer
+from lava_dyads.testing.streams import Player, Recorder
+
+pytestmark = pytest.mark.timeout(60)
+
+STEPS = 24
+
+
+def sizes(session):
+    return sorted(len(batch.nodes) for batch in session.runtime._batches)
+
+
+def registers(dyads):
+    return {(i, name): d.read(name) for i, d in enumerate(dyads) for name in d.registers()}
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for key, value in expected.items():
+        np.testing.assert_array_equal(found[key], value, err_msg=str(key))
+
+
+def mixed():
+    """Build three layers with uneven fan-in, learning dyads, and other Processes between them."""
+    generator = np.random.default_rng(0)
+    agenda = Agenda(steps=4, batch_size=3)
+    layers = [
+        [
+            Dyad((1,), activation="tanh", alpha=0.3, bias=b, optimiser=Adam(0.1), agenda=agenda)
+            for b in generator.normal(size=9)
+        ]
+        for _ in range(3)
+    ]
+    rows = generator.normal(size=(STEPS, 9)) * 10.0 ** generator.integers(-2, 3, (STEPS, 9))
+    rows[generator.random(rows.shape) < 0.5] = 0.0
+    player = Player(rows, "layer")  # its entries go to neurons
+    for i, dyad in enumerate(layers[0]):
+        take(player.out, i, dyad.basal_in)
+    for k, (below, above) in enumerate(pairwise(layers)):
+        for i, dyad in enumerate(above):
+            for source in generator.permutation(9)[: 2 + (i + k) % 6]:
+                below[source].mean_out.connect(dyad.basal_in)
+    single = Player(rows[::-1, :1], "single")
+    for dyad in layers[1][2:5]:  # whole messages of another Process, last in the sum
+        single.out.connect(dyad.basal_in)
+    for dyad in layers[2]:  # across a layer, and by another port
+        layers[0][3].difference_out.connect(dyad.apical_in)
+        layers[1][5].plus_out.connect(dyad.apical_in)
+    recorder = Recorder((9,), STEPS)
+    for i, dyad in enumerate(layers[2]):
+        put(dyad.mean_out, 8 - i, recorder.inp)
+    echo = Recorder((1,), STEPS, "echo")
+    layers[1][1].mean_out.connect(echo.inp)
+    return [*layers[0], *layers[1], *layers[2]], recorder, echo
+
+
+def test_a_graph_of_many_kinds_is_bit_equal_to_its_neurons_one_by_one():
+    results = []
+    for one_by_one in (True, False):
+        dyads, *recorders = mixed()
+        # Measuring times every model by itself.
+        with InProcessSession(dyads[0], measure=one_by_one) as session:
+            for steps in (1, 5, 11, STEPS - 17):
+                session.run(steps)
+            batched = sizes(session)
+        heard = {(r.name, 0): r.heard for r in recorders}
+        results.append({**registers(dyads), **heard})
+    assert sum(batched) > 20, batched
+    assert_same(results[1], results[0])
+    assert np.count_nonzero(recorders[0].heard) > 50
+
+
+@pytest.mark.parametrize(("loss", "lanes"), [("cross-entropy", 1), ("squared-error", 9)])
+def test_a_network_that_learns_is_bit_equal_to_its_neurons_one_by_one(loss, lanes):
+    results = []
+    for one_by_one in (True, False):
+        network = NetworkSpec((5, 12, 6, 4), activations="tanh", loss=loss).build(
+            lanes=lanes, optimiser=Adam(0.1)
+        )
+        steps = 9  # one less than it takes up and down: the last one still moves something
+        process = DyadNetwork(network, agenda=Agenda(steps, lanes, 2 * lanes))
+        x, y = (np.zeros((6 * steps, *p.shape)) for p in (process.input_in, process.target_in))
+        x[::steps] = np.random.default_rng(1).normal(size=x[::steps].shape)
+        y[::steps, ..., 1] = 1.0
+        Player(x).out.connect(process.input_in)
+        Player(y, "targets").out.connect(process.target_in)
+        config = DyadRunConfig("neuron")
+        with InProcessSession(process, config, measure=one_by_one) as session:
+            session.run(6 * steps)
+            batched = sizes(session)
+        parts = [part for e in network.elements.values() for part in e.parts]
+        memory = {(i, n): v for i, p in enumerate(parts) for n, v in p.memory.items()}
+        names = [f"{kind}_{k}" for kind in ("weights", "biases") for k in (1, 2, 3)]
+        results.append({**memory, **{("net", name): process.read(name) for name in names}})
+    assert batched == [4, 6, 12]
+    assert_same(results[1], results[0])
+    assert any("updates" in n and v.any() for (_, n), v in results[1].items())
+
+
+def test_sums_are_taken_in_the_order_of_the_sources():
+    # 1e16 + 1 - 1e16 is 0 or 1, whichever comes first; many terms, since numpy may add in pairs.
+    generator = np.random.default_rng(5)
+    for width, fan in ((4, 40), (5, 9), (33, 33)):
+        values = generator.choice([1e16, 1.0, -1e16, 3.0, 0.1], size=fan)
+        agenda = Agenda()
+        below = [Dyad((1,), activation="linear", bias=v, agenda=agenda) for v in values]
+        above = [Dyad((1,), activation="linear", agenda=agenda) for _ in range(width)]
+        expected = []
+        for dyad in above:
+            total = 0.0
+            order = np.flatnonzero(generator.random(fan) < 0.9)
+            for i in order:
+                below[i].mean_out.connect(dyad.basal_in)
+                total += values[i]
+            expected.append(total)
+        with InProcessSession(below[0]) as session:
+            session.run(1)
+            assert sum(sizes(session)) >= fan + width - 3
+        np.testing.assert_array_equal([d.read("basal").item() for d in above], expected)
+
+
+def test_vars_and_monitors_see_each_neuron():
+    results = []
+    for one_by_one in (True, False):
+        agenda = Agenda()
+        below, above = (
+            [Dyad((1,), bias=b, agenda=agenda) for b in (0.5, -1.0, 2.0, 0.25, 3.0)]
+            for _ in range(2)
+        )
+        for i, dyad in enumerate(above):
+            for source in below[: i + 1]:
+                source.mean_out.connect(dyad.basal_in)
+        monitor = Monitor()
+        monitor.probe(above[3].s_plus, 6)
+        with InProcessSession(below[0], measure=one_by_one) as session:
+            session.run(2)
+            seen = [above[4].s_plus.get(), above[4].basal.get(), below[1].counts.get()]
+            below[1].bias.set(np.array([7.0]))
+            below[1].basal.set(np.array([-1.0]))  # not heard: it acts with the next message
+            above[2].basal.set(np.array([10.0]))
+            session.run(4)
+            batched = sizes(session)
+            data = next(iter(next(iter(monitor.get_data().values())).values()))
+        results.append([*seen, data, *registers([*below, *above]).values()])
+    assert batched[-1] == 5
+    for found, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_who_sends_before_it_hears_may_stand_between_neurons():
+    # A dyad, a Passer and back: nobody knows that a Passer speaks first, so these step alone.
+    results = []
+    for one_by_one in (True, False):
+        agenda = Agenda()
+        loop = [Dyad((1,), activation="linear", agenda=agenda) for _ in range(6)]
+        after = [Dyad((1,), activation="linear", agenda=agenda) for _ in range(6)]
+        for i, dyad in enumerate(loop):
+            passer = Passer(1, name=f"passer {i}")
+            passer.out.connect(dyad.basal_in)
+            loop[i - 1].mean_out.connect(passer.inp)
+            dyad.mean_out.connect(after[i].basal_in)
+        with InProcessSession(loop[0], measure=one_by_one) as session:
+            session.run(10)
+            batched = sizes(session)
+        results.append(registers([*loop, *after]))
+    assert batched == [6]
+    assert_same(results[1], results[0])
+    assert results[1][0, "s_plus"] > 10
+
+
+def test_a_deadlock_names_a_neuron_and_who_it_waits_for():
+    first, _ = ring("wait first", "wait first")
+    agenda = Agenda()
+    dyads = [Dyad((1,), name=f"dyad {i}", agenda=agenda) for i in range(4)]
+    for dyad in dyads:
+        take(first.out, 0, dyad.basal_in)
+    session = InProcessSession(first)
+    assert sizes(session) == [4]
+    with pytest.raises(DeadlockError) as caught:
+        session.run(1)
+    assert re.search(
+        r"dyad 0 \(\w+\) and 3 more waits for dyad 0.basal_in to hear from faulty",
+        str(caught.value),
+    )
+
+
+def test_a_receiver_that_never_listens_blocks_neurons():
+    _, deaf = ring("none", "deaf")
+    agenda = Agenda()
+    dyads = [Dyad((1,), agenda=agenda) for _ in range(4)]
+    recorder = Recorder((1,), 200)
+    for i, dyad in enumerate(dyads[:2]):
+        put(dyad.mean_out, i, deaf.inp)
+    for dyad in dyads[2:]:
+        dyad.mean_out.connect(recorder.inp)
+    with pytest.raises(DeadlockError, match="has not listened"), InProcessSession(deaf) as s:
+        s.run(200)
