@@ -115,7 +115,7 @@ def test_a_network_that_learns_is_bit_equal_to_its_neurons_one_by_one(loss, lane
 def test_sums_are_taken_in_the_order_of_the_sources():
     # 1e16 + 1 - 1e16 is 0 or 1, whichever comes first; many terms, since numpy may add in pairs.
     generator = np.random.default_rng(5)
-    for width, fan in ((4, 40), (5, 9), (33, 33)):
+    for width, fan in ((2, 40), (5, 9), (33, 33)):
         values = generator.choice([1e16, 1.0, -1e16, 3.0, 0.1], size=fan)
         agenda = Agenda()
         below = [Dyad((1,), activation="linear", bias=v, agenda=agenda) for v in values]

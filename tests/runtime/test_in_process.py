@@ -315,9 +315,7 @@ def test_neurons_on_both_runtimes_are_bit_equal(lanes):
     # Entries of a layer's message and neurons' places in one, as numbers and in lanes.
     results = []
     for session_class in (LavaSession, InProcessSession):
-        # With one lane the neurons of a layer of four step together (see test_batches).
-        sizes = (3, 4, 2) if lanes == 1 else (3, 3, 2)
-        network = NetworkSpec(sizes, activations="tanh").build(lanes=lanes, optimiser=SGD(0.1))
+        network = NetworkSpec((3, 3, 2), activations="tanh").build(lanes=lanes, optimiser=SGD(0.1))
         process = DyadNetwork(network)
         x = np.zeros((24, lanes, 3)).reshape((24, 3) if lanes == 1 else (24, lanes, 3))
         x[::6] = np.random.default_rng(0).normal(size=x[::6].shape)
