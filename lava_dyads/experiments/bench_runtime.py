@@ -221,7 +221,7 @@ class _Layers:
         self.memory_mb = (psutil.Process().memory_info().rss - memory) / 2**20
         self.dyads = width * len(layers)
         # At least so many that to begin and to end a run, once per Process, does not count.
-        self.steps = max(20, 300_000 // self.scalars)
+        self.steps = max(20, 3_000_000 // self.scalars)
 
     def seconds_per_scalar(self) -> float:
         begin = time.perf_counter()
