@@ -33,7 +33,7 @@ class CheckSpiking:
 
     Spike trains: the numpy engine, the in-process runtime, Lava's runtime and Brian2 have to agree
     spike for spike. Spike counts against the rate fixed point at the same beta: the error of the
-    gradient has to fall as 1 / time, every mean to stay within 2 spikes. The rate fixed point
+    gradient has to fall as 1 / time, every state to stay within 2 spikes. The rate fixed point
     against backprop: exact where no dyad straddles its kink. Exit code 1 where one does not hold.
     """
 
@@ -125,7 +125,7 @@ class CheckSpiking:
             for n, error in zip(counts.windows, counts.errors, strict=True)
         }
         rows[f"slope, log-log ({SLOPE:g} within {SLOPE_TOLERANCE:g})"] = counts.slope
-        rows[f"largest deviation of a mean, spikes (at most {BOUND:g})"] = counts.deviation
+        rows[f"largest deviation of a state, spikes (at most {BOUND:g})"] = counts.deviation
         out.print(result_table("2. counts, against the rate fixed point at this beta", rows))
         clean = rates.clean_relative_error
         words: dict[str, object] = {

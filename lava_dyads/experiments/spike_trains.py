@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import count
@@ -176,6 +176,8 @@ def simulate(
     if simulator == "brian2":
         return in_brian2(problem, steps, target, record=True)
     network = problem.build(len(problem.x))
+    if simulator == REFERENCE and network.window is not None:
+        return _at_once(network, problem, steps)
     if simulator == REFERENCE:
         ticks = _engine(network, problem)
     else:
@@ -191,7 +193,7 @@ def _record(
     network: Network, problem: SpikingProblem, ticks: Iterator[None], steps: int
 ) -> SpikingRun:
     """Read spikes and potentials off the registers after every step."""
-    spec, populations = problem.spec, network.populations.values()
+    populations = network.populations.values()
     shapes = [(len(problem.x), p.n) for p in populations]
     trains = [np.zeros((2, steps, *shape), bool) for shape in shapes]
     before = [np.zeros((2, *shape)) for shape in shapes]
@@ -203,6 +205,30 @@ def _record(
                 now = p.memory[name]
                 np.not_equal(now, old[side], out=train[side, t])
                 old[side] = now
+    return _read(network, problem, trains)
+
+
+def _at_once(network: Network, problem: SpikingProblem, steps: int) -> SpikingRun:
+    """Take all steps in one go, as the network does in training, and watch the spikes."""
+    window, samples = network.window, len(problem.x)
+    assert window is not None
+    fired = np.zeros((2, steps, window.layers[-1].here.stop), bool)
+
+    def watch(step: int, spikes: NDArray[np.bool_]) -> None:
+        fired[:, step - 2] = spikes
+
+    clock = Clock(steps + 1, False, True, True, samples)
+    inbox = {"input_in": problem.x, "target_in": problem.y}
+    window.present(clock, inbox, steps + 1, watch)  # in the first, the input passes its connection
+    trains = [fired[:, :, k.here].reshape(2, steps, samples, -1) for k in window.layers]
+    return _read(network, problem, trains)
+
+
+def _read(
+    network: Network, problem: SpikingProblem, trains: Sequence[NDArray[np.bool_]]
+) -> SpikingRun:
+    """Read a run out from its trains and the registers after it."""
+    spec, populations, steps = problem.spec, network.populations.values(), trains[0].shape[1]
     window = [
         np.array([*train.sum(axis=1), p.memory["v_plus"] - 0.5, p.memory["v_minus"] - 0.5])
         for train, p in zip(trains, populations, strict=True)

@@ -49,6 +49,18 @@ def annealed(anneal: float, step: int) -> float:
     return math.exp((1 - step) / anneal) if anneal else 1.0
 
 
+def send(change: Array, mirror: Array) -> tuple[Signal, int]:
+    """Return a change as a message (None if there is none) and its events; note it in the mirror.
+
+    For channels of which the sender knows what has changed.
+    """
+    events = int(np.count_nonzero(change))
+    if not events:
+        return None, 0
+    mirror += change
+    return change, events
+
+
 def send_on_change(
     value: Array,
     mirror: Array,
@@ -88,7 +100,9 @@ def send_on_change(
     (None, 0)
     """
     change = value - mirror
-    if scale is None:
+    if scale is None and threshold == 0:
+        moved = change != 0
+    elif scale is None:
         moved = np.abs(change) > threshold
     else:
         floor = FLOOR if value.dtype == np.float64 else 16 * np.finfo(value.dtype).eps
@@ -97,7 +111,8 @@ def send_on_change(
     events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0
-    change = np.where(moved, change, change.dtype.type(0))
+    if threshold or scale is not None:
+        change = np.where(moved, change, change.dtype.type(0))
     if arithmetic.exact:
         change = arithmetic.payload(change, "payload")
         arithmetic.accumulate(mirror, change, "sent")

@@ -17,6 +17,7 @@ from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.elements import Connection, Element, Head, Inbox, Outbox, Population
 from lava_dyads.rules.elements.base import Trainable
+from lava_dyads.rules.spike_window import SpikingWindow
 
 OUTSIDE = "network"
 """Name of the network itself in links from and to its own ports."""
@@ -132,10 +133,44 @@ class Network(Trainable):
             self._routes.setdefault(link[:2], []).append(link[2:])
         for name, element in self.elements.items():
             element.listened = {o for o in element.outputs if (name, o) in self._routes}
-        # Populations first: what they send in a step reaches connections in the same step.
-        self._order = sorted(self.elements, key=lambda name: name not in self.populations)
         self._pending: dict[str, Outbox] = {name: {} for name in (*self.elements, OUTSIDE)}
+        # Where every output leads, as the boxes that wait there: nothing is looked up in a step.
+        boxes = {
+            source: [(self._pending[target], entry) for target, entry in targets]
+            for source, targets in self._routes.items()
+        }
+        self._boxes = {
+            name: {port: boxes[name, port] for source, port in boxes if source == name}
+            for name in (*self.elements, OUTSIDE)
+        }
+        # Populations first: what they send in a step reaches connections in the same step.
+        order = sorted(self.elements, key=lambda name: name not in self.populations)
+        self._order = [(n, self.elements[n], self._pending[n], self._boxes[n]) for n in order]
+        self._senders = [
+            (element, self._boxes[name])
+            for name, element in self.elements.items()
+            if type(element).before is not Element.before
+        ]
+        self._clocks: tuple[Clock | None, list[Clock]] = None, []
         self._adopt_parameters()
+        self.window = self._window() if self.spiking else None
+
+    def _window(self) -> SpikingWindow | None:
+        """Return the short cut for whole presentations, where the network is a plain chain."""
+        below, chain = (OUTSIDE, "input_in"), set()
+        for connection, (name, p) in zip(self.connections, self.populations.items(), strict=False):
+            chain.add(Link(*below, connection, "mean_in"))
+            chain.add(Link(connection, "basal_out", name, "basal_in"))
+            chain.add(Link(name, f"{p.unit.down}_out", connection, "difference_in"))
+            if below[0] != OUTSIDE:
+                chain.add(Link(connection, "apical_out", below[0], "apical_in"))
+            below = name, f"{p.unit.up}_out"
+        chain.add(Link(OUTSIDE, "target_in", below[0], "apical_in"))
+        chain.add(Link(*below, OUTSIDE, "output_out"))
+        if chain != set(self.links) or len(self.connections) * 2 != len(self.elements):
+            return None
+        parts = list(self.populations.values()), list(self.connections.values())
+        return SpikingWindow.of(*parts, self.lanes)
 
     def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
         """Move the registers of all elements; the network's own are those of its elements."""
@@ -161,30 +196,48 @@ class Network(Trainable):
         active : list of str or None
             Populations that update; the messages for the others wait. None: all.
         """
-        self._deliver(OUTSIDE, inbox)
-        for name, element in self.elements.items():
-            self._deliver(name, element.before(clock))
-        for name in self._order:
+        if inbox:
+            deliver(inbox, self._boxes[OUTSIDE])
+        for element, boxes in self._senders:
+            outbox = element.before(clock)
+            if outbox:
+                deliver(outbox, boxes)
+        for name, element, waiting, boxes in self._order:
             if active is not None and name in self.populations and name not in active:
                 continue
-            waiting, self._pending[name] = self._pending[name], {}
-            self._deliver(name, self.elements[name].after(clock, waiting))
-        outbox, self._pending[OUTSIDE] = self._pending[OUTSIDE], {}
+            outbox = element.after(clock, waiting)
+            waiting.clear()
+            if outbox:
+                deliver(outbox, boxes)
+        outside = self._pending[OUTSIDE]
+        outbox = outside.copy()
+        outside.clear()
         return outbox
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Show one presentation: all its steps within one step of the outer clock."""
+        if self.window is not None:
+            shown = self.window.present(replace(clock, step=self.steps), inbox, self.steps)
+            if shown is not None:
+                return shown
         result: Outbox = {}
-        for step in range(1, self.steps + 1):
-            last = step == self.steps
-            inner = replace(
-                clock, step=step, first=step == 1, last=last, batch=clock.batch if last else 0
-            )
-            sent = self.tick(inner, inbox if step == 1 else {})
-            if step <= self.read_step:
+        for inner in self._inner_clocks(clock):
+            sent = self.tick(inner, inbox if inner.first else {})
+            if sent and inner.step <= self.read_step:
                 for port, message in sent.items():
                     _add(result, port, message)
         return result
+
+    def _inner_clocks(self, clock: Clock) -> list[Clock]:
+        """Return the clocks of a presentation's steps; they seldom differ from the last ones."""
+        outer = replace(clock, step=self.steps, first=False, last=True, start=0)
+        if outer != self._clocks[0]:
+            inner = [
+                replace(outer, step=step, first=step == 1, last=False, batch=0)
+                for step in range(1, self.steps)
+            ]
+            self._clocks = outer, [*inner, replace(outer, first=self.steps == 1)]
+        return self._clocks[1]
 
     def settle(
         self,
@@ -225,7 +278,8 @@ class Network(Trainable):
             )
         x = self.arithmetic.number(x, "x")
         y = None if y is None else self.arithmetic.number(y, "y")
-        self._pending = {name: {} for name in self._pending}
+        for box in self._pending.values():
+            box.clear()
         settled_in = dict.fromkeys(self.populations, -1)  # step of the last update
         events_at = steps = 0
         wave = max(p.first_step for p in self.populations.values())
@@ -302,12 +356,6 @@ class Network(Trainable):
         """Return the elements and input ports that an output port leads to."""
         return self._routes.get((source, port), [])
 
-    def _deliver(self, name: str, outbox: Inbox) -> None:
-        for port, message in outbox.items():
-            if message is not None:
-                for target, entry in self.targets(name, port):
-                    _add(self._pending[target], entry, message)
-
     def _in_flight(self) -> bool:
         return any(self._pending.values()) or any(
             element.buffered for element in self.elements.values()
@@ -335,6 +383,14 @@ class Network(Trainable):
         if link.output == "basal_out":
             return element.op.forward(weights, element.memory["held_mean"])
         return element.op.transpose(weights, element.memory["held_difference"])
+
+
+def deliver(outbox: Inbox, boxes: Mapping[str, list[tuple[Outbox, str]]]) -> None:
+    """Put messages where they lead."""
+    for port, message in outbox.items():
+        if message is not None:
+            for box, entry in boxes.get(port, ()):
+                _add(box, entry, message)
 
 
 def _add(box: Outbox, port: str, message: Signal) -> None:

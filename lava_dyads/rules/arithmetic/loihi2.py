@@ -221,7 +221,7 @@ class Loihi2:
         """
         value = self._integers(value, what)
         limit = 2 ** (STATE.value - 1) - 1
-        if self.strict:
+        if self.strict and not fits(value, STATE.value):
             check_width(self._named(what), value, STATE.value)
         register[...] = np.clip(value, -limit, limit)
 
@@ -262,7 +262,7 @@ class Loihi2:
         invalid("loss", "precision loihi2 knows no integer form", loss.name, "squared-error")
 
     def _integers(self, value: Array, what: str) -> Array:
-        if not np.issubdtype(value.dtype, np.integer):
+        if value.dtype.kind not in "iu":
             what = self._named(what)
             raise FixedPointError(f"{what}: must hold integers on the chip (got {value.dtype})")
         return value
@@ -272,8 +272,9 @@ class Loihi2:
 
     def _wrapped(self, value: Array, bits: int, what: str) -> Array:
         if self.strict:
-            check_width(self._named(what), value, bits)
-            return value.astype(self.dtype)
+            if not fits(value, bits):
+                check_width(self._named(what), value, bits)
+            return value.astype(np.int32, copy=False)
         half = 1 << (bits - 1)
         return (((value.astype(np.int64) + half) & (2 * half - 1)) - half).astype(self.dtype)
 
@@ -345,18 +346,24 @@ def check_width(what: str, value: Array, bits: int, whole: bool = True) -> None:
     FixedPointError
         Naming variable, value and bits.
     """
-    if whole and not np.issubdtype(value.dtype, np.integer):
+    if whole and value.dtype.kind not in "iu":
         raise FixedPointError(f"{what}: must hold integers on the chip (got {value.dtype})")
-    if not value.size:
-        return
-    low, high = value.min(), value.max()
-    limit = 1 << (bits - 1)
-    if not (low >= -limit and high < limit):
+    if not fits(value, bits):
+        low, high, limit = value.min(), value.max(), 1 << (bits - 1)
         worst = low if not low >= -limit else high
         raise FixedPointError(
             f"{what}: {worst:.0f} does not fit into {bits} bits, {-limit} .. {limit - 1}. "
             "Try: a smaller fraction or weight exponent, or quantise on representative data"
         )
+
+
+def fits(value: Array, bits: int) -> bool:
+    """Tell whether all numbers fit into a signed integer of that width; nan does not."""
+    if not value.size:
+        return True
+    limit = 1 << (bits - 1)
+    low, high = np.minimum.reduce(value, axis=None), np.maximum.reduce(value, axis=None)
+    return bool(low >= -limit and high < limit)
 
 
 def integer_softmax(output: Array, fraction: int) -> Array:

@@ -68,6 +68,7 @@ class Element(ABC):
         self.outputs = dict(outputs)
         self.listened = set(outputs)
         self.parts: list[Element] = []
+        self._places = {name: i for i, name in enumerate(self.counted)}
         self.memory: dict[str, AnyArray] = {
             "counts": np.zeros(max(1, len(self.counted)), np.int64),
             "sends": np.zeros(max(1, len(self.outputs)), np.int64),
@@ -101,7 +102,8 @@ class Element(ABC):
 
     def count(self, name: str, amount: int) -> None:
         """Add to a counter."""
-        self.memory["counts"][self.counted.index(name)] += amount
+        counts = self.memory["counts"]
+        counts[self._places[name]] += amount
 
 
 class Trainable(Element):

@@ -99,20 +99,31 @@ class Connection(Element):
         numbers = self.arithmetic
         held = numbers.accumulate(m["held_mean"], up, "held_mean")
         if held and up is not None and not clock.last:
-            message = self.op.forward(m["weights"], up)
-            self._buffer["basal_out"] = numbers.total(message, "basal")
+            self._buffer["basal_out"] = self.upward(up)
             self.count("forward", self.op.forward_operations(np.count_nonzero(up)))
         backward = "apical_out" in self.listened and not clock.last
         held = numbers.accumulate(m["held_difference"], down, "held_difference")
         if held and down is not None and backward:
-            message = self.op.transpose(m["weights"], down)
-            self._buffer["apical_out"] = numbers.total(message, "apical")
+            self._buffer["apical_out"] = self.downward(down)
             self.count("backward", self.op.backward_operations(np.count_nonzero(down)))
-        if clock.last and clock.learn and clock.valid:
-            self._learn(clock)
+        if clock.last:
+            self.finish(clock)
         return {}
 
-    def _learn(self, clock: Clock) -> None:
+    def upward(self, message: Array) -> Array:
+        """Return what reaches the layer above."""
+        made = self.op.forward(self.memory["weights"], message)
+        return self.arithmetic.total(made, "basal")
+
+    def downward(self, message: Array) -> Array:
+        """Return what reaches the layer below."""
+        made = self.op.transpose(self.memory["weights"], message)
+        return self.arithmetic.total(made, "apical")
+
+    def finish(self, clock: Clock) -> None:
+        """Learn from what is held, where this is learning."""
+        if not (clock.learn and clock.valid):
+            return
         up, down = self.memory["held_mean"], self.memory["held_difference"]
         if not clock.frozen:
             self.plasticity.learn_pair(self.op, down, up, clock.batch)

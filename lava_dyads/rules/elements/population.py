@@ -10,7 +10,7 @@ from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import annealed, check_threshold, send_on_change
+from lava_dyads.rules.coding import annealed, check_threshold, send, send_on_change
 from lava_dyads.rules.elements.base import FLOAT, Element, Inbox, Outbox
 from lava_dyads.rules.elements.plasticity import plasticity
 from lava_dyads.rules.optimisers import Optimiser
@@ -24,6 +24,7 @@ class Population(Element):
 
         first step of a presentation: drives, state and mirrors <- 0
         basal <- basal + message        apical <- apical + message
+                   (from 0 in every step, where the unit takes them as impulses)
         state <- unit.step(unit.drive(basal, bias), apical)      once the wave has arrived
         send each channel on change
         last step: residual <- largest change of a channel in this step (in units of the
@@ -186,6 +187,7 @@ class Population(Element):
         self._spoken = False
         for name in (*self.unit.state, "basal", "apical", *(f"sent_{c}" for c in self.channels)):
             self.memory[name].fill(0)
+        self.unit.begin(self.state)
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive drives, step, send changes; learn in the last step."""
@@ -204,7 +206,7 @@ class Population(Element):
             elif clock.last:
                 self._certify(0.0)
         if clock.last:
-            self._finish(clock)
+            self.finish(clock)
         return outbox
 
     def _update(self, clock: Clock) -> Outbox:
@@ -214,24 +216,25 @@ class Population(Element):
         numbers = self.arithmetic
         apical = numbers.apical(m["apical"]) if clock.learn else None
         basal = unit.drive(state, numbers.basal(m["basal"]), m["bias"])
-        unit.step(state, basal, apical, numbers)
+        changes = unit.step(state, basal, apical, numbers) or {}
+        for name in unit.impulses:
+            m[name].fill(0)
         for register in state.values() if self.noise else ():
             register += self.noise * self._generator.standard_normal(register.shape)
         if clock.valid < self.lanes:
-            for register in state.values():
+            for register in (*state.values(), *changes.values()):
                 register[clock.valid :] = 0  # lanes without a sample say nothing
         outbox: Outbox = {}
         thresholds = self._thresholds_at(clock.step) if self.anneal else self._thresholds
         for channel in self.channels:
             if channel in unit.extra and f"{channel}_out" not in self.listened:
                 continue
-            message, events = send_on_change(
-                unit.emit(state, channel),
-                m[f"sent_{channel}"],
-                thresholds[channel],
-                self._floors[channel],
-                numbers,
-            )
+            mirror = m[f"sent_{channel}"]
+            if channel in changes:
+                message, events = send(changes[channel], mirror)
+            else:
+                value, floor = unit.emit(state, channel), self._floors[channel]
+                message, events = send_on_change(value, mirror, thresholds[channel], floor, numbers)
             if message is not None:
                 outbox[f"{channel}_out"] = message
                 self._sent(channel, message, events)
@@ -262,7 +265,8 @@ class Population(Element):
             change = np.ceil(change)
         residual[:] = change, max(change, residual[1])
 
-    def _finish(self, clock: Clock) -> None:
+    def finish(self, clock: Clock) -> None:
+        """Count the spikes and learn the bias, at the end of a presentation."""
         state = self.state
         if clock.valid and self.unit.spiking:
             self.count("spikes", round(self.unit.spikes(state)))

@@ -19,6 +19,8 @@ from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
 
 State = Mapping[str, Array]
+Changes = Mapping[str, Array]
+"""By how much channels have changed, by name."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,16 @@ class Unit(ABC):
         """Name of the Lava Process class for populations of this unit."""
         return f"{type(self).__name__.removesuffix('Unit')}Population"
 
-    def drive(self, state: State, basal: Array, bias: Array) -> Array:
-        """Return the basal drive of a step, from what has arrived and the bias (n,): their sum.
+    @property
+    def impulses(self) -> tuple[str, ...]:
+        """Which of ``basal`` and ``apical`` act once, when they arrive; the others are held."""
+        return ()
 
-        A unit that integrates levels over time keeps that integral in its state.
-        """
+    def begin(self, state: State) -> None:  # noqa: B027 (most begin at 0)
+        """Set the registers, which are 0, for the first step of a presentation."""
+
+    def drive(self, state: State, basal: Array, bias: Array) -> Array:
+        """Return the basal drive of a step, from what has arrived and the bias (n,): their sum."""
         return np.asarray(basal + bias)
 
     def least(self, channel: str) -> float:
@@ -82,7 +89,9 @@ class Unit(ABC):
         return 0.0
 
     @abstractmethod
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+    def step(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> Changes | None:
         """Update the state in place.
 
         Parameters
@@ -94,6 +103,12 @@ class Unit(ABC):
             Feedback from above, u = -beta dl/ds; None in a free phase (nothing is nudged).
         arithmetic : Arithmetic
             The number system.
+
+        Returns
+        -------
+        changes : mapping of str to array, or None
+            What a unit that spikes knows of its channels' changes; all others are compared with
+            what was sent.
         """
 
     @abstractmethod

@@ -6,7 +6,7 @@ symbol     meaning
 T, c       steps of the window; spikes per step and unit of activity
 N+, N-     spikes of the compartments so far; s+- = N+- / (c T)
 V+, V-     membrane potentials, in thresholds
-a, u       *integrals* of the basal and apical drive over the window, per T
+a, u       basal and apical drive in activity per window: what a step adds up
 =========  =====================================================================
 
 A compartment without leak that loses one threshold per spike keeps V = 1/2 + drive - spikes: the
@@ -23,6 +23,7 @@ Source: the rate equations of TT (Hoier, Zach, ICML 2024), with relu read as a c
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -32,7 +33,14 @@ from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
-from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import (
+    Changes,
+    Rule,
+    RuleParameters,
+    State,
+    Unit,
+    register,
+)
 from lava_dyads.rules.units.dyad import Compartments
 
 OFFSET = 1.0
@@ -43,15 +51,18 @@ OFFSET = 1.0
 class SpikingDyadUnit(Compartments):
     """A dyad whose compartments spike, at most once per step each.
 
-    In order of execution, with adjoint gains (g+, g-) = (1 - alpha, alpha)::
+    In order of execution, with adjoint gains (g+, g-) = (1 - alpha, alpha); da and du are what has
+    arrived in this step, V+ and V- start at 1/2::
 
-        a = basal + integral of bias / T            (first layer: of (basal + bias) / T)
-        V+ = 1/2 + c T (a + g+ u) - N+              V- = 1/2 + c T (a - g- u) - N-
+        d = c T da + c bias                         (first layer: d = c (a + bias), a is a level)
+        V+ <- V+ + d + c T g+ du                    V- <- V- + d - c T g- du
         where V >= 1: a spike, N <- N + 1, V <- V - 1
         mean = (alpha N+ + (1 - alpha) N-) / (c T)  difference = (N+ - N-) / (c T)
 
     Registers ``s_plus``, ``s_minus``: N / (c T); ``v_plus``, ``v_minus``: V after the reset;
-    ``charge``, ``aim``: integrals of the basal levels and, in an output, of the target.
+    ``pull``: what an output dyad's target leaves to its next step.
+    The equations take arrays (2, ...) with the plus compartments first, of one population or of
+    all populations end to end.
 
     Parameters
     ----------
@@ -71,7 +82,7 @@ class SpikingDyadUnit(Compartments):
         h >= 1: the difference is sent, as one graded event, when N+ - N- has moved by h spikes.
     """
 
-    state: ClassVar[tuple[str, ...]] = ("s_plus", "s_minus", "v_plus", "v_minus", "charge", "aim")
+    state: ClassVar[tuple[str, ...]] = ("s_plus", "s_minus", "v_plus", "v_minus", "pull")
     instantaneous: ClassVar[bool] = False
     spiking: ClassVar[bool] = True
 
@@ -86,37 +97,92 @@ class SpikingDyadUnit(Compartments):
         return "SpikingDyad"
 
     @property
+    def impulses(self) -> tuple[str, ...]:
+        """Spikes act when they arrive; data are a level."""
+        return ("apical",) if self.level else ("basal", "apical")
+
+    @property
     def rate(self) -> float:
         """Spikes in a window that stand for activity 1, c T."""
         return self.scale * self.window
 
+    def begin(self, state: State) -> None:
+        """Put both potentials half-way to the threshold: a count then rounds to the nearest."""
+        state["v_plus"].fill(0.5)
+        state["v_minus"].fill(0.5)
+
+    def steady(self, basal: Array, bias: Array) -> Array:
+        """Return what every step adds, in thresholds: c (a + bias), or c bias."""
+        return np.asarray(self.scale * (basal + bias if self.level else bias))
+
     def drive(self, state: State, basal: Array, bias: Array) -> Array:
-        """Integrate the levels; what came as spikes is an integral already."""
-        charge = state["charge"]
-        charge += (basal + bias if self.level else bias) / self.window
-        return charge if self.level else charge + basal
+        """Return d, in thresholds."""
+        steady = self.steady(basal, bias)
+        return steady if self.level else self.arriving(basal, steady)
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Move both potentials and let them spike; ``basal``, ``apical`` are the integrals."""
-        counts = np.array([state["s_plus"], state["s_minus"]])
-        drives = basal - counts
-        if apical is not None:
-            plus, minus = self.gains
-            drives[0] += arithmetic.scale(plus, apical)
-            drives[1] -= arithmetic.scale(minus, apical)
-        potentials = arithmetic.scale(self.rate, drives)
-        potentials += 0.5
-        spikes = self.fire(potentials)
-        counts += spikes / self.rate
+    def arriving(self, basal: Array, steady: Array, out: Array | None = None) -> Array:
+        """Return c T da + what every step adds."""
+        drive = np.multiply(self.rate, basal, out=out)
+        drive += steady
+        return drive
+
+    def step(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> Changes | None:
+        """Move both potentials and let them spike; return what the channels change by."""
+        potentials = np.array([state["v_plus"], state["v_minus"]])
+        shape = potentials.shape
+        self.push(potentials, basal, apical)
+        spikes = np.empty_like(potentials)
+        self.fire(potentials, spikes)
+        rises = self.rises(spikes.reshape(2, -1)).reshape(4, *shape[1:])
         for i, side in enumerate(("plus", "minus")):
-            arithmetic.store(state[f"s_{side}"], counts[i])
-            arithmetic.store(state[f"v_{side}"], potentials[i])
+            state[f"s_{side}"] += rises[i]
+            state[f"v_{side}"][...] = potentials[i]
+        changes = {self.up: rises[2], "plus": rises[0], "minus": rises[1]}
+        return changes if self.hysteresis > 1 else {**changes, self.down: rises[3]}
 
-    def fire(self, potentials: Array) -> AnyArray:
-        """Return where V >= 1, and take one threshold from V there (soft reset), in place."""
-        spikes = potentials >= 1.0
-        potentials -= spikes
-        return spikes
+    def push(
+        self, potentials: Array, drive: Array, apical: Signal, out: Array | None = None
+    ) -> None:
+        """Add d to both potentials, and the feedback with opposite signs, in place."""
+        potentials += drive
+        if apical is not None:
+            gains = self._signed_gains.astype(potentials.dtype, copy=False)
+            gains = gains.reshape(2, *(1,) * apical.ndim)
+            potentials += np.multiply(gains, apical, out=out)
+
+    def fire(self, potentials: Array, spikes: Array) -> AnyArray:
+        """Return where V >= 1, as ones in ``spikes``, too; take one threshold from V there."""
+        fired = potentials >= 1.0
+        np.copyto(spikes, fired)
+        potentials -= spikes  # soft reset
+        return fired
+
+    def rises(self, spikes: Array, out: Array | None = None) -> Array:
+        """Return by how much s+, s-, mean and difference rise, (4, n), for spikes (2, n)."""
+        # One product: no entry has more than one sum, so nothing depends on its order.
+        return np.dot(self._channels.astype(spikes.dtype, copy=False), spikes, out=out)
+
+    def moved(self, fired: AnyArray, out: AnyArray) -> None:
+        """Write where mean and difference change into (2, n), for compartments that fired."""
+        plus, minus = fired
+        if self.alpha in (0.0, 1.0):
+            out[0] = plus if self.alpha else minus
+        else:
+            np.logical_or(plus, minus, out=out[0])
+        np.logical_xor(plus, minus, out=out[1])
+
+    @cached_property
+    def _signed_gains(self) -> Array:
+        plus, minus = self.gains
+        return np.array([self.rate * plus, -self.rate * minus])
+
+    @cached_property
+    def _channels(self) -> Array:
+        share = self.alpha
+        rows = [[1.0, 0.0], [0.0, 1.0], [share, 1.0 - share], [1.0, -1.0]]
+        return np.array(rows) / self.rate
 
     def least(self, channel: str) -> float:
         """Return half of the smallest change of a channel: it moves in whole spikes.
@@ -139,11 +205,12 @@ class SpikingOutput(SpikingDyadUnit):
 
     In order of execution, with the offset o (activity at output 0; see ``baseline``)::
 
-        u = beta (aim - mean)         both as they were before this step
-        aim = integral of (y + o) / T
-        then as a hidden dyad, with bias b + o
+        du = beta pull                               what the last step has left
+        as a hidden dyad, with bias b + o
+        pull <- (y + o) / T - change of the mean
 
-    A count lags behind what drives it by a step; so does the aim it is compared with.
+    So the dyad is nudged by beta (integral of y + o - mean), both a step behind: a count lags
+    behind what drives it by a step, and so does the aim it is compared with.
     Its relu never clips while every output stays above -o; errors do not see the offset.
 
     Parameters
@@ -156,17 +223,34 @@ class SpikingOutput(SpikingDyadUnit):
 
     beta: float = 0.1
 
-    def drive(self, state: State, basal: Array, bias: Array) -> Array:
-        """Integrate bias and offset as levels."""
-        return super().drive(state, basal, bias + self.baseline)
+    @property
+    def impulses(self) -> tuple[str, ...]:
+        """The target is a level."""
+        return () if self.level else ("basal",)
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+    def steady(self, basal: Array, bias: Array) -> Array:
+        """Return it with the offset as a part of the bias."""
+        return super().steady(basal, bias + self.baseline)
+
+    def aim(self, target: Array) -> Array:
+        """Return what a step adds to the integral of the target."""
+        return np.asarray((target + self.baseline) / self.window)
+
+    def nudge(self, pull: Array, out: Array | None = None) -> Array:
+        """Return du, beta times what the last step has left."""
+        return np.multiply(self.beta, pull, out=out)
+
+    def step(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> Changes | None:
         """Nudge towards the target by what the dyad itself has counted."""
-        if apical is not None:
-            aim, target = state["aim"], apical + self.baseline
-            apical = arithmetic.scale(self.beta, aim - self.emit(state, self.up))
-            aim += target / self.window
-        super().step(state, basal, apical, arithmetic)
+        if apical is None:
+            return super().step(state, basal, None, arithmetic)
+        pull = state["pull"]
+        changes = super().step(state, basal, self.nudge(pull), arithmetic)
+        assert changes is not None
+        np.subtract(self.aim(apical), changes[self.up], out=pull)
+        return changes
 
 
 @register
