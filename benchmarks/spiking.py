@@ -21,7 +21,7 @@ from lava_dyads.spiking import brian2_twin
 SHORT, LONG = 128, 1152
 
 
-def run(rounds: int = 3, samples: tuple[int, ...] = (16, 128)) -> dict[int, dict[str, float]]:
+def run(rounds: int = 3, samples: tuple[int, ...] = (1, 16, 128)) -> dict[int, dict[str, float]]:
     """Print microseconds per step and ratios for some numbers of samples side by side."""
     return {n: _table(rounds, n) for n in samples}
 

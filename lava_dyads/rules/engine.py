@@ -217,7 +217,7 @@ class Network(Trainable):
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Show one presentation: all its steps within one step of the outer clock."""
         if self.window is not None:
-            shown = self.window.present(replace(clock, step=self.steps), inbox, self.steps)
+            shown = self.window.present(clock, inbox, self.steps)
             if shown is not None:
                 return shown
         result: Outbox = {}

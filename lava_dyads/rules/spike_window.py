@@ -71,6 +71,7 @@ class SpikingWindow:
     def __init__(
         self, populations: Sequence[Population], connections: Sequence[Connection], lanes: int
     ) -> None:
+        self._made_of = populations, connections, lanes
         self.lanes = lanes
         dtype = populations[0].arithmetic.dtype
         ends = np.cumsum([0, *(lanes * p.n for p in populations)]).tolist()
@@ -85,6 +86,10 @@ class SpikingWindow:
             here = slice(ends[k], ends[k + 1])
             views = [row[here].reshape(lanes, -1) for row in flat]
             self.layers.append(_Layer(p, c, here, *views, *self._moved[:, here]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make copies afresh: copied views would no longer be views."""
+        return type(self), self._made_of
 
     @classmethod
     def of(
@@ -116,7 +121,7 @@ class SpikingWindow:
         Parameters
         ----------
         clock : Clock
-            Of the last step.
+            Of the presentation.
         inbox : mapping
             Messages on the network's ports ``input_in`` and ``target_in``.
         steps : int

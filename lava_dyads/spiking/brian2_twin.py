@@ -122,8 +122,9 @@ def simulate(
     brian2 = import_brian2()
     with generating(brian2, target) as build:
         twin = _Twin(brian2, constants, w[1:], drives, record)
-        twin.network.run(burn_in * twin.clock.dt, namespace={})
-        twin.mark()
+        if burn_in:  # every run generates code
+            twin.network.run(burn_in * twin.clock.dt, namespace={})
+            twin.mark()
         twin.network.run(steps * twin.clock.dt, namespace={})
         seconds = build()
         before, after = twin.read("early_"), twin.read()
@@ -172,7 +173,7 @@ class _Twin:
             clock=self.clock,
             name=f"layer_{start + 1}",
         )
-        group.v_plus = group.v_minus = 0.5
+        group.v_plus = group.v_minus = group.early_v_plus = group.early_v_minus = 0.5
         group.wave = start
         group.basal, group.goal = basal.ravel(), 0.0 if goal is None else goal.ravel()
         group.run_regularly(_DRIVE, when="start")

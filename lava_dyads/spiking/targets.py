@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,11 +29,25 @@ def import_brian2() -> ModuleType:
         If it is not installed.
     """
     try:
-        return import_module("brian2")
+        with _without("pylab"):
+            return import_module("brian2")
     except ImportError as error:
         hint = "pip install lava_dyads[spiking], or check spiking --target none, which needs none"
         text = message("Brian2", "must be installed", error.msg, hint)
         raise UnsupportedError(text) from error
+
+
+@contextmanager
+def _without(name: str) -> Iterator[None]:
+    """Let an import that is optional to others fail: pylab costs a third of Brian2's import."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The short cut of spiking chains against the elements, step by step: equal to the bit."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 
@@ -63,10 +65,11 @@ def test_it_computes_in_the_network_s_number_system():
     assert_equal(short, long)
 
 
-def test_registers_may_move():
-    """Runtimes put them into shared memory."""
+def test_registers_and_networks_may_move():
+    """Runtimes put registers into shared memory, and networks are copied."""
     short, long = networks((6, 9, 4), alpha=0.5)
     short.map_memory(np.copy)
+    short = deepcopy(short)
     for network in (short, long):
         show(network, 0)
     assert_equal(short, long)
