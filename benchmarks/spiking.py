@@ -1,7 +1,8 @@
 """Steps per second of one spiking network: in-process against Brian2, in the same run.
 
 Setting up, code generation and compilation are left out: what runs in this process is timed over
-two lengths and the difference counts; the C++ program times itself.
+two lengths and the difference counts, in CPU time, for other programs may be busy; the C++ program
+times itself.
 """
 
 import time
@@ -76,9 +77,9 @@ def _in_process(problem: SpikingProblem, granularity: str) -> float:
         source.x_out.connect(process.input_in)
         source.y_out.connect(process.target_in)
         with InProcessSession(process, DyadRunConfig(granularity)) as session:
-            begin = time.perf_counter()
+            begin = time.process_time()
             session.run(agenda.steps)
-            seconds[window] = time.perf_counter() - begin
+            seconds[window] = time.process_time() - begin
     return (seconds[LONG] - seconds[SHORT]) / (LONG - SHORT)
 
 
@@ -87,9 +88,9 @@ def _brian2(problem: SpikingProblem, target: str) -> float:
     # The first run generates code, whatever its length.
     lengths = (LONG,) if target == "cpp_standalone" else (SHORT, SHORT, LONG)
     for steps in lengths:
-        begin = time.perf_counter()
+        begin = time.process_time()
         run = in_brian2(problem, steps, target, record=False)
-        seconds[steps] = time.perf_counter() - begin
+        seconds[steps] = time.process_time() - begin
         if run.seconds is not None:
             return run.seconds / steps
     return (seconds[LONG] - seconds[SHORT]) / (LONG - SHORT)

@@ -71,3 +71,23 @@ def test_the_update_goes_down_the_gradient_of_backprop(window):
     )
     cosine = ours @ exact / np.linalg.norm(ours) / np.linalg.norm(exact)
     assert cosine > {256: 0.9, 4096: 0.99}[window]
+
+
+@pytest.mark.lava
+def test_every_granularity_and_runtime_learns_the_same_weights_and_counts_the_same():
+    """The short cut of a whole presentation, fused or not, against layers and neurons in steps."""
+    spec = NetworkSpec((64, 12, 10), rule="spiking", seed=1)  # 12 spikes for 1: sums are rounded
+    # 43 samples, 5 side by side: in the last presentation two lanes are idle.
+    config = TrainingConfig(batch_size=10, lanes=5, learning_rate=0.01)
+    found = []
+    places = ["network reference", "network in-process", "layer in-process", "neuron in-process"]
+    for granularity, runtime in map(str.split, places):
+        with Trainer(spec, DIGITS, config, Execution(granularity, runtime=runtime)) as trainer:
+            metrics = trainer.run(trainer.train_rows[:43], 1)
+            counted = metrics.events, metrics.operations, metrics.spikes, metrics.loss
+            found.append(([*trainer.parameters()[0], *trainer.parameters()[1]], counted))
+    for parameters, counted in found[1:]:
+        assert counted == found[0][1]
+        for ours, theirs in zip(parameters, found[0][0], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    assert np.abs(found[0][0][0] - spec.initial_parameters()[0][0]).max() > 0.01
