@@ -46,7 +46,7 @@ def run(alphas: tuple[float, ...] = (0.0, 0.5, 1.0)) -> np.ndarray:
             both = [deviations(problem, trains, WINDOWS, fixed_point, n) for n in (1, PHASES)]
             found.append(np.max(both, axis=1))
     worst = np.array(found)
-    table = Table(title=f"{len(worst)} networks, largest error of a state over {WINDOWS} steps")
+    table = Table(title=f"{len(worst)} networks, largest error of a state")
     for column in ("", f"within {BOUND:g} spikes", "median", "largest"):
         table.add_column(column, justify="right")
     for name, errors in zip(("single counts", f"mean of {PHASES} windows"), worst.T, strict=True):
