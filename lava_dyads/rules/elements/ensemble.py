@@ -106,7 +106,7 @@ class Ensemble(Population):
             else:
                 outbox = self._update_some(clock, heard)
         if clock.last:
-            self._finish(clock)
+            self.finish(clock)
         return outbox
 
     def _update_some(self, clock: Clock, heard: AnyArray | None) -> Outbox:
@@ -146,7 +146,8 @@ class Ensemble(Population):
         residual = self.memory["residual"]
         residual[:] = largest, np.maximum(largest, residual[1])
 
-    def _finish(self, clock: Clock) -> None:
+    def finish(self, clock: Clock) -> None:
+        """Let every member count its spikes and learn its bias."""
         if clock.valid and self.unit.spiking:
             for member in self.members:
                 member.count("spikes", round(member.unit.spikes(member.state)))
