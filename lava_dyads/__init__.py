@@ -17,6 +17,7 @@ _HOMES = {
         "DatasetSource",
         "Dyad",
         "DyadDense",
+        "DyadDenseFeedback",
         "DyadNetwork",
         "LossHead",
         "MetricSink",

@@ -18,6 +18,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, BACKPROP, Execution
 from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
@@ -58,6 +59,7 @@ def _names(registry: Iterable[str]) -> Any:
 
 ActivationName = Annotated[str, _names(ACTIVATIONS)]
 LossName = Annotated[str, _names(LOSSES)]
+FeedbackName = Annotated[str, _names(FEEDBACK)]
 RuleName = Annotated[str, _names((*RULES, BACKPROP))]
 LatencyName = Annotated[str, _names(LATENCIES)]
 OptimiserName = Annotated[str, _names(OPTIMISERS)]
@@ -173,6 +175,8 @@ class NetworkOptions:
     """Spikes per step and unit of activity; times every activity it has to stay below 1."""
     hysteresis: int = 1
     """Spikes by which a spiking dyad's difference moves before it is sent down."""
+    feedback: FeedbackName = "tied"
+    """Feedback weights: B = W^T (tied), constant (random), or learnt apart (kolen_pollack)."""
     compartment_noise: float = 0.0
     """Standard deviation of analog noise on the compartments, in units of the activity."""
     seed: int = 0
@@ -193,6 +197,7 @@ class NetworkOptions:
             window=self.window,
             scale=self.scale,
             hysteresis=self.hysteresis,
+            feedback=self.feedback,
             compartment_noise=self.compartment_noise,
             seed=self.seed,
             **others,

@@ -200,8 +200,9 @@ class Deploy:
         """Count the messages of dyads that learn."""
         spec, parameters = checkpoint.spec, (checkpoint.weights, checkpoint.biases)
         targets = np.eye(spec.layers[-1])[data.labels[train]]
-        numbers = calibrated(spec, *parameters, data.x[train], targets)
-        return traffic(spec, numbers, parameters, data, test, learning=True)
+        back: dict[str, Any] = {"feedback_weights": checkpoint.feedback}
+        numbers = calibrated(spec, *parameters, data.x[train], targets, **back)
+        return traffic(spec, numbers, parameters, data, test, learning=True, **back)
 
     def _result(
         self,

@@ -61,9 +61,16 @@ class Evaluate(ExecutionOptions):
             check_fit(checkpoint.spec, data)
             rows = data.split(seed, config.test_share)[0][:CALIBRATION_ROWS]
             targets = np.eye(checkpoint.spec.layers[-1])[data.labels[rows]]
-            numbers = calibrated(checkpoint.spec, *parameters, data.x[rows], targets)
+            rows_shown = data.x[rows], targets
+            numbers = calibrated(
+                checkpoint.spec, *parameters, *rows_shown, feedback_weights=checkpoint.feedback
+            )
         spec = checkpoint.spec
-        begin: dict[str, Any] = {"arithmetic": numbers, "parameters": parameters}
+        begin: dict[str, Any] = {
+            "arithmetic": numbers,
+            "parameters": parameters,
+            "feedback_weights": checkpoint.feedback,
+        }
         with Trainer(spec, data, config, execution, **begin) as trainer:
             metrics = trainer.evaluate()
         result: dict[str, Any] = {

@@ -61,7 +61,10 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     learning_rate: float | None = None
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
     weight_decay: float = 0.0
-    """Decoupled weight decay."""
+    """Decoupled weight decay, in units of the learning rate."""
+    decay: float | None = None
+    """Share lost per update by weights and by the feedback that learns beside them. Default: 0
+    (kolen_pollack: 0.0003; with precision loihi2: 2^-15, falling)."""
     seed: int = 0
     """Of the initial weights and of the order of the samples."""
     split_seed: int = 0
@@ -93,6 +96,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             optimiser=self.optimiser or ("sgd" if on_chip else "adam"),
             learning_rate=self.learning_rate,
             weight_decay=self.weight_decay,
+            decay=self.decay,
             split_seed=self.split_seed,
             test_share=self.test_share,
             seed=self.seed,
@@ -110,7 +114,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                 folder.begin(plain({
                     "dataset": self.dataset,
                     "spec": spec.as_dict(),
-                    "training": asdict(config),
+                    "training": asdict(trainer.config),
                     "execution": asdict(execution),
                 }))  # fmt: skip
             self._fit(trainer, folder)
@@ -237,7 +241,7 @@ def save_checkpoint(trainer: Trainer, dataset: str, path: Path) -> None:
         "precision": trainer.execution.precision,
         "epochs": len(trainer.history.epochs),
     }
-    Checkpoint(trainer.spec, weights, biases, meta).save(path)
+    Checkpoint(trainer.spec, weights, biases, meta, trainer.network.feedback()).save(path)
 
 
 def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
@@ -256,6 +260,8 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
         "rule": spec.rule,
         "alpha": spec.alpha,
         "beta": spec.beta,
+        "feedback": spec.feedback,
+        "decay": trainer.config.decay,
         **asdict(execution),
         "epochs": epochs,
         "test_accuracy": last["test_accuracy"],
@@ -272,6 +278,17 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
         "residual": residual,
         "settled": None if residual is None else residual <= SETTLED,
         "straddling": last["train_straddling"],
+        **drifts(history),
         "seed": spec.seed,
         "split_seed": trainer.config.split_seed,
     }
+
+
+def drifts(history: History) -> dict[str, dict[str, list[float]]]:
+    """Return drift and angle of separate feedback weights per layer, over the epochs."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for name in history.epochs[0]:
+        kind, _, layer = name.rpartition("_")
+        if kind in ("feedback_drift", "feedback_angle"):
+            found.setdefault(kind, {})[layer] = history.column(name)
+    return found

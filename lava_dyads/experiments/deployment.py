@@ -19,6 +19,7 @@ from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
 from lava_dyads.rules.clock import FROZEN
 from lava_dyads.rules.elements.traces import TracePlasticity
 from lava_dyads.rules.engine import Network
+from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.optimisers import ChipSGD
 from lava_dyads.training import Trainer, TrainingConfig
 from lava_dyads.training.trainer import CHIP_RATE
@@ -61,6 +62,7 @@ def traffic(
     rows: IntArray,
     *,
     learning: bool = False,
+    feedback_weights: list[Array | None] | None = None,
 ) -> Traffic:
     """Count the messages of a network in integers, in one presentation per sample.
 
@@ -75,9 +77,12 @@ def traffic(
         Samples that are shown.
     learning : bool
         With the nudge, so that differences are sent down; nothing is learnt.
+    feedback_weights : list of arrays or None per layer, or None
+        Separate feedback weights; None: the specification's initial ones.
     """
     execution = Execution(precision="loihi2", runtime="reference")
     begin: dict[str, Any] = {"arithmetic": numbers, "parameters": parameters}
+    begin["feedback_weights"] = feedback_weights
     with Trainer(spec, data, TrainingConfig(), execution, **begin) as trainer:
         metrics = trainer.run(rows, FROZEN if learning else 0)
         network = trainer.network
@@ -145,10 +150,12 @@ def _rules(spec: NetworkSpec, exponents: tuple[int, ...], rate: float) -> Learni
         invalid("--learning-rate", "must be positive", rate, "0.0625")
     # The rule of a synapse depends on its layer, and not on how many others there are.
     slim = replace(spec, layers=(1,) * len(spec.layers))
+    one = np.zeros((1, 1))
     network = slim.build(
         arithmetic=Loihi2(weight_exponents=exponents),
-        optimiser=ChipSGD(rate),
-        parameters=([np.zeros((1, 1))] * spec.depth, [np.zeros(1)] * spec.depth),
+        optimiser=ChipSGD(rate, decay=feedback(spec.feedback).chip_decay),
+        parameters=([one] * spec.depth, [np.zeros(1)] * spec.depth),
+        feedback_weights=[one] * spec.depth,
     )
     assert isinstance(network, Network)
     rules = []
@@ -156,7 +163,8 @@ def _rules(spec: NetworkSpec, exponents: tuple[int, ...], rate: float) -> Learni
         assert isinstance(connection.plasticity, TracePlasticity)
         mantissa, shift = connection.plasticity.factor(1)
         try:
-            rules.append(rule_text(mantissa, shift))
+            optimiser = connection.plasticity.optimiser
+            rules.append(rule_text(mantissa, shift, optimiser.decay if optimiser else 0.0))
         except ValidationError:
             invalid(
                 "--learning-rate",

@@ -37,7 +37,7 @@ class Pair:
     ----------
     execution : Execution
     distance : float
-        |w - w_ref| / |w_ref| over all weights and biases.
+        |w - w_ref| / |w_ref| over all weights, biases and separate feedback weights.
     same_events : bool
         Whether both sent as many events and touched as many weights.
     agrees : bool
@@ -135,6 +135,7 @@ def _train(
     with Trainer(spec, load("digits"), config, execution) as trainer:
         metrics = trainer.run(trainer.train_rows[:samples], 1)
         parts = [p.ravel() for part in trainer.parameters() for p in part]
+        parts += [b.ravel() for b in trainer.network.feedback() if b is not None]
     return np.concatenate(parts), (metrics.events, metrics.operations)
 
 

@@ -29,7 +29,7 @@ class FixedPointGradient:
         F that calibration chose.
     cosine : float
         Of the integer network's gradient, all weights and biases, to backprop on the weights as
-        they are stored.
+        they are stored (through the feedback weights, where they are separate).
     float_cosine : float
         The same of floating-point dyads: what is left are kinks that the nudge crosses.
     layer_cosines : tuple of float
@@ -66,19 +66,29 @@ def fixed_point_gradient(spec: NetworkSpec, *, samples: int = 16) -> FixedPointG
     x = generator.uniform(size=(samples, spec.layers[0]))
     y = np.eye(spec.layers[-1])[generator.integers(spec.layers[-1], size=samples)]
     weights, biases = spec.initial_parameters()
-    numbers = calibrated(spec, weights, biases, x, y)
+    back = spec.initial_feedback()
+    numbers = calibrated(spec, weights, biases, x, y, feedback_weights=back)
 
-    def gradient(arithmetic: Arithmetic, parameters: tuple[list[Array], list[Array]]) -> Network:
-        network = spec.build(lanes=samples, arithmetic=arithmetic, parameters=parameters)
+    def gradient(
+        arithmetic: Arithmetic,
+        parameters: tuple[list[Array], list[Array]],
+        feedback_weights: list[Array | None],
+    ) -> Network:
+        network = spec.build(
+            lanes=samples,
+            arithmetic=arithmetic,
+            parameters=parameters,
+            feedback_weights=feedback_weights,
+        )
         assert isinstance(network, Network)
         network.settle(x, y)
         return network
 
-    ours = gradient(numbers, (weights, biases))
-    stored = ours.parameters()
-    theirs = gradient(Float(), stored)
+    ours = gradient(numbers, (weights, biases), back)
+    stored, back = ours.parameters(), ours.feedback()
+    theirs = gradient(Float(), stored, back)
     hidden = [activation(name) for name in spec.activations]
-    exact = backpropagate(x, y, *stored, hidden, loss(spec.loss)).gradients()
+    exact = backpropagate(x, y, *stored, hidden, loss(spec.loss), back).gradients()
     pairs = zip(ours.gradients()[0], exact[0], strict=True)
     return FixedPointGradient(
         layers=spec.layers,

@@ -11,6 +11,14 @@ engine drops 3 bits of a product of two traces and a mantissa, so for a step of
 
     k = 4 - r
 
+A decay is one product more, for which no factor is below 2^-7, so that smaller ones are rarer::
+
+    dw = ...  -  m' 2^-n' u<k> w                            every 2^k epochs
+
+A separate feedback synapse learns by the same text. There the error is pre and the mean is post,
+and a trace is unsigned, so it takes two epochs per sample: in one x1 is the positive part of the
+error and y1 the mean, in the other x1 is the negative part and y2 the mean.
+
 Everything here is stock Lava (``LearningDense``, ``RingBuffer``, ``Loihi3FLearningRule``).
 """
 
@@ -21,12 +29,14 @@ import numpy as np
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic.limits import EXPONENT_MAX, EXPONENT_MIN, MANTISSA, TRACE
+from lava_dyads.rules.elements.traces import decay_parts
+from lava_dyads.rules.optimisers import ChipSGD
 
 _OFFSET = 4
 """Bits between our weight units and the engine's: 3 it drops, 1 of the sign mode."""
 
 
-def rule_text(mantissa: int, shift: int) -> str:
+def rule_text(mantissa: int, shift: int, decay: float = 0.0) -> str:
     """Return the engine's rule for a step of 2^-shift mantissa x1 (y1 - y2) weight units.
 
     Parameters
@@ -35,16 +45,20 @@ def rule_text(mantissa: int, shift: int) -> str:
         m, 1 .. 7.
     shift : int
         r.
+    decay : float
+        Share of the weight lost per epoch, rounded to what the chip has; 0, or 2^-16 to 7/8.
 
     Raises
     ------
     ValidationError
-        If mantissa or exponent do not fit the engine.
+        If mantissa, exponent or decay do not fit the engine.
 
     Examples
     --------
     >>> rule_text(1, 11)
     '2^-7*x0*x1*y1 - 2^-7*x0*x1*y2'
+    >>> rule_text(1, 11, decay=2.0**-15)
+    '2^-7*x0*x1*y1 - 2^-7*x0*x1*y2 - 2^-7*u8*w'
     """
     most = 2 ** (MANTISSA.value - 1) - 1
     if not 1 <= mantissa <= most:
@@ -54,8 +68,17 @@ def rule_text(mantissa: int, shift: int) -> str:
     if not low <= exponent <= high:
         limit = f"the engine's exponent 4 - shift must lie in {low} .. {high}"
         invalid("rule_text.shift", limit, shift, f"{_OFFSET - high} .. {_OFFSET - low}")
-    factor = f"{mantissa}*2^{exponent}" if mantissa > 1 else f"2^{exponent}"
-    return f"{factor}*x0*x1*y1 - {factor}*x0*x1*y2"
+    factor = _factor(mantissa, exponent)
+    text = f"{factor}*x0*x1*y1 - {factor}*x0*x1*y2"
+    if not decay:
+        return text
+    ChipSGD(decay=decay)  # raises where the chip has nothing like it
+    mantissa, shift, period = decay_parts(decay)
+    return f"{text} - {_factor(mantissa, -shift)}*u{period.bit_length() - 1}*w"
+
+
+def _factor(mantissa: int, exponent: int) -> str:
+    return f"{mantissa}*2^{exponent}" if mantissa > 1 else f"2^{exponent}"
 
 
 def run_engine(

@@ -12,6 +12,7 @@ a_k, u_k   sums of the basal and apical messages of layer k
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from lava_dyads.networks.specification import NetworkSpec, check_on_chip
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import STATE
-from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
+from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.engine import Network
 
 MOST_EXPONENT, MOST_FRACTION = 12, 14
@@ -36,6 +37,7 @@ def calibrated(
     *,
     headroom: int = 1,
     seed: int = 0,
+    feedback_weights: list[Array | None] | None = None,
 ) -> Loihi2:
     """Return the number system with the finest steps in which a network fits on this data.
 
@@ -60,6 +62,9 @@ def calibrated(
         Bits kept free in the accumulators, >= 0.
     seed : int
         Of the stochastic rounding, should it learn on.
+    feedback_weights : list of arrays (n_out, n_in) or None per layer, or None
+        Separate feedback weights, with exponents chosen like those of the weights; None: the
+        specification's initial ones.
 
     Returns
     -------
@@ -78,13 +83,16 @@ def calibrated(
     if headroom < 0:
         invalid("calibrated.headroom", "must be at least 0 bits", headroom, "1")
     exponents = tuple(fitting_exponent(w, MOST_EXPONENT) for w in weights)
-    check_on_chip(spec, Loihi2(weight_exponents=exponents, depth=len(weights)))
+    back = feedback_weights or spec.initial_feedback()
+    back_exponents = feedback_exponents(back, MOST_EXPONENT)
+    made = Loihi2(weight_exponents=exponents, feedback_exponents=back_exponents, seed=seed)
+    check_on_chip(spec, made)
     stored = [np.rint(w * 2.0**e) / 2.0**e for w, e in zip(weights, exponents, strict=True)]
     fraction = min(
         MOST_FRACTION,
         min(
             STATE.value - 1 - headroom - _bits(a)
-            for a in _accumulated(spec, stored, biases, exponents, x, y)
+            for a in _accumulated(spec, stored, biases, back, made, x, y)
         ),
         min(STATE.value - 2 - _bits(float(np.max(np.abs(b), initial=0.0))) for b in biases),
     )
@@ -93,7 +101,7 @@ def calibrated(
             f"fraction: {fraction} bits are left for states, 1 is needed. Try: smaller weights, "
             "inputs of about 0 .. 1, or less headroom"
         )
-    return Loihi2(fraction=fraction, weight_exponents=exponents, seed=seed)
+    return replace(made, fraction=fraction)
 
 
 def _bits(largest: float) -> int:
@@ -105,22 +113,25 @@ def _accumulated(
     spec: NetworkSpec,
     weights: list[Array],
     biases: list[Array],
-    exponents: tuple[int, ...],
+    back: list[Array | None],
+    numbers: Loihi2,
     x: Array,
     y: Array,
 ) -> list[float]:
-    """Return the largest sums of messages, basal and apical, times 2^e of their connection."""
-    network = spec.build(lanes=len(x), parameters=(weights, biases))
+    """Return the largest sums of messages, basal and apical, times 2^e of their synapses."""
+    parameters = weights, biases
+    network = spec.build(lanes=len(x), parameters=parameters, feedback_weights=back)
     assert isinstance(network, Network)  # backprop has no place on the chip
     outcome = network.settle(x, y, tolerance=1e-6)
     if not outcome.converged:
         limit = "the network must settle on the calibration data"
         invalid("calibrated", limit, f"residual {outcome.residual:.2g}", "alpha 0 or 1, less beta")
     largest = []
-    for k, (connection, e) in enumerate(zip(network.connections.values(), exponents, strict=True)):
-        m, op = connection.memory, connection.op
-        sums = [op.forward(m["weights"], m["held_mean"])]
-        if k > 0:
-            sums.append(op.transpose(m["weights"], m["held_difference"]))
-        largest += [float(np.max(np.abs(s))) * 2.0**e for s in sums]
+    for k, connection in enumerate(network.connections.values(), 1):
+        m, op, up = connection.memory, connection.op, numbers.at(k, network.depth)
+        down = up.backward()
+        sums = [(op.forward(m["weights"], m["held_mean"]), up.exponent)]
+        if k > 1:
+            sums.append((op.transpose(connection.feedback, m["held_difference"]), down.exponent))
+        largest += [float(np.max(np.abs(s))) * 2.0**e for s, e in sums]
     return largest

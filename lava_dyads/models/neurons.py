@@ -8,7 +8,7 @@ from typing import Any
 from lava.magma.core.decorator import implements, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
-from lava_dyads.models.registry import layer_processes, lead
+from lava_dyads.models.registry import alias_weights, layer_processes, lead
 from lava_dyads.processes import DyadNetwork, ElementProcess, RelayProcess, population_process
 from lava_dyads.processes.base import shared
 from lava_dyads.processes.virtual import put, take
@@ -42,8 +42,7 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
             self._wire(link, neurons, ends)
         if self.conducted:
             lead(proc, [*whole.values(), self.output, *chain.from_iterable(neurons.values())])
-        for k, name in enumerate(network.connections, 1):
-            getattr(proc, f"weights_{k}").alias(whole[name].weights)
+        alias_weights(proc, whole)
         first = next(iter(whole.values()))
         proc.learn.alias(first.learn)
         proc.window.alias(first.window)

@@ -19,11 +19,13 @@ from lava_dyads.processes import (
     POPULATIONS,
     DatasetSource,
     DyadDense,
+    DyadDenseFeedback,
     DyadNetwork,
     ElementProcess,
     LossHead,
     MetricSink,
     RelayProcess,
+    connection_process,
     population_process,
 )
 from lava_dyads.rules._types import AnyArray
@@ -76,7 +78,7 @@ def _enter_fixed(process: type[ElementProcess], exemplary: type[_Exemplary]) -> 
     )
 
 
-_WHOLE = (DyadDense, LossHead, DatasetSource, MetricSink, RelayProcess)
+_WHOLE = (DyadDense, DyadDenseFeedback, LossHead, DatasetSource, MetricSink, RelayProcess)
 for _process in (*POPULATIONS.values(), *_WHOLE):
     _enter(_process, _process)
     if not (hasattr(_process, "unit_class") and _process.unit_class.spiking):
@@ -111,7 +113,7 @@ def layer_processes(
         if isinstance(element, Population):
             made = population_process(element.unit)(element=element, agenda=agenda, name=name)
         elif isinstance(element, Connection):
-            made = DyadDense(element=element, agenda=agenda, name=name)
+            made = connection_process(element)(element=element, agenda=agenda, name=name)
         elif isinstance(element, Head):
             made = LossHead(element=element, agenda=agenda, name=name)
         else:
@@ -135,6 +137,14 @@ def lead(proc: DyadNetwork, processes: Iterable[ElementProcess]) -> None:
         process.report_out.connect(proc.report_out)
 
 
+def alias_weights(proc: DyadNetwork, processes: dict[str, ElementProcess]) -> None:
+    """Let a network's Vars of weights be those of its connections."""
+    for k, (name, connection) in enumerate(proc.network.connections.items(), 1):
+        getattr(proc, f"weights_{k}").alias(processes[name].weights)
+        if connection.separate:
+            getattr(proc, f"feedback_{k}").alias(processes[name].feedback)
+
+
 @bound
 @implements(proc=DyadNetwork)
 @tag("floating_pt", "layer")
@@ -151,8 +161,7 @@ class SubDyadNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         if self.conducted:
             lead(proc, processes.values())
         network = proc.network
-        for k, name in enumerate(network.connections, 1):
-            getattr(proc, f"weights_{k}").alias(processes[name].weights)
+        alias_weights(proc, processes)
         for k, name in enumerate(network.populations, 1):
             getattr(proc, f"biases_{k}").alias(processes[name].bias)
         first = processes[next(iter(network.populations))]
@@ -169,18 +178,21 @@ class EventSubDyadNetworkModel(SubDyadNetworkModel):
 
 
 @cache
-def fused_model(depth: int, precision: str = "float") -> type[ElementModel]:
+def fused_model(depth: int, precision: str = "float", separate: bool = False) -> type[ElementModel]:
     """Return the ProcessModel of the ``network`` granularity for L weight matrices.
 
-    It is made per depth, since Lava wants a class attribute for every Var.
+    It is made per depth, and for separate feedback, since Lava wants a class attribute for every
+    Var.
     """
     agenda = Agenda()
     names = [f"{kind}_{k}" for k in range(1, depth + 1) for kind in ("weights", "biases")]
+    names += [f"feedback_{k}" for k in range(2, depth + 1) if separate]
     dtype = np.float64 if precision == "float" else np.int32
     registers: dict[str, AnyArray] = {name: np.zeros(1, dtype) for name in names}
     registers |= {"learn": agenda.learn, "window": agenda.window}
     members = lava_members(registers, ("input_in", "target_in"), ("output_out",), dtype)
-    name = f"PyDyadNetwork{depth}Model{'Float' if precision == 'float' else 'Fixed'}"
+    kind = ("Feedback" if separate else "") + ("Float" if precision == "float" else "Fixed")
+    name = f"PyDyadNetwork{depth}Model{kind}"
     model: type[ElementModel] = make_model(
         DyadNetwork, name, members, ElementModel, LoihiProtocol, precision
     )
@@ -196,7 +208,8 @@ def leaf_of(process: ElementProcess, clock: str = "sync") -> type[ElementModel |
     if precision != "float" and clock != "sync":
         raise UnsupportedError("precision loihi2: the chip's cores step together. Try: clock sync")
     if isinstance(process, DyadNetwork):
-        return fused_model(len(process.network.connections), precision)
+        connections = process.network.connections.values()
+        return fused_model(len(connections), precision, any(c.separate for c in connections))
     leaves: dict[Any, Any] = {**(LEAVES if clock == "sync" else EVENT_LEAVES)}
     if precision != "float":
         leaves = {**FIXED_LEAVES}

@@ -20,7 +20,7 @@ class Row:
     name, kind, shape : str
         Its name, the Process class, its shape.
     parameters : int
-        Weights and biases in it.
+        Weights, separate feedback weights and biases in it.
     sends : tuple of str
         Its connected ports, each 'port -> process.port, ...'.
     """
@@ -119,8 +119,9 @@ def _description(spec: NetworkSpec) -> Description:
     rows = [Row("source", "DatasetSource", f"({spec.layers[0]},)", 0, _arrows(OUTSIDE, network))]
     for name, element in network.elements.items():
         if isinstance(element, Connection):
-            kind, shape = "DyadDense", str(element.memory["weights"].shape)
-            parameters = element.memory["weights"].size
+            kind = "DyadDenseFeedback" if element.separate else "DyadDense"
+            shape = str(element.memory["weights"].shape)
+            parameters = element.memory["weights"].size * (2 if element.separate else 1)
         elif isinstance(element, Population):
             kind, shape, parameters = element.unit.process_name, f"({element.n},)", element.n
         else:

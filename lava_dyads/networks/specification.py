@@ -18,6 +18,7 @@ from lava_dyads.rules.backprop import BackpropNetwork
 from lava_dyads.rules.chain import Timing, chain, default_repeats
 from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
+from lava_dyads.rules.feedback import TIED, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
@@ -70,8 +71,10 @@ class NetworkSpec:
     compartment_noise : float
         Standard deviation of the analog noise that each update adds to each compartment, in
         units of the activity.
+    feedback : str
+        Feedback weights: ``tied``, ``random`` or ``kolen_pollack``, see ``rules.feedback``.
     seed : int
-        Of the initial weights and biases, and of the noise.
+        Of the initial weights, biases and feedback weights, and of the noise.
 
     Raises
     ------
@@ -102,6 +105,7 @@ class NetworkSpec:
     gain: float | None = None
     bias_deviation: float = 0.0
     compartment_noise: float = 0.0
+    feedback: str = TIED.name
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -112,6 +116,9 @@ class NetworkSpec:
         self._complete(RULES.get(self.rule, Rule))
         self._check_numbers()
         loss(self.loss)
+        if feedback(self.feedback).separate and self.rule == BACKPROP:
+            limit = "backprop is the baseline with W^T, by definition"
+            invalid("feedback", limit, self.feedback, "tied, or --rule dp-transpose")
         if self.rule != BACKPROP:
             self._check_rule()
 
@@ -215,12 +222,24 @@ class NetworkSpec:
         generator = np.random.default_rng(self.seed)
         weights: list[Array] = []
         biases: list[Array] = []
-        for k, (below, above) in enumerate(pairwise(self.layers)):
-            name = self.activations[k] if k < len(self.activations) else self._last_gain()
-            gain = self.gain if self.gain is not None else ACTIVATIONS[name].gain
-            weights.append(generator.normal(size=(above, below)) * gain / np.sqrt(below))
-            biases.append(generator.normal(size=above) * self.bias_deviation)
+        for k in range(1, self.depth + 1):
+            weights.append(self._random_weights(k, generator))
+            biases.append(generator.normal(size=self.layers[k]) * self.bias_deviation)
         return weights, biases
+
+    def _random_weights(self, k: int, generator: np.random.Generator) -> Array:
+        """Return weights of layer k, from 1."""
+        name = self.activations[k - 1] if k < self.depth else self._last_gain()
+        gain = self.gain if self.gain is not None else ACTIVATIONS[name].gain
+        below, above = self.layers[k - 1 : k + 1]
+        return np.asarray(generator.normal(size=(above, below)) * gain / np.sqrt(below))
+
+    def initial_feedback(self) -> list[Array | None]:
+        """Return B^T of every layer, drawn like the weights but apart from them; None: tied."""
+        if not feedback(self.feedback).separate:
+            return [None] * self.depth
+        generator = np.random.default_rng([self.seed, 0xFEED])
+        return [None, *(self._random_weights(k, generator) for k in range(2, self.depth + 1))]
 
     def _last_gain(self) -> str:
         """Scale the read-out like the layer below, which is what its input looks like."""
@@ -233,6 +252,7 @@ class NetworkSpec:
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,
+        feedback_weights: list[Array | None] | None = None,
     ) -> Network | BackpropNetwork:
         """Build the network's elements.
 
@@ -246,6 +266,8 @@ class NetworkSpec:
             Number system; None: float64.
         parameters : tuple of two lists, or None
             Weights (n_out, n_in) and biases (n,); None: the initial ones.
+        feedback_weights : list of arrays (n_out, n_in), or None
+            Separate feedback weights (the first stands for nothing); None: the initial ones.
 
         Raises
         ------
@@ -281,6 +303,8 @@ class NetworkSpec:
             noise=self.compartment_noise,
             noise_seed=self.seed,
             arithmetic=arithmetic,
+            feedback=feedback(self.feedback),
+            feedback_weights=feedback_weights or self.initial_feedback(),
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -329,6 +353,9 @@ def check_on_chip(spec: NetworkSpec, numbers: Loihi2) -> None:
     if spec.compartment_noise:
         what = "compartment_noise"
         invalid(what, "integers have no analog noise", spec.compartment_noise, "0")
+    if numbers.feedback_exponents and not feedback(spec.feedback).separate:
+        limit = "tied feedback has the exponents of the weights"
+        invalid("Loihi2.feedback_exponents", limit, numbers.feedback_exponents, "()")
     for what in ("beta", "rate"):
         if not numbers.gain(getattr(spec, what)) > 0:
             limit = "precision loihi2 rounds gains to multiples of 2^-7"

@@ -2,7 +2,7 @@
 
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conductor import Conductor
-from lava_dyads.processes.dense import DyadDense
+from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, connection_process
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.head import LossHead
 from lava_dyads.processes.network import DyadNetwork
@@ -14,11 +14,13 @@ __all__ = [
     "DatasetSource",
     "Dyad",
     "DyadDense",
+    "DyadDenseFeedback",
     "DyadNetwork",
     "ElementProcess",
     "LossHead",
     "MetricSink",
     "PopulationProcess",
     "RelayProcess",
+    "connection_process",
     "population_process",
 ]

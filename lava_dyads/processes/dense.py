@@ -1,4 +1,4 @@
-"""The dense connection with tied feedback, as a Process."""
+"""The dense connection as a Process, with tied feedback or feedback synapses of its own."""
 
 from __future__ import annotations
 
@@ -80,3 +80,75 @@ class DyadDense(ElementProcess):
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
         """Return the smallest element of this kind."""
         return Connection(np.zeros((1, 1)), arithmetic=arithmetic)
+
+
+class DyadDenseFeedback(DyadDense):
+    """A :class:`DyadDense` with feedback synapses B of its own, instead of W^T.
+
+    In every step, in the order of :class:`DyadDense`, with::
+
+        apical_out <- B difference_in of the last step
+        end of a batch, where B learns: B <- (1 - lambda) B + its own optimiser step on the
+            transpose of what W learns from, with the same lambda
+
+    Vars: those of :class:`DyadDense`; ``feedback`` (n_out, n_in), which holds B^T, and, for what it
+    learns by, ``feedback_accumulator``, ``feedback_state``, ``feedback_updates``.
+
+    Parameters
+    ----------
+    weights : array-like, shape (n_out, n_in)
+    feedback : array-like, shape (n_out, n_in)
+        B^T.
+    feedback_learns : bool
+        Whether B learns (Kolen-Pollack) or stays (feedback alignment).
+    lanes, beta, optimiser, agenda, name
+        As for :class:`DyadDense`.
+
+    Raises
+    ------
+    ValidationError
+        If weights or feedback are not finite matrices of one shape.
+
+    Examples
+    --------
+    >>> dense = DyadDenseFeedback([[1.0, 2.0, 3.0]], feedback=[[0.0, 0.0, 1.0]])
+    >>> dense.feedback.init
+    array([[0., 0., 1.]])
+
+    References
+    ----------
+    FA, KP and AK: see ``lava_dyads.rules.feedback``.
+    """
+
+    def __init__(
+        self,
+        weights: ArrayLike | None = None,
+        *,
+        feedback: ArrayLike | None = None,
+        feedback_learns: bool = False,
+        lanes: int = 1,
+        beta: float = 0.1,
+        optimiser: Optimiser | None = None,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Connection | None = None,
+    ) -> None:
+        element = element or Connection(
+            np.asarray(weights, float),
+            lanes=lanes,
+            beta=beta,
+            optimiser=optimiser,
+            feedback=np.asarray(feedback, float),
+            feedback_learns=feedback_learns,
+        )
+        super().__init__(element=element, agenda=agenda, name=name)
+
+    @classmethod
+    def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
+        """Return the smallest element of this kind."""
+        return Connection(np.zeros((1, 1)), arithmetic=arithmetic, feedback=np.zeros((1, 1)))
+
+
+def connection_process(connection: Connection) -> type[DyadDense]:
+    """Return the Process class of a connection."""
+    return DyadDenseFeedback if connection.separate else DyadDense

@@ -6,6 +6,9 @@ from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.engine import Network
 
+PARAMETERS = ("weights_", "biases_", "feedback_")
+"""How the registers of a network begin that are Vars of its Process."""
+
 
 class DyadNetwork(ElementProcess):
     """A network of dyads; the run configuration chooses how finely it is cut into processes.
@@ -18,7 +21,8 @@ class DyadNetwork(ElementProcess):
 
     Ports: ``input_in`` (n_in), ``target_in`` (n_out), ``output_out`` (n_out), changes. Vars:
     ``weights_1`` .. ``weights_L`` (n_out, n_in), ``biases_1`` .. ``biases_L`` (n_out,),
-    counted from the input; ``learn`` (1: learn, 0: evaluate, 2: nudge without learning) and
+    and, where feedback is separate, ``feedback_2`` .. ``feedback_L`` (B^T, n_out, n_in), counted
+    from the input; ``learn`` (1: learn, 0: evaluate, 2: nudge without learning) and
     ``window``.
 
     Parameters
@@ -34,7 +38,7 @@ class DyadNetwork(ElementProcess):
         self, network: Network, *, agenda: Agenda | None = None, name: str = "network"
     ) -> None:
         self.network = network
-        variables = tuple(v for v in network.memory if v.startswith(("weights_", "biases_")))
+        variables = tuple(v for v in network.memory if v.startswith(PARAMETERS))
         super().__init__(
             network,
             agenda=agenda or Agenda(steps=1, lanes=network.lanes),

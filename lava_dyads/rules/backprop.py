@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -62,10 +63,11 @@ def backpropagate(
     biases: list[Array],
     activations: list[Activation],
     loss: Loss,
+    feedback_weights: Sequence[Array | None] | None = None,
 ) -> Pass:
     """Run one pass.
 
-    delta_L = l'(z_L);  delta_k = f'(a_k) (W_{k+1}^T delta_{k+1}).
+    delta_L = l'(z_L);  delta_k = f'(a_k) (B_{k+1} delta_{k+1}), B = W^T for backprop.
 
     Parameters
     ----------
@@ -73,12 +75,17 @@ def backpropagate(
     weights, biases : lists of arrays (n_out, n_in), (n_out,)
     activations : list of the hidden layers' activations
     loss : Loss
+    feedback_weights : sequence of arrays (n_out, n_in) or None per layer, or None
+        B^T where it is not W: feedback alignment instead of backprop.
     """
+    back = feedback_weights or [None] * len(weights)
     pre, activities = forward(x, weights, biases, activations)
     delta = loss.gradient(activities[-1], y)
     errors = [delta]
     for k in range(len(weights) - 1, 0, -1):
-        delta = (delta @ weights[k]) * activations[k - 1].derivative(pre[k - 1])
+        b = back[k]
+        down = delta @ (weights[k] if b is None else b)
+        delta = down * activations[k - 1].derivative(pre[k - 1])
         errors.insert(0, delta)
     return Pass(activities, errors)
 

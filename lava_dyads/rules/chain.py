@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lava_dyads.errors import invalid
@@ -12,6 +13,7 @@ from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.elements import Connection, Element, Head, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
+from lava_dyads.rules.feedback import TIED, Feedback
 from lava_dyads.rules.losses import Loss
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units import Rule, RuleParameters
@@ -86,6 +88,8 @@ def chain(
     arithmetic: Arithmetic | None = None,
     noise: float = 0.0,
     noise_seed: int = 0,
+    feedback: Feedback = TIED,
+    feedback_weights: Sequence[Array | None] = (),
 ) -> Network:
     """Build a network of L connections and L populations.
 
@@ -107,12 +111,17 @@ def chain(
     anneal : float
         Time constant, in steps, with which theta falls; 0: it stays.
     optimiser : Optimiser or None
+        Its ``decay`` applies where W and B learn as a pair, and nowhere else.
     repeats : int or None
         Round trips after the first; None: those of :func:`default_repeats`.
     arithmetic : Arithmetic or None
         Number system; None: float64.
     noise, noise_seed
         Analog noise of the compartments, see :class:`Population`.
+    feedback : Feedback
+        Kind of feedback weights.
+    feedback_weights : sequence of L arrays (n_out, n_in)
+        Where it is separate; the first, above the input, stands for nothing.
 
     Returns
     -------
@@ -128,6 +137,10 @@ def chain(
     if loss.name not in rule.losses:
         invalid("loss", f"{rule.name} supports {', '.join(rule.losses)}", loss.name)
     depth, beta = len(weights), parameters.beta
+    there = [w is not None for w in feedback_weights]
+    if feedback.separate and (len(there) != depth or not all(there[1:])):
+        limit = f"{feedback.name} needs one per layer, {depth}, the first of no account"
+        invalid("feedback_weights", limit, there)
     if repeats is None:
         repeats = default_repeats(rule, parameters, depth, anneal)
     window = parameters.window if rule.spiking else 0
@@ -135,6 +148,7 @@ def chain(
     arithmetic = arithmetic or Float()
     shared: dict[str, Any] = {"lanes": lanes, "beta": beta}
     coded: dict[str, Any] = {"threshold": threshold, "anneal": anneal}
+    undecayed = replace(optimiser, decay=0.0) if optimiser else None
     elements: dict[str, Element] = {}
     links: list[Link] = []
     below, below_port = OUTSIDE, "input_in"
@@ -150,7 +164,13 @@ def chain(
             unit = rule.hidden(activations[k - 1], parameters)
         if k == 1:
             unit = rule.above_input(unit)
-        elements[connection] = Connection(weights[k - 1], optimiser=optimiser, **shared)
+        elements[connection] = Connection(
+            weights[k - 1],
+            optimiser=optimiser if feedback.learns and k > 1 else undecayed,
+            feedback=feedback_weights[k - 1] if feedback.separate and k > 1 else None,
+            feedback_learns=feedback.learns,
+            **shared,
+        )
         elements[here] = Population(
             unit,
             biases[k - 1],

@@ -182,6 +182,8 @@ class Network(Trainable):
     def _adopt_parameters(self) -> None:
         for k, connection in enumerate(self.connections.values(), 1):
             self.memory[f"weights_{k}"] = connection.memory["weights"]
+            if connection.separate:
+                self.memory[f"feedback_{k}"] = connection.memory["feedback"]
         for k, population in enumerate(self.populations.values(), 1):
             self.memory[f"biases_{k}"] = population.memory["bias"]
 
@@ -379,10 +381,9 @@ class Network(Trainable):
                 return np.zeros((), self.arithmetic.dtype)
             return element.drive(element.memory["held_output"], y)
         assert isinstance(element, Connection)
-        weights = element.memory["weights"]
         if link.output == "basal_out":
-            return element.op.forward(weights, element.memory["held_mean"])
-        return element.op.transpose(weights, element.memory["held_difference"])
+            return element.op.forward(element.memory["weights"], element.memory["held_mean"])
+        return element.op.transpose(element.feedback, element.memory["held_difference"])
 
 
 def deliver(outbox: Inbox, boxes: Mapping[str, list[tuple[Outbox, str]]]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import Array
+from lava_dyads.rules.arithmetic.limits import DECIMATION, EXPONENT_MIN
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class Optimiser(ABC):
     learning_rate : float
         Step size eta > 0, dimensionless.
     weight_decay : float
-        Decoupled decay lambda >= 0: w <- (1 - eta lambda) w before each step. Weights only,
+        Decoupled decay >= 0, in units of the rate: lambda = eta weight_decay + decay.
+    decay : float
+        Decoupled decay per update >= 0: w <- (1 - lambda) w before each step. Weights only,
         never biases.
 
     Raises
@@ -40,12 +43,21 @@ class Optimiser(ABC):
 
     learning_rate: float = 0.001
     weight_decay: float = 0.0
+    decay: float = 0.0
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             invalid("learning_rate", "must be positive", self.learning_rate, "0.001")
         if not 0 <= self.weight_decay * self.learning_rate < 1:
             invalid("weight_decay", "needs 0 <= rate * decay < 1", self.weight_decay, "0")
+        if not (self.decay >= 0 and self.loss_per_update < 1):
+            limit = "the share of a weight lost per update, weight_decay included, is in [0, 1)"
+            invalid("decay", limit, self.decay, "0.001")
+
+    @property
+    def loss_per_update(self) -> float:
+        """Share lambda of every weight that an update takes away."""
+        return self.learning_rate * self.weight_decay + self.decay
 
     @abstractmethod
     def change(self, gradient: Array, state: Array, step: int) -> Array:
@@ -61,10 +73,10 @@ class Optimiser(ABC):
             Number of this update, from 1.
         """
 
-    def decay(self, weights: Array) -> None:
-        """Apply the decoupled weight decay in place."""
-        if self.weight_decay:
-            weights *= 1.0 - self.learning_rate * self.weight_decay
+    def shrink(self, weights: Array) -> None:
+        """Apply the decoupled decay in place."""
+        if self.loss_per_update:
+            weights *= 1.0 - self.loss_per_update
 
 
 @dataclass(frozen=True)
@@ -131,11 +143,12 @@ class Adam(Optimiser):
 
 @dataclass(frozen=True)
 class ChipSGD(Optimiser):
-    """Gradient descent in the chip's arithmetic, with a rate that falls linearly.
+    """Gradient descent in the chip's arithmetic, with rate and decay that fall linearly.
 
-    w <- w - eta(t) g with eta(t) = eta max(0, 1 - t / horizon) at update t, from 0. The number
-    system rounds the rate to a mantissa of 3 bits and the step stochastically; this is what it
-    stands for.
+    w <- (1 - lambda(t)) w - eta(t) g with eta(t) = eta max(0, 1 - t / horizon) at update t, from 0,
+    and lambda(t) = lambda eta(t) / eta: a decay that stayed would win over a rate that falls. The
+    number system rounds rate and decay to a mantissa of 3 bits and the step stochastically; this
+    is what it stands for.
 
     Parameters
     ----------
@@ -152,14 +165,25 @@ class ChipSGD(Optimiser):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.weight_decay:
-            invalid("weight_decay", "the chip's rule has none", self.weight_decay, "0")
+            limit = "the chip's decay does not follow the rate"
+            invalid("weight_decay", limit, self.weight_decay, "decay")
+        least = 2.0 ** -(DECIMATION.value - EXPONENT_MIN.value)
+        if 0 < self.decay < least:
+            limit = f"the chip's smallest is 2^-16 = {least:.3g}"
+            invalid("decay", limit, self.decay, f"{least:.3g}")
         if self.horizon < 0:
             invalid("horizon", "must be at least 0", self.horizon, "0")
 
     def rate(self, step: int) -> float:
         """Return eta at an update, counted from 1."""
-        left = 1.0 - (step - 1) / self.horizon if self.horizon else 1.0
-        return self.learning_rate * max(0.0, left)
+        return self.learning_rate * self._left(step)
+
+    def decay_at(self, step: int) -> float:
+        """Return lambda at an update, counted from 1."""
+        return self.decay * self._left(step)
+
+    def _left(self, step: int) -> float:
+        return max(0.0, 1.0 - (step - 1) / self.horizon) if self.horizon else 1.0
 
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return -eta g."""
@@ -171,7 +195,10 @@ OPTIMISERS: dict[str, type[Optimiser]] = {cls.name: cls for cls in (SGD, Momentu
 
 
 def optimiser(
-    name: str, learning_rate: float | None = None, weight_decay: float = 0.0
+    name: str,
+    learning_rate: float | None = None,
+    weight_decay: float = 0.0,
+    decay: float = 0.0,
 ) -> Optimiser:
     """Return an optimiser by name, with its own default learning rate if none is given.
 
@@ -183,6 +210,5 @@ def optimiser(
     if name not in OPTIMISERS:
         invalid("optimiser", "unknown name", name, nearest(name, OPTIMISERS))
     cls = OPTIMISERS[name]
-    if learning_rate is None:
-        return cls(weight_decay=weight_decay)
-    return cls(learning_rate=learning_rate, weight_decay=weight_decay)
+    rate = {} if learning_rate is None else {"learning_rate": learning_rate}
+    return cls(**rate, weight_decay=weight_decay, decay=decay)

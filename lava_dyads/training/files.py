@@ -16,6 +16,7 @@ from lava_dyads.errors import CheckpointError, ValidationError, invalid
 from lava_dyads.files import write_atomically
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
+from lava_dyads.rules.feedback import feedback
 
 FORMAT = "lava_dyads checkpoint 1"
 MARKER = "config.json"
@@ -32,18 +33,24 @@ class Checkpoint:
     weights, biases : lists of arrays (n_out, n_in), (n,)
     meta : dict
         Data set name, split seed, test share, epochs.
+    feedback : list of arrays (n_out, n_in) or None per layer, or None
+        Feedback weights, where they are separate. None: none are.
     """
 
     spec: NetworkSpec
     weights: list[Array]
     biases: list[Array]
     meta: dict[str, Any]
+    feedback: list[Array | None] | None = None
 
     def save(self, path: Path) -> None:
         """Write an .npz file atomically."""
         header = {"format": FORMAT, "spec": self.spec.as_dict(), "meta": self.meta}
         arrays = {f"weights_{k}": w for k, w in enumerate(self.weights, 1)}
         arrays |= {f"biases_{k}": b for k, b in enumerate(self.biases, 1)}
+        arrays |= {
+            f"feedback_{k}": b for k, b in enumerate(self.feedback or [], 1) if b is not None
+        }
         buffer = io.BytesIO()
         np.savez(buffer, header=np.array(json.dumps(header)), **arrays)
         write_atomically(path, buffer.getvalue())
@@ -70,6 +77,8 @@ class Checkpoint:
                 ks = range(1, spec.depth + 1)
                 weights = [file[f"weights_{k}"] for k in ks]
                 biases = [file[f"biases_{k}"] for k in ks]
+                separate = feedback(spec.feedback).separate
+                back = [file[f"feedback_{k}"] if separate and k > 1 else None for k in ks]
         except CheckpointError:
             raise
         except FileNotFoundError as error:
@@ -94,7 +103,13 @@ class Checkpoint:
                     f"checkpoint {path}: weights_{k} should be finite and have shape {expected} "
                     f"(got {w.shape})"
                 )
-        return cls(spec, weights, biases, header.get("meta", {}))
+            u = back[k - 1]
+            if u is not None and (u.shape != expected or not np.all(np.isfinite(u))):
+                raise CheckpointError(
+                    f"checkpoint {path}: feedback_{k} should be finite and have shape {expected} "
+                    f"(got {u.shape})"
+                )
+        return cls(spec, weights, biases, header.get("meta", {}), back)
 
 
 class RunDirectory:

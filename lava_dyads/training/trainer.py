@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
-from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
+from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.backprop import (
     BackpropNetwork,
     backpropagate,
@@ -28,6 +28,7 @@ from lava_dyads.rules.backprop import (
 from lava_dyads.rules.clock import FROZEN, Agenda
 from lava_dyads.rules.elements import Element, Sink, Source
 from lava_dyads.rules.engine import Network
+from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.transport import Transport
@@ -63,7 +64,10 @@ class TrainingConfig:
     learning_rate : float or None
         None: 0.001 (adam), 0.05 (momentum), 0.1 (sgd).
     weight_decay : float
-        Decoupled.
+        Decoupled, in units of the learning rate.
+    decay : float or None
+        Share of a weight lost per update where W and its feedback learn as a pair, of both alike;
+        None: that of the kind of feedback, see ``rules.feedback``.
     split_seed : int
         Of the stratified split.
     test_share : float
@@ -83,6 +87,7 @@ class TrainingConfig:
     optimiser: str = "adam"
     learning_rate: float | None = None
     weight_decay: float = 0.0
+    decay: float | None = None
     split_seed: int = 0
     test_share: float = 0.25
     seed: int = 0
@@ -100,7 +105,8 @@ class TrainingConfig:
 
     def build_optimiser(self) -> Optimiser:
         """Return the optimiser."""
-        return optimiser(self.optimiser, self.learning_rate, self.weight_decay)
+        decay = self.decay or 0.0
+        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay)
 
 
 @dataclass(frozen=True)
@@ -204,6 +210,8 @@ class Trainer:
         the weights it begins with.
     parameters : tuple of two lists, or None
         Weights and biases to begin with; None: the specification's initial ones.
+    feedback_weights : list of arrays, or None
+        Separate feedback weights to begin with; None: the specification's initial ones.
 
     Raises
     ------
@@ -232,17 +240,22 @@ class Trainer:
         measure: bool = False,
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,
+        feedback_weights: list[Array | None] | None = None,
     ) -> None:
         self.spec, self.data = spec, data
-        self.config = config or TrainingConfig()
         self.execution = execution or Execution()
+        config = config or TrainingConfig()
+        on_chip = self.execution.precision == "loihi2"
+        decay = feedback(spec.feedback).decay_of(config.decay, on_chip)
+        self.config = replace(config, decay=decay)
         self.execution.check(spec.rule, sum(spec.layers[1:]))
         if spec.anneal and self.execution.clock == "async":
             limit = "a threshold falls in steps, which clock async does not have"
             invalid("anneal", limit, spec.anneal, "0, or --clock sync")
         check_fit(spec, data)
         parameters = parameters or spec.initial_parameters()
-        numbers = self._numbers(arithmetic, parameters[0])
+        feedback_weights = feedback_weights or spec.initial_feedback()
+        numbers = self._numbers(arithmetic, parameters[0], feedback_weights)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.lanes or self.config.batch_size
         self.agenda = Agenda(1, lanes, self.config.batch_size)
@@ -253,6 +266,7 @@ class Trainer:
             optimiser=self._optimiser(numbers),
             arithmetic=numbers,
             parameters=parameters,
+            feedback_weights=feedback_weights,
         )
         capacity = max(len(self.train_rows), len(self.test_rows))
         self.sink = Sink(
@@ -278,13 +292,21 @@ class Trainer:
             measure=measure,
         )
 
-    def _numbers(self, arithmetic: Arithmetic | None, weights: list[Array]) -> Arithmetic:
+    def _numbers(
+        self,
+        arithmetic: Arithmetic | None,
+        weights: list[Array],
+        feedback_weights: list[Array | None],
+    ) -> Arithmetic:
         precision = self.execution.precision
         default: Arithmetic = Float()
         if precision == "loihi2":
             # Initial weights have to fit, and from +-1 on there is room to learn.
-            exponents = [fitting_exponent(w, 7) for w in weights]
-            default = Loihi2(weight_exponents=tuple(exponents), seed=self.config.seed)
+            default = Loihi2(
+                weight_exponents=tuple(fitting_exponent(w, 7) for w in weights),
+                feedback_exponents=feedback_exponents(feedback_weights, 7),
+                seed=self.config.seed,
+            )
         if arithmetic is not None and arithmetic.name != precision:
             invalid("arithmetic", f"the execution has precision {precision}", arithmetic.name)
         return arithmetic or default
@@ -300,7 +322,8 @@ class Trainer:
             limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
             invalid("optimiser", limit, made.name, "sgd, without weight decay")
         rate = self.config.learning_rate or CHIP_RATE
-        return ChipSGD(rate, horizon=self.config.epochs * len(self.train_rows))
+        horizon = self.config.epochs * len(self.train_rows)
+        return ChipSGD(rate, decay=made.decay, horizon=horizon)
 
     def __enter__(self) -> Trainer:
         return self
@@ -347,6 +370,7 @@ class Trainer:
                 **{f"train_{k}": v for k, v in asdict(learnt).items()},
                 "test_loss": tested.loss,
                 "test_accuracy": tested.accuracy,
+                **self.feedback_drift(),
             }
             self.history.epochs.append(entry)
             if on_epoch:
@@ -416,6 +440,20 @@ class Trainer:
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return copies of the weights (n_out, n_in) and biases (n,)."""
         return self.network.parameters()
+
+    def feedback_drift(self) -> dict[str, float]:
+        """Return ``feedback_drift_k`` and ``feedback_angle_k`` of each layer k with B of its own.
+
+        |B - W^T| / |W| and the angle between B and W^T in degrees; empty where feedback is tied.
+        """
+        found = {}
+        weights, feedback = self.parameters()[0], self.network.feedback()
+        for k, (w, b) in enumerate(zip(weights, feedback, strict=True), 1):
+            if b is not None:
+                apart = drift(w, b)
+                found[f"feedback_drift_{k}"] = apart.relative
+                found[f"feedback_angle_{k}"] = apart.angle
+        return found
 
     def usage(self) -> Usage:
         """Return what ProcessModels and channels have used so far, with ``measure=True``.

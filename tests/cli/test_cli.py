@@ -77,6 +77,7 @@ def test_training_and_evaluation_on_lava(capsys, tmp_path, granularity):
     assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
 
 
+CHIP = "train digits --precision loihi2 --runtime reference"
 EVENTS = "--granularity neuron --clock async --runtime in-process"
 
 
@@ -154,6 +155,15 @@ def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
         ("eval {tmp}/nan.npz", "not a checkpoint of lava_dyads"),
         ("eval {tmp}/run --dataset {tmp}/small.npz", "64 inputs, the data has 3 features"),
         ("check gradient --rule backprop", "what the others are compared with"),
+        ("check gradient --updates -1", "updates: must be at least 0"),
+        ("train digits --feedback kolen-pollack", "Try: kolen_pollack"),
+        ("train digits --feedback random --decay 0.01", "decay: is for pairs of weights"),
+        ("train digits --feedback kolen_pollack --decay 1", "decay: the share of a weight"),
+        (
+            f"{CHIP} --feedback kolen_pollack --decay 1e-6",
+            "decay: the chip's smallest is 2^-16",
+        ),
+        ("train digits --rule backprop --feedback random", "feedback: backprop is the baseline"),
         ("check gradient --networks 0", "networks: must be at least 1"),
     ],
 )
@@ -216,6 +226,47 @@ def test_check_gradient_never_calls_what_diverged_a_result(capsys):
     code, text, _ = run(capsys, line.format("0"))
     assert code == 1
     assert "NOT CONVERGED, no result" in text
+
+
+def test_training_reports_the_drift_of_feedback_per_epoch(capsys, tmp_path):
+    line = f"{QUICK} --feedback kolen_pollack --decay 0.01 --json --out {tmp_path}/run"
+    code, text, _ = run(capsys, line)
+    result = json.loads(text)
+    assert (code, result["feedback"], result["decay"]) == (0, "kolen_pollack", 0.01)
+    assert list(result["feedback_drift"]) == list(result["feedback_angle"]) == ["2"]
+    first, second = result["feedback_drift"]["2"]
+    assert first > second > 0
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["feedback_drift_2"] for line in lines] == [first, second]
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["spec"]["feedback"], config["training"]["decay"]) == ("kolen_pollack", 0.01)
+    for precision in ("float", "loihi2"):
+        line = f"eval {tmp_path}/run --runtime reference --precision {precision} --json"
+        code, text, _ = run(capsys, line)
+        assert code == 0
+        assert json.loads(text)["test_accuracy"] == pytest.approx(
+            result["test_accuracy"], abs=0 if precision == "float" else 0.01
+        )
+    code, text, _ = run(capsys, f"{QUICK} --epochs 1 --no-save --json")
+    assert "feedback_drift" not in json.loads(text)
+
+
+def test_check_gradient_knows_feedback_of_its_own(capsys):
+    line = "check gradient --networks 2 --json --feedback"
+    found = {}
+    for options in ("random", "kolen_pollack", "kolen_pollack --updates 1500 --decay 0.005"):
+        code, text, _ = run(capsys, f"{line} {options}")
+        found[options] = result = json.loads(text)
+        assert code == 0
+        assert result["clean_samples"] > 0
+        # Through B the gradient is exact, whatever B is.
+        assert result["clean_relative_error"] <= 1e-9
+        assert result["layers"][-1]["cosine"] == pytest.approx(1, abs=1e-12)
+        assert "feedback_angle" not in result["layers"][0]
+    assert found["random"]["cosine"] < 0.8
+    assert found["kolen_pollack"]["cosine"] < 0.8
+    assert found["kolen_pollack --updates 1500 --decay 0.005"]["cosine_min"] > 0.99
+    assert run(capsys, f"{line} random --min-cosine 0.99")[0] == 1
 
 
 def test_check_gradient_prints_a_table(capsys):

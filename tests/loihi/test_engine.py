@@ -60,6 +60,42 @@ def test_elsewhere_it_stays_within_its_documented_rounding(mantissa, shift):
     assert np.all(np.abs(theirs - ideal)[inside] <= bound)
 
 
+def test_a_feedback_synapse_learns_the_transpose_in_two_epochs_of_unsigned_traces():
+    weights, x1, y1, y2 = problem(5, 32, 64)
+    forward, _ = run_engine(weights, x1, y1, y2, rule_text(1, 11))
+    back = np.random.default_rng(6).integers(-60, 60, (5, 4))
+    # The error is pre here, its positive part first; the mean is post, in y1 and then in y2.
+    error = np.stack([y1, y2], axis=1).reshape(-1, 4)
+    silent = np.zeros_like(x1)
+    first, second = (np.stack(pair, axis=1).reshape(-1, 5) for pair in ((x1, silent), (silent, x1)))
+    backward, output = run_engine(back, error, first, second, rule_text(1, 11))
+    np.testing.assert_array_equal(backward - back, (forward - weights).T)
+    # The neuron below takes what the second epoch brings with the other sign.
+    apical = output[1] - output[2]
+    np.testing.assert_array_equal(apical, (y1 - y2)[0] @ back.T)
+
+
+@pytest.mark.parametrize(("decay", "updates"), [(0.25, 2), (2.0**-16, 512), (2.0**-15, 512)])
+def test_the_engine_knows_the_decay_and_takes_it_when_we_do(decay, updates):
+    # Shares of these weights that are whole numbers, so that nothing is rounded.
+    weights = np.array([[-128, 0, 64, 16, -48]]) if decay == 0.25 else np.array([[-128, 0, 0]])
+    n = weights.shape[1]
+    silent = np.zeros((updates, n), int), np.zeros((updates, 1), int)
+    rule = rule_text(1, 11, decay)
+    theirs, _ = run_engine(weights, silent[0], silent[1], silent[1], rule)
+    memory = {"weights": weights.astype(np.int32)}
+    optimiser = ChipSGD(2.0**-4, decay=decay)
+    ours = TracePlasticity("weights", memory, 1.0, optimiser, Loihi2(fraction=11))
+    for _ in range(updates):
+        ours.learn_pair(Dense(1, n), np.zeros((1, 1), np.int32), np.zeros((1, n), np.int32), 1)
+    if decay == 0.25:
+        np.testing.assert_array_equal(theirs, [[-72, 0, 36, 9, -27]])  # times 9 / 16
+    else:
+        assert theirs[0, 0] == pytest.approx(-128 * (1 - decay) ** updates, abs=0.6)
+        assert theirs[0, 0] > -128
+    np.testing.assert_allclose(theirs, memory["weights"], atol=0.5 if decay < 2.0**-15 else 1)
+
+
 def test_a_silent_neuron_below_moves_no_weight():
     weights, _, y1, y2 = problem(0, 32, 64, steps=3)
     x1 = np.zeros((3, 5), int)

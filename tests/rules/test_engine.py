@@ -17,6 +17,7 @@ from lava_dyads.rules.backprop import (
 from lava_dyads.rules.chain import chain
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.engine import parallel, random_order, sweep
+from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.rules.theory import loop_gain
@@ -60,10 +61,10 @@ def settled(name, parameters, f, loss_name, data, schedule=parallel, **options):
     return network, network.settle(x, y, schedule=schedule)
 
 
-def truth(f, loss_name, data):
+def truth(f, loss_name, data, feedback_weights=None):
     weights, biases, x, y = data
     hidden = [ACTIVATIONS[f]] * (len(weights) - 1)
-    return backpropagate(x, y, weights, biases, hidden, loss(loss_name))
+    return backpropagate(x, y, weights, biases, hidden, loss(loss_name), feedback_weights)
 
 
 @pytest.mark.parametrize("loss_name", LOSSES)
@@ -89,15 +90,19 @@ def test_backprop_is_the_finite_difference(f, loss_name):
             assert gradient[index] == pytest.approx((above - below) / (2 * step), rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", FEEDBACK)
 @pytest.mark.parametrize("loss_name", LOSSES)
 @pytest.mark.parametrize(
     ("name", "parameters"), [(name, p) for name, ps in EXACT.items() for p in ps]
 )
-def test_a_rule_is_exact_on_linear_networks_in_any_order(name, parameters, loss_name):
+def test_a_rule_is_exact_on_linear_networks_in_any_order(name, parameters, loss_name, kind):
     data = problem(1, name=loss_name)
-    exact = truth("linear", loss_name, data).gradients()
+    # Exact means: what backprop would be with B in the place of W^T.
+    back = [None, *problem(2)[0][1:]] if FEEDBACK[kind].separate else None
+    exact = truth("linear", loss_name, data, back).gradients()
+    given = {"feedback": FEEDBACK[kind], "feedback_weights": back or ()}
     for schedule in (parallel, sweep, random_order(5)):
-        network, outcome = settled(name, parameters, "linear", loss_name, data, schedule)
+        network, outcome = settled(name, parameters, "linear", loss_name, data, schedule, **given)
         assert outcome.converged
         assert relative_error(network.gradients(), exact) < 1e-9
 

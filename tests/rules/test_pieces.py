@@ -124,7 +124,7 @@ def test_optimisers_are_local_to_each_weight(name):
 
 def test_weight_decay_shrinks_by_rate_times_decay():
     w = np.ones(3)
-    SGD(0.1, weight_decay=0.5).decay(w)
+    SGD(0.1, weight_decay=0.5).shrink(w)
     np.testing.assert_allclose(w, 0.95)
 
 

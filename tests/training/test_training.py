@@ -155,6 +155,60 @@ def test_a_checkpoint_comes_back_as_it_was(tmp_path):
     assert os.listdir(tmp_path) == ["c.npz"]
 
 
+@pytest.mark.parametrize("kind", ["random", "kolen_pollack"])
+def test_a_checkpoint_keeps_separate_feedback(tmp_path, kind):
+    spec = NetworkSpec((64, 8, 10), feedback=kind, seed=5)
+    Checkpoint(spec, *spec.initial_parameters(), {}, spec.initial_feedback()).save(tmp_path / "c")
+    loaded = Checkpoint.load(tmp_path / "c")
+    assert (loaded.spec.feedback, loaded.feedback[0]) == (kind, None)
+    np.testing.assert_array_equal(loaded.feedback[1], spec.initial_feedback()[1])
+    begin = {
+        "parameters": (loaded.weights, loaded.biases),
+        "feedback_weights": [None, 2 * loaded.feedback[1]],
+    }
+    with Trainer(loaded.spec, DIGITS, execution=REFERENCE, **begin) as trainer:
+        np.testing.assert_array_equal(trainer.network.feedback()[1], 2 * loaded.feedback[1])
+
+
+def test_a_checkpoint_without_the_field_has_tied_feedback(tmp_path):
+    spec = NetworkSpec((4, 3, 2))
+    Checkpoint(spec, *spec.initial_parameters(), {}).save(tmp_path / "c.npz")
+    with np.load(tmp_path / "c.npz") as file:
+        arrays = dict(file)
+    header = json.loads(str(arrays["header"]))
+    del header["spec"]["feedback"]
+    np.savez(tmp_path / "c.npz", **{**arrays, "header": np.array(json.dumps(header))})
+    assert Checkpoint.load(tmp_path / "c.npz").spec.feedback == "tied"
+
+
+def test_pairs_come_together_at_the_rate_of_their_decay():
+    config = TrainingConfig(epochs=2, decay=0.02)
+    spec = NetworkSpec((64, 16, 12, 10), feedback="kolen_pollack")
+    with Trainer(spec, DIGITS, config, REFERENCE) as trainer:
+        begin = trainer.parameters()[0], trainer.network.feedback()
+        last = trainer.fit().epochs[-1]
+        weights = trainer.parameters()[0]
+    updates = 2 * -(-len(trainer.train_rows) // 32)
+    for k in (2, 3):
+        apart = np.linalg.norm(begin[1][k - 1] - begin[0][k - 1]) * (1 - 0.02) ** updates
+        law = apart / np.linalg.norm(weights[k - 1])
+        assert last[f"feedback_drift_{k}"] == pytest.approx(law, rel=1e-9)
+        assert last[f"feedback_angle_{k}"] == pytest.approx(
+            np.degrees(np.arccos(1 - law**2 / 2)), rel=0.2
+        )
+    assert "feedback_drift_1" not in last
+
+
+def test_feedback_alignment_learns_digits_and_learnt_feedback_as_well_as_backprop():
+    # Published order: backprop, then learnt, then random feedback; here only what is safe to say.
+    accuracy = {
+        kind: fit("dp-transpose", feedback=kind).history.epochs[-1]["test_accuracy"]
+        for kind in ("tied", "random", "kolen_pollack")
+    }
+    assert min(accuracy.values()) > 0.9
+    assert accuracy["kolen_pollack"] > accuracy["tied"] - 0.015
+
+
 def broken(path, kind):
     spec = NetworkSpec((4, 3, 2))
     weights, biases = spec.initial_parameters()
@@ -169,6 +223,10 @@ def broken(path, kind):
         np.savez(path, header=json.dumps({"format": "something else 9"}))
     elif kind == "wrong shape":
         Checkpoint(spec, [weights[0].T, weights[1]], biases, {}).save(path)
+    elif kind in ("no feedback", "wrong feedback"):
+        spec = NetworkSpec((4, 3, 2), feedback="random")
+        back = None if kind == "no feedback" else [None, weights[1].T]
+        Checkpoint(spec, weights, biases, {}, back).save(path)
     elif kind == "bad specification":
         header = {"format": FORMAT, "spec": {"layers": [4, 3, 2], "alpha": 7}}
         np.savez(path, header=json.dumps(header))
@@ -176,7 +234,17 @@ def broken(path, kind):
 
 @pytest.mark.parametrize(
     "kind",
-    ["missing", "text", "cut", "foreign", "other format", "wrong shape", "bad specification"],
+    [
+        "missing",
+        "text",
+        "cut",
+        "foreign",
+        "other format",
+        "wrong shape",
+        "bad specification",
+        "no feedback",
+        "wrong feedback",
+    ],
 )
 def test_an_unreadable_or_foreign_checkpoint_is_refused_in_one_line(tmp_path, kind):
     path = tmp_path / "c.npz"

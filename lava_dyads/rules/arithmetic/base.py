@@ -48,6 +48,9 @@ class Arithmetic(Protocol):
     def at(self, layer: int, depth: int) -> Arithmetic:
         """Return the arithmetic of a layer, counted from 1, in a network of that depth."""
 
+    def backward(self) -> Arithmetic:
+        """Return the arithmetic of the layer's separate feedback synapses."""
+
     def zeros(self, shape: tuple[int, ...]) -> Array:
         """Return a register of zeros."""
 
@@ -133,6 +136,10 @@ class Float:
 
     def at(self, layer: int, depth: int) -> Float:
         """Return itself: all layers compute alike."""
+        return self
+
+    def backward(self) -> Float:
+        """Return itself."""
         return self
 
     def zeros(self, shape: tuple[int, ...]) -> Array:

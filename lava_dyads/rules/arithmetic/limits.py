@@ -67,6 +67,12 @@ EXPONENT_MAX = Limit(
     "lava.magma.core.learning: parser",
     True,
 )
+DECIMATION = Limit(
+    9,
+    "largest k of a factor u<k>, which makes a product apply in every 2^k-th epoch only",
+    "lava.magma.core.learning.learning_rule reads one digit",
+    True,
+)
 EPOCH = Limit(6, "bits of the learning epoch, steps", "lava.magma.core.learning.constants", True)
 SDN_SHIFT = Limit(
     6,

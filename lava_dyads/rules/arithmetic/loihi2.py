@@ -6,10 +6,11 @@ One step of a number stands for a power of two, here called its *unit*:
 variable            bits   unit                  overflow
 ==================  =====  ====================  ==========================================
 weights             8      2^-e, e per layer     refused on entry; learning saturates
+feedback weights    8      2^-e', e' per layer   refused on entry; learning saturates
 bias                24     2^-F                  refused on entry; learning saturates
 s_plus, s_minus     24     2^-F                  saturates at +-(2^23 - 1)
 message (payload)   24     2^-F                  wraps
-basal, apical       24     2^-(F + e)            wraps
+basal, apical       24     2^-(F + e), e or e'   wraps
 held mean, error    24     2^-F                  wraps
 learning traces     7      see ``rules.traces``  saturates at 127, unsigned
 ==================  =====  ====================  ==========================================
@@ -27,6 +28,7 @@ any array that does not hold integers.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -63,8 +65,14 @@ class Loihi2:
         Raise on overflow instead of wrapping and saturating.
     seed : int
         Of the stochastic rounding of learning.
+    feedback_exponents : tuple of int
+        e' of the separate feedback weights of every layer, written like the exponents of the
+        weights (the entry of layer 1 stands for nothing); empty: those of the weights.
     layer, depth : int
         Which layer of how many this is the arithmetic of, from 1; set by :meth:`at`.
+    synapse : int
+        Which synapses of the layer, 0 forward or 1 feedback; set by :meth:`backward`. They draw
+        different random numbers.
 
     Raises
     ------
@@ -87,20 +95,26 @@ class Loihi2:
     weight_exponents: tuple[int, ...] = (7,)
     strict: bool = True
     seed: int = 0
+    feedback_exponents: tuple[int, ...] = ()
     layer: int = 1
     depth: int = 1
+    synapse: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.fraction <= STATE.value - 2:
             invalid("Loihi2.fraction", "must lie in 1 .. 22 bits", self.fraction, "9")
-        exponents = tuple(int(e) for e in self.weight_exponents)
-        if not exponents or not all(0 <= e <= 15 for e in exponents):
-            invalid("Loihi2.weight_exponents", "must lie in 0 .. 15", self.weight_exponents, "7")
-        object.__setattr__(self, "weight_exponents", exponents)
+        if not self.weight_exponents:
+            invalid("Loihi2.weight_exponents", "needs at least one", self.weight_exponents, "7")
         if not 1 <= self.layer <= self.depth:
             invalid("Loihi2.layer", f"must lie in 1 .. depth = {self.depth}", self.layer)
-        if len(exponents) not in (1, self.depth) and self.depth > 1:
-            invalid("Loihi2.weight_exponents", f"needs 1 or {self.depth}", exponents)
+        for name in ("weight_exponents", "feedback_exponents"):
+            given = getattr(self, name)
+            exponents = tuple(int(e) for e in given)
+            if not all(0 <= e <= 15 for e in exponents):
+                invalid(f"Loihi2.{name}", "must lie in 0 .. 15", given, "7")
+            if len(exponents) not in (0, 1, self.depth) and self.depth > 1:
+                invalid(f"Loihi2.{name}", f"needs 1 or {self.depth}", exponents)
+            object.__setattr__(self, name, exponents)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -115,14 +129,16 @@ class Loihi2:
     @property
     def exponent(self) -> int:
         """Weight exponent e of the connection below this layer."""
-        return self._exponent(self.layer)
-
-    def _exponent(self, layer: int) -> int:
-        return self.weight_exponents[min(layer, len(self.weight_exponents)) - 1]
+        return _of_layer(self.weight_exponents, self.layer)
 
     def at(self, layer: int, depth: int) -> Loihi2:
         """Return the arithmetic of a layer, counted from 1, in a network of that depth."""
         return replace(self, layer=layer, depth=depth)
+
+    def backward(self) -> Loihi2:
+        """Return the arithmetic of the feedback synapses: their exponent, their randomness."""
+        exponents = self.feedback_exponents or self.weight_exponents
+        return replace(self, weight_exponents=exponents, synapse=1)
 
     def zeros(self, shape: tuple[int, ...]) -> Array:
         """Return a register of zeros of the given shape."""
@@ -180,8 +196,11 @@ class Loihi2:
         return rounded(held, self.exponent)
 
     def apical(self, held: Array) -> Array:
-        """Return round(held, e) with e of the connection above; a head's drive as it is."""
-        return held if self.layer == self.depth else rounded(held, self._exponent(self.layer + 1))
+        """Return round(held, e') with e' of the feedback from above; a head's drive as it is."""
+        if self.layer == self.depth:
+            return held
+        exponents = self.feedback_exponents or self.weight_exponents
+        return rounded(held, _of_layer(exponents, self.layer + 1))
 
     def payload(self, change: Array, what: str) -> Array:
         """Return a change modulo 2^24.
@@ -279,6 +298,11 @@ class Loihi2:
         return (((value.astype(np.int64) + half) & (2 * half - 1)) - half).astype(self.dtype)
 
 
+def _of_layer(exponents: tuple[int, ...], layer: int) -> int:
+    """Return the entry of a layer; one entry stands for all."""
+    return exponents[min(layer, len(exponents)) - 1]
+
+
 def rounded(value: Array, shift: int) -> Array:
     """Return (value + 2^(shift - 1)) >> shift: the nearest integer, halves up.
 
@@ -314,6 +338,13 @@ def fitting_exponent(weights: ArrayLike, most: int = 15) -> int:
             return exponent
     check_width("weights", np.rint(np.array([largest])), WEIGHT.value, whole=False)
     return 0
+
+
+def feedback_exponents(transposed: Sequence[Array | None], most: int = 15) -> tuple[int, ...]:
+    """Return :func:`fitting_exponent` of separate feedback weights per layer; () for tied ones."""
+    if all(b is None for b in transposed):
+        return ()
+    return tuple(0 if b is None else fitting_exponent(b, most) for b in transposed)
 
 
 def blended(alpha: float, plus: Array, minus: Array) -> Array:

@@ -109,7 +109,8 @@ class Element(ABC):
 class Trainable(Element):
     """A whole network: its memory has ``weights_1`` .. and ``biases_1`` .., from the input up.
 
-    Parameters go in and out in units of the activity, whatever the number system.
+    Where feedback weights are separate, it has ``feedback_2`` .., too. Parameters go in and out in
+    units of the activity, whatever the number system.
     """
 
     depth: int
@@ -133,3 +134,12 @@ class Trainable(Element):
             [numbers.at(k, self.depth).real_weights(self.memory[f"weights_{k}"]) for k in ks],
             [numbers.real(self.memory[f"biases_{k}"]) for k in ks],
         )
+
+    def feedback(self) -> list[Array | None]:
+        """Return copies of the feedback weights, (n_out, n_in); None where they are tied."""
+        found = []
+        for k in range(1, self.depth + 1):
+            numbers = self.arithmetic.at(k, self.depth).backward()
+            register = self.memory.get(f"feedback_{k}")
+            found.append(None if register is None else numbers.real_weights(register))
+        return found

@@ -1,4 +1,4 @@
-"""A connection: W up, its feedback down, and learning from the two signals that pass."""
+"""A connection: W up, feedback down, and learning from the two signals that pass."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from lava_dyads.rules.optimisers import Optimiser
 
 
 class Connection(Element):
-    """Tied weights: the activity below goes up through W, the error above down through W^T.
+    """The activity below goes up through W, the error above down through B.
 
     In every step, in this order::
 
         first step of a presentation: buffers and held signals <- 0
         send the buffers                                        (one step of delay)
         held_mean <- held_mean + message          basal buffer  <- W message
-        held_difference <- held_difference + ...  apical buffer <- W^T message
+        held_difference <- held_difference + ...  apical buffer <- B message
         last step: learn from held_difference held_mean^T
+
+    Tied, B is W^T; separate feedback weights are a register of their own, ``feedback``, which
+    holds B^T, and constant or learnt like W, from the same two signals (``rules.feedback``).
 
     Parameters
     ----------
@@ -35,6 +38,15 @@ class Connection(Element):
         None: the weights are constant.
     op : Op or None
         Kind of connection; dense by default.
+    feedback : array, shape (n_out, n_in), or None
+        B^T; None: tied.
+    feedback_learns : bool
+        Whether it learns, where the weights do.
+
+    Raises
+    ------
+    ValidationError
+        If weights or feedback are not a finite matrix, of one shape, or beta is not positive.
     """
 
     counted = ("forward", "backward", "learning")
@@ -48,6 +60,8 @@ class Connection(Element):
         optimiser: Optimiser | None = None,
         op: Op | None = None,
         arithmetic: Arithmetic | None = None,
+        feedback: Array | None = None,
+        feedback_learns: bool = False,
     ) -> None:
         arithmetic = arithmetic or FLOAT
         weights = np.asarray(weights)
@@ -72,7 +86,27 @@ class Connection(Element):
             "held_difference": zeros((lanes, n_out)),
         }
         self.plasticity = plasticity("weights", self.memory, beta, optimiser, arithmetic)
+        self.learners = [self.plasticity]
+        if feedback is not None:
+            feedback = np.asarray(feedback)
+            if feedback.shape != weights.shape or not np.all(np.isfinite(feedback)):
+                limit = f"must be finite and have the shape {weights.shape} of the weights"
+                invalid("Connection.feedback", limit, feedback.shape)
+            numbers = arithmetic.backward()
+            self.memory["feedback"] = numbers.weights(feedback, "feedback")
+            teacher = optimiser if feedback_learns else None
+            self.learners.append(plasticity("feedback", self.memory, beta, teacher, numbers))
         self._buffer: Outbox = {}
+
+    @property
+    def separate(self) -> bool:
+        """Tell whether the feedback weights are a register of their own."""
+        return "feedback" in self.memory
+
+    @property
+    def feedback(self) -> Array:
+        """B^T: what an error goes down through, (n_out, n_in)."""
+        return self.memory["feedback" if self.separate else "weights"]
 
     @property
     def buffered(self) -> bool:
@@ -117,7 +151,7 @@ class Connection(Element):
 
     def downward(self, message: Array) -> Array:
         """Return what reaches the layer below."""
-        made = self.op.transpose(self.memory["weights"], message)
+        made = self.op.transpose(self.feedback, message)
         return self.arithmetic.total(made, "apical")
 
     def finish(self, clock: Clock) -> None:
@@ -126,6 +160,8 @@ class Connection(Element):
             return
         up, down = self.memory["held_mean"], self.memory["held_difference"]
         if not clock.frozen:
-            self.plasticity.learn_pair(self.op, down, up, clock.batch)
+            for learner in self.learners:
+                learner.learn_pair(self.op, down, up, clock.batch)
         touched = np.count_nonzero(up, axis=1) @ np.count_nonzero(down, axis=1)
-        self.count("learning", int(touched))
+        learning = 1 + any(learner.optimiser is not None for learner in self.learners[1:])
+        self.count("learning", int(touched) * learning)

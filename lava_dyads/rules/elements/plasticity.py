@@ -20,7 +20,8 @@ class Plasticity:
         accumulator <- accumulator + P
         at the end of a batch of N:  gradient = -accumulator / (beta N)
                                      updates <- updates + 1, accumulator <- 0
-                                     value <- optimiser(value, gradient, state, updates)
+                                     value <- (1 - lambda) value
+                                              + optimiser(gradient, state, updates)
 
     Registers in ``memory``: ``<name>_accumulator``, ``<name>_state`` (slots and
     the shape of the value), ``<name>_updates`` (1,).
@@ -77,7 +78,7 @@ class Plasticity:
             m[f"{name}_updates"] += 1
             step = int(m[f"{name}_updates"].flat[0])
             if self._decay:
-                self.optimiser.decay(m[name])
+                self.optimiser.shrink(m[name])
             m[name] += self.optimiser.change(gradient, m[f"{name}_state"], step)
 
 

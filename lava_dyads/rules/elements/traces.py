@@ -27,7 +27,14 @@ import numpy as np
 from lava_dyads.errors import FixedPointError
 from lava_dyads.rules._types import AnyArray, Array, IntArray
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.arithmetic.limits import MANTISSA, STATE, TRACE, WEIGHT
+from lava_dyads.rules.arithmetic.limits import (
+    DECIMATION,
+    EXPONENT_MIN,
+    MANTISSA,
+    STATE,
+    TRACE,
+    WEIGHT,
+)
 from lava_dyads.rules.ops import Op
 from lava_dyads.rules.optimisers import ChipSGD
 
@@ -44,12 +51,18 @@ class TracePlasticity:
         x1 = min(S(mean 2^(t_x - F)), 127)
         y1 - y2 = sign(D) min(S(|D| 2^(t_y - F)), 127)         D = s+ - s-, as sent
         m 2^-r ~ (eta / beta) 2^(e - t_x - t_y)                m odd, 1 .. 7
+        w <- w - S(2^-(n - u) m' w)        every 2^u updates, lambda ~ m' 2^-n, u = max(0, n - 7)
         w <- clip(w + S(2^-r m x1 (y1 - y2)), -128, 127)
         bias <- clip(bias + S(2^-r' m' (y1 - y2)))             m' 2^-r' ~ (eta / beta) 2^(F - t_y)
 
-    eta falls linearly to 0 over the optimiser's horizon. The random numbers are a hash of seed,
-    layer, number of the update and index of the synapse: whoever holds the register, in whatever
-    process, draws the same.
+    eta and lambda fall linearly to 0 over the optimiser's horizon. A small decay is applied rarely
+    instead of weakly, since no factor of the chip's rule is below 2^-7. The random numbers are a
+    hash of seed, layer, number of the update, kind and index of the synapse: whoever holds the
+    register, in whatever process, draws the same.
+
+    Separate feedback weights learn by the same equations, with parts swapped: there the error
+    is pre and the mean is post (``loihi.engine`` has the rule). They have traces, and random
+    numbers, of their own.
 
     Registers in ``memory``: ``<name>_updates`` (1,).
 
@@ -94,12 +107,13 @@ class TracePlasticity:
                 "Try: inputs of at least 0 and relu"
             )
         step = self._next()
+        weights = self._memory[self.name]
+        self._shrink(weights, step)
         x1 = self._trace(up[0], self.mean_bits, step, 1)
         y = self._signed(down[0], step)
         rows, columns = np.flatnonzero(y), np.flatnonzero(x1)
         if not (rows.size and columns.size):
             return
-        weights = self._memory[self.name]
         mantissa, shift = self.factor(step)
         place = rows[:, None] * weights.shape[1] + columns
         change = self._stochastic(mantissa * (y[rows, None] * x1[columns]), shift, step, 2, place)
@@ -124,6 +138,17 @@ class TracePlasticity:
         """Return m and r of the weights' update, counted from 1: m 2^-r x1 (y1 - y2)."""
         exponent = self._numbers.exponent - self.mean_bits - self.error_bits
         return mantissa_and_shift(self._rate(step), exponent)
+
+    def _shrink(self, weights: Array, step: int) -> None:
+        """Let the weights decay, where this is an update that does it."""
+        assert self.optimiser is not None
+        if not self.optimiser.decay:
+            return
+        mantissa, shift, period = decay_parts(self.optimiser.decay_at(step))
+        if mantissa and step % period == 0:
+            place = np.arange(weights.size).reshape(weights.shape)
+            wide = mantissa * weights.astype(np.int64)
+            weights -= self._stochastic(wide, shift, step, 5, place)
 
     def _rate(self, step: int) -> float:
         assert self.optimiser is not None
@@ -155,7 +180,10 @@ class TracePlasticity:
         """Return floor((value + u) / 2^shift), u uniform in 0 .. 2^shift - 1."""
         if shift <= 0:
             return value << -shift
-        random = hashed((self._numbers.seed, self._numbers.layer, stream, step), place)
+        numbers = self._numbers
+        # Kinds 1 .. 5 are those of forward synapses.
+        key = numbers.seed, numbers.layer, stream + 5 * numbers.synapse, step
+        random = hashed(key, place)
         noise = (random >> np.uint64(64 - shift)).astype(np.int64)
         return (value + noise) >> shift
 
@@ -177,6 +205,24 @@ def mantissa_and_shift(rate: float, exponent: int) -> tuple[int, int]:
     while mantissa % 2 == 0:
         mantissa, shift = mantissa // 2, shift - 1
     return mantissa, shift
+
+
+def decay_parts(decay: float) -> tuple[int, int, int]:
+    """Return m, n and p such that w <- w - m 2^-n w every p updates stands for a decay.
+
+    p is a power of two, as small as a factor of at least 2^-7 allows, and at most 2^9: where the
+    chip has nothing as small, m is 0.
+
+    Examples
+    --------
+    >>> decay_parts(2.0**-3), decay_parts(3 * 2.0**-14)
+    ((1, 3, 1), (3, 7, 128))
+    """
+    mantissa, shift = mantissa_and_shift(decay, 0)
+    excess = max(0, shift - (DECIMATION.value - EXPONENT_MIN.value))
+    mantissa, shift = round(mantissa / 2**excess), shift - excess
+    rarer = max(0, shift + EXPONENT_MIN.value)
+    return (mantissa, shift - rarer, 2**rarer) if mantissa else (0, 0, 1)
 
 
 def hashed(key: tuple[int, ...], index: IntArray) -> AnyArray:
