@@ -111,9 +111,10 @@ class DyadDenseFeedback(DyadDense):
 
     Examples
     --------
-    >>> dense = DyadDenseFeedback([[1.0, 2.0, 3.0]], feedback=[[0.0, 0.0, 1.0]])
+    >>> dense = DyadDenseFeedback(np.ones((2, 3)), feedback=np.eye(2, 3))
     >>> dense.feedback.init
-    array([[0., 0., 1.]])
+    array([[1., 0., 0.],
+           [0., 1., 0.]])
 
     References
     ----------

@@ -129,8 +129,8 @@ def drift(weights: Array, transposed: Array) -> Drift:
 
     Examples
     --------
-    >>> drift(np.eye(2), np.eye(2)[::-1])
-    Drift(relative=1.4142135623730951, angle=90.0)
+    >>> drift(np.eye(2), 3 * np.eye(2)).relative, round(drift(np.eye(2), -np.eye(2)).angle)
+    (2.0, 180)
     """
     w, b = np.linalg.norm(weights), np.linalg.norm(transposed)
     apart = float(np.linalg.norm(transposed - weights))
