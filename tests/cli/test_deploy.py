@@ -1,6 +1,7 @@
 """``lava-dyads deploy``, as a user types it."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -166,3 +167,17 @@ def test_without_its_data_a_network_is_placed_and_not_measured(capsys, tmp_path,
     assert (code, result["cores"], result["messages_per_sample"]) == (0, 1, None)
     assert result["not_measured"]
     assert "messages not counted: " in run(capsys, f"deploy {path}")[1]
+
+
+def test_feedback_that_learns_brings_its_decay_into_the_rules(capsys, tmp_path):
+    spec = NetworkSpec((64, 16, 10), feedback="kolen_pollack", beta=1.0)
+    made = Checkpoint(spec, *spec.initial_parameters(), {"dataset": "digits"})
+    replace(made, feedback=spec.initial_feedback()).save(tmp_path / "c.npz")
+    line = f"deploy {tmp_path}/c.npz --learning --samples 20 --json"
+    code, text, _ = run(capsys, line)
+    result = json.loads(text)
+    assert code == 0
+    first, second = result["learning_rules"]
+    assert "w" not in first  # above the input there is no feedback, and no decay
+    assert second.endswith(" - 2^-7*u8*w")  # 2^-15
+    assert result["messages_per_sample"] > 0
