@@ -13,6 +13,7 @@ from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError
 from lava_dyads.networks import BACKPROP, table
 from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
@@ -39,6 +40,7 @@ class Info:
             "activations": list(ACTIVATIONS),
             "losses": list(LOSSES),
             "optimisers": list(OPTIMISERS),
+            "feedback": list(FEEDBACK),
         }
         if self.json:
             support = [{**asdict(e), "supported": r is None, "reason": r} for e, r in table()]

@@ -60,6 +60,18 @@ def test_on_the_chip_they_agree_to_the_bit(kind):
         assert ours[1] == reference[1]
 
 
+def test_the_chip_learns_digits_through_feedback_that_learns_in_strict_mode():
+    spec = NetworkSpec((64, 32, 10), beta=1.0, feedback="kolen_pollack")
+    config = TrainingConfig(epochs=1, batch_size=1, optimiser="sgd", learning_rate=2.0**-4)
+    execution = Execution(precision="loihi2", runtime="reference")
+    with Trainer(spec, DIGITS, config, execution) as trainer:
+        begin = trainer.feedback_drift()
+        last = trainer.fit().epochs[-1]
+    assert last["test_accuracy"] > 0.85
+    assert last["train_residual"] == 0
+    assert last["feedback_angle_2"] < begin["feedback_angle_2"] - 20
+
+
 @pytest.mark.lava
 @pytest.mark.parametrize(
     ("granularity", "clock", "precision"),
