@@ -50,6 +50,20 @@ def test_every_way_learns_the_same_weights_and_feedback(kind):
             assert counts == counted
 
 
+def test_spiking_dyads_hear_their_feedback_at_every_granularity():
+    layers = (64, 12, 8, 10)
+    first = []  # weights above the input: what the feedback decides on
+    for kind in FEEDBACK:
+        spec = NetworkSpec(layers, rule="spiking", feedback=kind, window=16)
+        reference, counted = trained(spec, Execution(runtime="reference"), 10)
+        first.append(reference[: 64 * 12])
+        for granularity in ("layer", "neuron", "network"):
+            ours, counts = trained(spec, Execution(granularity, runtime="in-process"), 10)
+            np.testing.assert_array_equal(ours, reference)
+            assert counts == counted
+    assert np.any(first[0] != first[1])
+
+
 @pytest.mark.parametrize("kind", SEPARATE)
 def test_on_the_chip_they_agree_to_the_bit(kind):
     spec = NetworkSpec((64, 12, 8, 10), feedback=kind, beta=0.5)
