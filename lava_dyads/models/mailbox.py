@@ -213,8 +213,9 @@ class LavaMailbox(Mailbox):
                 command, presentation = (int(v) for v in channel.recv())
                 if command == Command.PROBE:
                     self._probes += 1
-                elif command == Command.END:
+                    continue
+                self._received += 1  # END as well, or the next run would never fall silent
+                if command == Command.END:
                     self._over = True
                 else:
-                    self._received += 1
                     self._commands.append((command, presentation))

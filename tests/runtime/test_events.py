@@ -116,6 +116,25 @@ def test_dyads_as_os_processes_on_lavas_async_protocol_learn_what_network_learns
     assert ours.sink.read("totals")[0] == 20
 
 
+@pytest.mark.lava
+def test_runs_follow_each_other_on_lavas_async_protocol():
+    """Train, evaluate, train again in one session: what `train` does epoch by epoch."""
+    spec = NetworkSpec((64, 6, 10), seed=1)
+    data, config = load("digits"), TrainingConfig(batch_size=4, optimiser="sgd")
+    made = []
+    for granularity, clock, runtime in (
+        ("layer", "async", "lava"),
+        ("network", "sync", "reference"),
+    ):
+        execution = Execution(granularity=granularity, clock=clock, runtime=runtime)
+        with Trainer(spec, data, config, execution) as trainer:
+            metrics = [trainer.run(trainer.train_rows[:20], learn=learn) for learn in (1, 0, 1)]
+            weights = np.concatenate([p.ravel() for k in trainer.parameters() for p in k])
+        made.append((weights, [m.accuracy for m in metrics], [m.samples for m in metrics]))
+    assert distance(made[0][0], made[1][0]) <= 1e-9
+    assert made[0][1:] == made[1][1:]
+
+
 COMBINATIONS = list(itertools.product(LATENCIES, (0.0, 1.0), ("sgd", "adam"), ("neuron", "layer")))
 
 
