@@ -263,8 +263,6 @@ def _train(network: Network, x: Array, y: Array, updates: int) -> None:
     clock = Clock(1, True, True, True, len(x), batch=len(x))
     for _ in range(updates):
         network.after(clock, {"input_in": x, "target_in": y})
-    for element in network.elements.values():
-        element.reset()
 
 
 def _settle(

@@ -282,6 +282,8 @@ class Network(Trainable):
         y = None if y is None else self.arithmetic.number(y, "y")
         for box in self._pending.values():
             box.clear()
+        for element in self.elements.values():  # also of those that a schedule leaves for later
+            element.reset()
         settled_in = dict.fromkeys(self.populations, -1)  # step of the last update
         events_at = steps = 0
         wave = max(p.first_step for p in self.populations.values())

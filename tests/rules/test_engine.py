@@ -353,6 +353,18 @@ def test_the_two_forms_split_the_nudge_and_share_the_mean():
         np.testing.assert_allclose(unit.emit(state, "difference"), 0.2)
 
 
+@pytest.mark.parametrize("name", ["dp-transpose", "activation-relaxation"])
+def test_a_network_that_has_settled_before_forgets_it(name):
+    parameters, first, second = RuleParameters(1.0, 0.5, rate=0.3), problem(1), problem(2)
+    for schedule in (sweep, random_order(1)):
+        data = (*first[:2], *second[2:])
+        fresh, _ = settled(name, parameters, "tanh", "cross-entropy", data, schedule)
+        network, _ = settled(name, parameters, "tanh", "cross-entropy", first, schedule)
+        network.settle(*second[2:], schedule=schedule)
+        for ours, theirs in zip(network.gradients()[0], fresh.gradients()[0], strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
 def test_relaxing_errors_decay_geometrically():
     """AR from zeros: the error j layers below the output after t steps is the binomial tail."""
     eta, steps, depth = 0.3, 12, 4
