@@ -305,6 +305,7 @@ class NetworkSpec:
             arithmetic=arithmetic,
             feedback=feedback(self.feedback),
             feedback_weights=feedback_weights or self.initial_feedback(),
+            swept=True,
         )
 
     def as_dict(self) -> dict[str, Any]:

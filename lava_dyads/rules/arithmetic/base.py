@@ -96,6 +96,17 @@ class Arithmetic(Protocol):
     def apply(self, activation: Activation, value: Array) -> Array:
         """Return f(value)."""
 
+    def respond(
+        self,
+        register: Array,
+        activation: Activation,
+        basal: Array,
+        gain: float,
+        apical: Array,
+        what: str = "state",
+    ) -> None:
+        """Write f(basal + gain apical) into register."""
+
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return f'(value), dimensionless."""
 
@@ -204,6 +215,25 @@ class Float:
     def apply(self, activation: Activation, value: Array) -> Array:
         """Return f(value)."""
         return activation.f(value)
+
+    def respond(
+        self,
+        register: Array,
+        activation: Activation,
+        basal: Array,
+        gain: float,
+        apical: Array,
+        what: str = "state",
+    ) -> None:
+        """Write f(basal + gain apical) into register, which is all the memory it takes."""
+        if abs(gain) == 1.0:
+            (np.add if gain > 0 else np.subtract)(basal, apical, out=register)
+        elif gain:
+            np.multiply(apical, gain, out=register)
+            register += basal
+        else:
+            register[...] = basal
+        activation.f(register, out=register)
 
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return f'(value)."""

@@ -255,6 +255,20 @@ class Loihi2:
         self.check(activation)
         return activation.f(self._integers(value, "drive"))
 
+    def respond(
+        self,
+        register: Array,
+        activation: Activation,
+        basal: Array,
+        gain: float,
+        apical: Array,
+        what: str = "state",
+    ) -> None:
+        """Write f(basal +- round(|gain| apical)) into register."""
+        scaled = self.scale(abs(gain), apical)
+        drive = basal + scaled if gain > 0 else basal - scaled
+        self.store(register, self.apply(activation, drive), what)
+
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return 0 or 1."""
         self.check(activation)
