@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.bench_runtime:BenchRuntime",
         "time the in-process runtime against Lava's own",
     ),
+    "bench training": (
+        "lava_dyads.cli.bench_training:BenchTraining",
+        "race the dyads against backprop in numpy, JAX and PyTorch",
+    ),
     "bench faults": (
         "lava_dyads.cli.bench_faults:BenchFaults",
         "what faults of messages and analog noise do to learning",

@@ -17,6 +17,7 @@ import numpy as np
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic.limits import DECIMATION, EXPONENT_MIN
+from lava_dyads.rules.compiled import kernel
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,13 @@ class SGD(Optimiser):
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
     ) -> None:
-        """Make a step in place, in two passes."""
-        gradient *= -self.learning_rate * scale
+        """Make a step in place, w <- w - eta scale g."""
+        numbers = np.array([-self.learning_rate * scale], weights.dtype)
+        compiled = kernel("descend")
+        if compiled and _flat(weights, gradient):
+            compiled(weights.reshape(-1), gradient.reshape(-1), numbers)
+            return
+        gradient *= numbers
         weights += gradient
 
 
@@ -169,8 +175,15 @@ class Adam(Optimiser):
         """
         q = math.sqrt(1.0 - self.beta_2**step)
         size = self.learning_rate * q / (1.0 - self.beta_1**step)
-        left = 1.0 - self.beta_1
-        flush = _TINY[weights.dtype.type] if step % _FLUSH_EVERY == 0 else 0.0
+        left, tiny = 1.0 - self.beta_1, _TINY[weights.dtype.type]
+        compiled = kernel("adam")
+        if compiled and _flat(weights, gradient, *state):
+            second = (1.0 - self.beta_2) * scale**2
+            numbers = [scale * left, second, self.beta_1, self.beta_2, size, self.epsilon * q]
+            flat = (array.reshape(-1) for array in (weights, gradient, *state))
+            compiled(*flat, np.array(numbers, weights.dtype), weights.dtype.type(tiny))
+            return
+        flush = tiny if step % _FLUSH_EVERY == 0 else 0.0
         for w, g, m, v in pieces(weights, gradient, *state):
             g *= scale * left
             m *= self.beta_1
@@ -196,9 +209,13 @@ _TINY: dict[type, float] = {np.float32: 1e-30, np.float64: 1e-290}
 """First moments below are set to 0: as subnormal numbers they would slow every pass down."""
 
 
+def _flat(*arrays: Array) -> bool:
+    return all(array.flags.c_contiguous for array in arrays)
+
+
 def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
     """Cut arrays of one shape into the same flat pieces (views), where their memory permits."""
-    if not all(array.flags.c_contiguous for array in arrays):
+    if not _flat(*arrays):
         yield arrays
         return
     flat = [array.reshape(-1) for array in arrays]

@@ -17,7 +17,11 @@ from it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,6 +32,11 @@ from lava_dyads.rules.coding import FLOOR
 from lava_dyads.rules.elements import Connection, Head, Inbox, Outbox, Population
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.optimisers import Optimiser
+
+Step = Callable[[], None]
+
+WORTH_SHARING = 1 << 16
+"""Weights from which on several threads make an optimiser's step together."""
 
 
 @dataclass
@@ -58,6 +67,8 @@ class SweptNetwork(Network):
     """
 
     silence: float = 0.0
+    threads: int = 1
+    """Threads that share the optimiser's work; products have those of the BLAS library."""
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""
 
@@ -180,18 +191,30 @@ class SweptNetwork(Network):
 
     def _learn(self, batch: int) -> None:
         ones = self._ones[: len(self._downs[0])]
+        steps: list[Step] = []
         for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
-            op, beta = layer.connection.op, layer.connection.beta
             learner = layer.connection.plasticity.optimiser
             if learner is None:
                 continue
-            product = op.outer(down, up, layer.product)
+            product = layer.connection.op.outer(down, up, layer.product)
+            scale = -1.0 / (layer.connection.beta * max(1, batch))
             for memory, name, found in (
                 (layer.connection.memory, "weights", product),
                 (layer.population.memory, "bias", ones @ down),
             ):
-                _apply(learner, memory, name, found, batch, beta, self._begun)
+                if self._whole(memory[f"{name}_accumulator"], found, batch):
+                    steps += _steps(learner, memory, name, found, scale, self.threads)
         self._begun = not batch
+        side_by_side(steps, self.threads)
+
+    def _whole(self, accumulator: Array, product: Array, batch: int) -> bool:
+        """Add up the products of a batch in one of the two; tell whether it is complete."""
+        if not batch:
+            accumulator += product
+        elif self._begun:
+            product += accumulator
+            accumulator.fill(0)
+        return bool(batch)
 
     def _count_up(self) -> None:
         """Count what goes up: an entry that is not zero is an event."""
@@ -235,29 +258,44 @@ class SweptNetwork(Network):
         head.count("messages_drive", int(driven > 0))
 
 
-def _apply(
+def _steps(
     learner: Optimiser,
     memory: dict[str, AnyArray],
     name: str,
     product: Array,
-    batch: int,
-    beta: float,
-    begun: bool,
-) -> None:
-    """Take the products of a presentation; make a step of the optimiser at the end of a batch."""
-    accumulator = memory[f"{name}_accumulator"]
-    if not batch:
-        accumulator += product
-        return
-    if begun:
-        product += accumulator
-        accumulator.fill(0)
+    scale: float,
+    parts: int,
+) -> list[Step]:
+    """Return the optimiser's step of a register, cut into parts of about the same size."""
     memory[f"{name}_updates"] += 1
     step = int(memory[f"{name}_updates"][0])
+    values, state = memory[name], memory[f"{name}_state"]
     if name == "weights":
-        learner.shrink(memory[name])
-    scale = -1.0 / (beta * batch)
-    learner.update(memory[name], product, memory[f"{name}_state"], step, scale)
+        learner.shrink(values)
+    parts = parts if values.size >= WORTH_SHARING else 1
+    edges = [len(values) * i // parts for i in range(parts + 1)]
+    return [
+        partial(learner.update, values[a:b], product[a:b], state[:, a:b], step, scale)
+        for a, b in pairwise(edges)
+    ]
+
+
+def side_by_side(steps: list[Step], threads: int) -> None:
+    """Do everything, in some threads; numpy and compiled kernels let go of the interpreter."""
+    others = [_pool().submit(_all, steps[i::threads]) for i in range(1, threads)]
+    _all(steps[::threads])
+    for other in others:
+        other.result()
+
+
+def _all(steps: list[Step]) -> None:
+    for step in steps:
+        step()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="sweep")
 
 
 def _moved(values: Array, floor: float) -> AnyArray:

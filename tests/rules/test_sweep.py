@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lava_dyads.networks import NetworkSpec
+from lava_dyads.rules import optimisers
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.backprop import backpropagate
@@ -124,8 +125,13 @@ def test_only_where_one_sweep_is_all():
         assert type(NetworkSpec(LAYERS, **options).build()) is Network
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("name", OPTIMISERS)
-def test_a_step_in_place_is_the_change_of_the_published_equation(name):
+def test_a_step_in_place_is_the_change_of_the_published_equation(name, compiled, monkeypatch):
+    if compiled:
+        pytest.importorskip("numba")
+    else:
+        monkeypatch.setattr(optimisers, "kernel", lambda name: None)
     generator = np.random.default_rng(0)
     optimiser = OPTIMISERS[name](learning_rate=0.01)
     w = generator.normal(size=(3, 50_000))

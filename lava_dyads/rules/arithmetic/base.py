@@ -102,10 +102,10 @@ class Arithmetic(Protocol):
         activation: Activation,
         basal: Array,
         gain: float,
-        apical: Array,
+        apical: Signal,
         what: str = "state",
     ) -> None:
-        """Write f(basal + gain apical) into register."""
+        """Write f(basal + gain apical) into register; f(basal) where there is no apical drive."""
 
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return f'(value), dimensionless."""
@@ -222,17 +222,18 @@ class Float:
         activation: Activation,
         basal: Array,
         gain: float,
-        apical: Array,
+        apical: Signal,
         what: str = "state",
     ) -> None:
         """Write f(basal + gain apical) into register, which is all the memory it takes."""
+        if apical is None or not gain:
+            activation.f(basal, out=register)
+            return
         if abs(gain) == 1.0:
             (np.add if gain > 0 else np.subtract)(basal, apical, out=register)
-        elif gain:
+        else:
             np.multiply(apical, gain, out=register)
             register += basal
-        else:
-            register[...] = basal
         activation.f(register, out=register)
 
     def slope(self, activation: Activation, value: Array) -> Array:

@@ -261,12 +261,14 @@ class Loihi2:
         activation: Activation,
         basal: Array,
         gain: float,
-        apical: Array,
+        apical: Signal,
         what: str = "state",
     ) -> None:
         """Write f(basal +- round(|gain| apical)) into register."""
-        scaled = self.scale(abs(gain), apical)
-        drive = basal + scaled if gain > 0 else basal - scaled
+        drive = basal
+        if apical is not None and gain:
+            scaled = self.scale(abs(gain), apical)
+            drive = basal + scaled if gain > 0 else basal - scaled
         self.store(register, self.apply(activation, drive), what)
 
     def slope(self, activation: Activation, value: Array) -> Array:

@@ -115,9 +115,9 @@ class DyadUnit(Compartments):
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Set both compartments from the drives (equations in the class docstring)."""
         if apical is None:
-            free = arithmetic.apply(self.activation, basal)
-            for name in self.state:
-                arithmetic.store(state[name], free, name)
+            plus, minus = (state[name] for name in self.state)
+            arithmetic.respond(plus, self.activation, basal, 0.0, None)
+            arithmetic.store(minus, plus)
             return
         for name, gain in zip(self.state, self.signed_gains, strict=True):
             arithmetic.respond(state[name], self.activation, basal, gain, apical, name)
