@@ -36,13 +36,32 @@ def _descend(w: AnyArray, g: AnyArray, numbers: AnyArray) -> None:
         w[i] += numbers[0] * g[i]
 
 
+def _spread(rows: AnyArray, x: AnyArray, out: AnyArray) -> None:
+    """Set out to x rows: only the rows of entries that are not zero are read."""
+    out[:] = 0
+    for i in range(x.size):
+        if x[i] != 0:
+            for j in range(out.size):
+                out[j] += x[i] * rows[i, j]
+
+
+def _imprint(rows: AnyArray, x: AnyArray, d: AnyArray) -> None:
+    """Add x d^T to rows: only the rows of entries that are not zero are touched."""
+    for i in range(x.size):
+        if x[i] != 0:
+            for j in range(d.size):
+                rows[i, j] += x[i] * d[j]
+
+
+_KERNELS = {"adam": _adam, "descend": _descend, "spread": _spread, "imprint": _imprint}
+
+
 @cache
 def kernel(name: str) -> Kernel | None:
-    """Return the compiled kernel ``adam`` or ``descend``; None without numba."""
+    """Return a compiled kernel by name, ``adam`` for one; None without numba."""
     try:
         import numba
     except ImportError:
         return None
-    function = {"adam": _adam, "descend": _descend}[name]
-    compiled: Any = numba.njit(function, nogil=True, error_model="numpy", cache=True)
+    compiled: Any = numba.njit(_KERNELS[name], nogil=True, error_model="numpy", cache=True)
     return compiled  # type: ignore[no-any-return]

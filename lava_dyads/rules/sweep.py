@@ -13,6 +13,9 @@ The equations are those of the units, the head, the connections and the optimise
 order is fixed here and no message is made. A sample is *silent* if no output error |l'(mean_L)_i|
 exceeds ``silence``: it sends no error event, so nothing below works for it and no weight learns
 from it.
+
+With one lane and plain gradient descent, weights lie in memory column by column: then an entry of
+the activity that is zero costs nothing, neither on the way up nor when weights learn.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.coding import FLOOR
 from lava_dyads.rules.elements import Connection, Head, Inbox, Outbox, Population
 from lava_dyads.rules.engine import Network
-from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.ops import Dense
+from lava_dyads.rules.optimisers import SGD, Optimiser
 
 Step = Callable[[], None]
 
@@ -89,10 +93,27 @@ class SweptNetwork(Network):
             )
             for connection, population in pairs
         ]
+        self._single = self.lanes == 1 and all(self._by_columns(layer) for layer in self._layers)
+        self._adopt_parameters()
         self._ones = zeros((self.lanes,)) + 1
         self._begun = False  # whether the accumulators hold a part of a batch
         self._ups: list[Array] = []
         self._downs: list[Array] = []
+
+    @staticmethod
+    def _by_columns(layer: _Layer) -> bool:
+        """Put the weights in order for a single lane, where no optimiser wants them otherwise."""
+        learner, op = layer.connection.plasticity.optimiser, layer.connection.op
+        if not (isinstance(learner, SGD) and isinstance(op, Dense)) or learner.weight_decay:
+            return False
+        memory = layer.connection.memory
+        memory["weights"] = np.asfortranarray(memory["weights"])
+        return True
+
+    def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
+        """Move the registers; what is moved lies row by row."""
+        super().map_memory(place)
+        self._single = False
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Show one presentation; answer with the output, (lanes, n)."""
@@ -154,7 +175,11 @@ class SweptNetwork(Network):
         self._count, self._ups, self._downs = count, [], []
         for layer in self._layers:
             self._ups.append(up)
-            basal = layer.connection.op.forward(layer.weights, up, layer.basal[:count])
+            basal, op = layer.basal[:count], layer.connection.op
+            if self._single and isinstance(op, Dense):
+                op.forward_events(layer.weights, up[0], basal[0])
+            else:
+                op.forward(layer.weights, up, basal)
             basal += layer.population.memory["bias"]
             state = self._state(layer, slice(0, count))
             layer.population.unit.step(state, basal, None, self.arithmetic)
@@ -190,6 +215,9 @@ class SweptNetwork(Network):
         return rows
 
     def _learn(self, batch: int) -> None:
+        if self._single and batch == 1 and not self._begun:
+            self._learn_events()
+            return
         ones = self._ones[: len(self._downs[0])]
         steps: list[Step] = []
         for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
@@ -206,6 +234,20 @@ class SweptNetwork(Network):
                     steps += _steps(learner, memory, name, found, scale, self.threads)
         self._begun = not batch
         side_by_side(steps, self.threads)
+
+    def _learn_events(self) -> None:
+        """Descend from one sample: w <- w + (eta / beta) D mean^T where mean is not zero."""
+        for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
+            learner, op = layer.connection.plasticity.optimiser, layer.connection.op
+            assert isinstance(learner, SGD)
+            assert isinstance(op, Dense)
+            for memory, name in ((layer.connection.memory, "weights"),
+                                 (layer.population.memory, "bias")):  # fmt: skip
+                memory[f"{name}_updates"] += 1
+            if len(down):
+                step = down[0] * down.dtype.type(learner.learning_rate / layer.connection.beta)
+                op.learn_events(layer.weights, step, up[0])
+                layer.population.memory["bias"] += step
 
     def _whole(self, accumulator: Array, product: Array, batch: int) -> bool:
         """Add up the products of a batch in one of the two; tell whether it is complete."""

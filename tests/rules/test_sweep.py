@@ -11,7 +11,8 @@ from lava_dyads.rules.backprop import backpropagate
 from lava_dyads.rules.clock import FROZEN, Agenda
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.optimisers import OPTIMISERS
+from lava_dyads.rules.ops import dense
+from lava_dyads.rules.optimisers import OPTIMISERS, SGD
 from lava_dyads.rules.sweep import SweptNetwork
 
 LAYERS = (12, 17, 9, 5)
@@ -32,9 +33,9 @@ def pair(spec, optimiser=None, lanes=4, arithmetic=None):
     return swept, Network(other.elements, other.links, **options)
 
 
-def show(network, x, y, mode=1):
+def show(network, x, y, mode=1, batch_size=None):
     """Present all samples in lanes, the last presentation partly filled; return the outputs."""
-    agenda = Agenda(1, network.lanes, 2 * network.lanes)
+    agenda = Agenda(1, network.lanes, batch_size or 2 * network.lanes)
     agenda.learn[0], agenda.window[:] = mode, (0, len(x))
     outputs = []
     for t in range(1, agenda.presentations(len(x)) + 1):
@@ -111,6 +112,33 @@ def test_silent_samples_are_left_out_and_nothing_else():
     network.silence = 2.0  # more than any error of a softmax
     show(network, x, y, FROZEN)
     assert network.elements["connection_1"].counts["learning"] == before
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_one_sample_at_a_time_touches_only_where_events_are(compiled, monkeypatch):
+    if compiled:
+        pytest.importorskip("numba")
+    else:
+        monkeypatch.setattr(dense, "kernel", lambda name: None)
+    spec = NetworkSpec(LAYERS, bias_deviation=0.1, activations="hard-sigmoid")
+    swept, stepped = pair(spec, SGD(0.05), lanes=1)
+    x, y = data()
+    outputs = [show(network, x, y, batch_size=1) for network in (swept, stepped)]
+    np.testing.assert_allclose(*outputs, rtol=0, atol=1e-12)
+    for mine, theirs in zip(swept.parameters()[0], stepped.parameters()[0], strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-12)
+    column = x[:, 3].copy()
+    x[:, 3] = 0
+    before = swept.parameters()
+    show(swept, x, y, batch_size=1)
+    np.testing.assert_array_equal(swept.parameters()[0][0][:, 3], before[0][0][:, 3])
+    assert column.any()
+    swept.silence = 2.0  # more than any error of a softmax: nothing is learnt at all
+    before = swept.parameters()
+    show(swept, x, y, batch_size=1)
+    for kind, found in enumerate(swept.parameters()):
+        for mine, old in zip(found, before[kind], strict=True):
+            np.testing.assert_array_equal(mine, old)
 
 
 def test_only_where_one_sweep_is_all():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lava_dyads.rules._types import Array
+from lava_dyads.rules.compiled import kernel
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,38 @@ class Dense:
     def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
         """Return sum over lanes of d x^T, (n_out, n_in)."""
         return product(down.T, up, out)
+
+    def forward_events(self, weights: Array, up: Array, out: Array) -> Array:
+        """Do what :meth:`forward` does for one lane, from the columns where there is an event.
+
+        Parameters
+        ----------
+        weights : array (n_out, n_in)
+            Column after column in memory (Fortran order).
+        up, out : arrays (n_in,), (n_out,)
+        """
+        compiled = kernel("spread")
+        if compiled:
+            compiled(weights.T, up, out)
+            return out
+        there = np.flatnonzero(up)
+        return np.asarray(np.matmul(up[there], weights.T[there], out=out))
+
+    def learn_events(self, weights: Array, down: Array, up: Array) -> None:
+        """Add down up^T to the weights, only to the columns where there is an event.
+
+        Parameters
+        ----------
+        weights : array (n_out, n_in)
+            In Fortran order.
+        down, up : arrays (n_out,), (n_in,)
+        """
+        compiled = kernel("imprint")
+        if compiled:
+            compiled(weights.T, up, down)
+            return
+        there = np.flatnonzero(up)
+        weights.T[there] += np.outer(up[there], down)
 
     def forward_operations(self, events: int) -> int:
         """Every entry below touches n_out weights."""
