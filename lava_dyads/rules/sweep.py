@@ -96,6 +96,7 @@ class SweptNetwork(Network):
         self._single = self.lanes == 1 and all(self._by_columns(layer) for layer in self._layers)
         self._adopt_parameters()
         self._ones = zeros((self.lanes,)) + 1
+        self._active = slice(None)
         self._begun = False  # whether the accumulators hold a part of a batch
         self._ups: list[Array] = []
         self._downs: list[Array] = []
@@ -128,20 +129,23 @@ class SweptNetwork(Network):
         output[: clock.valid] = self.present(x[: clock.valid], y[: clock.valid], clock)
         return {"output_out": output}
 
-    def present(self, x: Array, y: Array, clock: Clock) -> Array:
+    def present(self, x: Array, y: Array, clock: Clock, active: slice = slice(None)) -> Array:
         """Show the samples of a presentation; nudge and learn where the clock says so.
 
         Parameters
         ----------
         x, y : arrays (valid, n_in), (valid, n_out)
         clock : Clock
+        active : slice
+            Columns of x outside of which there are zeros only; no product is made with them.
 
         Returns
         -------
         array (valid, n_out)
             The free mean of the output.
         """
-        counts = self.counting or clock.frozen or not clock.learn
+        counts = self.counting or clock.frozen
+        self._active = active
         output = self._up(x)
         if counts:
             self._count_up()
@@ -178,6 +182,8 @@ class SweptNetwork(Network):
             basal, op = layer.basal[:count], layer.connection.op
             if self._single and isinstance(op, Dense):
                 op.forward_events(layer.weights, up[0], basal[0])
+            elif len(self._ups) == 1:
+                op.forward(layer.weights[:, self._active], up[:, self._active], basal)
             else:
                 op.forward(layer.weights, up, basal)
             basal += layer.population.memory["bias"]
@@ -224,7 +230,11 @@ class SweptNetwork(Network):
             learner = layer.connection.plasticity.optimiser
             if learner is None:
                 continue
-            product = layer.connection.op.outer(down, up, layer.product)
+            product = layer.product
+            active = self._active if layer is self._layers[0] else slice(None)
+            if active != slice(None):
+                product.fill(0)
+            layer.connection.op.outer(down, up[:, active], product[:, active])
             scale = -1.0 / (layer.connection.beta * max(1, batch))
             for memory, name, found in (
                 (layer.connection.memory, "weights", product),

@@ -47,12 +47,14 @@ class ReferenceBackend:
         self._source, self._network, self._sink, self._agenda = source, network, sink, agenda
         self._time = 0
         self._stored: _Stored | None = None
+        if isinstance(network, SweptNetwork):
+            self._stored = _Stored(source, network.arithmetic.dtype)
 
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self._time)
-        if isinstance(self._network, SweptNetwork):
-            self._stream(self._network, order, poll)
+        if self._stored and isinstance(self._network, SweptNetwork):
+            self._stream(self._network, self._stored, order, poll)
             return
         for _ in range(self._agenda.presentations(len(order))):
             self._time += 1
@@ -64,11 +66,9 @@ class ReferenceBackend:
             self._sink.after(clock, outputs)
             poll()
 
-    def _stream(self, network: SweptNetwork, order: IntArray, poll: Poll) -> None:
+    def _stream(self, network: SweptNetwork, stored: _Stored, order: IntArray, poll: Poll) -> None:
         """Show rows without a message: from the data into one buffer, from there into the sweep."""
-        if self._stored is None:
-            self._stored = _Stored(self._source, network.arithmetic.dtype)
-        stored, agenda, asked = self._stored, self._agenda, time.monotonic()
+        agenda, asked = self._agenda, time.monotonic()
         network.threads = _blas_threads()
         outputs = network.arithmetic.zeros((len(order), stored.data["y_out"].shape[1]))
         totals = self._sink.memory["totals"]
@@ -82,7 +82,8 @@ class ReferenceBackend:
             x, y = stored.buffers["x_out"], stored.buffers["y_out"]
             self._source.count("events_input", int(stored.events[rows].sum()))
             self._source.count("messages_input", 1)
-            answer = network.present(x[: clock.valid], y[: clock.valid], clock)
+            active = slice(int(stored.first[rows].min()), int(stored.last[rows].max()))
+            answer = network.present(x[: clock.valid], y[: clock.valid], clock, active)
             outputs[clock.start : clock.start + clock.valid] = answer
             totals[0] += clock.valid
             if time.monotonic() - asked > POLL_SECONDS:
@@ -116,7 +117,11 @@ class _Stored:
 
     def __init__(self, source: Source, dtype: np.dtype[Any]) -> None:
         self.data = {"x_out": source.x.astype(dtype, copy=False), "y_out": source.y.astype(dtype)}
-        self.events = np.array([np.count_nonzero(row) for row in source.x])
+        there = [np.flatnonzero(row) for row in source.x]
+        self.events = np.array([len(columns) for columns in there])
+        # Where the events of each row begin and end; a row without any has none to leave out.
+        self.first = np.array([columns[0] if len(columns) else 0 for columns in there])
+        self.last = np.array([columns[-1] + 1 if len(columns) else 1 for columns in there])
         self.buffers = {
             name: np.zeros((source.lanes, data.shape[1]), dtype) for name, data in self.data.items()
         }

@@ -8,7 +8,7 @@ from lava_dyads.rules import optimisers
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.backprop import backpropagate
-from lava_dyads.rules.clock import FROZEN, Agenda
+from lava_dyads.rules.clock import FROZEN, Agenda, Clock
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import dense
@@ -177,3 +177,19 @@ def test_a_step_in_place_is_the_change_of_the_published_equation(name, compiled,
             expected -= 0.01 * moments[0]
         optimiser.update(w, 4.0 * g, state, t, scale=0.25)
     np.testing.assert_allclose(w, expected, rtol=0, atol=1e-13)
+
+
+def test_columns_without_an_event_are_left_out_of_the_products():
+    spec = NetworkSpec(LAYERS, bias_deviation=0.1)
+    x, y = data(samples=8)
+    x[:, :3] = x[:, 10:] = 0
+    whole, partly = (pair(spec, SGD(0.1), lanes=8)[0] for _ in range(2))
+    clock = Clock(1, True, True, True, 8, batch=8)
+    for _ in range(3):
+        outputs = [
+            network.present(x, y, clock, active).copy()
+            for network, active in ((whole, slice(None)), (partly, slice(3, 10)))
+        ]
+        np.testing.assert_allclose(*outputs, rtol=0, atol=1e-13)
+    for mine, other in zip(partly.parameters()[0], whole.parameters()[0], strict=True):
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-13)
