@@ -51,6 +51,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.bench_training:BenchTraining",
         "race the dyads against backprop in numpy, JAX and PyTorch",
     ),
+    "bench events": (
+        "lava_dyads.cli.bench_events:BenchEvents",
+        "synaptic operations of learning with thresholds, against backprop's",
+    ),
     "bench faults": (
         "lava_dyads.cli.bench_faults:BenchFaults",
         "what faults of messages and analog noise do to learning",

@@ -211,7 +211,7 @@ def chain(
         and rule.finite(parameters)
         and timing.head
         and isinstance(arithmetic, Float)
-        and not (repeats or threshold or anneal or noise or feedback.separate)
+        and not (repeats or anneal or noise or feedback.separate)
     )
     kind = SweptNetwork if swept else Network
     return kind(elements, links, lanes=lanes, steps=timing.steps, read_step=timing.read_step)

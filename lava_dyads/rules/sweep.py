@@ -7,6 +7,7 @@ a presentation add up to::
     top:   u_L = -beta l'(mean_L)                 for samples that are not silent
     down:  unit.nudge(a_k, u_k)                   D_k = unit's error channel    k = L .. 1
            u_{k-1} = W_k^T D_k
+    (what does not exceed a threshold is not sent: theta for means, theta beta for the rest)
     learn: W_k from sum_lanes D_k mean_{k-1}^T, b_k from sum_lanes D_k, each times -1 / (beta N)
 
 The equations are those of the units, the head, the connections and the optimisers; only their
@@ -98,6 +99,7 @@ class SweptNetwork(Network):
         self._ones = zeros((self.lanes,)) + 1
         self._active = slice(None)
         self._begun = False  # whether the accumulators hold a part of a batch
+        self._output = self._ones
         self._ups: list[Array] = []
         self._downs: list[Array] = []
 
@@ -190,6 +192,8 @@ class SweptNetwork(Network):
             state = self._state(layer, slice(0, count))
             layer.population.unit.step(state, basal, None, self.arithmetic)
             up = layer.population.unit.emit(state, layer.population.unit.up)
+            up = _sent(up, layer.population.threshold)
+        self._output = up
         return up
 
     def _state(self, layer: _Layer, rows: slice) -> dict[str, Array]:
@@ -197,7 +201,7 @@ class SweptNetwork(Network):
 
     def _down(self, output: Array, y: Array) -> AnyArray | None:
         """Nudge from the top down; return which samples are not silent, None for all."""
-        drive = self._top.drive(output, y)
+        drive = _sent(self._top.drive(output, y), self._top.threshold)
         loud = np.abs(drive).max(axis=1) > self.silence * self._top.beta
         rows = None if loud.all() else np.flatnonzero(loud)
         chosen: Any = slice(0, len(output)) if rows is None else rows
@@ -213,7 +217,8 @@ class SweptNetwork(Network):
             if rows is not None:
                 for name, register in whole.items():
                     register[rows] = state[name]
-            down = unit.emit(state, unit.down)
+            least = layer.population.threshold * layer.population.beta
+            down = _sent(unit.emit(state, unit.down), least)
             self._downs.insert(0, down)
             if k:
                 below = self._layers[k - 1].apical[: len(down)]
@@ -275,10 +280,7 @@ class SweptNetwork(Network):
             events = _events(below, 0.0)
             layer.connection.count("forward", layer.connection.op.forward_operations(events))
             up = layer.population.unit.up
-            if k + 1 < len(self._layers):
-                below = self._ups[k + 1]
-            else:
-                below = layer.population.unit.emit(self._state(layer, slice(0, self._count)), up)
+            below = self._ups[k + 1] if k + 1 < len(self._layers) else self._output
             sent = _events(below, FLOOR)
             layer.population.count(f"events_{up}", sent)
             layer.population.count(f"messages_{up}", int(sent > 0))
@@ -348,6 +350,13 @@ def _all(steps: list[Step]) -> None:
 @cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(thread_name_prefix="sweep")
+
+
+def _sent(values: Array, threshold: float) -> Array:
+    """Return what a channel sends: what exceeds its threshold, else nothing."""
+    if not threshold:
+        return values
+    return np.where(np.abs(values) > threshold, values, values.dtype.type(0))
 
 
 def _moved(values: Array, floor: float) -> AnyArray:

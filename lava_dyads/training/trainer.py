@@ -146,6 +146,8 @@ class Metrics:
         Per presentation: messages with at least one event.
     events, operations : float
         Per sample: graded events, synaptic operations.
+    forward, backward, learning : float
+        Per sample: the three parts of the operations.
     spikes : float
         Per sample: spikes of all compartments (0 for graded units).
     seconds : float
@@ -159,6 +161,9 @@ class Metrics:
     messages: float
     events: float
     operations: float
+    forward: float
+    backward: float
+    learning: float
     spikes: float
     seconds: float
 
@@ -527,7 +532,7 @@ class Trainer:
                 residual = max(residual, largest * element.arithmetic.unit)
         samples, correct, losses = (float(v) for v in self.sink.memory["totals"])
         per = 1.0 / max(samples, 1.0)
-        operations = sum(sums.get(kind, 0) for kind in ("forward", "backward", "learning"))
+        parts = {kind: sums.get(kind, 0) * per for kind in ("forward", "backward", "learning")}
         return Metrics(
             samples=round(samples),
             loss=losses * per,
@@ -536,7 +541,8 @@ class Trainer:
             straddling=sums.get("straddling", 0) / max(1, sums.get("settled", 0)),
             messages=sums.get("messages", 0) / max(1, self.agenda.presentations(round(samples))),
             events=sums.get("events", 0) * per,
-            operations=operations * per,
+            operations=sum(parts.values()),
+            **parts,
             spikes=sums.get("spikes", 0) * per,
             seconds=seconds,
         )

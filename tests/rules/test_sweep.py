@@ -55,6 +55,7 @@ def show(network, x, y, mode=1, batch_size=None):
     ("options"),
     [
         {"alpha": 1.0},
+        {"alpha": 1.0, "threshold": 0.2},
         {"alpha": 0.0, "activations": "hard-sigmoid", "loss": "squared-error"},
         {"alpha": 1.0, "activations": "tanh", "beta": 1.0},
         {"rule": "activation-relaxation", "beta": 0.5},
@@ -144,7 +145,7 @@ def test_one_sample_at_a_time_touches_only_where_events_are(compiled, monkeypatc
 def test_only_where_one_sweep_is_all():
     for options in (
         {"alpha": 0.5},
-        {"threshold": 1e-3},
+        {"threshold": 1e-3, "anneal": 5.0},
         {"rule": "dp"},
         {"repeats": 1},
         {"compartment_noise": 0.1},
