@@ -21,10 +21,11 @@ the activity that is zero costs nothing, neither on the way up nor when weights 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -74,6 +75,7 @@ class SweptNetwork(Network):
     silence: float = 0.0
     threads: int = 1
     """Threads that share the optimiser's work; products have those of the BLAS library."""
+    _helpers: Executor | None = None
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""
 
@@ -159,6 +161,19 @@ class SweptNetwork(Network):
         if not clock.frozen:
             self._learn(clock.batch)
         return output
+
+    @contextmanager
+    def shared_by(self, threads: int) -> Iterator[None]:
+        """Let some threads share the optimiser's work; afterwards none of them is left."""
+        if threads == 1:
+            yield
+            return
+        with ThreadPoolExecutor(threads - 1) as self._helpers:
+            self.threads = threads
+            try:
+                yield
+            finally:
+                self.threads, self._helpers = 1, None
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates of the last sweep, or of the settled signals."""
@@ -248,7 +263,7 @@ class SweptNetwork(Network):
                 if self._whole(memory[f"{name}_accumulator"], found, batch):
                     steps += _steps(learner, memory, name, found, scale, self.threads)
         self._begun = not batch
-        side_by_side(steps, self.threads)
+        side_by_side(steps, self._helpers, self.threads)
 
     def _learn_events(self) -> None:
         """Descend from one sample: w <- w + (eta / beta) D mean^T where mean is not zero."""
@@ -334,9 +349,12 @@ def _steps(
     ]
 
 
-def side_by_side(steps: list[Step], threads: int) -> None:
+def side_by_side(steps: list[Step], helpers: Executor | None, threads: int) -> None:
     """Do everything, in some threads; numpy and compiled kernels let go of the interpreter."""
-    others = [_pool().submit(_all, steps[i::threads]) for i in range(1, threads)]
+    if helpers is None:
+        _all(steps)
+        return
+    others = [helpers.submit(_all, steps[i::threads]) for i in range(1, threads)]
     _all(steps[::threads])
     for other in others:
         other.result()
@@ -345,11 +363,6 @@ def side_by_side(steps: list[Step], threads: int) -> None:
 def _all(steps: list[Step]) -> None:
     for step in steps:
         step()
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="sweep")
 
 
 def _sent(values: Array, threshold: float) -> Array:

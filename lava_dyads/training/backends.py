@@ -54,7 +54,8 @@ class ReferenceBackend:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self._time)
         if self._stored and isinstance(self._network, SweptNetwork):
-            self._stream(self._network, self._stored, order, poll)
+            with self._network.shared_by(_blas_threads()):
+                self._stream(self._network, self._stored, order, poll)
             return
         for _ in range(self._agenda.presentations(len(order))):
             self._time += 1
@@ -69,7 +70,6 @@ class ReferenceBackend:
     def _stream(self, network: SweptNetwork, stored: _Stored, order: IntArray, poll: Poll) -> None:
         """Show rows without a message: from the data into one buffer, from there into the sweep."""
         agenda, asked = self._agenda, time.monotonic()
-        network.threads = _blas_threads()
         outputs = network.arithmetic.zeros((len(order), stored.data["y_out"].shape[1]))
         totals = self._sink.memory["totals"]
         for _ in range(agenda.presentations(len(order))):

@@ -1,5 +1,7 @@
 """One sweep up and one down against the elements, step by step, and against backprop."""
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -178,6 +180,20 @@ def test_a_step_in_place_is_the_change_of_the_published_equation(name, compiled,
             expected -= 0.01 * moments[0]
         optimiser.update(w, 4.0 * g, state, t, scale=0.25)
     np.testing.assert_allclose(w, expected, rtol=0, atol=1e-13)
+
+
+def test_threads_share_the_optimisers_work_and_end():
+    spec = NetworkSpec((200, 400, 5), bias_deviation=0.1)
+    generator = np.random.default_rng(0)
+    x, y = generator.normal(size=(8, 200)), np.eye(5)[generator.integers(5, size=8)]
+    alone, shared = (pair(spec, OPTIMISERS["adam"](), lanes=4)[0] for _ in range(2))
+    before = threading.active_count()
+    show(alone, x, y)
+    with shared.shared_by(3):
+        show(shared, x, y)
+    assert threading.active_count() == before
+    for mine, other in zip(shared.parameters()[0], alone.parameters()[0], strict=True):
+        np.testing.assert_array_equal(mine, other)
 
 
 def test_columns_without_an_event_are_left_out_of_the_products():

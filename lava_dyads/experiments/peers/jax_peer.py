@@ -11,16 +11,18 @@ import time
 from functools import partial
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from protocol import job, parameters, serve  # type: ignore[import-not-found]
 
 Carry = Any
 
 
 def main(folder: str) -> None:
     """Race."""
+    # Here, so that the module can be looked at where there is no such framework.
+    import jax
+    import jax.numpy as jnp
+    from protocol import job, parameters, serve  # type: ignore[import-not-found]
+
     config, arrays = job(folder)
     depth, batch = len(config["layers"]) - 1, config["batch_size"]
     activate = {"relu": jax.nn.relu, "tanh": jnp.tanh}[config["activation"]]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-import torch
-from protocol import job, parameters, serve  # type: ignore[import-not-found]
-
 
 def main(folder: str) -> None:
     """Race."""
+    # Here, so that the module can be looked at where there is no such framework.
+    import torch
+    from protocol import job, parameters, serve  # type: ignore[import-not-found]
+
     config, arrays = job(folder)
     torch.set_num_threads(config["threads"])
     depth, batch = len(config["layers"]) - 1, config["batch_size"]
