@@ -5,7 +5,7 @@ a presentation add up to::
 
     up:    a_k = W_k mean_{k-1} + b_k             unit.step(a_k, nothing)       k = 1 .. L
     top:   u_L = -beta l'(mean_L)                 for samples that are not silent
-    down:  unit.nudge(a_k, u_k)                   D_k = unit's error channel    k = L .. 1
+    down:  unit.perturb(a_k, u_k)                   D_k = unit's error channel    k = L .. 1
            u_{k-1} = W_k^T D_k
     (what does not exceed a threshold is not sent: theta for means, theta beta for the rest)
     learn: W_k from sum_lanes D_k mean_{k-1}^T, b_k from sum_lanes D_k, each times -1 / (beta N)
@@ -109,7 +109,7 @@ class SweptNetwork(Network):
     def _by_columns(layer: _Layer) -> bool:
         """Put the weights in order for a single lane, where no optimiser wants them otherwise."""
         learner, op = layer.connection.plasticity.optimiser, layer.connection.op
-        if not (isinstance(learner, SGD) and isinstance(op, Dense)) or learner.weight_decay:
+        if not (isinstance(learner, SGD) and isinstance(op, Dense)) or learner.loss_per_update:
             return False
         memory = layer.connection.memory
         memory["weights"] = np.asfortranarray(memory["weights"])
@@ -228,7 +228,7 @@ class SweptNetwork(Network):
             unit = layer.population.unit
             basal, whole = layer.basal[chosen], layer.population.state
             state = {name: register[chosen] for name, register in whole.items()}
-            unit.nudge(state, basal, apical, self.arithmetic)
+            unit.perturb(state, basal, apical, self.arithmetic)
             if rows is not None:
                 for name, register in whole.items():
                     register[rows] = state[name]

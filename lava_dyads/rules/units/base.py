@@ -111,7 +111,7 @@ class Unit(ABC):
             what was sent.
         """
 
-    def nudge(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
+    def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
         """Do what :meth:`step` does, given that the last step had this basal drive, none apical."""
         self.step(state, basal, apical, arithmetic)
 

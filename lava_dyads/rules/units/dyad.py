@@ -122,7 +122,7 @@ class DyadUnit(Compartments):
         for name, gain in zip(self.state, self.signed_gains, strict=True):
             arithmetic.respond(state[name], self.activation, basal, gain, apical, name)
 
-    def nudge(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
+    def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
         """Set the compartments that the nudge reaches; the others are f(a) already."""
         for name, gain in zip(self.state, self.signed_gains, strict=True):
             if gain:
@@ -169,9 +169,9 @@ class ProximalDyad(DyadUnit):
         if apical is None:
             super().step(state, basal, None, arithmetic)
             return
-        self.nudge(state, basal, apical, arithmetic)
+        self.perturb(state, basal, apical, arithmetic)
 
-    def nudge(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
+    def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
         """Set both compartments to their proximal points."""
         for name, strength in zip(self.state, self.strengths, strict=True):
             arithmetic.store(state[name], self.loss.proximal(basal, apical, strength))
