@@ -27,6 +27,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.deploy:Deploy",
         "cores, memory and messages on Loihi 2; export for lava-dl and NIR",
     ),
+    "data list": ("lava_dyads.cli.data:DataList", "data sets, and which are on this machine"),
+    "data get": ("lava_dyads.cli.data:DataGet", "fetch data sets, verified by checksum"),
+    "data verify": ("lava_dyads.cli.data:DataVerify", "compare data sets with their checksums"),
     "check gradient": (
         "lava_dyads.cli.check_gradient:CheckGradient",
         "compare the gradients of settled networks with backprop",
@@ -43,6 +46,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "bench runtime": (
         "lava_dyads.cli.bench_runtime:BenchRuntime",
         "time the in-process runtime against Lava's own",
+    ),
+    "bench training": (
+        "lava_dyads.cli.bench_training:BenchTraining",
+        "race the dyads against backprop in numpy, JAX and PyTorch",
+    ),
+    "bench events": (
+        "lava_dyads.cli.bench_events:BenchEvents",
+        "synaptic operations of learning with thresholds, against backprop's",
     ),
     "bench faults": (
         "lava_dyads.cli.bench_faults:BenchFaults",

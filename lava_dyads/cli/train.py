@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from tyro.conf import Positional, arg
@@ -71,6 +71,12 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Of the stratified split into training and test part; mnist has an official one."""
     test_share: float = 0.25
     """Share of the test part, where it is drawn."""
+    dtype: Literal["float64", "float32"] = "float64"
+    """Floating point numbers of precision float."""
+    silence: float = 0.0
+    """Output error below which a sample is left out of the backward half."""
+    no_count: bool = False
+    """Do not count events and operations while training; the final costs are counted anyway."""
     out: Path | None = None
     """Run directory; default: runs/DATASET-RULE-TIME."""
     overwrite: bool = False
@@ -100,6 +106,9 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             split_seed=self.split_seed,
             test_share=self.test_share,
             seed=self.seed,
+            dtype=self.dtype,
+            silence=self.silence,
+            counting=not self.no_count,
         )
         execution = self.execution(self.rule)
         check_learns(execution, config)

@@ -11,6 +11,25 @@ from lava_dyads.errors import DataError, message
 
 
 @dataclass(frozen=True)
+class State:
+    """What is on this machine of a data set.
+
+    Attributes
+    ----------
+    status : str
+        ``ready`` (there, and what was published), ``absent`` or ``damaged``.
+    where : str
+        Folder or package it is in; empty where it is not ready.
+    problem : str
+        One line; empty where it is ready.
+    """
+
+    status: str
+    where: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Rows of features with class labels, checked at construction.
 
@@ -28,7 +47,7 @@ class Dataset:
     Raises
     ------
     DataError
-        If shapes do not fit, a value is not finite or a label is negative.
+        If shapes do not fit, a value is not finite or a label cannot be a class.
     """
 
     name: str
@@ -58,6 +77,11 @@ class Dataset:
             raise DataError(
                 message(f"data {self.name}", "labels must be at least 0", int(labels.min()))
             )
+        if labels.max() >= max(len(labels), 2):
+            row = int(labels.argmax())
+            limit = f"must be a class number below the number of samples, {len(labels)}"
+            what = f"data {self.name}: labels[{row}]"
+            raise DataError(message(what, limit, int(labels[row]), "classes from 0 on"))
         object.__setattr__(self, "x", x.astype(np.float64, copy=False))
         object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
         bad = np.argwhere(~np.isfinite(self.x))

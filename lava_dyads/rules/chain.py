@@ -16,6 +16,7 @@ from lava_dyads.rules.engine import OUTSIDE, Link, Network
 from lava_dyads.rules.feedback import TIED, Feedback
 from lava_dyads.rules.losses import Loss
 from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.units import Rule, RuleParameters
 
 
@@ -90,6 +91,7 @@ def chain(
     noise_seed: int = 0,
     feedback: Feedback = TIED,
     feedback_weights: Sequence[Array | None] = (),
+    swept: bool = False,
 ) -> Network:
     """Build a network of L connections and L populations.
 
@@ -122,6 +124,9 @@ def chain(
         Kind of feedback weights.
     feedback_weights : sequence of L arrays (n_out, n_in)
         Where it is separate; the first, above the input, stands for nothing.
+    swept : bool
+        Show presentations by one sweep up and one down, :class:`SweptNetwork`, where that is all
+        the rule needs.
 
     Returns
     -------
@@ -201,4 +206,12 @@ def chain(
     else:
         links.append(Link(OUTSIDE, "target_in", below, "apical_in"))
     links.append(Link(below, below_port, OUTSIDE, "output_out"))
-    return Network(elements, links, lanes=lanes, steps=timing.steps, read_step=timing.read_step)
+    swept = (
+        swept
+        and rule.finite(parameters)
+        and timing.head
+        and isinstance(arithmetic, Float)
+        and not (repeats or anneal or noise or feedback.separate)
+    )
+    kind = SweptNetwork if swept else Network
+    return kind(elements, links, lanes=lanes, steps=timing.steps, read_step=timing.read_step)

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 from lava_dyads.errors import ValidationError, invalid, message, nearest
 from lava_dyads.rules._types import Array
@@ -73,11 +72,16 @@ class CrossEntropy:
 
     def value(self, s: Array, y: Array) -> Array:
         """Return -sum_i y_i log softmax(s)_i per sample (nats)."""
-        return np.asarray(-np.sum(y * log_softmax(s, axis=-1), axis=-1))
+        shifted = s - s.max(axis=-1, keepdims=True)
+        logs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        return np.asarray(-np.sum(y * logs, axis=-1))
 
     def gradient(self, s: Array, y: Array) -> Array:
         """Return softmax(s) - y."""
-        return np.asarray(softmax(s, axis=-1)) - y
+        exponentials = np.exp(s - s.max(axis=-1, keepdims=True))
+        exponentials /= exponentials.sum(axis=-1, keepdims=True)
+        exponentials -= y
+        return np.asarray(exponentials)
 
     def proximal(self, a: Array, y: Array, c: float) -> Array:
         """Iterate z <- a - c (softmax(z) - y), a contraction for |c| < 2, to its fixed point."""

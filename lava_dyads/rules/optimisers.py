@@ -6,7 +6,9 @@ arrays have the shape of the weight. A new optimiser is one class, entered in ``
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +17,7 @@ import numpy as np
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic.limits import DECIMATION, EXPONENT_MIN
+from lava_dyads.rules.compiled import kernel
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,24 @@ class Optimiser(ABC):
         if self.loss_per_update:
             weights *= 1.0 - self.loss_per_update
 
+    def update(
+        self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
+    ) -> None:
+        """Make a step in place: w <- w + change(scale * gradient).
+
+        Parameters
+        ----------
+        weights : array
+        gradient : array
+            Used as work space: its values are lost.
+        state, step
+            See :meth:`change`.
+        scale : float
+            What the gradient still has to be multiplied by.
+        """
+        gradient *= scale
+        weights += self.change(gradient, state, step)
+
 
 @dataclass(frozen=True)
 class SGD(Optimiser):
@@ -91,6 +112,18 @@ class SGD(Optimiser):
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return -eta g."""
         return -self.learning_rate * gradient
+
+    def update(
+        self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
+    ) -> None:
+        """Make a step in place, w <- w - eta scale g."""
+        numbers = np.array([-self.learning_rate * scale], weights.dtype)
+        compiled = kernel("descend")
+        if compiled and _flat(weights, gradient):
+            compiled(weights.reshape(-1), gradient.reshape(-1), numbers)
+            return
+        gradient *= numbers
+        weights += gradient
 
 
 @dataclass(frozen=True)
@@ -129,16 +162,65 @@ class Adam(Optimiser):
 
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return the bias-corrected step."""
-        first, second = state
-        first *= self.beta_1
-        first += (1.0 - self.beta_1) * gradient
-        second *= self.beta_2
-        second += (1.0 - self.beta_2) * gradient**2
-        size = self.learning_rate / (1.0 - self.beta_1**step)
-        root = np.sqrt(second / (1.0 - self.beta_2**step))
-        root += self.epsilon
-        change: Array = -size * first / root
+        change = np.zeros_like(gradient)
+        self.update(change, gradient.copy(), state, step)
         return change
+
+    def update(
+        self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
+    ) -> None:
+        """Make a step in place, in pieces that fit the cache.
+
+        With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
+        """
+        q = math.sqrt(1.0 - self.beta_2**step)
+        size = self.learning_rate * q / (1.0 - self.beta_1**step)
+        left, tiny = 1.0 - self.beta_1, _TINY[weights.dtype.type]
+        compiled = kernel("adam")
+        if compiled and _flat(weights, gradient, *state):
+            second = (1.0 - self.beta_2) * scale**2
+            numbers = [scale * left, second, self.beta_1, self.beta_2, size, self.epsilon * q]
+            flat = (array.reshape(-1) for array in (weights, gradient, *state))
+            compiled(*flat, np.array(numbers, weights.dtype), weights.dtype.type(tiny))
+            return
+        flush = tiny if step % _FLUSH_EVERY == 0 else 0.0
+        for w, g, m, v in pieces(weights, gradient, *state):
+            g *= scale * left
+            m *= self.beta_1
+            m += g
+            g *= g
+            g *= (1.0 - self.beta_2) / left**2
+            v *= self.beta_2
+            v += g
+            np.sqrt(v, out=g)
+            g += self.epsilon * q
+            np.divide(m, g, out=g)
+            g *= size
+            w -= g
+            if flush:
+                m[np.abs(m) < flush] = 0
+
+
+_PIECE = 1 << 15
+"""Weights that are worked on at a time: all passes over them stay in the cache."""
+
+_FLUSH_EVERY = 64
+_TINY: dict[type, float] = {np.float32: 1e-30, np.float64: 1e-290}
+"""First moments below are set to 0: as subnormal numbers they would slow every pass down."""
+
+
+def _flat(*arrays: Array) -> bool:
+    return all(array.flags.c_contiguous for array in arrays)
+
+
+def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """Cut arrays of one shape into the same flat pieces (views), where their memory permits."""
+    if not _flat(*arrays):
+        yield arrays
+        return
+    flat = [array.reshape(-1) for array in arrays]
+    for start in range(0, flat[0].size, _PIECE):
+        yield tuple(array[start : start + _PIECE] for array in flat)
 
 
 @dataclass(frozen=True)

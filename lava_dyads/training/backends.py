@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Protocol
+
+import numpy as np
+from threadpoolctl import threadpool_info
 
 from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
-from lava_dyads.rules._types import IntArray
+from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.backprop import BackpropNetwork
-from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.clock import Agenda, Clock
 from lava_dyads.rules.elements import Sink, Source
 from lava_dyads.rules.engine import Network
+from lava_dyads.rules.sweep import SweptNetwork
 
 Poll = Callable[[], None]
+
+POLL_SECONDS = 0.1
+"""Time between two looks at the progress."""
 
 
 class Backend(Protocol):
@@ -38,10 +46,17 @@ class ReferenceBackend:
     ) -> None:
         self._source, self._network, self._sink, self._agenda = source, network, sink, agenda
         self._time = 0
+        self._stored: _Stored | None = None
+        if isinstance(network, SweptNetwork):
+            self._stored = _Stored(source, network.arithmetic.dtype)
 
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self._time)
+        if self._stored and isinstance(self._network, SweptNetwork):
+            with self._network.shared_by(_blas_threads()):
+                self._stream(self._network, self._stored, order, poll)
+            return
         for _ in range(self._agenda.presentations(len(order))):
             self._time += 1
             clock = self._agenda.at(self._time)
@@ -52,8 +67,70 @@ class ReferenceBackend:
             self._sink.after(clock, outputs)
             poll()
 
+    def _stream(self, network: SweptNetwork, stored: _Stored, order: IntArray, poll: Poll) -> None:
+        """Show rows without a message: from the data into one buffer, from there into the sweep."""
+        agenda, asked = self._agenda, time.monotonic()
+        outputs = network.arithmetic.zeros((len(order), stored.data["y_out"].shape[1]))
+        totals = self._sink.memory["totals"]
+        for _ in range(agenda.presentations(len(order))):
+            self._time += 1
+            clock = agenda.at(self._time)
+            rows = order[clock.start : clock.start + clock.valid]
+            for name, buffer in stored.buffers.items():
+                np.take(stored.data[name], rows, axis=0, out=buffer[: clock.valid], mode="clip")
+                buffer[clock.valid :] = 0
+            x, y = stored.buffers["x_out"], stored.buffers["y_out"]
+            self._source.count("events_input", int(stored.events[rows].sum()))
+            self._source.count("messages_input", 1)
+            active = slice(int(stored.first[rows].min()), int(stored.last[rows].max()))
+            answer = network.present(x[: clock.valid], y[: clock.valid], clock, active)
+            outputs[clock.start : clock.start + clock.valid] = answer
+            totals[0] += clock.valid
+            if time.monotonic() - asked > POLL_SECONDS:
+                asked = time.monotonic()
+                poll()
+        # Measured at once: a hundred rows at a time would cost as much as a layer.
+        totals[0] = 0
+        self._measure(outputs, stored.data["y_out"][order])
+        poll()
+
+    def _measure(self, outputs: Array, targets: Array) -> None:
+        whole = Sink(
+            self._sink.loss,
+            outputs.shape[1],
+            lanes=len(outputs),
+            capacity=len(outputs),
+            baseline=self._sink.baseline,
+            arithmetic=self._sink.arithmetic,
+        )
+        clock = Clock(1, True, True, False, len(outputs), read=True)
+        whole.after(clock, {"output_in": outputs, "target_in": targets})
+        self._sink.memory["totals"] += whole.memory["totals"]
+        self._sink.memory["predicted"][: len(outputs)] = whole.memory["predicted"]
+
     def stop(self) -> None:
         """Nothing to release."""
+
+
+class _Stored:
+    """The rows of a source in the number system of a network, and room for one presentation."""
+
+    def __init__(self, source: Source, dtype: np.dtype[Any]) -> None:
+        self.data = {"x_out": source.x.astype(dtype, copy=False), "y_out": source.y.astype(dtype)}
+        there = [np.flatnonzero(row) for row in source.x]
+        self.events = np.array([len(columns) for columns in there])
+        # Where the events of each row begin and end; a row without any has none to leave out.
+        self.first = np.array([columns[0] if len(columns) else 0 for columns in there])
+        self.last = np.array([columns[-1] + 1 if len(columns) else 1 for columns in there])
+        self.buffers = {
+            name: np.zeros((source.lanes, data.shape[1]), dtype) for name, data in self.data.items()
+        }
+
+
+def _blas_threads() -> int:
+    """Return how many threads numpy's products have."""
+    found = [i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"]
+    return int(max([1, *found]))
 
 
 class LavaBackend:

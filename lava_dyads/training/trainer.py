@@ -31,6 +31,7 @@ from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
+from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.transport import Transport
 from lava_dyads.training.backends import open_backend
 
@@ -42,6 +43,9 @@ LEARN = 1
 
 CHIP_RATE = 2.0**-6
 """Learning rate of precision loihi2 where none is given."""
+
+DTYPES = ("float64", "float32")
+"""Floating point numbers of precision float."""
 
 SETTLED = 1e-6
 """Largest residual, in units of the activity, at which a relaxation counts as settled."""
@@ -74,6 +78,15 @@ class TrainingConfig:
         Share of the test part, in (0, 1).
     seed : int
         Of the order of the samples.
+    dtype : str
+        ``float64`` or ``float32``: the floating point numbers of precision float. float32 needs
+        beta >= 0.01.
+    silence : float
+        A sample none of whose output errors |l'| exceeds it sends no error event: no work and no
+        update from it. Granularity network, rules that settle in one sweep.
+    counting : bool
+        Whether training passes count events and operations (some 5 % of the time of a sweep);
+        :meth:`Trainer.cost` always does.
 
     Raises
     ------
@@ -91,8 +104,15 @@ class TrainingConfig:
     split_seed: int = 0
     test_share: float = 0.25
     seed: int = 0
+    dtype: str = "float64"
+    silence: float = 0.0
+    counting: bool = True
 
     def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
+        if not self.silence >= 0:
+            invalid("silence", "must be at least 0", self.silence, "0.01")
         for name in ("epochs", "batch_size"):
             if getattr(self, name) < 1:
                 invalid(name, "must be at least 1", getattr(self, name))
@@ -126,6 +146,8 @@ class Metrics:
         Per presentation: messages with at least one event.
     events, operations : float
         Per sample: graded events, synaptic operations.
+    forward, backward, learning : float
+        Per sample: the three parts of the operations.
     spikes : float
         Per sample: spikes of all compartments (0 for graded units).
     seconds : float
@@ -139,6 +161,9 @@ class Metrics:
     messages: float
     events: float
     operations: float
+    forward: float
+    backward: float
+    learning: float
     spikes: float
     seconds: float
 
@@ -268,6 +293,7 @@ class Trainer:
             parameters=parameters,
             feedback_weights=feedback_weights,
         )
+        self._sweep()
         capacity = max(len(self.train_rows), len(self.test_rows))
         self.sink = Sink(
             loss(spec.loss),
@@ -299,7 +325,9 @@ class Trainer:
         feedback_weights: list[Array | None],
     ) -> Arithmetic:
         precision = self.execution.precision
-        default: Arithmetic = Float()
+        default: Arithmetic = Float(self.config.dtype)
+        if precision != "float" and self.config.dtype != DTYPES[0]:
+            invalid("dtype", f"precision {precision} has integers", self.config.dtype, "float64")
         if precision == "loihi2":
             # Initial weights have to fit, and from +-1 on there is room to learn.
             default = Loihi2(
@@ -324,6 +352,15 @@ class Trainer:
         rate = self.config.learning_rate or CHIP_RATE
         horizon = self.config.epochs * len(self.train_rows)
         return ChipSGD(rate, decay=made.decay, horizon=horizon)
+
+    def _sweep(self) -> None:
+        """Hand over what only networks know that show presentations by one sweep."""
+        config, network = self.config, self.network
+        if isinstance(network, SweptNetwork) and self.execution.granularity == "network":
+            network.silence, network.counting = config.silence, config.counting
+        elif config.silence:
+            limit = "needs granularity network and a rule that settles in one sweep"
+            invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
 
     def __enter__(self) -> Trainer:
         return self
@@ -495,7 +532,7 @@ class Trainer:
                 residual = max(residual, largest * element.arithmetic.unit)
         samples, correct, losses = (float(v) for v in self.sink.memory["totals"])
         per = 1.0 / max(samples, 1.0)
-        operations = sum(sums.get(kind, 0) for kind in ("forward", "backward", "learning"))
+        parts = {kind: sums.get(kind, 0) * per for kind in ("forward", "backward", "learning")}
         return Metrics(
             samples=round(samples),
             loss=losses * per,
@@ -504,7 +541,8 @@ class Trainer:
             straddling=sums.get("straddling", 0) / max(1, sums.get("settled", 0)),
             messages=sums.get("messages", 0) / max(1, self.agenda.presentations(round(samples))),
             events=sums.get("events", 0) * per,
-            operations=operations * per,
+            operations=sum(parts.values()),
+            **parts,
             spikes=sums.get("spikes", 0) * per,
             seconds=seconds,
         )

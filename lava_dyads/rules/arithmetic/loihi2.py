@@ -255,6 +255,22 @@ class Loihi2:
         self.check(activation)
         return activation.f(self._integers(value, "drive"))
 
+    def respond(
+        self,
+        register: Array,
+        activation: Activation,
+        basal: Array,
+        gain: float,
+        apical: Signal,
+        what: str = "state",
+    ) -> None:
+        """Write f(basal +- round(|gain| apical)) into register."""
+        drive = basal
+        if apical is not None and gain:
+            scaled = self.scale(abs(gain), apical)
+            drive = basal + scaled if gain > 0 else basal - scaled
+        self.store(register, self.apply(activation, drive), what)
+
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return 0 or 1."""
         self.check(activation)

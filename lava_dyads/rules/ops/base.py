@@ -18,13 +18,13 @@ class Op(Protocol):
     def n_out(self) -> int:
         """Neurons above."""
 
-    def forward(self, weights: Array, up: Array) -> Array:
-        """Return what reaches the layer above, (lanes, n_out)."""
+    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+        """Return what reaches the layer above, (lanes, n_out); floats into ``out`` if given."""
 
-    def transpose(self, weights: Array, down: Array) -> Array:
-        """Return what reaches the layer below, (lanes, n_in)."""
+    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+        """Return what reaches the layer below, (lanes, n_in); floats into ``out`` if given."""
 
-    def outer(self, down: Array, up: Array) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
         """Return the sum over lanes of the products that meet at each weight."""
 
     def forward_operations(self, events: int) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lava_dyads.rules._types import Array
+from lava_dyads.rules.compiled import kernel
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,49 @@ class Dense:
     n_out: int
     n_in: int
 
-    def forward(self, weights: Array, up: Array) -> Array:
+    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
         """Return W x per lane: (lanes, n_in) -> (lanes, n_out)."""
-        return product(up, weights.T)
+        return product(up, weights.T, out)
 
-    def transpose(self, weights: Array, down: Array) -> Array:
+    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
         """Return W^T d per lane: (lanes, n_out) -> (lanes, n_in)."""
-        return product(down, weights)
+        return product(down, weights, out)
 
-    def outer(self, down: Array, up: Array) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
         """Return sum over lanes of d x^T, (n_out, n_in)."""
-        return product(down.T, up)
+        return product(down.T, up, out)
+
+    def forward_events(self, weights: Array, up: Array, out: Array) -> Array:
+        """Do what :meth:`forward` does for one lane, from the columns where there is an event.
+
+        Parameters
+        ----------
+        weights : array (n_out, n_in)
+            Column after column in memory (Fortran order).
+        up, out : arrays (n_in,), (n_out,)
+        """
+        compiled = kernel("spread")
+        if compiled:
+            compiled(weights.T, up, out)
+            return out
+        there = np.flatnonzero(up)
+        return np.asarray(np.matmul(up[there], weights.T[there], out=out))
+
+    def learn_events(self, weights: Array, down: Array, up: Array) -> None:
+        """Add down up^T to the weights, only to the columns where there is an event.
+
+        Parameters
+        ----------
+        weights : array (n_out, n_in)
+            In Fortran order.
+        down, up : arrays (n_out,), (n_in,)
+        """
+        compiled = kernel("imprint")
+        if compiled:
+            compiled(weights.T, up, down)
+            return
+        there = np.flatnonzero(up)
+        weights.T[there] += np.outer(up[there], down)
 
     def forward_operations(self, events: int) -> int:
         """Every entry below touches n_out weights."""
@@ -46,8 +79,8 @@ class Dense:
 _EXACT = 2.0**53
 
 
-def product(left: Array, right: Array) -> Array:
-    """Return left @ right, for integers exactly (int64).
+def product(left: Array, right: Array, out: Array | None = None) -> Array:
+    """Return left @ right, floats into ``out`` if one is given; integers exactly (int64).
 
     A float64 product of integers is exact, whatever the order of its sums, as long as no partial
     sum can reach 2^53; numpy multiplies integer matrices some twenty times more slowly.
@@ -58,7 +91,7 @@ def product(left: Array, right: Array) -> Array:
         If an integer product might not be exact.
     """
     if left.dtype.kind == "f":
-        made: Array = left @ right
+        made: Array = np.matmul(left, right, out=out)
         return made
     if left.shape[0] == 1:
         there = np.flatnonzero(left[0])

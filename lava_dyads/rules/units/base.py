@@ -111,6 +111,10 @@ class Unit(ABC):
             what was sent.
         """
 
+    def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
+        """Do what :meth:`step` does, given that the last step had this basal drive, none apical."""
+        self.step(state, basal, apical, arithmetic)
+
     @abstractmethod
     def emit(self, state: State, channel: str) -> Array:
         """Return the value of one channel, shape (lanes, n)."""

@@ -57,6 +57,12 @@ class Compartments(Unit):
         shares = (self.alpha, 1.0 - self.alpha)
         return shares[::-1] if self.adjoint else shares
 
+    @property
+    def signed_gains(self) -> tuple[float, float]:
+        """What u is multiplied by in each compartment: (g+, -g-)."""
+        plus, minus = self.gains
+        return plus, -minus
+
     def emit(self, state: State, channel: str) -> Array:
         """Return ``mean``, ``difference``, ``plus`` or ``minus``."""
         plus, minus = state["s_plus"], state["s_minus"]
@@ -108,16 +114,19 @@ class DyadUnit(Compartments):
 
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Set both compartments from the drives (equations in the class docstring)."""
-        numbers, f = arithmetic, self.activation
         if apical is None:
-            free = numbers.apply(f, basal)
-            for name in self.state:
-                numbers.store(state[name], free, name)
+            plus, minus = (state[name] for name in self.state)
+            arithmetic.respond(plus, self.activation, basal, 0.0, None)
+            arithmetic.store(minus, plus)
             return
-        plus, minus = self.gains
-        drives = basal + numbers.scale(plus, apical), basal - numbers.scale(minus, apical)
-        for name, drive in zip(self.state, drives, strict=True):
-            numbers.store(state[name], numbers.apply(f, drive), name)
+        for name, gain in zip(self.state, self.signed_gains, strict=True):
+            arithmetic.respond(state[name], self.activation, basal, gain, apical, name)
+
+    def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
+        """Set the compartments that the nudge reaches; the others are f(a) already."""
+        for name, gain in zip(self.state, self.signed_gains, strict=True):
+            if gain:
+                arithmetic.respond(state[name], self.activation, basal, gain, apical, name)
 
 
 @dataclass(frozen=True)
@@ -160,6 +169,10 @@ class ProximalDyad(DyadUnit):
         if apical is None:
             super().step(state, basal, None, arithmetic)
             return
+        self.perturb(state, basal, apical, arithmetic)
+
+    def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
+        """Set both compartments to their proximal points."""
         for name, strength in zip(self.state, self.strengths, strict=True):
             arithmetic.store(state[name], self.loss.proximal(basal, apical, strength))
 

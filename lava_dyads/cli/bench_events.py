@@ -1,0 +1,82 @@
+"""``lava-dyads bench events``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.table import Table
+from tyro.conf import Positional, arg
+
+from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.experiments.bench_events import EventBench, bench_events
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchEvents:
+    """Train with thresholds and silent samples; count synaptic operations against backprop's."""
+
+    dataset: Positional[Annotated[str, arg(metavar="DATASET")]] = "mnist"
+    """Data set."""
+    layers: Sizes = (512, 512)
+    """Sizes of the hidden layers."""
+    thresholds: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
+    """What a mean (times beta: a difference) has to exceed to be sent; with 0."""
+    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3)
+    """Output error that a sample has to exceed to send any error at all; with 0."""
+    epochs: int = 5
+    """Passes over the training part, all of them counted."""
+    batch_size: int = 100
+    """Samples per update."""
+    beta: float = 0.1
+    """Nudge strength."""
+    seeds: int = 1
+    """Of initial weights and orders; means are shown."""
+    plot: Path | None = None
+    """Draw accuracy against operations into this PNG file."""
+    json: bool = False
+    """Print one JSON object instead of a table."""
+
+    def run(self) -> int:
+        """Train; return the exit code."""
+        with progress_console().status("") as status:
+            found = bench_events(
+                self.dataset,
+                self.layers,
+                self.thresholds,
+                self.silences,
+                self.epochs,
+                self.batch_size,
+                self.beta,
+                self.seeds,
+                status.update,
+            )
+        if self.plot:
+            from lava_dyads.plots.event_costs import event_costs
+
+            event_costs(found, self.plot)
+        if self.json:
+            best = found.cheapest()
+            print_json({"bench": "events", **found.as_dict(), "cheapest_within_.003": vars(best)})
+        else:
+            self._print(found)
+        return OK
+
+    def _print(self, found: EventBench) -> None:
+        sizes = "-".join(str(n) for n in found.facts["layers"])
+        title = f"{self.dataset}, {sizes}, {self.epochs} epochs: synaptic operations per sample"
+        table = Table(title=title, title_justify="left")
+        for column in ("threshold", "silence", "accuracy", "operations", "of dense backprop",
+                       "of zero-skipping"):  # fmt: skip
+            table.add_column(column, justify="right")
+        best = found.cheapest()
+        for s in found.settings:
+            shares = (f"{s.vs_dense:.3f}", f"{s.vs_zero_skipping:.3f}")
+            cells = (f"{s.threshold:g}", f"{s.silence:g}", f"{s.test_accuracy:.4f}")
+            table.add_row(*cells, f"{s.operations:,.0f}", *shares, style="bold" * (s is best))
+        console().print(table)
+        console().print(
+            f"dense backprop {found.dense:,}, zero-skipping {found.zero_skipping:,.0f}; "
+            "bold: fewest operations within .3 % of the dense run's accuracy"
+        )

@@ -1,0 +1,152 @@
+"""What learning costs in synaptic operations when little things are not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from itertools import product
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.data import load
+from lava_dyads.errors import invalid
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import Execution
+from lava_dyads.training import Trainer, TrainingConfig
+
+
+@dataclass(frozen=True)
+class EventCost:
+    """One setting, trained from the same initial weights in the same order as all others.
+
+    Attributes
+    ----------
+    threshold, silence : float
+        Of means (times beta: of differences), and of the output error of a sample.
+    test_accuracy : float
+        Final epoch, mean of the seeds.
+    loss_of_accuracy : float
+        Accuracy of the dense run less that.
+    operations : float
+        Synaptic operations per training sample, mean over all epochs: weights touched by an
+        event up or down, or by learning.
+    forward, backward, learning : float
+        Its three parts.
+    vs_dense, vs_zero_skipping : float
+        Operations as a share of dense backprop's, and of what backprop on the weights of the
+        dense run needs without exact zeros.
+    """
+
+    threshold: float
+    silence: float
+    test_accuracy: float
+    loss_of_accuracy: float
+    operations: float
+    forward: float
+    backward: float
+    learning: float
+    vs_dense: float
+    vs_zero_skipping: float
+
+
+@dataclass(frozen=True)
+class EventBench:
+    """All settings, the dense run first, and the baselines (operations per sample)."""
+
+    settings: list[EventCost]
+    dense: int
+    zero_skipping: float
+    facts: dict[str, Any]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+    def cheapest(self, margin: float = 0.003) -> EventCost:
+        """Return the setting with the fewest operations among those within a margin of dense."""
+        close = [s for s in self.settings if s.loss_of_accuracy <= margin]
+        return min(close, key=lambda s: s.operations)
+
+
+def bench_events(
+    dataset: str = "mnist",
+    hidden: tuple[int, ...] = (512, 512),
+    thresholds: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4),
+    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3),
+    epochs: int = 5,
+    batch_size: int = 100,
+    beta: float = 0.1,
+    seeds: int = 1,
+    on_setting: Callable[[str], None] | None = None,
+) -> EventBench:
+    """Train with every pair of a threshold and a silence; count what was done.
+
+    Parameters
+    ----------
+    dataset : str
+    hidden : tuple of int
+    thresholds, silences : tuples of float
+        Both with 0, which is the dense run.
+    epochs, batch_size : int
+    beta : float
+    seeds : int
+        Of initial weights and orders; means are reported.
+    on_setting : callable or None
+        Called with a line on what is trained next.
+
+    Raises
+    ------
+    ValidationError
+        If a value is out of range.
+    """
+    if 0.0 not in thresholds or 0.0 not in silences:
+        invalid("bench events", "needs threshold 0 and silence 0, the dense run",
+                (thresholds, silences))  # fmt: skip
+    if seeds < 1:
+        invalid("seeds", "must be at least 1", seeds)
+    data = load(dataset)
+    layers = (data.x.shape[1], *hidden, data.classes)
+    runs: dict[tuple[float, float], list[list[float]]] = {}
+    baselines: list[tuple[int, float]] = []
+    # The dense run comes first: the others are measured by it.
+    pairs = sorted(product(thresholds, silences), key=lambda pair: (pair != (0.0, 0.0), pair))
+    for (threshold, silence), seed in product(pairs, range(seeds)):
+        if on_setting:
+            on_setting(f"threshold {threshold:g}, silence {silence:g}, seed {seed}")
+        spec = NetworkSpec(layers, beta=beta, threshold=threshold, seed=seed)
+        config = TrainingConfig(
+            epochs, batch_size, seed=seed, dtype="float32", silence=silence, counting=True
+        )
+        with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:
+            trainer.fit()
+            if not (threshold or silence):
+                cost = trainer.cost()
+                baselines.append((cost.dense, cost.zero_skipping))
+        history = trainer.history
+        names = ("test_accuracy", "train_forward", "train_backward", "train_learning")
+        row = [history.column(names[0])[-1], *(mean(history.column(n)) for n in names[1:])]
+        runs.setdefault((threshold, silence), []).append(row)
+    dense, zero_skipping = baselines[0][0], float(np.mean([b for _, b in baselines]))
+    best = float(np.mean(runs[0.0, 0.0], axis=0)[0])
+    settings = []
+    for (threshold, silence), rows in runs.items():
+        accuracy, up, down, learnt = (float(v) for v in np.mean(rows, axis=0))
+        total = up + down + learnt
+        setting = EventCost(
+            threshold,
+            silence,
+            accuracy,
+            best - accuracy,
+            total,
+            up,
+            down,
+            learnt,
+            total / dense,
+            total / zero_skipping,
+        )
+        settings.append(setting)
+    facts = {"dataset": dataset, "layers": list(layers), "epochs": epochs, "seeds": seeds,
+             "batch_size": batch_size, "beta": beta, "dtype": "float32"}  # fmt: skip
+    return EventBench(settings, dense, zero_skipping, facts)

@@ -1,0 +1,50 @@
+"""Accuracy against synaptic operations: the settings of ``bench events``."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from lava_dyads.experiments.bench_events import EventBench
+from lava_dyads.files import write_atomically
+
+
+def event_costs(found: EventBench, path: Path) -> None:
+    """Draw accuracy over operations, a line per silence, into a PNG file.
+
+    Parameters
+    ----------
+    found : EventBench
+    path : Path
+        Written atomically.
+    """
+    from matplotlib import colormaps
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    silences = sorted({s.silence for s in found.settings})
+    for i, silence in enumerate(silences):
+        line = sorted(
+            (s for s in found.settings if s.silence == silence), key=lambda s: s.threshold
+        )
+        points = [(s.vs_dense, s.test_accuracy) for s in line]
+        colour = colormaps["viridis"](i / max(1, len(silences) - 0.5))
+        axes.plot(
+            *zip(*points, strict=True), "o-", ms=4, color=colour, label=f"silence {silence:g}"
+        )
+        for s in line:
+            axes.annotate(f" {s.threshold:g}", (s.vs_dense, s.test_accuracy), fontsize=7)
+    skipping = found.zero_skipping / found.dense
+    axes.axvline(skipping, color="#888888", linewidth=0.8)
+    axes.annotate(" zero-skipping backprop", (skipping, axes.get_ylim()[0]), fontsize=8)
+    axes.set_xscale("log")
+    axes.set_xlabel("synaptic operations, share of dense backprop (numbers: threshold)")
+    axes.set_ylabel("test accuracy")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(frameon=False, fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=130)
+    write_atomically(path, buffer.getvalue())
