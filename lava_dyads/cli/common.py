@@ -177,6 +177,8 @@ class NetworkOptions:
     """Spikes by which a spiking dyad's difference moves before it is sent down."""
     feedback: FeedbackName = "tied"
     """Feedback weights: B = W^T (tied), constant (random), or learnt apart (kolen_pollack)."""
+    density: float = 1.0
+    """Share of the neurons below that each neuron has a synapse from, in (0, 1]."""
     compartment_noise: float = 0.0
     """Standard deviation of analog noise on the compartments, in units of the activity."""
     seed: int = 0
@@ -198,6 +200,7 @@ class NetworkOptions:
             scale=self.scale,
             hysteresis=self.hysteresis,
             feedback=self.feedback,
+            density=self.density,
             compartment_noise=self.compartment_noise,
             seed=self.seed,
             **others,

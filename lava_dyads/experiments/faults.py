@@ -203,7 +203,7 @@ class _Study:
                 ours = _flat(trainer.network.gradients())
                 hidden = [activation(name) for name in spec.activations]
                 x, y = trainer.source.x[rows], trainer.source.y[rows]
-                oracle = backpropagate(x, y, *learnt, hidden, loss(spec.loss))
+                oracle = backpropagate(x, y, *learnt, hidden, loss(spec.loss), ops=spec.ops)
                 exact = _flat(oracle.gradients())
             scale = float(np.linalg.norm(ours) * np.linalg.norm(exact))
             yield float(ours @ exact) / scale if scale else 0.0

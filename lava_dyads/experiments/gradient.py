@@ -213,7 +213,7 @@ def _one_network(
     hidden = [activation(name) for name in spec.activations]
     weights, biases = network.parameters()
     problem = x, y, weights, biases, hidden, loss(spec.loss)
-    oracle = backpropagate(*problem)
+    oracle = backpropagate(*problem, ops=spec.ops)
     straddles = _straddling(network)
     clean = ~straddles.any(axis=1)
     gain = None
@@ -233,7 +233,7 @@ def _one_network(
         for layer, w, b in zip(layers, weights, back, strict=True):
             if b is not None:
                 layer["feedback_angle"] = drift(w, b).angle
-        through = oracle if tied else backpropagate(*problem, back)
+        through = oracle if tied else backpropagate(*problem, back, spec.ops)
         clean_error = _clean_error(network, through, clean)
     return NetworkResult(
         seed=seed,

@@ -21,6 +21,7 @@ from lava_dyads.processes import (
     DyadDense,
     DyadDenseFeedback,
     DyadNetwork,
+    DyadSparse,
     ElementProcess,
     LossHead,
     MetricSink,
@@ -78,7 +79,15 @@ def _enter_fixed(process: type[ElementProcess], exemplary: type[_Exemplary]) -> 
     )
 
 
-_WHOLE = (DyadDense, DyadDenseFeedback, LossHead, DatasetSource, MetricSink, RelayProcess)
+_WHOLE = (
+    DyadDense,
+    DyadDenseFeedback,
+    DyadSparse,
+    LossHead,
+    DatasetSource,
+    MetricSink,
+    RelayProcess,
+)
 for _process in (*POPULATIONS.values(), *_WHOLE):
     _enter(_process, _process)
     if not (hasattr(_process, "unit_class") and _process.unit_class.spiking):

@@ -119,9 +119,10 @@ def _description(spec: NetworkSpec) -> Description:
     rows = [Row("source", "DatasetSource", f"({spec.layers[0]},)", 0, _arrows(OUTSIDE, network))]
     for name, element in network.elements.items():
         if isinstance(element, Connection):
-            kind = "DyadDenseFeedback" if element.separate else "DyadDense"
+            tied = "DyadDense" if element.op.mask is None else "DyadSparse"
+            kind = "DyadDenseFeedback" if element.separate else tied
             shape = str(element.memory["weights"].shape)
-            parameters = element.memory["weights"].size * (2 if element.separate else 1)
+            parameters = element.op.synapses * (2 if element.separate else 1)
         elif isinstance(element, Population):
             kind, shape, parameters = element.unit.process_name, f"({element.n},)", element.n
         else:

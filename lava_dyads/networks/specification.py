@@ -11,7 +11,7 @@ import numpy as np
 
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.support import BACKPROP
-from lava_dyads.rules._types import Array
+from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.backprop import BackpropNetwork
@@ -20,6 +20,7 @@ from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import TIED, feedback
 from lava_dyads.rules.losses import loss
+from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
 
@@ -73,8 +74,12 @@ class NetworkSpec:
         units of the activity.
     feedback : str
         Feedback weights: ``tied``, ``random`` or ``kolen_pollack``, see ``rules.feedback``.
+    density : float or tuple of float
+        Share of the neurons below, in (0, 1], that a neuron has a synapse from: one for all
+        layers, or one each. Which ones is drawn, as many for every neuron of a layer; feedback
+        has the same synapses.
     seed : int
-        Of the initial weights, biases and feedback weights, and of the noise.
+        Of the initial weights, biases and feedback weights, the synapses, and of the noise.
 
     Raises
     ------
@@ -106,6 +111,7 @@ class NetworkSpec:
     bias_deviation: float = 0.0
     compartment_noise: float = 0.0
     feedback: str = TIED.name
+    density: float | tuple[float, ...] = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -115,6 +121,7 @@ class NetworkSpec:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
         self._complete(RULES.get(self.rule, Rule))
         self._check_numbers()
+        self._check_density()
         loss(self.loss)
         if feedback(self.feedback).separate and self.rule == BACKPROP:
             limit = "backprop is the baseline with W^T, by definition"
@@ -166,6 +173,17 @@ class NetworkSpec:
         if self.seed < 0:
             invalid("seed", "must be at least 0", self.seed)
 
+    def _check_density(self) -> None:
+        given = self.density
+        if isinstance(given, list):
+            object.__setattr__(self, "density", tuple(given))
+        shares = tuple(given) if isinstance(given, tuple | list) else (given,) * self.depth
+        if len(shares) != self.depth:
+            invalid("density", f"needs one per layer of weights, {self.depth}", given)
+        for share in shares:
+            if not 0 < share <= 1:
+                invalid("density", "must lie in (0, 1]", share, "1 (dense) or 0.1")
+
     def _check_rule(self) -> None:
         chosen = rule(self.rule)
         if not self.nudge:
@@ -204,7 +222,7 @@ class NetworkSpec:
     @property
     def parameter_count(self) -> int:
         """Weights and biases."""
-        return sum((below + 1) * above for below, above in pairwise(self.layers))
+        return sum(op.synapses for op in self.ops) + sum(self.layers[1:])
 
     @property
     def timing(self) -> Timing:
@@ -232,7 +250,29 @@ class NetworkSpec:
         name = self.activations[k - 1] if k < self.depth else self._last_gain()
         gain = self.gain if self.gain is not None else ACTIVATIONS[name].gain
         below, above = self.layers[k - 1 : k + 1]
-        return np.asarray(generator.normal(size=(above, below)) * gain / np.sqrt(below))
+        drawn = np.asarray(generator.normal(size=(above, below)) * gain)
+        mask = self._mask(k)
+        if mask is None:
+            return np.asarray(drawn / np.sqrt(below))
+        return np.asarray(drawn * mask / np.sqrt(np.count_nonzero(mask[0])))
+
+    @property
+    def ops(self) -> list[Op]:
+        """Kind of every connection: dense, or sparse with its synapses."""
+        made: list[Op] = []
+        for k, (below, above) in enumerate(pairwise(self.layers), 1):
+            mask = self._mask(k)
+            made.append(Dense(above, below) if mask is None else Sparse(above, below, mask))
+        return made
+
+    def _mask(self, k: int) -> AnyArray | None:
+        share = self.density[k - 1] if isinstance(self.density, tuple) else self.density
+        below, above = self.layers[k - 1 : k + 1]
+        fan_in = max(1, round(share * below))
+        if fan_in == below:
+            return None
+        order = np.random.default_rng([self.seed, 0x5EED, k]).random((above, below))
+        return np.asarray(order.argsort(axis=1).argsort(axis=1) < fan_in)
 
     def initial_feedback(self) -> list[Array | None]:
         """Return B^T of every layer, drawn like the weights but apart from them; None: tied."""
@@ -287,6 +327,7 @@ class NetworkSpec:
                 loss=loss(self.loss),
                 lanes=lanes,
                 optimiser=optimiser,
+                ops=self.ops,
             )
         return chain(
             weights,
@@ -306,6 +347,7 @@ class NetworkSpec:
             arithmetic=arithmetic,
             feedback=feedback(self.feedback),
             feedback_weights=feedback_weights or self.initial_feedback(),
+            ops=self.ops,
             swept=True,
         )
 
@@ -329,7 +371,7 @@ class NetworkSpec:
         if "layers" not in values:
             invalid("NetworkSpec", "needs the field layers", sorted(values))
         made = dict(values)
-        for name in ("layers", "activations"):
+        for name in ("layers", "activations", "density"):
             if isinstance(made.get(name), list):
                 made[name] = tuple(made[name])
         return cls(**made)

@@ -2,7 +2,12 @@
 
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conductor import Conductor
-from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, connection_process
+from lava_dyads.processes.dense import (
+    DyadDense,
+    DyadDenseFeedback,
+    DyadSparse,
+    connection_process,
+)
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.head import LossHead
 from lava_dyads.processes.network import DyadNetwork
@@ -16,6 +21,7 @@ __all__ = [
     "DyadDense",
     "DyadDenseFeedback",
     "DyadNetwork",
+    "DyadSparse",
     "ElementProcess",
     "LossHead",
     "MetricSink",

@@ -1,14 +1,18 @@
-"""The dense connection as a Process, with tied feedback or feedback synapses of its own."""
+"""Connections as Processes: dense or sparse, with tied feedback or feedback synapses."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.sparse import coo_matrix, issparse
 
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Connection
+from lava_dyads.rules.ops import Sparse
 from lava_dyads.rules.optimisers import Optimiser
 
 
@@ -150,6 +154,65 @@ class DyadDenseFeedback(DyadDense):
         return Connection(np.zeros((1, 1)), arithmetic=arithmetic, feedback=np.zeros((1, 1)))
 
 
+class DyadSparse(DyadDense):
+    """A :class:`DyadDense` with synapses only where a mask says so; all others stay 0.
+
+    Its counters know of synapses alone: an event touches those of its neuron.
+
+    Parameters
+    ----------
+    weights : array-like or scipy sparse matrix, shape (n_out, n_in)
+    mask : array-like of bool, shape (n_out, n_in), or None
+        Where there is a synapse; None: where a weight is not 0 (of a sparse matrix: is stored).
+    lanes, beta, optimiser, agenda, name
+        As for :class:`DyadDense`.
+
+    Raises
+    ------
+    ValidationError
+        If the weights are not a finite matrix, a mask has another shape, or a weight is not 0
+        where there is no synapse.
+
+    Examples
+    --------
+    >>> sparse = DyadSparse([[1.0, 0.0, 3.0]])
+    >>> sparse.element.op.synapses
+    2
+    """
+
+    def __init__(
+        self,
+        weights: ArrayLike | None = None,
+        *,
+        mask: ArrayLike | None = None,
+        lanes: int = 1,
+        beta: float = 0.1,
+        optimiser: Optimiser | None = None,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Connection | None = None,
+    ) -> None:
+        if element is None:
+            stored: Any = coo_matrix(weights) if issparse(weights) else None
+            matrix = np.asarray(weights if stored is None else stored.toarray(), float)
+            there = matrix != 0
+            if mask is not None:
+                there = np.asarray(mask, bool)
+            elif stored is not None:
+                there[stored.row, stored.col] = True
+            op = Sparse(matrix.shape[0], matrix.shape[1], there) if matrix.ndim == 2 else None
+            element = Connection(matrix, lanes=lanes, beta=beta, optimiser=optimiser, op=op)
+        super().__init__(element=element, agenda=agenda, name=name)
+
+    @classmethod
+    def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
+        """Return the smallest element of this kind."""
+        op = Sparse(1, 1, np.ones((1, 1), bool))
+        return Connection(np.zeros((1, 1)), arithmetic=arithmetic, op=op)
+
+
 def connection_process(connection: Connection) -> type[DyadDense]:
     """Return the Process class of a connection."""
-    return DyadDenseFeedback if connection.separate else DyadDense
+    if connection.separate:
+        return DyadDenseFeedback
+    return DyadDense if connection.op.mask is None else DyadSparse

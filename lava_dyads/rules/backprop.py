@@ -14,6 +14,7 @@ from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.elements.base import Inbox, Outbox, Trainable
 from lava_dyads.rules.elements.plasticity import Plasticity
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.ops import Dense, Op
 from lava_dyads.rules.optimisers import Optimiser
 
 
@@ -27,19 +28,28 @@ class Pass:
         z_0 = x, z_k = f_k(a_k), the output linear.
     errors : list of arrays (B, n_k), k = 1 .. L
         dl/da_k of each sample.
+    ops : sequence of Op, or empty
+        Kinds of the connections; empty: dense.
     """
 
     activities: list[Array]
     errors: list[Array]
+    ops: Sequence[Op] = ()
+
+    @property
+    def connections(self) -> Sequence[Op]:
+        """Kinds of the connections, from the input up."""
+        return self.ops or [
+            Dense(d.shape[1], z.shape[1])
+            for d, z in zip(self.errors, self.activities[:-1], strict=True)
+        ]
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return dl/dW_k = mean(delta_k z_{k-1}^T) and dl/db_k, over the batch or of one sample."""
         rows = slice(None) if lane is None else slice(lane, lane + 1)
         count = len(self.errors[0][rows])
-        weights = [
-            d[rows].T @ z[rows] / count
-            for d, z in zip(self.errors, self.activities[:-1], strict=True)
-        ]
+        parts = zip(self.connections, self.errors, self.activities[:-1], strict=True)
+        weights = [op.outer(d[rows], z[rows]) / count for op, d, z in parts]
         return weights, [d[rows].sum(axis=0) / count for d in self.errors]
 
 
@@ -64,6 +74,7 @@ def backpropagate(
     activations: list[Activation],
     loss: Loss,
     feedback_weights: Sequence[Array | None] | None = None,
+    ops: Sequence[Op] = (),
 ) -> Pass:
     """Run one pass.
 
@@ -77,6 +88,8 @@ def backpropagate(
     loss : Loss
     feedback_weights : sequence of arrays (n_out, n_in) or None per layer, or None
         B^T where it is not W: feedback alignment instead of backprop.
+    ops : sequence of Op, or empty
+        Kinds of the connections; empty: dense.
     """
     back = feedback_weights or [None] * len(weights)
     pre, activities = forward(x, weights, biases, activations)
@@ -87,7 +100,7 @@ def backpropagate(
         down = delta @ (weights[k] if b is None else b)
         delta = down * activations[k - 1].derivative(pre[k - 1])
         errors.insert(0, delta)
-    return Pass(activities, errors)
+    return Pass(activities, errors, ops)
 
 
 def dense_operations(sizes: tuple[int, ...] | list[int]) -> int:
@@ -102,12 +115,11 @@ def dense_operations(sizes: tuple[int, ...] | list[int]) -> int:
 def zero_skipping_operations(run: Pass) -> int:
     """Return the products of a pass over all its samples, leaving out exact zeros."""
     total = 0
-    for k, delta in enumerate(run.errors):
+    for k, (op, delta) in enumerate(zip(run.connections, run.errors, strict=True)):
         z = run.activities[k]
-        ups, downs = np.count_nonzero(z, axis=1), np.count_nonzero(delta, axis=1)
-        total += int(ups.sum()) * delta.shape[1] + int(ups @ downs)
+        total += op.forward_operations(z) + op.learning_operations(delta, z)
         if k > 0:
-            total += int(downs.sum()) * z.shape[1]
+            total += op.backward_operations(delta)
     return total
 
 
@@ -129,6 +141,7 @@ class BackpropNetwork(Trainable):
         loss: Loss,
         lanes: int,
         optimiser: Optimiser | None,
+        ops: Sequence[Op] = (),
     ) -> None:
         sizes = [weights[0].shape[1], *(len(b) for b in biases)]
         super().__init__(
@@ -136,6 +149,7 @@ class BackpropNetwork(Trainable):
         )
         self.activations, self.loss = activations, loss
         self.depth = len(weights)
+        self._ops = ops
         self._plasticities = []
         for k, (w, b) in enumerate(zip(weights, biases, strict=True), 1):
             self.memory[f"weights_{k}"], self.memory[f"biases_{k}"] = w.copy(), b.copy()
@@ -153,11 +167,13 @@ class BackpropNetwork(Trainable):
         rows = slice(0, clock.valid)
         output = np.zeros((self.lanes, len(biases[-1])))
         if clock.learn and y is not None:
-            run = backpropagate(x[rows], y[rows], weights, biases, self.activations, self.loss)
+            settings = weights, biases, self.activations, self.loss
+            run = backpropagate(x[rows], y[rows], *settings, ops=self._ops)
             output[rows] = run.activities[-1]
             for k in range(0 if clock.frozen else self.depth):
                 on_weights, on_biases = self._plasticities[2 * k : 2 * k + 2]
-                on_weights.learn(-run.errors[k].T @ run.activities[k], clock.batch)
+                product = run.connections[k].outer(-run.errors[k], run.activities[k])
+                on_weights.learn(product, clock.batch)
                 on_biases.learn(-run.errors[k].sum(axis=0), clock.batch)
         else:
             output[rows] = forward(x[rows], weights, biases, self.activations)[1][-1]

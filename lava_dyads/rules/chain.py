@@ -15,6 +15,7 @@ from lava_dyads.rules.elements import Connection, Element, Head, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 from lava_dyads.rules.feedback import TIED, Feedback
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.ops import Op
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.units import Rule, RuleParameters
@@ -91,6 +92,7 @@ def chain(
     noise_seed: int = 0,
     feedback: Feedback = TIED,
     feedback_weights: Sequence[Array | None] = (),
+    ops: Sequence[Op] = (),
     swept: bool = False,
 ) -> Network:
     """Build a network of L connections and L populations.
@@ -124,6 +126,8 @@ def chain(
         Kind of feedback weights.
     feedback_weights : sequence of L arrays (n_out, n_in)
         Where it is separate; the first, above the input, stands for nothing.
+    ops : sequence of L Op, or empty
+        Kinds of the connections; empty: dense.
     swept : bool
         Show presentations by one sweep up and one down, :class:`SweptNetwork`, where that is all
         the rule needs.
@@ -171,6 +175,7 @@ def chain(
             unit = rule.above_input(unit)
         elements[connection] = Connection(
             weights[k - 1],
+            op=ops[k - 1] if ops else None,
             optimiser=optimiser if feedback.learns and k > 1 else undecayed,
             feedback=feedback_weights[k - 1] if feedback.separate and k > 1 else None,
             feedback_learns=feedback.learns,
@@ -212,6 +217,7 @@ def chain(
         and timing.head
         and isinstance(arithmetic, Float)
         and not (repeats or anneal or noise or feedback.separate)
+        and all(op.mask is None for op in ops)
     )
     kind = SweptNetwork if swept else Network
     return kind(elements, links, lanes=lanes, steps=timing.steps, read_step=timing.read_step)

@@ -97,10 +97,12 @@ class SpikingWindow:
     ) -> SpikingWindow | None:
         """Return the window of a chain; None where the elements have to step themselves.
 
-        They do with hysteresis and noise, where somebody listens to compartments, and where
-        units are of another kind.
+        They do with hysteresis, noise and sparse connections, where somebody listens to
+        compartments, and where units are of another kind.
         """
         common = set()
+        if any(c.op.mask is not None for c in connections):
+            return None
         for k, p in enumerate(populations, 1):
             kind = SpikingOutput if k == len(populations) else SpikingDyadUnit
             unit = p.unit
@@ -220,8 +222,8 @@ class SpikingWindow:
                 c.memory["held_mean"] += x
                 ups, downs = [np.count_nonzero(x)], []
             c.memory["held_difference"][...] = p.memory["sent_difference"]
-            c.count("forward", sum(map(c.op.forward_operations, ups)))
-            c.count("backward", sum(map(c.op.backward_operations, downs)))
+            c.count("forward", sum(ups) * c.op.n_out)
+            c.count("backward", sum(downs) * c.op.n_in)
         for layer in self.layers:
             layer.population.finish(clock)
             layer.below.finish(clock)

@@ -293,7 +293,7 @@ class SweptNetwork(Network):
         below = self._ups[0]
         for k, layer in enumerate(self._layers):
             events = _events(below, 0.0)
-            layer.connection.count("forward", layer.connection.op.forward_operations(events))
+            layer.connection.count("forward", events * layer.connection.op.n_out)
             up = layer.population.unit.up
             below = self._ups[k + 1] if k + 1 < len(self._layers) else self._output
             sent = _events(below, FLOOR)
@@ -314,7 +314,7 @@ class SweptNetwork(Network):
             population.count(f"messages_{name}", int(sent > 0))
             connection.count("learning", int(per_lane @ _per_lane(up, 0.0)))
             if k:
-                connection.count("backward", connection.op.backward_operations(sent))
+                connection.count("backward", sent * connection.op.n_in)
             state = {n: register[chosen] for n, register in population.state.items()}
             straddling = population.unit.straddling(state)
             population.count("settled", self._count * population.n)

@@ -556,14 +556,14 @@ class InProcessSession(Session):
 
 
 def _operations(element: Any, target: str, events: int) -> int:
-    """Return how many weights some events touch when they arrive at a port."""
+    """Return how many weights some events touch on average when they arrive at a port."""
     port = target.rpartition(".")[2]
     if not isinstance(element, Connection):
         return 0
     if port == "mean_in":
-        return element.op.forward_operations(events)
+        return round(events * element.op.synapses / element.op.n_in)
     if port == "difference_in" and "apical_out" in element.listened:
-        return element.op.backward_operations(events)
+        return round(events * element.op.synapses / element.op.n_out)
     return 0
 
 

@@ -434,7 +434,8 @@ class Trainer:
         """Measure what training a sample costs, on the present weights; nothing learns."""
         x, y = self.source.x[self.train_rows], self.source.y[self.train_rows]
         hidden = [activation(name) for name in self.spec.activations]
-        oracle = backpropagate(x, y, *self.parameters(), hidden, loss(self.spec.loss))
+        settings = *self.parameters(), hidden, loss(self.spec.loss)
+        oracle = backpropagate(x, y, *settings, ops=self.spec.ops)
         dense = dense_operations(self.spec.layers)
         skipping = zero_skipping_operations(oracle) / len(x)
         if isinstance(self.network, BackpropNetwork):

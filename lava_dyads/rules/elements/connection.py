@@ -72,6 +72,9 @@ class Connection(Element):
         weights = arithmetic.weights(weights)
         self.beta = beta
         self.op: Op = op or Dense(*weights.shape)
+        if self.op.mask is not None and np.any(weights[~self.op.mask]):
+            limit = "weights must be 0 where there is no synapse"
+            invalid("Connection.weights", limit, int(np.count_nonzero(weights[~self.op.mask])))
         n_out, n_in = self.op.n_out, self.op.n_in
         super().__init__(
             lanes,
@@ -134,12 +137,12 @@ class Connection(Element):
         held = numbers.accumulate(m["held_mean"], up, "held_mean")
         if held and up is not None and not clock.last:
             self._buffer["basal_out"] = self.upward(up)
-            self.count("forward", self.op.forward_operations(np.count_nonzero(up)))
+            self.count("forward", self.op.forward_operations(up))
         backward = "apical_out" in self.listened and not clock.last
         held = numbers.accumulate(m["held_difference"], down, "held_difference")
         if held and down is not None and backward:
             self._buffer["apical_out"] = self.downward(down)
-            self.count("backward", self.op.backward_operations(np.count_nonzero(down)))
+            self.count("backward", self.op.backward_operations(down))
         if clock.last:
             self.finish(clock)
         return {}
@@ -162,6 +165,5 @@ class Connection(Element):
         if not clock.frozen:
             for learner in self.learners:
                 learner.learn_pair(self.op, down, up, clock.batch)
-        touched = np.count_nonzero(up, axis=1) @ np.count_nonzero(down, axis=1)
         learning = 1 + any(learner.optimiser is not None for learner in self.learners[1:])
-        self.count("learning", int(touched) * learning)
+        self.count("learning", self.op.learning_operations(down, up) * learning)

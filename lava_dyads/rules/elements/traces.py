@@ -119,6 +119,8 @@ class TracePlasticity:
         change = self._stochastic(mantissa * (y[rows, None] * x1[columns]), shift, step, 2, place)
         limit = 2 ** (WEIGHT.value - 1)
         where = np.ix_(rows, columns)
+        if op.mask is not None:
+            change *= op.mask[where]
         weights[where] = np.clip(weights[where] + change, -limit, limit - 1)
 
     def learn_alone(self, down: Array, batch: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from lava_dyads.rules._types import Array
+from lava_dyads.rules._types import AnyArray, Array
 
 
 class Op(Protocol):
@@ -27,8 +27,19 @@ class Op(Protocol):
     def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
         """Return the sum over lanes of the products that meet at each weight."""
 
-    def forward_operations(self, events: int) -> int:
-        """Return how many weights `events` entries of an upward message touch."""
+    @property
+    def mask(self) -> AnyArray | None:
+        """Where there is a synapse, (n_out, n_in); None: everywhere."""
 
-    def backward_operations(self, events: int) -> int:
-        """Return how many weights `events` entries of a downward message touch."""
+    @property
+    def synapses(self) -> int:
+        """How many there are."""
+
+    def forward_operations(self, up: AnyArray) -> int:
+        """Return how many weights the events of an upward message (lanes, n_in) touch."""
+
+    def backward_operations(self, down: AnyArray) -> int:
+        """Return how many weights the events of a downward message (lanes, n_out) touch."""
+
+    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+        """Return at how many weights, over all lanes, two events meet."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lava_dyads.rules._types import Array
+from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.compiled import kernel
 
 
@@ -67,13 +67,27 @@ class Dense:
         there = np.flatnonzero(up)
         weights.T[there] += np.outer(up[there], down)
 
-    def forward_operations(self, events: int) -> int:
-        """Every entry below touches n_out weights."""
-        return events * self.n_out
+    @property
+    def mask(self) -> AnyArray | None:
+        """None: there is a synapse everywhere."""
+        return None
 
-    def backward_operations(self, events: int) -> int:
-        """Every entry above touches n_in weights."""
-        return events * self.n_in
+    @property
+    def synapses(self) -> int:
+        """How many there are."""
+        return self.n_out * self.n_in
+
+    def forward_operations(self, up: AnyArray) -> int:
+        """Every event below touches n_out weights."""
+        return int(np.count_nonzero(up)) * self.n_out
+
+    def backward_operations(self, down: AnyArray) -> int:
+        """Every event above touches n_in weights."""
+        return int(np.count_nonzero(down)) * self.n_in
+
+    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+        """Two events meet at every weight between their neurons."""
+        return int(np.count_nonzero(up, axis=1) @ np.count_nonzero(down, axis=1))
 
 
 _EXACT = 2.0**53
