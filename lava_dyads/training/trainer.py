@@ -47,6 +47,9 @@ CHIP_RATE = 2.0**-6
 DTYPES = ("float64", "float32")
 """Floating point numbers of precision float."""
 
+_PIECE = 1000
+"""Rows that backprop is asked about at a time."""
+
 SETTLED = 1e-6
 """Largest residual, in units of the activity, at which a relaxation counts as settled."""
 
@@ -432,12 +435,15 @@ class Trainer:
 
     def cost(self) -> Cost:
         """Measure what training a sample costs, on the present weights; nothing learns."""
-        x, y = self.source.x[self.train_rows], self.source.y[self.train_rows]
         hidden = [activation(name) for name in self.spec.activations]
-        settings = *self.parameters(), hidden, loss(self.spec.loss)
-        oracle = backpropagate(x, y, *settings, ops=self.spec.ops)
+        total, settings = 0, (*self.parameters(), hidden, loss(self.spec.loss))
+        for start in range(0, len(self.train_rows), _PIECE):  # all at once would take gigabytes
+            rows = self.train_rows[start : start + _PIECE]
+            x, y = self.source.x[rows], self.source.y[rows]
+            oracle = backpropagate(x, y, *settings, ops=self.spec.ops)
+            total += zero_skipping_operations(oracle)
         dense = dense_operations(self.spec.layers)
-        skipping = zero_skipping_operations(oracle) / len(x)
+        skipping = total / len(self.train_rows)
         if isinstance(self.network, BackpropNetwork):
             return Cost(None, None, float(dense), dense, skipping)
         metrics = self.run(self.train_rows, FROZEN)
