@@ -253,7 +253,8 @@ class SweptNetwork(Network):
             product = layer.product
             active = self._active if layer is self._layers[0] else slice(None)
             if active != slice(None):
-                product.fill(0)
+                product[:, : active.start] = 0
+                product[:, active.stop :] = 0
             layer.connection.op.outer(down, up[:, active], product[:, active])
             scale = -1.0 / (layer.connection.beta * max(1, batch))
             for memory, name, found in (

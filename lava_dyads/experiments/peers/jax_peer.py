@@ -18,7 +18,7 @@ Carry = Any
 
 def main(folder: str) -> None:
     """Race."""
-    # Here, so that the module can be looked at where there is no such framework.
+    # In here, so that the module can be looked at where there is no such framework.
     import jax
     import jax.numpy as jnp
     from protocol import job, parameters, serve  # type: ignore[import-not-found]

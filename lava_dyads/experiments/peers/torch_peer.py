@@ -8,7 +8,7 @@ from typing import Any
 
 def main(folder: str) -> None:
     """Race."""
-    # Here, so that the module can be looked at where there is no such framework.
+    # In here, so that the module can be looked at where there is no such framework.
     import torch
     from protocol import job, parameters, serve  # type: ignore[import-not-found]
 
