@@ -21,9 +21,9 @@ class BenchEvents:
     """Data set."""
     layers: Sizes = (512, 512)
     """Sizes of the hidden layers."""
-    thresholds: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4)
+    thresholds: tuple[float, ...] = (0.0, 0.005, 0.02)
     """What a mean (times beta: a difference) has to exceed to be sent; with 0."""
-    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3)
+    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3, 0.5)
     """Output error that a sample has to exceed to send any error at all; with 0."""
     epochs: int = 5
     """Passes over the training part, all of them counted."""

@@ -73,8 +73,8 @@ class EventBench:
 def bench_events(
     dataset: str = "mnist",
     hidden: tuple[int, ...] = (512, 512),
-    thresholds: tuple[float, ...] = (0.0, 0.1, 0.2, 0.4),
-    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3),
+    thresholds: tuple[float, ...] = (0.0, 0.005, 0.02),
+    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3, 0.5),
     epochs: int = 5,
     batch_size: int = 100,
     beta: float = 0.1,
