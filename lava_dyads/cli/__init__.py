@@ -112,9 +112,10 @@ def _parse(name: str, words: list[str]) -> Command:
 
 def _one_line(complaint: str, name: str) -> str:
     """Turn the parser's framed text into what, and what to try."""
+    framed = complaint.lstrip()[:1] == "╭"
     lines = [line.strip(" │") for line in complaint.splitlines() if line[:1] not in "╭╰"]
     rules = [i for i, line in enumerate(lines) if line and set(line) <= set("─-")]
-    if rules and rules[0] == 1:  # a title above, where the terminal has no frames
+    if rules and rules[0] == 1 and not framed:  # a title above
         lines, rules = lines[2:], [i - 2 for i in rules[1:]]
     end = rules[0] if rules else len(lines)
     what = " ".join(lines[:end]).rstrip(". ")

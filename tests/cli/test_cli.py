@@ -435,3 +435,12 @@ def test_check_spiking_refuses_in_one_line(capsys, options, text):
     assert code == 2
     assert text in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", ["train digits --drp 1", "deploy --layers 64,10 --densty 0.5"])
+def test_an_unknown_option_is_named(capsys, words):
+    assert main(words.split()) == 2
+    error = capsys.readouterr().err
+    assert words.split()[-2] in error
+    assert "--help" in error
+    assert error.count("\n") == 1
