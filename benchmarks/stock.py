@@ -11,7 +11,7 @@ from rich.table import Table
 from lava_dyads import NetworkSpec, TrainingConfig, load
 from lava_dyads.loihi.stock import FEEDBACK, StockDyads, StockNumbers
 
-SHIFTS = {"mirrored": (9, 9, 9, 10, 10, 11, 11), "fixed": (10, 10, 10, 10, 10, 11, 11)}
+SHIFTS = {"mirrored": (9, 9, 9, 10, 10, 11, 11), "random": (10, 10, 10, 10, 10, 11, 11)}
 """Of the learning rule 2^-shift x1 (y1 - y2), epoch by epoch."""
 
 

@@ -50,10 +50,10 @@ from lava_dyads.rules.arithmetic.limits import STATE, TRACE, WEIGHT
 from lava_dyads.rules.arithmetic.loihi2 import check_width
 from lava_dyads.runtime import DyadRunConfig, InProcessSession
 
-FEEDBACK = ("mirrored", "fixed")
+FEEDBACK = ("mirrored", "random")
 """What carries errors down: W^T, copied by the host after every sample, or random weights."""
 
-PAYLOAD_BITS = 8
+PAYLOAD_BITS = TRACE.value + 1
 """Of what a neuron sends to a synapse that learns: a trace is half of it."""
 
 _GRADED = 24
@@ -279,7 +279,7 @@ class StockDyads:
         made = []
         for k, w in enumerate(weights[1:], 1):
             v = np.array(self._up[k].weights.init).T
-            if self.feedback == "fixed":
+            if self.feedback == "random":
                 drawn = generator.normal(0.0, np.asarray(w).std(), w.T.shape)
                 limit = 2 ** (WEIGHT.value - 1) - 1
                 exponent = 2.0**self.numbers.weight_exponent

@@ -149,7 +149,7 @@ def test_the_engine_learns_exactly_our_update_where_no_bit_is_dropped():
 
 def test_feedback_is_the_transpose_after_every_sample_or_stays_as_drawn():
     weights, biases, x, y = problem(3, (4, 5, 3))
-    for feedback in ("mirrored", "fixed"):
+    for feedback in ("mirrored", "random"):
         with StockDyads(weights, biases, StockNumbers(shift=8), feedback=feedback) as network:
             first = np.array(network._down[0].weights.get())
             for _ in range(3):
@@ -179,7 +179,7 @@ def test_what_does_not_fit_is_refused():
     weights, biases, x, y = problem(0, (4, 5, 3))
     for options, words in (
         ({"beta": 0.3}, r"beta: must be 2\^-n"),
-        ({"feedback": "tied"}, "feedback: unknown choice.*mirrored or fixed"),
+        ({"feedback": "tied"}, "feedback: unknown choice.*mirrored or random"),
     ):
         with pytest.raises(ValidationError, match=words):
             StockDyads(weights, biases, **options)

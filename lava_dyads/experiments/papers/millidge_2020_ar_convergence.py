@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
-from lava_dyads.experiments.papers.relaxing import closed_form, relaxing_errors
+from lava_dyads.experiments.papers.relaxing import (
+    closed_form,
+    draw_errors,
+    draw_layers,
+    finish_axes,
+    relaxing_errors,
+)
 from lava_dyads.networks.specification import NetworkSpec
 
 if TYPE_CHECKING:
@@ -104,27 +110,12 @@ class ArConvergence(Study):
         from matplotlib import colormaps
 
         left, right = figure.subplots(1, 2, sharey=True)
-        steps = np.arange(numbers["steps"] + 1)
-        lowest = max(c["below_output"] for c in numbers["curves"])
-        shown = [c for c in numbers["curves"] if c["rate"] == _SHOWN]
-        for c in shown:
-            colour = colormaps["viridis"]((c["below_output"] - 1) / lowest)
-            law = closed_form(_SHOWN, c["below_output"], numbers["steps"])
-            name = f"{c['below_output']} below the output"
-            left.plot(steps, np.maximum(c["error"], 1e-12), color=colour, label=name)
-            left.plot(steps[::5], np.maximum(law[::5], 1e-12), "o", ms=3, mfc="none", color=colour)
+        curves = numbers["curves"]
+        draw_layers(left, [c for c in curves if c["rate"] == _SHOWN], _SHOWN)
         left.set_title(f"η = {_SHOWN:g}; circles: closed form", fontsize=10)
-        for i, rate in enumerate(RATES):
-            (c,) = (
-                c for c in numbers["curves"] if (c["rate"], c["below_output"]) == (rate, lowest)
-            )
-            colour = colormaps["plasma"](i / len(RATES))
-            right.plot(steps, np.maximum(c["error"], 1e-12), color=colour, label=f"η = {rate:g}")
+        lowest = max(c["below_output"] for c in curves)
+        for c in (c for c in curves if c["below_output"] == lowest):
+            colour = colormaps["plasma"](RATES.index(c["rate"]) / len(RATES))
+            draw_errors(right, c["error"], colour, f"η = {c['rate']:g}")
         right.set_title("the layer nearest to the input", fontsize=10)
-        for axes in (left, right):
-            axes.set_yscale("log")
-            axes.set_ylim(1e-8, 2)
-            axes.set_xlabel("iterations")
-            axes.grid(alpha=0.3)
-            axes.legend(frameon=False, fontsize=8)
-        left.set_ylabel("relative error of dl/dz")
+        finish_axes(left, right)

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
-from lava_dyads.experiments.papers.relaxing import closed_form, relaxing_errors
+from lava_dyads.experiments.papers.relaxing import (
+    closed_form,
+    draw_errors,
+    draw_layers,
+    finish_axes,
+    relaxing_errors,
+)
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.elements import Population
@@ -113,27 +119,15 @@ class PcConvergence(Study):
         from matplotlib import colormaps
 
         left, right = figure.subplots(1, 2, sharey=True)
-        steps = np.arange(numbers["steps"] + 1)
-        deepest = max(c["below_output"] for c in numbers["curves"])
-        for c in numbers["curves"]:
-            below, error = c["below_output"], np.maximum(c["error"], 1e-12)
-            if not c["free"]:
-                colour = colormaps["viridis"]((below - 1) / deepest)
-                left.plot(steps, error, color=colour, label=f"{below} below the output")
-                law = np.maximum(closed_form(RATE, below, numbers["steps"]), 1e-12)
-                left.plot(steps[::10], law[::10], "o", ms=3, mfc="none", color=colour)
-            elif below == deepest:
-                colour = colormaps["plasma"](BETAS.index(c["beta"]) / len(BETAS))
-                right.plot(steps, error, color=colour, label=f"β = {c['beta']:g}")
+        curves = numbers["curves"]
+        draw_layers(left, [c for c in curves if not c["free"]], RATE)
         left.set_title(f"fixed predictions, η = {RATE:g}; circles: closed form", fontsize=10)
+        deepest = max(c["below_output"] for c in curves)
+        for c in (c for c in curves if c["free"] and c["below_output"] == deepest):
+            colour = colormaps["plasma"](BETAS.index(c["beta"]) / len(BETAS))
+            draw_errors(right, c["error"], colour, f"β = {c['beta']:g}")
         right.set_title("free predictions, the layer nearest to the input", fontsize=10)
-        for axes in (left, right):
-            axes.set_yscale("log")
-            axes.set_ylim(1e-8, 2)
-            axes.set_xlabel("iterations")
-            axes.grid(alpha=0.3)
-            axes.legend(frameon=False, fontsize=8)
-        left.set_ylabel("relative error of dl/dz")
+        finish_axes(left, right)
 
 
 def _prediction_error(population: Population) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import comb
@@ -15,7 +16,12 @@ from lava_dyads.rules.elements import Population
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 LANES = 8
+_LEAST = 1e-12
+"""Errors below it are drawn there: the axis is logarithmic."""
 
 
 def closed_form(rate: float, below: int, steps: int) -> Array:
@@ -71,3 +77,33 @@ def relaxing_errors(
         / np.linalg.norm(wanted[k])
         for k in range(len(hidden))
     ]
+
+
+def draw_layers(axes: Axes, curves: list[dict[str, Any]], rate: float) -> None:
+    """Draw the errors of every layer at one rate over the iterations, and their closed form."""
+    from matplotlib import colormaps
+
+    deepest = max(c["below_output"] for c in curves)
+    for c in curves:
+        below, steps = c["below_output"], np.arange(len(c["error"]))
+        colour = colormaps["viridis"]((below - 1) / deepest)
+        law, apart = closed_form(rate, below, len(steps) - 1), max(1, len(steps) // 20)
+        draw_errors(axes, c["error"], colour, f"{below} below the output")
+        shown = np.maximum(law[::apart], _LEAST)
+        axes.plot(steps[::apart], shown, "o", ms=3, mfc="none", color=colour)
+
+
+def draw_errors(axes: Axes, errors: list[float], colour: Any, label: str) -> None:
+    """Draw the errors of a layer over the iterations."""
+    axes.plot(np.maximum(errors, _LEAST), color=colour, label=label)
+
+
+def finish_axes(*panels: Axes) -> None:
+    """Give all panels the same look."""
+    for axes in panels:
+        axes.set_yscale("log")
+        axes.set_ylim(1e-8, 2)
+        axes.set_xlabel("iterations")
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=8)
+    panels[0].set_ylabel("relative error of dl/dz")
