@@ -118,15 +118,13 @@ def _description(spec: NetworkSpec) -> Description:
         return Description((row,), 1, 1, 1, None, dense)
     rows = [Row("source", "DatasetSource", f"({spec.layers[0]},)", 0, _arrows(OUTSIDE, network))]
     for name, element in network.elements.items():
+        shape, parameters = str((next(iter(element.outputs.values())),)), 0
         if isinstance(element, Connection):
-            tied = "DyadDense" if element.op.mask is None else "DyadSparse"
-            kind = "DyadDenseFeedback" if element.separate else tied
-            shape = str(element.memory["weights"].shape)
+            shape = str(element.op.shape or (element.op.n_out, element.op.n_in))
             parameters = element.op.synapses * (2 if element.separate else 1)
         elif isinstance(element, Population):
-            kind, shape, parameters = element.unit.process_name, f"({element.n},)", element.n
-        else:
-            kind, shape, parameters = "LossHead", f"({spec.layers[-1]},)", 0
+            parameters = element.memory["bias"].size
+        kind = element.process_name
         rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
     ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
     finite = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking

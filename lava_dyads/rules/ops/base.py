@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -13,7 +13,12 @@ class Op(Protocol):
     """A connection, bilinear in its weights and its message. Messages are (lanes, n) arrays.
 
     What is counted are multiply-accumulates that events cause: an entry that is zero costs nothing.
+    ``process_name`` is the Process class of a connection of this kind, ``feedback_process_name``
+    that of one with feedback weights of its own.
     """
+
+    process_name: ClassVar[str]
+    feedback_process_name: ClassVar[str]
 
     @property
     def n_in(self) -> int:
@@ -61,6 +66,9 @@ class Op(Protocol):
 class Weightless:
     """Base of ops that are constant: nothing to learn, and ``weights`` is not looked at."""
 
+    process_name: ClassVar[str]
+    feedback_process_name: ClassVar[str] = ""
+
     @property
     def shape(self) -> tuple[int, ...]:
         """()."""
@@ -97,6 +105,8 @@ class Join(Protocol):
     It is differentiable where it is evaluated; what goes down is the transpose of its derivative
     there. Arguments are whole values (lanes, n); what is counted is caused by changes of them.
     """
+
+    process_name: ClassVar[str]
 
     @property
     def n_in(self) -> tuple[int, ...]:

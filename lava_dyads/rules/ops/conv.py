@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -51,6 +52,9 @@ class Conv:
     >>> conv.forward(np.ones((1, 1, 2, 2)), np.arange(9.0)[None])
     array([[ 8., 12., 20., 24.]])
     """
+
+    process_name: ClassVar[str] = "DyadConv"
+    feedback_process_name: ClassVar[str] = "DyadConvFeedback"
 
     image: tuple[int, int, int]
     channels: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -58,8 +59,7 @@ class _Pool:
         """Pixels above, of all channels."""
         return int(np.prod(self.image_out))
 
-    def forward_operations(self, up: AnyArray) -> int:
-        """Every event below is looked at by every window that shows it."""
+    def _looked_at(self, up: AnyArray) -> int:
         return int(events_at(up, self.windows.coverage.size) @ self.windows.coverage)
 
     def _images(self, message: Array) -> Array:
@@ -88,6 +88,8 @@ class AveragePool(_Pool, Weightless):
     array([[2.5, 4.5]])
     """
 
+    process_name: ClassVar[str] = "DyadAveragePool"
+
     @property
     def n_in(self) -> int:
         """Pixels below, of all channels."""
@@ -111,6 +113,10 @@ class AveragePool(_Pool, Weightless):
         for rows, columns in self.windows.offsets:
             images[:, :, rows, columns] += shares
         return made
+
+    def forward_operations(self, up: AnyArray) -> int:
+        """Every event below is looked at by every window that shows it."""
+        return self._looked_at(up)
 
     def backward_operations(self, down: AnyArray) -> int:
         """Every event above reaches the pixels of its window."""
@@ -140,6 +146,8 @@ class MaxPool(_Pool):
     (array([[3., 5.]]), (array([[0., 1., 2., 0., 0., 0., 0., 0.]]),))
     """
 
+    process_name: ClassVar[str] = "DyadMaxPool"
+
     @property
     def arity(self) -> int:
         """1."""
@@ -166,6 +174,10 @@ class MaxPool(_Pool):
             routed[:, :, rows, columns] += taken
             left -= taken
         return (below,)
+
+    def forward_operations(self, *ups: AnyArray) -> int:
+        """Every event below is looked at by every window that shows it."""
+        return self._looked_at(ups[0])
 
     def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
         """Every event above goes to one pixel."""

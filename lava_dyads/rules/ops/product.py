@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -33,6 +34,8 @@ class Product:
     >>> Product(2).forward(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))
     array([[3., 8.]])
     """
+
+    process_name: ClassVar[str] = "DyadProduct"
 
     n: int
 
