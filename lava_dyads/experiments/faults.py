@@ -201,9 +201,8 @@ class _Study:
                 trainer.run(rows, FROZEN)
                 assert isinstance(trainer.network, Network)
                 ours = _flat(trainer.network.gradients())
-                hidden = [activation(name) for name in spec.activations]
                 x, y = trainer.source.x[rows], trainer.source.y[rows]
-                oracle = backpropagate(x, y, *learnt, hidden, loss(spec.loss), ops=spec.ops)
+                oracle = spec.backpropagate(x, y, *learnt)
                 exact = _flat(oracle.gradients())
             scale = float(np.linalg.norm(ours) * np.linalg.norm(exact))
             yield float(ours @ exact) / scale if scale else 0.0

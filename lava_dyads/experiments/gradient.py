@@ -14,7 +14,7 @@ from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.asynchronous import settle_asynchronously
-from lava_dyads.rules.backprop import Pass, backpropagate
+from lava_dyads.rules.backprop import Pass
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.engine import Network, Schedule, Settled, parallel, random_order, sweep
 from lava_dyads.rules.feedback import drift, feedback
@@ -210,10 +210,9 @@ def _one_network(
         if updates:
             _train(network, *_random_samples(spec, samples, seed, 2), updates)
         settled = _settle(network, x, y, order, seed, tolerance, max_steps)
-    hidden = [activation(name) for name in spec.activations]
     weights, biases = network.parameters()
-    problem = x, y, weights, biases, hidden, loss(spec.loss)
-    oracle = backpropagate(*problem, ops=spec.ops)
+    problem = x, y, weights, biases
+    oracle = spec.backpropagate(*problem)
     straddles = _straddling(network)
     clean = ~straddles.any(axis=1)
     gain = None
@@ -233,7 +232,7 @@ def _one_network(
         for layer, w, b in zip(layers, weights, back, strict=True):
             if b is not None:
                 layer["feedback_angle"] = drift(w, b).angle
-        through = oracle if tied else backpropagate(*problem, back, spec.ops)
+        through = oracle if tied else spec.backpropagate(*problem, back)
         clean_error = _clean_error(network, through, clean)
     return NetworkResult(
         seed=seed,
