@@ -1,8 +1,9 @@
-"""Elements of a network: populations, connections, heads, sources, sinks."""
+"""Elements of a network: populations, connections, junctions, heads, sources, sinks."""
 
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox
 from lava_dyads.rules.elements.connection import Connection
 from lava_dyads.rules.elements.head import Head
+from lava_dyads.rules.elements.junction import Junction
 from lava_dyads.rules.elements.population import Population
 from lava_dyads.rules.elements.relay import Relay
 from lava_dyads.rules.elements.streams import Sink, Source
@@ -12,6 +13,7 @@ __all__ = [
     "Element",
     "Head",
     "Inbox",
+    "Junction",
     "Outbox",
     "Population",
     "Relay",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_dyads.errors import invalid
+from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
@@ -12,6 +12,9 @@ from lava_dyads.rules.elements.base import FLOAT, Element, Inbox, Outbox
 from lava_dyads.rules.elements.plasticity import plasticity
 from lava_dyads.rules.ops import Dense, Op
 from lava_dyads.rules.optimisers import Optimiser
+
+NOTHING = np.zeros(())
+"""The weights of an op that has none."""
 
 
 class Connection(Element):
@@ -28,9 +31,13 @@ class Connection(Element):
     Tied, B is W^T; separate feedback weights are a register of their own, ``feedback``, which
     holds B^T, and constant or learnt like W, from the same two signals (``rules.feedback``).
 
+    W is what its op makes of the weights: of a convolution, the kernels at every place. An op
+    without weights (its shape is ()) has no registers for them, and :attr:`weights` is empty.
+
     Parameters
     ----------
-    weights : array, shape (n_out, n_in)
+    weights : array, of the op's shape, or None
+        (n_out, n_in) where it is dense; None: the op has none.
     lanes : int
     beta : float
         Nudge strength; the gradient is -(1/beta) mean(held_difference held_mean^T).
@@ -38,7 +45,7 @@ class Connection(Element):
         None: the weights are constant.
     op : Op or None
         Kind of connection; dense by default.
-    feedback : array, shape (n_out, n_in), or None
+    feedback : array, shape of the weights, or None
         B^T; None: tied.
     feedback_learns : bool
         Whether it learns, where the weights do.
@@ -46,14 +53,16 @@ class Connection(Element):
     Raises
     ------
     ValidationError
-        If weights or feedback are not a finite matrix, of one shape, or beta is not positive.
+        If weights or feedback are not finite, of the op's shape, or beta is not positive.
+    UnsupportedError
+        If weights are shared by several neurons, in integers.
     """
 
     counted = ("forward", "backward", "learning")
 
     def __init__(
         self,
-        weights: Array,
+        weights: Array | None,
         *,
         lanes: int = 1,
         beta: float = 1.0,
@@ -64,14 +73,21 @@ class Connection(Element):
         feedback_learns: bool = False,
     ) -> None:
         arithmetic = arithmetic or FLOAT
-        weights = np.asarray(weights)
-        if weights.ndim != 2 or not np.all(np.isfinite(weights)):
-            invalid("Connection.weights", "must be a finite (n_out, n_in) array", weights.shape)
+        weights = np.zeros(()) if weights is None else np.asarray(weights)
+        shape = op.shape if op else "(n_out, n_in)"
+        fits = weights.shape == shape if op else weights.ndim == 2
+        if not (fits and np.all(np.isfinite(weights))):
+            invalid("Connection.weights", f"must be a finite {shape} array", weights.shape)
         if not beta > 0:
             invalid("Connection.beta", "must be positive", beta, "0.1")
+        self.op: Op = op or Dense(*weights.shape)
+        if arithmetic.exact and weights.ndim != 2:
+            raise UnsupportedError(
+                f"precision {arithmetic.name}: every synapse of the chip has a weight of its own, "
+                f"{type(self.op).__name__} has not. Try: precision float, or dense"
+            )
         weights = arithmetic.weights(weights)
         self.beta = beta
-        self.op: Op = op or Dense(*weights.shape)
         if self.op.mask is not None and np.any(weights[~self.op.mask]):
             limit = "weights must be 0 where there is no synapse"
             invalid("Connection.weights", limit, int(np.count_nonzero(weights[~self.op.mask])))
@@ -83,12 +99,14 @@ class Connection(Element):
             arithmetic,
         )
         zeros = arithmetic.zeros
+        registers = {} if self.weightless else self.memory
+        registers["weights"] = weights
         self.memory |= {
-            "weights": weights,
             "held_mean": zeros((lanes, n_in)),
             "held_difference": zeros((lanes, n_out)),
         }
-        self.plasticity = plasticity("weights", self.memory, beta, optimiser, arithmetic)
+        optimiser = None if self.weightless else optimiser
+        self.plasticity = plasticity("weights", registers, beta, optimiser, arithmetic)
         self.learners = [self.plasticity]
         if feedback is not None:
             feedback = np.asarray(feedback)
@@ -102,14 +120,24 @@ class Connection(Element):
         self._buffer: Outbox = {}
 
     @property
+    def weightless(self) -> bool:
+        """Tell whether it is constant, without any register of weights."""
+        return not self.op.shape
+
+    @property
+    def weights(self) -> Array:
+        """W's weights, in the shape of the op; empty where it has none."""
+        return NOTHING if self.weightless else self.memory["weights"]
+
+    @property
     def separate(self) -> bool:
         """Tell whether the feedback weights are a register of their own."""
         return "feedback" in self.memory
 
     @property
     def feedback(self) -> Array:
-        """B^T: what an error goes down through, (n_out, n_in)."""
-        return self.memory["feedback" if self.separate else "weights"]
+        """B^T: what an error goes down through, in the shape of the weights."""
+        return self.memory["feedback"] if self.separate else self.weights
 
     @property
     def buffered(self) -> bool:
@@ -149,7 +177,7 @@ class Connection(Element):
 
     def upward(self, message: Array) -> Array:
         """Return what reaches the layer above."""
-        made = self.op.forward(self.memory["weights"], message)
+        made = self.op.forward(self.weights, message)
         return self.arithmetic.total(made, "basal")
 
     def downward(self, message: Array) -> Array:

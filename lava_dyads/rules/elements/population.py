@@ -36,7 +36,7 @@ class Population(Element):
     ----------
     unit : Unit
         The neuron rule.
-    bias : array, shape (n,)
+    bias : array, shape (n,), or (channels,) where neurons share it
     lanes : int
     beta : float
         Nudge strength; scales the threshold of the error channel and the bias gradient.
@@ -54,6 +54,16 @@ class Population(Element):
     noise_seed : tuple of int
     index : int
         Number of the first neuron within the layer it was cut from.
+    sharing : int
+        Neurons that share an entry of the bias: the pixels of a channel. Then n = channels *
+        sharing, laid out channel by channel, and an entry learns from the sum of its pixels.
+
+    Raises
+    ------
+    ValidationError
+        If a parameter is out of range.
+    UnsupportedError
+        If neurons share a bias in integers.
     """
 
     answers = True
@@ -74,6 +84,7 @@ class Population(Element):
         noise: float = 0.0,
         noise_seed: tuple[int, ...] = (0,),
         index: int = 0,
+        sharing: int = 1,
     ) -> None:
         self.unit = unit
         self.noise, self.noise_seed = noise, noise_seed
@@ -97,7 +108,15 @@ class Population(Element):
             invalid("Population.noise", "must be at least 0", noise)
         if not beta > 0:
             invalid("Population.beta", "must be positive", beta, "0.1")
-        n = self.n = len(bias)
+        if sharing < 1:
+            invalid("Population.sharing", "must be at least 1", sharing)
+        if sharing > 1 and arithmetic.exact:
+            raise UnsupportedError(
+                f"precision {arithmetic.name}: every neuron of the chip has a bias of its own, "
+                f"here {sharing} share one. Try: precision float"
+            )
+        self.sharing = sharing
+        n = self.n = len(bias) * sharing
         super().__init__(
             lanes,
             {"basal_in": n, "apical_in": n},
@@ -145,6 +164,11 @@ class Population(Element):
                 "granularity neuron: this output unit needs its whole layer (softmax). "
                 "Try: nudge linearised, or granularity layer"
             )
+        if self.sharing > 1:
+            raise UnsupportedError(
+                f"granularity neuron: a bias that {self.sharing} neurons share is no neuron's own. "
+                "Try: granularity layer"
+            )
         own = {
             name: place(np.zeros((self.n, *self.memory[name].shape), self.memory[name].dtype))
             for name in ("counts", "sends", "residual", "bias_updates")
@@ -182,6 +206,19 @@ class Population(Element):
             self._state = {name: self.memory[name] for name in self.unit.state}
         return self._state
 
+    @property
+    def bias(self) -> Array:
+        """The bias of every neuron, (n,)."""
+        bias = self.memory["bias"]
+        return bias if self.sharing == 1 else bias.repeat(self.sharing)
+
+    def by_bias(self, signal: Array) -> Array:
+        """Return a signal (lanes, n), summed over the neurons that share a bias."""
+        if self.sharing == 1:
+            return signal
+        summed: Array = signal.reshape(len(signal), -1, self.sharing).sum(axis=2)
+        return summed
+
     def reset(self) -> None:
         """Forget the last presentation."""
         self._spoken = False
@@ -215,7 +252,7 @@ class Population(Element):
         old = {c: unit.emit(state, c).copy() for c in watched}
         numbers = self.arithmetic
         apical = numbers.apical(m["apical"]) if clock.learn else None
-        basal = unit.drive(state, numbers.basal(m["basal"]), m["bias"])
+        basal = unit.drive(state, numbers.basal(m["basal"]), self.bias)
         changes = unit.step(state, basal, apical, numbers) or {}
         for name in unit.impulses:
             m[name].fill(0)
@@ -277,4 +314,5 @@ class Population(Element):
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
         if not clock.frozen:
-            self.plasticity.learn_alone(self.memory[f"sent_{self.unit.down}"], clock.batch)
+            errors = self.by_bias(self.memory[f"sent_{self.unit.down}"])
+            self.plasticity.learn_alone(errors, clock.batch)

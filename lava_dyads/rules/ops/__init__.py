@@ -1,7 +1,24 @@
-"""Connection kinds, one file each."""
+"""Kinds of connections and of joins, one file each."""
 
-from lava_dyads.rules.ops.base import Op
+from lava_dyads.rules.ops.base import Join, Op, Weightless
+from lava_dyads.rules.ops.conv import Conv
 from lava_dyads.rules.ops.dense import Dense
+from lava_dyads.rules.ops.place import Identity, Pick, Place
+from lava_dyads.rules.ops.pool import AveragePool, MaxPool
+from lava_dyads.rules.ops.product import Product
 from lava_dyads.rules.ops.sparse import Sparse
 
-__all__ = ["Dense", "Op", "Sparse"]
+__all__ = [
+    "AveragePool",
+    "Conv",
+    "Dense",
+    "Identity",
+    "Join",
+    "MaxPool",
+    "Op",
+    "Pick",
+    "Place",
+    "Product",
+    "Sparse",
+    "Weightless",
+]

@@ -1,14 +1,19 @@
-"""What a kind of connection has to say about itself: forward, transpose, outer product."""
+"""What carries signals between populations: linear ops, with weights or without, and joins."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+
+import numpy as np
 
 from lava_dyads.rules._types import AnyArray, Array
 
 
 class Op(Protocol):
-    """A bilinear connection with weights of a fixed shape. Messages are (lanes, n) arrays."""
+    """A connection, bilinear in its weights and its message. Messages are (lanes, n) arrays.
+
+    What is counted are multiply-accumulates that events cause: an entry that is zero costs nothing.
+    """
 
     @property
     def n_in(self) -> int:
@@ -17,6 +22,14 @@ class Op(Protocol):
     @property
     def n_out(self) -> int:
         """Neurons above."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the weights; (): it has none and is constant, see :class:`Weightless`."""
+
+    @property
+    def fan_in(self) -> int:
+        """Inputs of a neuron above, in which the weights' initial deviation is measured."""
 
     def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
         """Return what reaches the layer above, (lanes, n_out); floats into ``out`` if given."""
@@ -29,17 +42,82 @@ class Op(Protocol):
 
     @property
     def mask(self) -> AnyArray | None:
-        """Where there is a synapse, (n_out, n_in); None: everywhere."""
+        """Where there is a synapse, in the shape of the weights; None: everywhere."""
 
     @property
     def synapses(self) -> int:
-        """How many there are."""
+        """How many weights there are; one that several neurons share counts once."""
 
     def forward_operations(self, up: AnyArray) -> int:
-        """Return how many weights the events of an upward message (lanes, n_in) touch."""
+        """Return how many operations the events of an upward message (lanes, n_in) cause."""
 
     def backward_operations(self, down: AnyArray) -> int:
-        """Return how many weights the events of a downward message (lanes, n_out) touch."""
+        """Return how many operations the events of a downward message (lanes, n_out) cause."""
 
     def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
-        """Return at how many weights, over all lanes, two events meet."""
+        """Return how often, over all weights and lanes, two events meet."""
+
+
+class Weightless:
+    """Base of ops that are constant: nothing to learn, and ``weights`` is not looked at."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """()."""
+        return ()
+
+    @property
+    def fan_in(self) -> int:
+        """1."""
+        return 1
+
+    @property
+    def mask(self) -> AnyArray | None:
+        """None."""
+        return None
+
+    @property
+    def synapses(self) -> int:
+        """0."""
+        return 0
+
+    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
+        """Return 0: there is no weight to learn."""
+        return np.zeros((), up.dtype)
+
+    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+        """Return 0."""
+        return 0
+
+
+@runtime_checkable
+class Join(Protocol):
+    """A function of one or several messages that is not linear, and has no weights.
+
+    It is differentiable where it is evaluated; what goes down is the transpose of its derivative
+    there. Arguments are whole values (lanes, n); what is counted is caused by changes of them.
+    """
+
+    @property
+    def n_in(self) -> tuple[int, ...]:
+        """Neurons below, of every argument."""
+
+    @property
+    def n_out(self) -> int:
+        """Neurons above."""
+
+    @property
+    def arity(self) -> int:
+        """How many arguments there are."""
+
+    def forward(self, *ups: Array) -> Array:
+        """Return the value, (lanes, n_out)."""
+
+    def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
+        """Return what reaches each argument, (lanes, n_in[k]), at the values ``ups``."""
+
+    def forward_operations(self, *ups: AnyArray) -> int:
+        """Return how many operations the events of changes of the arguments cause."""
+
+    def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
+        """Return how many operations the events from above cause, and those from below again."""

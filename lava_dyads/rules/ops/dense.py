@@ -68,6 +68,16 @@ class Dense:
         weights.T[there] += np.outer(up[there], down)
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """(n_out, n_in)."""
+        return self.n_out, self.n_in
+
+    @property
+    def fan_in(self) -> int:
+        """n_in."""
+        return self.n_in
+
+    @property
     def mask(self) -> AnyArray | None:
         """None: there is a synapse everywhere."""
         return None

@@ -44,6 +44,11 @@ class Sparse(Dense):
         return self.there
 
     @property
+    def fan_in(self) -> int:
+        """Synapses of a neuron above, on average, rounded."""
+        return round(self.synapses / self.n_out)
+
+    @property
     def synapses(self) -> int:
         """How many there are."""
         return int(np.count_nonzero(self.mask))

@@ -1,0 +1,146 @@
+"""Constant connections that move messages: for sums and for concatenation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules.ops.base import Weightless
+
+
+@dataclass(frozen=True)
+class Place(Weightless):
+    """Put n_in neurons among n_out, from ``offset`` on; the others get nothing.
+
+    With P_ij = 1 where i = offset + j::
+
+        forward  P x        transpose  P^T d
+
+    Parts of a concatenation are placed side by side, and ports add up what arrives.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Neurons below and above.
+    offset : int
+        Where they begin.
+
+    Raises
+    ------
+    ValidationError
+        If they do not fit.
+
+    Examples
+    --------
+    >>> Place(2, 4, 1).forward(np.zeros(()), np.array([[1.0, 2.0]]))
+    array([[0., 1., 2., 0.]])
+    """
+
+    n_in: int
+    n_out: int
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.n_in, self.n_out) < 1:
+            invalid("Place", "needs at least 1 neuron below and above", (self.n_in, self.n_out))
+        if not 0 <= self.offset <= self.n_out - self.n_in:
+            limit = f"{self.n_in} neurons must fit among {self.n_out}"
+            invalid("Place.offset", limit, self.offset)
+
+    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+        """Return P x per lane: (lanes, n_in) -> (lanes, n_out)."""
+        made = np.empty((len(up), self.n_out), up.dtype) if out is None else out
+        made[:, : self.offset] = 0
+        made[:, self._part] = up
+        made[:, self.offset + self.n_in :] = 0
+        return made
+
+    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+        """Return P^T d per lane: (lanes, n_out) -> (lanes, n_in)."""
+        made = np.empty((len(down), self.n_in), down.dtype) if out is None else out
+        made[...] = down[:, self._part]
+        return made
+
+    def forward_operations(self, up: AnyArray) -> int:
+        """Every event is added once."""
+        return int(np.count_nonzero(up))
+
+    def backward_operations(self, down: AnyArray) -> int:
+        """Every event of the part is added once."""
+        return int(np.count_nonzero(down[:, self._part]))
+
+    @property
+    def _part(self) -> slice:
+        return slice(self.offset, self.offset + self.n_in)
+
+
+class Identity(Place):
+    """Hand messages on as they are: what a sum is made of.
+
+    Parameters
+    ----------
+    n : int
+        Neurons below and above.
+
+    Examples
+    --------
+    >>> Identity(2).transpose(np.zeros(()), np.array([[1.0, 2.0]]))
+    array([[1., 2.]])
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__(n, n)
+
+
+@dataclass(frozen=True)
+class Pick(Weightless):
+    """Take n_out neurons out of n_in, from ``offset`` on: the transpose of :class:`Place`.
+
+    Parameters
+    ----------
+    n_in, n_out : int
+        Neurons below and above.
+    offset : int
+        Where they begin.
+
+    Raises
+    ------
+    ValidationError
+        If there are not as many.
+
+    Examples
+    --------
+    >>> Pick(4, 2, 1).forward(np.zeros(()), np.arange(4.0)[None])
+    array([[1., 2.]])
+    """
+
+    n_in: int
+    n_out: int
+    offset: int = 0
+
+    def __post_init__(self) -> None:
+        _ = self.place
+
+    @property
+    def place(self) -> Place:
+        """What puts them back."""
+        return Place(self.n_out, self.n_in, self.offset)
+
+    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+        """Return the neurons picked per lane: (lanes, n_in) -> (lanes, n_out)."""
+        return self.place.transpose(weights, up, out)
+
+    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+        """Return them among the others, which get nothing: (lanes, n_out) -> (lanes, n_in)."""
+        return self.place.forward(weights, down, out)
+
+    def forward_operations(self, up: AnyArray) -> int:
+        """Every event that is picked is added once."""
+        return self.place.backward_operations(up)
+
+    def backward_operations(self, down: AnyArray) -> int:
+        """Every event is added once."""
+        return self.place.forward_operations(down)

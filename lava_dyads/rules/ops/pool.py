@@ -1,0 +1,179 @@
+"""Pooling: the mean of a window, which is linear, or its largest entry, which is not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules.ops.base import Weightless
+from lava_dyads.rules.ops.windows import Pair, Windows, events_at, pair
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """Windows on every channel of an image by itself.
+
+    Parameters
+    ----------
+    image : tuple of int
+        (C, height, width).
+    kernel : int or pair of int
+        Of both axes, in pixels.
+    stride : int or pair of int or None
+        None: the kernel, so that windows lie side by side.
+    """
+
+    image: tuple[int, int, int]
+    kernel: int | Pair = 2
+    stride: int | Pair | None = None
+
+    def __post_init__(self) -> None:
+        if self.image[0] < 1:
+            invalid("channels", "must be at least 1", self.image[0])
+        _ = self.windows
+
+    @cached_property
+    def windows(self) -> Windows:
+        """Where the kernel is put."""
+        kernel = pair(self.kernel)
+        stride = kernel if self.stride is None else pair(self.stride)
+        return Windows((self.image[1], self.image[2]), kernel, stride, (0, 0))
+
+    @property
+    def image_out(self) -> tuple[int, int, int]:
+        """(C, height, width) of the image above."""
+        return (self.image[0], *self.windows.out)
+
+    @cached_property
+    def pixels(self) -> int:
+        """Pixels below, of all channels."""
+        return int(np.prod(self.image))
+
+    @cached_property
+    def n_out(self) -> int:
+        """Pixels above, of all channels."""
+        return int(np.prod(self.image_out))
+
+    def forward_operations(self, up: AnyArray) -> int:
+        """Every event below is looked at by every window that shows it."""
+        return int(events_at(up, self.windows.coverage.size) @ self.windows.coverage)
+
+    def _images(self, message: Array) -> Array:
+        return message.reshape(len(message), *self.image)
+
+    def _images_out(self, message: Array) -> Array:
+        return message.reshape(len(message), *self.image_out)
+
+
+class AveragePool(_Pool, Weightless):
+    """The mean of every window: a constant connection.
+
+    With K pixels in a window, channel by channel::
+
+        forward    y_i = (1 / K) sum of x_j over the window i
+        transpose  x_j = (1 / K) sum of d_i over the windows i that show j
+
+    Raises
+    ------
+    ValidationError
+        If a size is not positive, or the kernel is larger than its image.
+
+    Examples
+    --------
+    >>> AveragePool((1, 2, 4)).forward(np.zeros(()), np.arange(8.0)[None])
+    array([[2.5, 4.5]])
+    """
+
+    @property
+    def n_in(self) -> int:
+        """Pixels below, of all channels."""
+        return self.pixels
+
+    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+        """Return the means, (lanes, n_out)."""
+        made = np.empty((len(up), self.n_out), up.dtype) if out is None else out
+        images, means = self._images(up), self._images_out(made)
+        means[...] = 0
+        for rows, columns in self.windows.offsets:
+            means += images[:, :, rows, columns]
+        means /= np.prod(self.windows.kernel)
+        return made
+
+    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+        """Return the shares, (lanes, n_in)."""
+        made = np.empty((len(down), self.pixels), down.dtype) if out is None else out
+        images, shares = self._images(made), self._images_out(down) / np.prod(self.windows.kernel)
+        images[...] = 0
+        for rows, columns in self.windows.offsets:
+            images[:, :, rows, columns] += shares
+        return made
+
+    def backward_operations(self, down: AnyArray) -> int:
+        """Every event above reaches the pixels of its window."""
+        return int(np.count_nonzero(down)) * int(np.prod(self.windows.kernel))
+
+
+class MaxPool(_Pool):
+    """The largest entry of every window: a join of one argument.
+
+    Channel by channel, with the first of the largest pixels, row by row, j*(i), of window i::
+
+        forward    y_i = x_j*(i)
+        transpose  x'_j = sum of d_i over the windows i with j*(i) = j
+
+    The switches j* are those of the argument that is given, for forward and transpose the same:
+    a window passes the error to the pixel that it has passed on.
+
+    Raises
+    ------
+    ValidationError
+        If a size is not positive, or the kernel is larger than its image.
+
+    Examples
+    --------
+    >>> pool, up = MaxPool((1, 2, 4)), np.array([[0.0, 3, 5, 5, 1, 2, 5, 4]])
+    >>> pool.forward(up), pool.transpose(np.array([[1.0, 2.0]]), up)
+    (array([[3., 5.]]), (array([[0., 1., 2., 0., 0., 0., 0., 0.]]),))
+    """
+
+    @property
+    def arity(self) -> int:
+        """1."""
+        return 1
+
+    @property
+    def n_in(self) -> tuple[int, ...]:
+        """(Pixels below, of all channels,)."""
+        return (self.pixels,)
+
+    def forward(self, *ups: Array) -> Array:
+        """Return the largest entries, (lanes, n_out)."""
+        return self._largest(self._images(ups[0])).reshape(len(ups[0]), -1)
+
+    def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
+        """Return what reaches the pixels, (lanes, n_in)."""
+        (up,) = ups
+        images, below = self._images(up), np.zeros(up.shape, down.dtype)
+        routed, left = self._images(below), self._images_out(down).copy()
+        largest = self._largest(images)
+        for rows, columns in self.windows.offsets:
+            # What a pixel takes is not left for those behind it.
+            taken = np.where(images[:, :, rows, columns] == largest, left, left.dtype.type(0))
+            routed[:, :, rows, columns] += taken
+            left -= taken
+        return (below,)
+
+    def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
+        """Every event above goes to one pixel."""
+        return int(np.count_nonzero(down))
+
+    def _largest(self, images: Array) -> Array:
+        parts = [images[:, :, rows, columns] for rows, columns in self.windows.offsets]
+        largest = parts[0].copy()
+        for part in parts[1:]:
+            np.maximum(largest, part, out=largest)
+        return largest

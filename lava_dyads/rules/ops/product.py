@@ -1,0 +1,76 @@
+"""The product of two messages, entry by entry: what a gate is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import AnyArray, Array
+
+
+@dataclass(frozen=True)
+class Product:
+    """A join of two arguments, x and z, entry by entry.
+
+    With the error d from above::
+
+        forward  x z        transpose  (d z, d x)
+
+    Parameters
+    ----------
+    n : int
+        Neurons of each argument, and above.
+
+    Raises
+    ------
+    ValidationError
+        If n is not positive.
+
+    Examples
+    --------
+    >>> Product(2).forward(np.array([[1.0, 2.0]]), np.array([[3.0, 4.0]]))
+    array([[3., 8.]])
+    """
+
+    n: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            invalid("Product.n", "must be at least 1", self.n)
+
+    @property
+    def arity(self) -> int:
+        """2."""
+        return 2
+
+    @property
+    def n_in(self) -> tuple[int, ...]:
+        """(n, n)."""
+        return self.n, self.n
+
+    @property
+    def n_out(self) -> int:
+        """Neurons above."""
+        return self.n
+
+    def forward(self, *ups: Array) -> Array:
+        """Return x z, (lanes, n)."""
+        one, other = ups
+        return one * other
+
+    def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
+        """Return d z and d x, (lanes, n) each."""
+        one, other = ups
+        return down * other, down * one
+
+    def forward_operations(self, *ups: AnyArray) -> int:
+        """One multiplication wherever an argument has changed."""
+        one, other = ups
+        return int(np.count_nonzero((one != 0) | (other != 0)))
+
+    def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
+        """One multiplication for each side wherever the error or the other side has changed."""
+        moved = down != 0
+        return sum(int(np.count_nonzero(moved | (up != 0))) for up in ups)
