@@ -12,11 +12,8 @@ from lava_dyads.data import load
 from lava_dyads.errors import NotSettledError, invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
-from lava_dyads.rules.activations import activation
-from lava_dyads.rules.backprop import backpropagate
 from lava_dyads.rules.clock import FROZEN
 from lava_dyads.rules.engine import Network
-from lava_dyads.rules.losses import loss
 from lava_dyads.rules.transport import CODINGS, SHARES, Faults, Transport
 from lava_dyads.training import Trainer, TrainingConfig
 

@@ -11,11 +11,8 @@ from lava_dyads.loihi import calibrated
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float
-from lava_dyads.rules.backprop import backpropagate
 from lava_dyads.rules.engine import Network
-from lava_dyads.rules.losses import loss
 
 
 @dataclass(frozen=True)

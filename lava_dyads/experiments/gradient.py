@@ -12,13 +12,11 @@ from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import activation
 from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.backprop import Pass
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.engine import Network, Schedule, Settled, parallel, random_order, sweep
 from lava_dyads.rules.feedback import drift, feedback
-from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Adam, Optimiser
 from lava_dyads.rules.theory import loop_gain
 from lava_dyads.rules.units import RULES

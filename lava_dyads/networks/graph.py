@@ -32,7 +32,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,7 @@ def _same(node: Node, shapes: list[Shape]) -> None:
 
 
 def _whole(n: Any) -> bool:
-    return isinstance(n, int | np.integer) and not isinstance(n, bool) and n >= 1
+    return isinstance(n, int | np.integer) and not isinstance(n, bool) and bool(n >= 1)
 
 
 _WINDOW = ("stride",)

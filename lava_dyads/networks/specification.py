@@ -21,9 +21,9 @@ from lava_dyads.rules.chain import chain_vertices
 from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import TIED, feedback
-from lava_dyads.rules.graph import Vertex, assemble, is_chain, only_data, wire
+from lava_dyads.rules.graph import Vertex, assemble, only_data, wire
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.ops import Dense, Join, Op, Sparse
+from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.timing import Timing
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
@@ -183,10 +183,10 @@ class NetworkSpec:
             limit = "spikes are counted in chains of dense layers alone"
             invalid("graph", limit, self.rule, "rule dp-transpose, or layers")
         for vertex in vertices:
-            if vertex.loss and vertex.name in {s for v in vertices for s in v.sources}:
-                if self.nudge == "proximal":
-                    limit = "others take from this output, so it needs its drives as they are"
-                    invalid(f"node {vertex.name}: nudge", limit, self.nudge, "linearised")
+            used = any(vertex.name in v.sources for v in vertices)
+            if vertex.loss and used and self.nudge == "proximal":
+                limit = "others take from this output, so it needs its drives as they are"
+                invalid(f"node {vertex.name}: nudge", limit, self.nudge, "linearised")
 
     def _check_numbers(self) -> None:
         if not 0 <= self.alpha <= 1:
@@ -271,12 +271,12 @@ class NetworkSpec:
     @property
     def depth(self) -> int:
         """Number of weight matrices, L."""
-        return sum(v.weighted for v in self.vertices)
+        return len(self.ops)
 
     @property
     def ops(self) -> list[Op]:
         """Kind of every connection that has weights."""
-        return [v.op for v in self.vertices if v.op and v.weighted and not isinstance(v.op, Join)]
+        return [v.weighted for v in self.vertices if v.weighted]
 
     @property
     def parameter_count(self) -> int:
@@ -321,8 +321,8 @@ class NetworkSpec:
         ]
 
     def _random_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
-        op = vertex.op
-        assert op and not isinstance(op, Join)
+        op = vertex.weighted
+        assert op
         gain = self.gain if self.gain is not None else ACTIVATIONS[self._scale_of(vertex)].gain
         drawn = np.asarray(generator.normal(size=op.shape) * gain)
         if op.mask is None:

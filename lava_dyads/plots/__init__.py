@@ -6,4 +6,12 @@ from lava_dyads.plots.learning_curve import learning_curve
 from lava_dyads.plots.raster import raster
 from lava_dyads.plots.spiking import error_law, membrane, spike_raster
 
-__all__ = ["error_law", "fault_curves", "graph_picture", "learning_curve", "membrane", "raster", "spike_raster"]
+__all__ = [
+    "error_law",
+    "fault_curves",
+    "graph_picture",
+    "learning_curve",
+    "membrane",
+    "raster",
+    "spike_raster",
+]

@@ -148,9 +148,8 @@ def differentiate(
             k -= 1
             b = back[k]
             through = weights[k] if b is None else b
-            assert v.op and not isinstance(v.op, Join)
             up, above_data = z[v.sources[0]], data[v.sources[0]]
-            meetings.insert(0, Meeting(v.op, up, delta, above_data))
+            meetings.insert(0, Meeting(v.weighted, up, delta, above_data))
         if all(data[source] for source in v.sources):
             continue
         for source, part in zip(v.sources, _downward(v, delta, through, z), strict=True):
@@ -228,16 +227,16 @@ def graph_operations(vertices: Sequence[Vertex]) -> int:
     """Return the products of one sample of dense backprop: of dense weights even where masked."""
     data, total = only_data(vertices), 0
     for v in vertices:
-        if not v.weighted:
+        op = v.weighted
+        if op is None:
             continue
-        assert v.op and not isinstance(v.op, Join)
-        up, down = np.ones((1, v.op.n_in)), np.ones((1, v.op.n_out))
+        up, down = np.ones((1, op.n_in)), np.ones((1, op.n_out))
         sweeps = 2 if data[v.sources[0]] else 3
-        if isinstance(v.op, Dense):
-            total += v.op.n_in * v.op.n_out * sweeps
+        if isinstance(op, Dense):
+            total += op.n_in * op.n_out * sweeps
             continue
-        total += v.op.forward_operations(up) + v.op.learning_operations(down, up)
-        total += v.op.backward_operations(down) * (sweeps - 2)
+        total += op.forward_operations(up) + op.learning_operations(down, up)
+        total += op.backward_operations(down) * (sweeps - 2)
     return total
 
 

@@ -15,7 +15,7 @@ on. Outputs, too, are parts of one vector.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
@@ -81,14 +81,13 @@ class Vertex:
         return n
 
     @property
-    def weighted(self) -> bool:
-        """Tell whether it has weights."""
-        return self.op is not None and is_weighted(self.op)
+    def weighted(self) -> Op | None:
+        """The op, where it has weights."""
+        return _weighted(self.op)
 
 
-def is_weighted(op: Op | Join) -> bool:
-    """Tell whether an op has weights."""
-    return getattr(op, "shape", ()) != ()
+def _weighted(op: Op | Join | None) -> Op | None:
+    return None if op is None or isinstance(op, Join) or not op.shape else op
 
 
 class Part(NamedTuple):
@@ -133,7 +132,7 @@ class Wiring:
     def weighted(self) -> list[str]:
         """Names of the connections that have weights, in order."""
         return [name for name, part in self.parts.items()
-                if part.kind is Connection and is_weighted(part.op)]  # fmt: skip
+                if part.kind is Connection and part.op.shape]  # fmt: skip
 
     def links_from(self, name: str, port: str) -> list[Link]:
         """Return where an output port leads."""
@@ -196,9 +195,7 @@ def back_ports(op: Op | Join) -> tuple[str, ...]:
     return Junction.back_ports(op) if isinstance(op, Join) else ("apical_out",)
 
 
-def wire(
-    vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nudge: str
-) -> Wiring:
+def wire(vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nudge: str) -> Wiring:
     """Lay out the elements of a graph and their links.
 
     Parameters
@@ -359,7 +356,7 @@ class _Wirer:
 
 
 def _kind(op: Op | Join) -> type[Element]:
-    return Connection if hasattr(op, "shape") else Junction
+    return Junction if isinstance(op, Join) else Connection
 
 
 def _starts(vertices: Sequence[Vertex]) -> list[int]:

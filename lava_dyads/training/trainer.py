@@ -16,13 +16,10 @@ from lava_dyads.errors import NotSettledError, invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array, IntArray
-from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.backprop import (
     BackpropNetwork,
-    backpropagate,
-    dense_operations,
     zero_skipping_operations,
 )
 from lava_dyads.rules.clock import FROZEN, Agenda

@@ -138,7 +138,7 @@ class Trainable(Element):
 
     def _registers(self, kind: str) -> list[AnyArray]:
         """Return the registers of a kind, from the input up."""
-        found = []
+        found: list[AnyArray] = []
         while f"{kind}_{len(found) + 1}" in self.memory:
             found.append(self.memory[f"{kind}_{len(found) + 1}"])
         return found

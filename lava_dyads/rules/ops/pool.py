@@ -58,8 +58,7 @@ class _Pool:
         """Pixels above, of all channels."""
         return int(np.prod(self.image_out))
 
-    def forward_operations(self, up: AnyArray) -> int:
-        """Every event below is looked at by every window that shows it."""
+    def _looked_at(self, up: AnyArray) -> int:
         return int(events_at(up, self.windows.coverage.size) @ self.windows.coverage)
 
     def _images(self, message: Array) -> Array:
@@ -111,6 +110,10 @@ class AveragePool(_Pool, Weightless):
         for rows, columns in self.windows.offsets:
             images[:, :, rows, columns] += shares
         return made
+
+    def forward_operations(self, up: AnyArray) -> int:
+        """Every event below is looked at by every window that shows it."""
+        return self._looked_at(up)
 
     def backward_operations(self, down: AnyArray) -> int:
         """Every event above reaches the pixels of its window."""
@@ -166,6 +169,10 @@ class MaxPool(_Pool):
             routed[:, :, rows, columns] += taken
             left -= taken
         return (below,)
+
+    def forward_operations(self, *ups: AnyArray) -> int:
+        """Every event below is looked at by every window that shows it."""
+        return self._looked_at(ups[0])
 
     def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
         """Every event above goes to one pixel."""
