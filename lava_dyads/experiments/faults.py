@@ -12,11 +12,8 @@ from lava_dyads.data import load
 from lava_dyads.errors import NotSettledError, invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
-from lava_dyads.rules.activations import activation
-from lava_dyads.rules.backprop import backpropagate
 from lava_dyads.rules.clock import FROZEN
 from lava_dyads.rules.engine import Network
-from lava_dyads.rules.losses import loss
 from lava_dyads.rules.transport import CODINGS, SHARES, Faults, Transport
 from lava_dyads.training import Trainer, TrainingConfig
 
@@ -201,9 +198,8 @@ class _Study:
                 trainer.run(rows, FROZEN)
                 assert isinstance(trainer.network, Network)
                 ours = _flat(trainer.network.gradients())
-                hidden = [activation(name) for name in spec.activations]
                 x, y = trainer.source.x[rows], trainer.source.y[rows]
-                oracle = backpropagate(x, y, *learnt, hidden, loss(spec.loss), ops=spec.ops)
+                oracle = spec.backpropagate(x, y, *learnt)
                 exact = _flat(oracle.gradients())
             scale = float(np.linalg.norm(ours) * np.linalg.norm(exact))
             yield float(ours @ exact) / scale if scale else 0.0

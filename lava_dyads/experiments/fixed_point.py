@@ -11,11 +11,8 @@ from lava_dyads.loihi import calibrated
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float
-from lava_dyads.rules.backprop import backpropagate
 from lava_dyads.rules.engine import Network
-from lava_dyads.rules.losses import loss
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,7 @@ def fixed_point_gradient(spec: NetworkSpec, *, samples: int = 16) -> FixedPointG
     ours = gradient(numbers, (weights, biases), back)
     stored, back = ours.parameters(), ours.feedback()
     theirs = gradient(Float(), stored, back)
-    hidden = [activation(name) for name in spec.activations]
-    exact = backpropagate(x, y, *stored, hidden, loss(spec.loss), back).gradients()
+    exact = spec.backpropagate(x, y, *stored, back).gradients()
     pairs = zip(ours.gradients()[0], exact[0], strict=True)
     return FixedPointGradient(
         layers=spec.layers,

@@ -12,13 +12,11 @@ from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import activation
 from lava_dyads.rules.asynchronous import settle_asynchronously
-from lava_dyads.rules.backprop import Pass, backpropagate
+from lava_dyads.rules.backprop import Pass
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.engine import Network, Schedule, Settled, parallel, random_order, sweep
 from lava_dyads.rules.feedback import drift, feedback
-from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Adam, Optimiser
 from lava_dyads.rules.theory import loop_gain
 from lava_dyads.rules.units import RULES
@@ -210,10 +208,9 @@ def _one_network(
         if updates:
             _train(network, *_random_samples(spec, samples, seed, 2), updates)
         settled = _settle(network, x, y, order, seed, tolerance, max_steps)
-    hidden = [activation(name) for name in spec.activations]
     weights, biases = network.parameters()
-    problem = x, y, weights, biases, hidden, loss(spec.loss)
-    oracle = backpropagate(*problem, ops=spec.ops)
+    problem = x, y, weights, biases
+    oracle = spec.backpropagate(*problem)
     straddles = _straddling(network)
     clean = ~straddles.any(axis=1)
     gain = None
@@ -233,7 +230,7 @@ def _one_network(
         for layer, w, b in zip(layers, weights, back, strict=True):
             if b is not None:
                 layer["feedback_angle"] = drift(w, b).angle
-        through = oracle if tied else backpropagate(*problem, back, spec.ops)
+        through = oracle if tied else spec.backpropagate(*problem, back)
         clean_error = _clean_error(network, through, clean)
     return NetworkResult(
         seed=seed,

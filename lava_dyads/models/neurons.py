@@ -32,7 +32,7 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         neurons = self._neurons(proc)
         whole, links = layer_processes(network, proc.agenda, leave_out=set(neurons))
         for name, process in whole.items():
-            setattr(self, name, process)
+            setattr(self, f"part_{name}", process)
         width = network.outputs["output_out"]
         relay = Relay(width, lanes=network.lanes, arithmetic=network.arithmetic)
         self.output = RelayProcess(relay, agenda=proc.agenda, name="output")
@@ -57,7 +57,7 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
                 for i, part in enumerate(population.split(shared))
             ]
             for i, process in enumerate(neurons[name]):
-                setattr(self, f"{name}_{i}", process)
+                setattr(self, f"part_{name}_{i}", process)
         return neurons
 
     def _wire(

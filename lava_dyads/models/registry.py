@@ -25,6 +25,7 @@ from lava_dyads.processes import (
     RelayProcess,
     process_of,
 )
+from lava_dyads.processes.network import PARAMETERS
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
 from lava_dyads.rules.clock import Agenda
@@ -146,7 +147,8 @@ class SubDyadNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
     def __init__(self, proc: DyadNetwork) -> None:
         processes, links = layer_processes(proc.network, proc.agenda)
         for name, process in processes.items():
-            setattr(self, name, process)  # Lava finds sub-processes among the attributes only
+            # Lava finds sub-processes among the attributes only.
+            setattr(self, f"part_{name}", process)
         connect({**processes, OUTSIDE: proc}, links)
         if self.conducted:
             lead(proc, processes.values())
@@ -168,21 +170,18 @@ class EventSubDyadNetworkModel(SubDyadNetworkModel):
 
 
 @cache
-def fused_model(depth: int, precision: str = "float", separate: bool = False) -> type[ElementModel]:
-    """Return the ProcessModel of the ``network`` granularity for L weight matrices.
+def fused_model(parameters: tuple[str, ...], precision: str = "float") -> type[ElementModel]:
+    """Return the ProcessModel of the ``network`` granularity for a network's parameters.
 
-    It is made per depth, and for separate feedback, since Lava wants a class attribute for every
-    Var.
+    It is made per set of them, since Lava wants a class attribute for every Var.
     """
     agenda = Agenda()
-    names = [f"{kind}_{k}" for k in range(1, depth + 1) for kind in ("weights", "biases")]
-    names += [f"feedback_{k}" for k in range(2, depth + 1) if separate]
     dtype = np.float64 if precision == "float" else np.int32
-    registers: dict[str, AnyArray] = {name: np.zeros(1, dtype) for name in names}
+    registers: dict[str, AnyArray] = {name: np.zeros(1, dtype) for name in parameters}
     registers |= {"learn": agenda.learn, "window": agenda.window}
     members = lava_members(registers, ("input_in", "target_in"), ("output_out",), dtype)
-    kind = ("Feedback" if separate else "") + ("Float" if precision == "float" else "Fixed")
-    name = f"PyDyadNetwork{depth}Model{kind}"
+    kind = "Float" if precision == "float" else "Fixed"
+    name = f"PyDyadNetwork{len(parameters)}Model{kind}"
     model: type[ElementModel] = make_model(
         DyadNetwork, name, members, ElementModel, LoihiProtocol, precision
     )
@@ -198,8 +197,8 @@ def leaf_of(process: ElementProcess, clock: str = "sync") -> type[ElementModel |
     if precision != "float" and clock != "sync":
         raise UnsupportedError("precision loihi2: the chip's cores step together. Try: clock sync")
     if isinstance(process, DyadNetwork):
-        connections = process.network.connections.values()
-        return fused_model(len(connections), precision, any(c.separate for c in connections))
+        parameters = (v for v in process.network.memory if v.startswith(PARAMETERS))
+        return fused_model(tuple(parameters), precision)
     leaves: dict[Any, Any] = {**(LEAVES if clock == "sync" else EVENT_LEAVES)}
     if precision != "float":
         leaves = {**FIXED_LEAVES}

@@ -1,15 +1,19 @@
 """Network specifications, their Process graphs and the support table. No Lava in here."""
 
 from lava_dyads.networks.describe import Description, describe
+from lava_dyads.networks.graph import KINDS, Graph, Node
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, BACKPROP, Execution, reason, table
 
 __all__ = [
     "AXES",
     "BACKPROP",
+    "KINDS",
     "Description",
     "Execution",
+    "Graph",
     "NetworkSpec",
+    "Node",
     "describe",
     "reason",
     "table",

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules.backprop import dense_operations
 from lava_dyads.rules.elements import Connection, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 
@@ -112,7 +111,7 @@ def describe(spec: NetworkSpec, file: TextIO | None = None, quiet: bool = False)
 
 def _description(spec: NetworkSpec) -> Description:
     network = spec.build()
-    dense = dense_operations(spec.layers)
+    dense = spec.dense_operations
     if not isinstance(network, Network):
         row = Row("network", "numpy", str(spec.layers), spec.parameter_count, ())
         return Description((row,), 1, 1, 1, None, dense)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.networks.graph import Graph, synapses
 from lava_dyads.networks.support import BACKPROP
-from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
-from lava_dyads.rules.backprop import BackpropNetwork
-from lava_dyads.rules.chain import Timing, chain, default_repeats
+from lava_dyads.rules.backprop import BackpropNetwork, Pass, differentiate, graph_operations
+from lava_dyads.rules.chain import chain_vertices
 from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import TIED, feedback
+from lava_dyads.rules.graph import Vertex, assemble, only_data, wire
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.timing import Timing
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
 
 
@@ -29,12 +33,14 @@ from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
 class NetworkSpec:
     """A feedforward network of dyads, checked at construction.
 
-    Layers k = 1..L: a_k = W_k mean_{k-1} + b_k, mean_0 the input, output linear.
+    Layers k = 1..L: a_k = W_k mean_{k-1} + b_k, mean_0 the input, output linear; or any directed
+    acyclic graph.
 
     Parameters
     ----------
     layers : tuple of int
-        Sizes n_0 .. n_L, input and output included.
+        Sizes n_0 .. n_L, input and output included. With a graph they follow from it: the whole
+        input, the populations, the whole output.
     activations : str or tuple of str
         Of the hidden layers: one for all, or one each.
     loss : str
@@ -80,6 +86,9 @@ class NetworkSpec:
         has the same synapses.
     seed : int
         Of the initial weights, biases and feedback weights, the synapses, and of the noise.
+    graph : Graph or None
+        In the place of ``layers``, ``activations`` and ``density``; ``loss`` is that of outputs
+        which name none.
 
     Raises
     ------
@@ -93,7 +102,7 @@ class NetworkSpec:
     (9610, 6)
     """
 
-    layers: tuple[int, ...]
+    layers: tuple[int, ...] = ()
     activations: str | tuple[str, ...] = "relu"
     loss: str = ""
     rule: str = "dp-transpose"
@@ -113,16 +122,20 @@ class NetworkSpec:
     feedback: str = TIED.name
     density: float | tuple[float, ...] = 1.0
     seed: int = 0
+    graph: Graph | None = None
 
     def __post_init__(self) -> None:
-        self._check_layers()
         known = (*RULES, BACKPROP)
         if self.rule not in known:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
         self._complete(RULES.get(self.rule, Rule))
-        self._check_numbers()
-        self._check_density()
         loss(self.loss)
+        if self.graph is None:
+            self._check_layers()
+            self._check_density()
+        else:
+            self._check_graph()
+        self._check_numbers()
         if feedback(self.feedback).separate and self.rule == BACKPROP:
             limit = "backprop is the baseline with W^T, by definition"
             invalid("feedback", limit, self.feedback, "tied, or --rule dp-transpose")
@@ -152,6 +165,29 @@ class NetworkSpec:
                 activation(name)
         object.__setattr__(self, "activations", names)
 
+    def _check_graph(self) -> None:
+        if self.density != 1.0:
+            limit = "with a graph it is an option of its dense nodes"
+            invalid("density", limit, self.density, "1")
+        vertices = self.vertices
+        populations = [v for v in vertices if v.activation and not v.loss]
+        n_in = sum(v.n for v in vertices if not v.sources)
+        sizes = (n_in, *(v.n for v in populations), sum(v.n for v in vertices if v.loss))
+        names = tuple(v.activation.name for v in populations if v.activation)
+        for name, found, none in (("layers", sizes, ()), ("activations", names, "relu")):
+            if getattr(self, name) not in (none, found):
+                limit = f"with a graph they follow from it: {found}"
+                invalid(name, limit, getattr(self, name), "to leave them out")
+            object.__setattr__(self, name, found)
+        if self.rule in RULES and RULES[self.rule].spiking:
+            limit = "spikes are counted in chains of dense layers alone"
+            invalid("graph", limit, self.rule, "rule dp-transpose, or layers")
+        for vertex in vertices:
+            used = any(vertex.name in v.sources for v in vertices)
+            if vertex.loss and used and self.nudge == "proximal":
+                limit = "others take from this output, so it needs its drives as they are"
+                invalid(f"node {vertex.name}: nudge", limit, self.nudge, "linearised")
+
     def _check_numbers(self) -> None:
         if not 0 <= self.alpha <= 1:
             invalid("alpha", "must lie in [0, 1]", self.alpha, "0, 0.5 or 1")
@@ -174,12 +210,12 @@ class NetworkSpec:
             invalid("seed", "must be at least 0", self.seed)
 
     def _check_density(self) -> None:
-        given = self.density
+        given, depth = self.density, len(self.layers) - 1
         if isinstance(given, list):
             object.__setattr__(self, "density", tuple(given))
-        shares = tuple(given) if isinstance(given, tuple | list) else (given,) * self.depth
-        if len(shares) != self.depth:
-            invalid("density", f"needs one per layer of weights, {self.depth}", given)
+        shares = tuple(given) if isinstance(given, tuple | list) else (given,) * depth
+        if len(shares) != depth:
+            invalid("density", f"needs one per layer of weights, {depth}", given)
         for share in shares:
             if not 0 < share <= 1:
                 invalid("density", "must lie in (0, 1]", share, "1 (dense) or 0.1")
@@ -189,7 +225,8 @@ class NetworkSpec:
         if not self.nudge:
             object.__setattr__(self, "nudge", chosen.nudges[0])
         self._check_supported("nudge", (self.nudge,), chosen.nudges)
-        self._check_supported("loss", (self.loss,), chosen.losses)
+        losses = {v.loss.name for v in self.vertices if v.loss}
+        self._check_supported("loss", tuple(sorted(losses)), chosen.losses)
         if chosen.activations:
             self._check_supported("activations", tuple(self.activations), chosen.activations)
         if chosen.spiking and (self.threshold or self.anneal):
@@ -198,7 +235,8 @@ class NetworkSpec:
             what = "compartment_noise"
             invalid(what, "the states of a spiking dyad are counts", self.compartment_noise, "0")
         if self.nudge == "proximal":
-            chosen.output(loss(self.loss), self.parameters)  # raises where no point exists
+            for name in losses:
+                chosen.output(loss(name), self.parameters)  # raises where no point exists
 
     def _check_supported(
         self, what: str, chosen: tuple[str, ...], supported: tuple[str, ...]
@@ -214,76 +252,116 @@ class NetworkSpec:
         numbers = (self.window, self.scale, self.hysteresis)
         return RuleParameters(self.alpha, self.beta, self.rate, *numbers)
 
+    @cached_property
+    def vertices(self) -> list[Vertex]:
+        """The graph with everything known about it: shapes, ops, activations, losses."""
+        if self.graph is not None:
+            return self.graph.vertices(self.loss, self.seed)
+        hidden = [activation(name) for name in self.activations]
+        return chain_vertices(self._chain_ops(), hidden, loss(self.loss))
+
+    def _chain_ops(self) -> list[Op]:
+        made: list[Op] = []
+        for k, (below, above) in enumerate(pairwise(self.layers), 1):
+            share = self.density[k - 1] if isinstance(self.density, tuple) else self.density
+            mask = synapses(above, below, share, (self.seed, 0x5EED, k))
+            made.append(Dense(above, below) if mask is None else Sparse(above, below, mask))
+        return made
+
     @property
     def depth(self) -> int:
         """Number of weight matrices, L."""
-        return len(self.layers) - 1
+        return len(self.ops)
+
+    @property
+    def ops(self) -> list[Op]:
+        """Kind of every connection that has weights."""
+        return [v.weighted for v in self.vertices if v.weighted]
 
     @property
     def parameter_count(self) -> int:
         """Weights and biases."""
-        return sum(op.synapses for op in self.ops) + sum(self.layers[1:])
+        return sum(op.synapses for op in self.ops) + sum(v.biases for v in self.vertices)
+
+    @property
+    def dense_operations(self) -> int:
+        """Products of one sample of dense backprop, see DESIGN's cost: also where masked."""
+        return graph_operations(self.vertices)
 
     @property
     def timing(self) -> Timing:
         """Steps that a presentation takes."""
         if self.rule == BACKPROP:
-            return Timing(self.depth, head=True)
-        repeats = self.repeats
-        if repeats is None:
-            repeats = default_repeats(rule(self.rule), self.parameters, self.depth, self.anneal)
-        window = self.window if rule(self.rule).spiking else 0
-        return Timing(self.depth, self.nudge == "linearised", repeats, window)
+            return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth)
+        chosen = rule(self.rule)
+        wiring = wire(self.vertices, chosen, self.parameters, self.nudge)
+        return wiring.timing(self.repeats, chosen, self.parameters, self.anneal)
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""
         generator = np.random.default_rng(self.seed)
         weights: list[Array] = []
         biases: list[Array] = []
-        for k in range(1, self.depth + 1):
-            weights.append(self._random_weights(k, generator))
-            biases.append(generator.normal(size=self.layers[k]) * self.bias_deviation)
+        for vertex in self.vertices:
+            if vertex.weighted:
+                weights.append(self._random_weights(vertex, generator))
+            if vertex.activation:
+                biases.append(generator.normal(size=vertex.biases) * self.bias_deviation)
         return weights, biases
-
-    def _random_weights(self, k: int, generator: np.random.Generator) -> Array:
-        """Return weights of layer k, from 1."""
-        name = self.activations[k - 1] if k < self.depth else self._last_gain()
-        gain = self.gain if self.gain is not None else ACTIVATIONS[name].gain
-        below, above = self.layers[k - 1 : k + 1]
-        drawn = np.asarray(generator.normal(size=(above, below)) * gain)
-        mask = self._mask(k)
-        if mask is None:
-            return np.asarray(drawn / np.sqrt(below))
-        return np.asarray(drawn * mask / np.sqrt(np.count_nonzero(mask[0])))
-
-    @property
-    def ops(self) -> list[Op]:
-        """Kind of every connection: dense, or sparse with its synapses."""
-        made: list[Op] = []
-        for k, (below, above) in enumerate(pairwise(self.layers), 1):
-            mask = self._mask(k)
-            made.append(Dense(above, below) if mask is None else Sparse(above, below, mask))
-        return made
-
-    def _mask(self, k: int) -> AnyArray | None:
-        share = self.density[k - 1] if isinstance(self.density, tuple) else self.density
-        below, above = self.layers[k - 1 : k + 1]
-        fan_in = max(1, round(share * below))
-        if fan_in == below:
-            return None
-        order = np.random.default_rng([self.seed, 0x5EED, k]).random((above, below))
-        return np.asarray(order.argsort(axis=1).argsort(axis=1) < fan_in)
 
     def initial_feedback(self) -> list[Array | None]:
         """Return B^T of every layer, drawn like the weights but apart from them; None: tied."""
         if not feedback(self.feedback).separate:
             return [None] * self.depth
-        generator = np.random.default_rng([self.seed, 0xFEED])
-        return [None, *(self._random_weights(k, generator) for k in range(2, self.depth + 1))]
+        generator, data = np.random.default_rng([self.seed, 0xFEED]), only_data(self.vertices)
+        return [
+            None if data[v.sources[0]] else self._random_weights(v, generator)
+            for v in self.vertices
+            if v.weighted
+        ]
 
-    def _last_gain(self) -> str:
-        """Scale the read-out like the layer below, which is what its input looks like."""
-        return self.activations[-1] if self.activations else "linear"
+    def _random_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
+        op = vertex.weighted
+        assert op
+        gain = self.gain if self.gain is not None else ACTIVATIONS[self._scale_of(vertex)].gain
+        drawn = np.asarray(generator.normal(size=op.shape) * gain)
+        if op.mask is None:
+            return np.asarray(drawn / np.sqrt(op.fan_in))
+        return np.asarray(drawn * op.mask / np.sqrt(np.count_nonzero(op.mask[0])))
+
+    def _scale_of(self, vertex: Vertex) -> str:
+        """Return the activation that weights are scaled for: that of the neurons they drive.
+
+        A read-out is scaled like the neurons below, which is what its input looks like.
+        """
+        by_name = {v.name: v for v in self.vertices}
+        while not vertex.activation:
+            vertex = next(v for v in self.vertices if vertex.name in v.sources)
+        while vertex.loss and vertex.sources:
+            vertex = by_name[vertex.sources[0]]
+            while not vertex.activation and vertex.sources:
+                vertex = by_name[vertex.sources[0]]
+        return vertex.activation.name if vertex.activation else "linear"
+
+    def backpropagate(
+        self,
+        x: Array,
+        y: Array,
+        weights: list[Array],
+        biases: list[Array],
+        feedback_weights: list[Array | None] | None = None,
+    ) -> Pass:
+        """Run plain backprop on this network: the oracle of every comparison.
+
+        Parameters
+        ----------
+        x, y : arrays (B, n_in), (B, n_out)
+        weights, biases
+            As :meth:`initial_parameters` returns them.
+        feedback_weights : list of arrays or None
+            B^T where it is not W: feedback alignment.
+        """
+        return differentiate(self.vertices, x, y, weights, biases, feedback_weights or ())
 
     def build(
         self,
@@ -317,25 +395,21 @@ class NetworkSpec:
         if isinstance(arithmetic, Loihi2):
             check_on_chip(self, arithmetic)
         weights, biases = parameters or self.initial_parameters()
-        hidden = [activation(name) for name in self.activations]
         if self.rule == BACKPROP:
             numbers = arithmetic or Float()
             return BackpropNetwork(
+                self.vertices,
                 [numbers.weights(w) for w in weights],
                 [numbers.number(b) for b in biases],
-                activations=hidden,
-                loss=loss(self.loss),
                 lanes=lanes,
                 optimiser=optimiser,
-                ops=self.ops,
             )
-        return chain(
+        return assemble(
+            self.vertices,
             weights,
             biases,
             rule=rule(self.rule),
             parameters=self.parameters,
-            activations=hidden,
-            loss=loss(self.loss),
             nudge=self.nudge,
             lanes=lanes,
             threshold=self.threshold,
@@ -347,13 +421,16 @@ class NetworkSpec:
             arithmetic=arithmetic,
             feedback=feedback(self.feedback),
             feedback_weights=feedback_weights or self.initial_feedback(),
-            ops=self.ops,
             swept=True,
         )
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for JSON."""
-        return asdict(self)
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        if self.graph is None:
+            del values["graph"]
+            return values
+        return values | {"graph": self.graph.as_dict()}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> NetworkSpec:
@@ -368,9 +445,11 @@ class NetworkSpec:
         for name in values:
             if name not in known:
                 invalid("NetworkSpec", "unknown field", name, nearest(name, known))
-        if "layers" not in values:
-            invalid("NetworkSpec", "needs the field layers", sorted(values))
+        if "layers" not in values and "graph" not in values:
+            invalid("NetworkSpec", "needs the field layers, or graph", sorted(values))
         made = dict(values)
+        if isinstance(made.get("graph"), Mapping):
+            made["graph"] = Graph.from_dict(made["graph"])
         for name in ("layers", "activations", "density"):
             if isinstance(made.get(name), list):
                 made[name] = tuple(made[name])
@@ -390,6 +469,9 @@ def check_on_chip(spec: NetworkSpec, numbers: Loihi2) -> None:
     ValidationError
         Naming the part and what to use instead.
     """
+    if not all(v.weighted and v.activation for v in spec.vertices if v.sources):
+        limit = "precision loihi2 knows populations on weights alone"
+        invalid("graph", limit, [v.name for v in spec.vertices], "layers, or --precision float")
     for name in spec.activations:
         numbers.check(activation(name))
     if spec.nudge == "proximal":

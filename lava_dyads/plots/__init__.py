@@ -1,8 +1,17 @@
 """Figures. matplotlib is imported when one is drawn."""
 
 from lava_dyads.plots.fault_curves import fault_curves
+from lava_dyads.plots.graph import graph_picture
 from lava_dyads.plots.learning_curve import learning_curve
 from lava_dyads.plots.raster import raster
 from lava_dyads.plots.spiking import error_law, membrane, spike_raster
 
-__all__ = ["error_law", "fault_curves", "learning_curve", "membrane", "raster", "spike_raster"]
+__all__ = [
+    "error_law",
+    "fault_curves",
+    "graph_picture",
+    "learning_curve",
+    "membrane",
+    "raster",
+    "spike_raster",
+]

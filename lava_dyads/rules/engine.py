@@ -15,7 +15,15 @@ import numpy as np
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements import Connection, Element, Head, Inbox, Outbox, Population
+from lava_dyads.rules.elements import (
+    Connection,
+    Element,
+    Head,
+    Inbox,
+    Junction,
+    Outbox,
+    Population,
+)
 from lava_dyads.rules.elements.base import Trainable
 from lava_dyads.rules.spike_window import SpikingWindow
 
@@ -87,7 +95,7 @@ class Settled:
 
 
 class Network(Trainable):
-    """Populations, connections and a head, as one element.
+    """Populations, connections, junctions and heads, as one element.
 
     Ports: ``input_in``, ``target_in``; ``output_out`` carries the output layer's mean as it is in
     the read step.
@@ -118,7 +126,8 @@ class Network(Trainable):
         self.elements, self.links = dict(elements), list(links)
         self.steps, self.read_step = steps, read_step
         self.populations = {k: e for k, e in elements.items() if isinstance(e, Population)}
-        self.connections = {k: e for k, e in elements.items() if isinstance(e, Connection)}
+        linear = {k: e for k, e in elements.items() if isinstance(e, Connection)}
+        self.connections = {k: e for k, e in linear.items() if e.op.shape}  # with weights
         self.depth = len(self.connections)
         heads = [e for e in elements.values() if isinstance(e, Head)]
         self.head = heads[0] if heads else None
@@ -331,7 +340,7 @@ class Network(Trainable):
                         else:
                             apical = apical + value
                 old = {c: unit.emit(state, c).copy() for c in (unit.up, unit.down)}
-                basal = numbers.basal(basal) + m["bias"]
+                basal = numbers.basal(basal) + population.bias
                 unit.step(state, basal, None if y is None else numbers.apical(apical), numbers)
                 for c, value in old.items():
                     change = np.max(np.abs(unit.emit(state, c) - value), initial=0.0)
@@ -352,7 +361,7 @@ class Network(Trainable):
             unit = c.arithmetic.unit
             weights.append(c.op.outer(d, z) * unit**2 / (-c.arithmetic.gain(c.beta) * count))
         for p in self.populations.values():
-            d = p.memory[f"sent_{p.unit.down}"][rows]
+            d = p.by_bias(p.memory[f"sent_{p.unit.down}"][rows])
             biases.append(d.sum(axis=0) * p.arithmetic.unit / (-p.arithmetic.gain(p.beta) * count))
         return weights, biases
 
@@ -381,10 +390,15 @@ class Network(Trainable):
         if isinstance(element, Head):
             if y is None:
                 return np.zeros((), self.arithmetic.dtype)
-            return element.drive(element.memory["held_output"], y)
+            held = element.memory
+            return element.drive(held["held_output"], held["held_target"])
+        if isinstance(element, Junction):
+            if link.output == "basal_out":
+                return element.upward()
+            return element.downward()[list(element.outputs).index(link.output) - 1]
         assert isinstance(element, Connection)
         if link.output == "basal_out":
-            return element.op.forward(element.memory["weights"], element.memory["held_mean"])
+            return element.op.forward(element.weights, element.memory["held_mean"])
         return element.op.transpose(element.feedback, element.memory["held_difference"])
 
 

@@ -16,7 +16,6 @@ from lava_dyads.errors import CheckpointError, ValidationError, invalid
 from lava_dyads.files import write_atomically
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.feedback import feedback
 
 FORMAT = "lava_dyads checkpoint 1"
 MARKER = "config.json"
@@ -76,9 +75,10 @@ class Checkpoint:
                 spec = NetworkSpec.from_dict(header["spec"])
                 ks = range(1, spec.depth + 1)
                 weights = [file[f"weights_{k}"] for k in ks]
-                biases = [file[f"biases_{k}"] for k in ks]
-                separate = feedback(spec.feedback).separate
-                back = [file[f"feedback_{k}"] if separate and k > 1 else None for k in ks]
+                populations = sum(v.activation is not None for v in spec.vertices)
+                biases = [file[f"biases_{k}"] for k in range(1, populations + 1)]
+                there = [b is not None for b in spec.initial_feedback()]
+                back = [file[f"feedback_{k}"] if there[k - 1] else None for k in ks]
         except CheckpointError:
             raise
         except FileNotFoundError as error:
@@ -90,26 +90,27 @@ class Checkpoint:
             raise CheckpointError(
                 f"checkpoint {path}: not a checkpoint of lava_dyads ({detail}). {hint}"
             ) from error
-        for k, (w, b) in enumerate(zip(weights, biases, strict=True), 1):
-            expected = (spec.layers[k], spec.layers[k - 1])
-            if {w.dtype.kind, b.dtype.kind} != {"f"}:
-                raise CheckpointError(
-                    f"checkpoint {path}: weights_{k} and biases_{k} should be real numbers, "
-                    f"whatever precision they learnt in (got {w.dtype}, {b.dtype}). "
-                    "Try: integers times their unit, as float64"
-                )
-            if w.shape != expected or b.shape != expected[:1] or not np.all(np.isfinite(w)):
-                raise CheckpointError(
-                    f"checkpoint {path}: weights_{k} should be finite and have shape {expected} "
-                    f"(got {w.shape})"
-                )
-            u = back[k - 1]
-            if u is not None and (u.shape != expected or not np.all(np.isfinite(u))):
-                raise CheckpointError(
-                    f"checkpoint {path}: feedback_{k} should be finite and have shape {expected} "
-                    f"(got {u.shape})"
-                )
+        shapes = [op.shape for op in spec.ops]
+        widths = [(v.biases,) for v in spec.vertices if v.activation]
+        for kind, arrays, expected in (
+            ("weights", weights, shapes), ("biases", biases, widths), ("feedback", back, shapes)
+        ):  # fmt: skip
+            for k, (array, shape) in enumerate(zip(arrays, expected, strict=True), 1):
+                if array is not None:
+                    _check(path, f"{kind}_{k}", array, shape)
         return cls(spec, weights, biases, header.get("meta", {}), back)
+
+
+def _check(path: Path, name: str, array: Array, shape: tuple[int, ...]) -> None:
+    if array.dtype.kind != "f":
+        raise CheckpointError(
+            f"checkpoint {path}: {name} should be real numbers, whatever precision they learnt in "
+            f"(got {array.dtype}). Try: integers times their unit, as float64"
+        )
+    if array.shape != shape or not np.all(np.isfinite(array)):
+        raise CheckpointError(
+            f"checkpoint {path}: {name} should be finite and have shape {shape} (got {array.shape})"
+        )
 
 
 class RunDirectory:

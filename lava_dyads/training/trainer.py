@@ -16,13 +16,10 @@ from lava_dyads.errors import NotSettledError, invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array, IntArray
-from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.backprop import (
     BackpropNetwork,
-    backpropagate,
-    dense_operations,
     zero_skipping_operations,
 )
 from lava_dyads.rules.clock import FROZEN, Agenda
@@ -435,14 +432,12 @@ class Trainer:
 
     def cost(self) -> Cost:
         """Measure what training a sample costs, on the present weights; nothing learns."""
-        hidden = [activation(name) for name in self.spec.activations]
-        total, settings = 0, (*self.parameters(), hidden, loss(self.spec.loss))
+        total, parameters = 0, self.parameters()
         for start in range(0, len(self.train_rows), _PIECE):  # all at once would take gigabytes
             rows = self.train_rows[start : start + _PIECE]
             x, y = self.source.x[rows], self.source.y[rows]
-            oracle = backpropagate(x, y, *settings, ops=self.spec.ops)
-            total += zero_skipping_operations(oracle)
-        dense = dense_operations(self.spec.layers)
+            total += zero_skipping_operations(self.spec.backpropagate(x, y, *parameters))
+        dense = self.spec.dense_operations
         skipping = total / len(self.train_rows)
         if isinstance(self.network, BackpropNetwork):
             return Cost(None, None, float(dense), dense, skipping)
@@ -565,6 +560,11 @@ def check_learns(execution: Execution, config: TrainingConfig) -> None:
 def check_fit(spec: NetworkSpec, data: Dataset) -> None:
     """Raise where a data set does not fit the first and last layer of a network."""
     features = data.x.shape[1]
+    heads = [vertex.name for vertex in spec.vertices if vertex.loss]
+    if len(heads) > 1:
+        limit = "data with one label per sample train one output"
+        hint = "NetworkSpec.build, and your own loop"
+        invalid(f"data {data.name}", limit, ", ".join(heads), hint)
     if spec.layers[0] != features:
         invalid(
             f"data {data.name}",

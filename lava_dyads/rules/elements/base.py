@@ -114,8 +114,9 @@ class Element(ABC):
 class Trainable(Element):
     """A whole network: its memory has ``weights_1`` .. and ``biases_1`` .., from the input up.
 
-    Where feedback weights are separate, it has ``feedback_2`` .., too. Parameters go in and out in
-    units of the activity, whatever the number system.
+    There are biases for every population, which in a chain are as many as there are weights. Where
+    feedback weights are separate, it has ``feedback_2`` .., too. Parameters go in and out in units
+    of the activity, whatever the number system.
     """
 
     depth: int
@@ -133,12 +134,19 @@ class Trainable(Element):
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return copies of all weights and of all biases, from the input up."""
-        ks = range(1, self.depth + 1)
         numbers = self.arithmetic
+        weights = self._registers("weights")
         return (
-            [numbers.at(k, self.depth).real_weights(self.memory[f"weights_{k}"]) for k in ks],
-            [numbers.real(self.memory[f"biases_{k}"]) for k in ks],
+            [numbers.at(k, self.depth).real_weights(w) for k, w in enumerate(weights, 1)],
+            [numbers.real(b) for b in self._registers("biases")],
         )
+
+    def _registers(self, kind: str) -> list[AnyArray]:
+        """Return the registers of a kind, from the input up."""
+        found: list[AnyArray] = []
+        while f"{kind}_{len(found) + 1}" in self.memory:
+            found.append(self.memory[f"{kind}_{len(found) + 1}"])
+        return found
 
     def feedback(self) -> list[Array | None]:
         """Return copies of the feedback weights, (n_out, n_in); None where they are tied."""
