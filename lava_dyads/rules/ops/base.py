@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -98,8 +99,7 @@ class Weightless:
         return 0
 
 
-@runtime_checkable
-class Join(Protocol):
+class Join(ABC):
     """A function of one or several messages that is not linear, and has no weights.
 
     It is differentiable where it is evaluated; what goes down is the transpose of its derivative
@@ -109,25 +109,32 @@ class Join(Protocol):
     process_name: ClassVar[str]
 
     @property
+    @abstractmethod
     def n_in(self) -> tuple[int, ...]:
         """Neurons below, of every argument."""
 
     @property
+    @abstractmethod
     def n_out(self) -> int:
         """Neurons above."""
 
     @property
     def arity(self) -> int:
         """How many arguments there are."""
+        return len(self.n_in)
 
+    @abstractmethod
     def forward(self, *ups: Array) -> Array:
         """Return the value, (lanes, n_out)."""
 
+    @abstractmethod
     def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
         """Return what reaches each argument, (lanes, n_in[k]), at the values ``ups``."""
 
+    @abstractmethod
     def forward_operations(self, *ups: AnyArray) -> int:
         """Return how many operations the events of changes of the arguments cause."""
 
+    @abstractmethod
     def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
         """Return how many operations the events from above cause, and those from below again."""

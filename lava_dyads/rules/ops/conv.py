@@ -152,8 +152,8 @@ class Conv:
     def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
         """Two events meet at a weight for every window through which one sees the other."""
         windows, lanes = self.windows, len(up)
-        below = np.count_nonzero(up.reshape(lanes, self.image[0], -1), axis=1)
-        above = np.count_nonzero(down.reshape(lanes, self.channels, -1), axis=1)
+        below = (up.reshape(lanes, self.image[0], -1) != 0).sum(axis=1)
+        above = (down.reshape(lanes, self.channels, -1) != 0).sum(axis=1)
         pixels = windows.pad(lanes_last(below, (1, *windows.image)))
         counts = lanes_last(above, windows.out)
         return sum(int(np.vdot(pixels[0, rows, cols], counts)) for rows, cols in windows.offsets)

@@ -9,10 +9,11 @@ import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules.ops.base import Join
 
 
 @dataclass(frozen=True)
-class Product:
+class Product(Join):
     """A join of two arguments, x and z, entry by entry.
 
     With the error d from above::
@@ -42,11 +43,6 @@ class Product:
     def __post_init__(self) -> None:
         if self.n < 1:
             invalid("Product.n", "must be at least 1", self.n)
-
-    @property
-    def arity(self) -> int:
-        """2."""
-        return 2
 
     @property
     def n_in(self) -> tuple[int, ...]:
