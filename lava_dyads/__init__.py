@@ -38,7 +38,7 @@ _HOMES = {
         "Transport",
         "in_process",
     ),
-    "lava_dyads.networks": ("Execution", "NetworkSpec", "describe"),
+    "lava_dyads.networks": ("Execution", "Graph", "NetworkSpec", "Node", "describe"),
     "lava_dyads.training": ("Checkpoint", "Trainer", "TrainingConfig"),
     "lava_dyads.experiments": ("check_gradient",),
     "lava_dyads.data": ("Dataset", "load"),

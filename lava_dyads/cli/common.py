@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lava_dyads.errors import invalid
+from lava_dyads.networks.graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, BACKPROP, Execution
 from lava_dyads.rules.activations import ACTIVATIONS
@@ -181,6 +182,8 @@ class NetworkOptions:
     """Share of the neurons below that each neuron has a synapse from, in (0, 1]."""
     compartment_noise: float = 0.0
     """Standard deviation of analog noise on the compartments, in units of the activity."""
+    graph: Path | None = None
+    """TOML file with a network on a graph (docs/graphs.md), in the place of layers."""
     seed: int = 0
     """Of the random numbers."""
 
@@ -188,9 +191,11 @@ class NetworkOptions:
         """Return the specification, checked."""
         chosen = {"alpha": self.alpha, "beta": self.beta}
         given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None}
+        if self.graph is None:
+            given |= {"layers": layers, "activations": self.activation}
+        else:
+            given |= {"graph": self._graph(self.graph)}
         return NetworkSpec(
-            layers=layers,
-            activations=self.activation,
             loss=self.loss,
             rule=self.rule,
             **given,
@@ -205,6 +210,17 @@ class NetworkOptions:
             seed=self.seed,
             **others,
         )
+
+    def _graph(self, path: Path) -> Graph:
+        """Return the graph of a file; what it says itself cannot be said beside it."""
+        for f in fields(self):
+            if f.name in ("layers", "activation", "density"):
+                value = getattr(self, f.name)
+                if value != f.default:
+                    option = f.name if f.name == "layers" else f"{f.name}s"
+                    limit = f"with --graph the {option} are those of its nodes"
+                    invalid(f"--{f.name}", limit, value, "to leave it out")
+        return Graph.load(path)
 
 
 def console(quiet: bool = False) -> Console:

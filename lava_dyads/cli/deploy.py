@@ -88,6 +88,8 @@ class Deploy:
         self._check()
         checkpoint = self._load()
         spec = checkpoint.spec if checkpoint else self._spec()
+        if spec.graph is not None:
+            invalid("deploy", "places chains of dense layers only", "a graph", "--layers")
         if any(op.mask is not None for op in spec.ops):
             invalid("deploy.density", "counts dense connections only", spec.density, "1")
         if self.learning:

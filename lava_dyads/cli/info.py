@@ -5,13 +5,14 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from rich.table import Table
 
 from lava_dyads.cli.common import OK, console, print_json, result_table
 from lava_dyads.data import available
-from lava_dyads.errors import UnsupportedError
-from lava_dyads.networks import BACKPROP, table
+from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.networks import BACKPROP, Graph, NetworkSpec, describe, table
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
@@ -24,13 +25,21 @@ PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "brian2", "h5py", "nir", 
 
 @dataclass(frozen=True, kw_only=True)
 class Info:
-    """Print versions, rules, data sets and what can be combined."""
+    """Print versions, rules, data sets and what can be combined; or what a network is made of."""
 
+    graph: Path | None = None
+    """TOML file with a network on a graph (docs/graphs.md): print its Processes instead."""
+    plot: Path | None = None
+    """Draw the graph into this PNG file."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
     def run(self) -> int:
         """Print; return the exit code."""
+        if self.plot and not self.graph:
+            invalid("--plot", "draws the graph of --graph", str(self.plot), "--graph FILE")
+        if self.graph:
+            return self._network(NetworkSpec(graph=Graph.load(self.graph)))
         versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}
         rules = {name: rule.summary for name, rule in RULES.items()}
         rules[BACKPROP] = "the baseline (runtime reference)"
@@ -79,6 +88,19 @@ class Info:
         for why, count in whys.items():
             rest.add_row(why, str(count))
         out.print(rest)
+        return OK
+
+    def _network(self, spec: NetworkSpec) -> int:
+        from lava_dyads.plots import graph_picture
+
+        description = describe(spec, quiet=True)
+        if self.plot:
+            graph_picture(spec, self.plot)
+        if self.json:
+            print_json({"graph": spec.graph.as_dict() if spec.graph else None,
+                        "parameters": spec.parameter_count, **asdict(description)})  # fmt: skip
+        else:
+            console().print(str(description), markup=False)
         return OK
 
 

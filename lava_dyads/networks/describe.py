@@ -8,6 +8,7 @@ from typing import TextIO
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules.elements import Connection, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
+from lava_dyads.rules.graph import is_chain
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,8 @@ class Description:
         ports * steps: messages per sample on Lava's channels (B samples in B lanes share them).
     spoken_messages : int or None
         Messages with at least one event per sample: one on each population's mean and
-        difference and one from the head. None where the rule repeats its sweeps or spikes,
-        since the number then depends on the data.
+        difference and one from the head. None where the rule repeats its sweeps or spikes, or
+        the network branches, since the number then depends on the data.
     dense_operations : int
         Products of dense backprop per sample.
     """
@@ -127,7 +128,8 @@ def _description(spec: NetworkSpec) -> Description:
         rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
     ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
     finite = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking
-    spoken = 2 * spec.depth + (network.head is not None) if finite else None
+    known = finite and is_chain(spec.vertices)
+    spoken = 2 * spec.depth + (network.head is not None) if known else None
     return Description(tuple(rows), network.steps, ports, ports * network.steps, spoken, dense)
 
 

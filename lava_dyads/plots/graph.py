@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,33 +29,46 @@ def graph_picture(spec: NetworkSpec, path: Path) -> None:
     vertices = spec.vertices
     places = _places(vertices)
     columns = 1 + max(x for x, _ in places.values())
-    rows = 1 + max(abs(y) for _, y in places.values()) * 2
-    figure = canvas(1.2 + 1.7 * columns, 1.3 + 0.95 * rows)
+    top = max(abs(y) for _, y in places.values()) + 0.6
+    skips = any(_skips(places, v, source) for v in vertices for source in v.sources)
+    figure = canvas(0.4 + _COLUMN * columns, 0.3 + _ROW * (2 * top + 0.7 * skips))
     axes = figure.add_subplot()
     axes.set_axis_off()
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(-top, top + 0.7 * skips)
+    boxes = {}
+    for vertex in vertices:
+        style = {"boxstyle": "round,pad=0.35", "facecolor": _FILLS[_role(vertex)],
+                 "edgecolor": "#555555"}  # fmt: skip
+        label = axes.text(*places[vertex.name], _label(vertex), ha="center", va="center",
+                          fontsize=8, bbox=style, zorder=3)  # fmt: skip
+        boxes[vertex.name] = label.get_bbox_patch()
     for vertex in vertices:
         for source in vertex.sources:
-            (x0, y0), (x1, y1) = places[source], places[vertex.name]
-            # A skip goes around what it skips.
-            around = [p for p in places.values() if x0 < p[0] < x1 and p[1] == y0 == y1]
-            axes.annotate(
-                "",
-                (x1 - 0.36, y1),
-                (x0 + 0.36, y0),
-                arrowprops={
-                    "arrowstyle": "-|>",
-                    "color": "#555555",
-                    "connectionstyle": f"arc3,rad={-0.35 if around else 0}",
-                },
-            )
-    for vertex in vertices:
-        x, y = places[vertex.name]
-        axes.text(x, y, _label(vertex), ha="center", va="center", fontsize=8,
-                  bbox={"boxstyle": "round,pad=0.35", "facecolor": _FILLS[_role(vertex)],
-                        "edgecolor": "#555555"})  # fmt: skip
-    axes.set_xlim(-0.6, columns - 0.4)
-    axes.set_ylim(-rows / 2 - 0.2, rows / 2 + 0.2)
+            # A skip goes around all that it skips.
+            around = _skips(places, vertex, source)
+            height = top - places[source][1] + 0.1
+            length = places[vertex.name][0] - places[source][0]
+            bend = -2 * height * _ROW / (length * _COLUMN) if around else 0
+            ends = {"patchA": boxes[source], "patchB": boxes[vertex.name]}
+            shape = {"arrowstyle": "-|>", "connectionstyle": f"arc3,rad={bend}"}
+            arrow = {"color": "#555555", **ends, **shape}
+            axes.annotate("", places[vertex.name], places[source], arrowprops=arrow)
     save(figure, path)
+
+
+_COLUMN, _ROW = 1.55, 0.9
+"""Size of a place, in inches."""
+
+
+def _skips(places: Mapping[str, tuple[int, float]], vertex: Vertex, source: str) -> bool:
+    """Tell whether a straight arrow would cross a box between."""
+    (x0, y0), (x1, y1) = places[source], places[vertex.name]
+    return any(
+        abs(y0 + (y1 - y0) * (x - x0) / (x1 - x0) - y) < 0.6
+        for x, y in places.values()
+        if x0 < x < x1
+    )
 
 
 def _places(vertices: list[Vertex]) -> dict[str, tuple[int, float]]:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -444,3 +445,39 @@ def test_an_unknown_option_is_named(capsys, words):
     assert words.split()[-2] in error
     assert "--help" in error
     assert error.count("\n") == 1
+
+
+GRAPHS = Path(__file__).parents[2] / "tutorials" / "graphs"
+
+
+def test_networks_on_graphs_are_described_drawn_trained_and_read_back(capsys, tmp_path):
+    picture, out = tmp_path / "graph.png", tmp_path / "run"
+    graph = GRAPHS / "convolution.toml"
+    code, text, _ = run(capsys, f"info --graph {graph} --plot {picture} --json")
+    description = json.loads(text)
+    # 12 kernels of 3 x 3, 24 of 12 x 3 x 3, 96 pixels to 10 digits, biases per channel
+    assert code == 0
+    assert description["parameters"] == 12 * 10 + 24 * 109 + 970
+    assert [row["kind"] for row in description["rows"]][1:3] == ["DyadConv", "DyadMaxPool"]
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    options = "--epochs 2 --runtime reference --json"
+    code, text, _ = run(capsys, f"train digits --graph {graph} {options} --out {out}")
+    result = json.loads(text)
+    assert code == 0
+    assert result["test_accuracy"] > 0.5
+    code, text, _ = run(capsys, f"eval {out} --runtime reference --json")
+    assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
+
+
+def test_what_a_graph_says_itself_is_not_said_beside_it(capsys, tmp_path):
+    graph = GRAPHS / "residual.toml"
+    code, _, error = run(capsys, f"train digits --graph {graph} --layers 3")
+    assert code == 2
+    assert "--layers: with --graph" in error
+    (tmp_path / "bad.toml").write_text('[nodes.x]\nkind = "inputt"\nshape = [64]\n')
+    code, _, error = run(capsys, f"info --graph {tmp_path / 'bad.toml'}")
+    assert code == 2
+    assert "node x: kind: unknown name (got 'inputt'). Try: input" in error
+    code, _, error = run(capsys, f"train digits --graph {graph} --rule spiking")
+    assert code == 2
+    assert "spikes are counted in chains" in error
