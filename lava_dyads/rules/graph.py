@@ -32,6 +32,7 @@ from lava_dyads.rules.losses import Loss
 from lava_dyads.rules.ops import Dense, Join, Op, Pick, Place
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.sweep import SweptNetwork
+from lava_dyads.rules.sweep_graph import SweptGraph
 from lava_dyads.rules.timing import Timing, default_repeats
 from lava_dyads.rules.units import Rule, RuleParameters, Unit
 
@@ -133,6 +134,18 @@ class Wiring:
         """Names of the connections that have weights, in order."""
         return [name for name, part in self.parts.items()
                 if part.kind is Connection and part.op.shape]  # fmt: skip
+
+    @property
+    def even(self) -> bool:
+        """Tell whether everything that arrives at an element, from one side, does so at once."""
+        for name, part in self.parts.items():
+            above = "apical_in" if part.kind is Population else "difference_in"
+            below = ("basal_in",) if part.kind is Population else up_ports(part.op)
+            for side in () if part.kind is Head else (below, (above,)):
+                ends = [end for port in side for end in self._sources.get((name, port), ())]
+                if len({self._sent(*end) for end in ends}) > 1:
+                    return False
+        return True
 
     def links_from(self, name: str, port: str) -> list[Link]:
         """Return where an output port leads."""
@@ -418,8 +431,8 @@ def assemble(
     feedback_weights : sequence of arrays or None
         Where it is separate, in the shapes of the weights; those above data stand for nothing.
     swept : bool
-        Show presentations by one sweep up and one down, :class:`SweptNetwork`, where that is all
-        the rule needs.
+        Show presentations by one sweep up and one down, :class:`SweptNetwork` in chains and
+        :class:`SweptGraph` on other even graphs, where that is all the rule needs.
 
     Raises
     ------
@@ -488,9 +501,10 @@ def assemble(
         and rule.finite(parameters)
         and wiring.heads
         and isinstance(arithmetic, Float)
-        and is_chain(vertices)
     )
-    kind = SweptNetwork if swept else Network
+    kind: type[Network] = Network
+    if swept:
+        kind = SweptNetwork if is_chain(vertices) else SweptGraph if wiring.even else Network
     return kind(elements, wiring.links, lanes=lanes, steps=timing.steps,
                 read_step=timing.read_step)  # fmt: skip
 

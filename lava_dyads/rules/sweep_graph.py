@@ -1,0 +1,227 @@
+"""One sweep up and one down on graphs in which no message overtakes another.
+
+As in ``rules.sweep``, for rules whose mean no nudge moves: what the elements of a network do in the
+steps of a presentation, each of them once, in the order in which the waves reach them::
+
+    up:    connections, junctions, populations       held_mean, a, mean
+    top:   heads                                     -beta l'(mean)
+    down:  populations, junctions, connections       D, held_difference
+    learn: weights from held_difference held_mean^T, biases from D
+
+A graph is *even* if everything that arrives at an element arrives in the same step: chains of any
+ops, and branches of the same length. On the others an element answers more than once.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lava_dyads.rules._types import AnyArray, Array, Signal
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.coding import moved
+from lava_dyads.rules.elements import Connection, Head, Inbox, Junction, Outbox, Population
+from lava_dyads.rules.engine import OUTSIDE, Network
+
+Port = tuple[str, str]
+
+
+class Held(NamedTuple):
+    """What the two signals at a connection are after a sweep, (valid, n) each."""
+
+    down: Array
+    up: Array
+
+
+class SweptGraph(Network):
+    """A network that shows a whole presentation by one sweep up and one down.
+
+    Step by step (:meth:`tick`, :meth:`settle`) it is the :class:`Network` it was made as.
+    """
+
+    counting: bool = True
+    """Whether learning passes count events and operations; frozen ones always do."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._sources: dict[Port, list[Port]] = {}
+        for link in self.links:
+            self._sources.setdefault((link.target, link.input), []).append(link[:2])
+        self._upward = self._order_up()
+        zeros = self.arithmetic.zeros
+        self._rooms = {
+            (name, port): zeros((self.lanes, n))
+            for name, element in self.elements.items()
+            if isinstance(element, Connection)
+            for port, n in element.outputs.items()
+            if port in element.listened
+        }
+        self._basal = {n: zeros((self.lanes, p.n)) for n, p in self.populations.items()}
+        self._values: dict[Port, Array] = {}
+        self._ups: dict[str, Array] = {}
+        self._swept: dict[str, Held] = {}
+        self._count = 0
+        self._counts = True
+
+    def _order_up(self) -> list[str]:
+        """Return the elements in the order in which a forward wave reaches them."""
+        order: list[str] = []
+        waiting = [name for name, e in self.elements.items() if not isinstance(e, Head)]
+        while waiting:
+            ready = [n for n in waiting if all(s in (OUTSIDE, *order) for s in self._below(n))]
+            order += ready
+            waiting = [name for name in waiting if name not in ready]
+        return order
+
+    def _below(self, name: str) -> list[str]:
+        element = self.elements[name]
+        ports = [p for p in element.inputs if p not in ("difference_in", "apical_in")]
+        return [source for port in ports for source, _ in self._sources.get((name, port), ())]
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Show one presentation; answer with the output, (lanes, n)."""
+        if not clock.valid:
+            return {}
+        self._count, self._swept = clock.valid, {}
+        self._counts = self.counting or clock.frozen
+        for port in ("input_in", "target_in"):
+            message = inbox.get(port)
+            if message is None:  # silence is zeros
+                message = self.arithmetic.zeros((self.lanes, self.inputs[port]))
+            self._values[OUTSIDE, port] = message[: clock.valid]
+        self._up()
+        output = self.arithmetic.zeros((self.lanes, self.outputs["output_out"]))
+        output[: clock.valid] = self._at(OUTSIDE, "output_out")
+        if clock.learn:
+            self._down()
+            if not clock.frozen:
+                self._learn(clock.batch)
+        return {"output_out": output}
+
+    def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
+        """Return the gradient estimates of the last sweep, or of the settled signals."""
+        if not self._swept:
+            return super().gradients(lane)
+        rows = slice(None) if lane is None else slice(lane, lane + 1)
+        count = self._count if lane is None else 1
+        weights = [
+            c.op.outer(*(signal[rows] for signal in self._swept[name])) / (-c.beta * count)
+            for name, c in self.connections.items()
+        ]
+        biases = [
+            self._errors(name)[rows].sum(axis=0) / (-p.beta * count)
+            for name, p in self.populations.items()
+        ]
+        return weights, biases
+
+    def settle(self, *arguments: Any, **options: Any) -> Any:
+        """Relax step by step, see :class:`Network`."""
+        self._swept = {}
+        return super().settle(*arguments, **options)
+
+    def _at(self, name: str, port: str) -> Array:
+        """Return the sum of what arrives at a port."""
+        first, *others = (self._values[source] for source in self._sources[name, port])
+        for value in others:
+            first = first + value
+        return first
+
+    def _up(self) -> None:
+        rows = slice(0, self._count)
+        for name in self._upward:
+            element = self.elements[name]
+            if isinstance(element, Connection):
+                up = self._ups[name] = self._at(name, "mean_in")
+                room = self._rooms[name, "basal_out"][rows]
+                value = element.op.forward(element.weights, up, room)
+                self._values[name, "basal_out"] = value
+                self._tally(name, "forward", element.op.forward_operations, up)
+            elif isinstance(element, Junction):
+                held = [self._at(name, port) for port in element.up_ports(element.join)]
+                self._values[name, "basal_out"] = _sent(element.join.forward(*held), 0.0, 1.0)
+                self._tally(name, "forward", element.join.forward_operations, *held)
+            elif isinstance(element, Population):
+                unit, basal = element.unit, self._basal[name][rows]
+                np.add(self._at(name, "basal_in"), element.bias, out=basal)
+                state = {key: register[rows] for key, register in element.state.items()}
+                unit.step(state, basal, None, self.arithmetic)
+                self._send(name, unit.up, unit.emit(state, unit.up), element.threshold, 1.0)
+
+    def _down(self) -> None:
+        rows = slice(0, self._count)
+        for name, element in self.elements.items():
+            if isinstance(element, Head):
+                signals = self._at(name, "mean_in"), self._at(name, "target_in")
+                drive = element.drive(*signals)
+                self._send(name, "drive", drive, element.threshold, element.beta)
+        for name in reversed(self._upward):
+            element = self.elements[name]
+            if isinstance(element, Population):
+                unit = element.unit
+                state = {key: register[rows] for key, register in element.state.items()}
+                apical = self._at(name, "apical_in")
+                unit.perturb(state, self._basal[name][rows], apical, self.arithmetic)
+                least = element.threshold * element.beta
+                self._send(name, unit.down, unit.emit(state, unit.down), least, element.beta)
+                self._settled(element, unit.straddling(state))
+            elif (name, "difference_in") not in self._sources:
+                continue  # only data below
+            elif isinstance(element, Connection):
+                down = self._at(name, "difference_in")
+                self._swept[name] = Held(down, self._ups[name])
+                if "apical_out" in element.listened:
+                    room = self._rooms[name, "apical_out"][rows]
+                    value = element.op.transpose(element.feedback, down, room)
+                    self._values[name, "apical_out"] = value
+                    self._tally(name, "backward", element.op.backward_operations, down)
+                self._tally(name, "learning", element.op.learning_operations, *self._swept[name])
+            elif isinstance(element, Junction):
+                self._back(name, element)
+
+    def _back(self, name: str, junction: Junction) -> None:
+        """Send down what a junction makes of the error."""
+        join, down = junction.join, self._at(name, "difference_in")
+        held = [self._at(name, port) for port in junction.up_ports(join)]
+        ports = junction.back_ports(join)
+        if any(port in junction.listened for port in ports):
+            for port, value in zip(ports, join.transpose(down, *held), strict=True):
+                self._values[name, port] = _sent(value, 0.0, junction.beta)
+            still = [np.zeros((1, n), bool) for n in join.n_in]
+            self._tally(name, "backward", join.backward_operations, down, *still)
+
+    def _learn(self, batch: int) -> None:
+        for name, connection in self.connections.items():
+            for learner in connection.learners:
+                learner.learn_pair(connection.op, *self._swept[name], batch)
+        for name, population in self.populations.items():
+            population.plasticity.learn_alone(self._errors(name), batch)
+
+    def _errors(self, name: str) -> Array:
+        """Return what a bias learns from, (valid, entries of the bias)."""
+        population = self.populations[name]
+        return population.by_bias(self._values[name, f"{population.unit.down}_out"])
+
+    def _send(self, name: str, channel: str, value: Array, threshold: float, scale: float) -> None:
+        """Let a channel carry what exceeds its threshold, and count it."""
+        sent = self._values[name, f"{channel}_out"] = _sent(value, threshold, scale)
+        if self._counts:
+            events = int(np.count_nonzero(sent))
+            self.elements[name].count(f"events_{channel}", events)
+            self.elements[name].count(f"messages_{channel}", int(events > 0))
+
+    def _tally(self, name: str, what: str, operations: Any, *signals: AnyArray) -> None:
+        if self._counts:
+            self.elements[name].count(what, operations(*signals))
+
+    def _settled(self, population: Population, straddling: Signal) -> None:
+        """Count what straddles a kink."""
+        if self._counts:
+            population.count("settled", self._count * population.n)
+            if straddling is not None:
+                population.count("straddling", int(np.count_nonzero(straddling)))
+
+
+def _sent(value: Array, threshold: float, scale: float) -> Array:
+    """Return what a channel of that scale sends: 0 where there is no event."""
+    return np.where(moved(value, threshold, scale), value, value.dtype.type(0))
