@@ -11,7 +11,7 @@ import numpy as np
 from lava_dyads.data import load
 from lava_dyads.errors import ValidationError, invalid
 from lava_dyads.networks.specification import NetworkSpec, check_on_chip
-from lava_dyads.networks.support import BACKPROP, Execution, table
+from lava_dyads.networks.support import BASELINES, Execution, table
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.training import Trainer, TrainingConfig
@@ -90,7 +90,7 @@ def check_equivalence(
     ValidationError
         If an argument is out of range.
     """
-    if spec.rule == BACKPROP:
+    if spec.rule in BASELINES:
         invalid("rule", "backprop runs in one way only", spec.rule, "dp-transpose")
     if samples < 1:
         invalid("samples", "must be at least 1", samples)

@@ -164,7 +164,7 @@ def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
             f"{CHIP} --feedback kolen_pollack --decay 1e-6",
             "decay: the chip's smallest is 2^-16",
         ),
-        ("train digits --rule backprop --feedback random", "feedback: backprop is the baseline"),
+        ("train digits --rule backprop --feedback random", "feedback: backprop is a baseline"),
         ("check gradient --networks 0", "networks: must be at least 1"),
     ],
 )
