@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol
 
@@ -12,28 +13,23 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_dyads.errors import UnsupportedError
+from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.models.events import ReactiveModel
 from lava_dyads.models.shell import ElementModel, bound, lava_members, make_model
 from lava_dyads.processes import (
-    POPULATIONS,
+    PARTS,
     DatasetSource,
-    DyadDense,
-    DyadDenseFeedback,
     DyadNetwork,
-    DyadSparse,
     ElementProcess,
-    LossHead,
     MetricSink,
     RelayProcess,
-    connection_process,
-    population_process,
+    process_of,
 )
 from lava_dyads.processes.network import PARAMETERS
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
 from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Connection, Element, Head, Population
+from lava_dyads.rules.elements import Element
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 
 
@@ -80,18 +76,10 @@ def _enter_fixed(process: type[ElementProcess], exemplary: type[_Exemplary]) -> 
     )
 
 
-_WHOLE = (
-    DyadDense,
-    DyadDenseFeedback,
-    DyadSparse,
-    LossHead,
-    DatasetSource,
-    MetricSink,
-    RelayProcess,
-)
-for _process in (*POPULATIONS.values(), *_WHOLE):
+_STREAMS: tuple[Any, ...] = (DatasetSource, MetricSink, RelayProcess)
+for _process in (*PARTS, *_STREAMS):
     _enter(_process, _process)
-    if not (hasattr(_process, "unit_class") and _process.unit_class.spiking):
+    with suppress(ValidationError):  # what integers cannot do says so
         _enter_fixed(_process, _process)
 
 
@@ -120,15 +108,8 @@ def layer_processes(
     for name, element in network.elements.items():
         if name in leave_out:
             continue
-        if isinstance(element, Population):
-            made = population_process(element.unit)(element=element, agenda=agenda, name=name)
-        elif isinstance(element, Connection):
-            made = connection_process(element)(element=element, agenda=agenda, name=name)
-        elif isinstance(element, Head):
-            made = LossHead(element=element, agenda=agenda, name=name)
-        else:
-            raise TypeError(f"no Process for {type(element).__name__}")
-        processes[name] = made
+        process: Any = process_of(element)
+        processes[name] = process(element=element, agenda=agenda, name=name)
     return processes, network.links
 
 

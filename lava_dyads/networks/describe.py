@@ -6,20 +6,9 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules.elements import Connection, Junction, Population
+from lava_dyads.rules.elements import Connection, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 from lava_dyads.rules.graph import is_chain
-from lava_dyads.rules.ops import (
-    AveragePool,
-    Conv,
-    Dense,
-    Identity,
-    MaxPool,
-    Pick,
-    Place,
-    Product,
-    Sparse,
-)
 
 
 @dataclass(frozen=True)
@@ -129,18 +118,13 @@ def _description(spec: NetworkSpec) -> Description:
         return Description((row,), 1, 1, 1, None, dense)
     rows = [Row("source", "DatasetSource", f"({spec.layers[0]},)", 0, _arrows(OUTSIDE, network))]
     for name, element in network.elements.items():
-        parameters = 0
+        shape, parameters = str((next(iter(element.outputs.values())),)), 0
         if isinstance(element, Connection):
-            kind = "DyadDenseFeedback" if element.separate else _KINDS[type(element.op)]
             shape = str(element.op.shape or (element.op.n_out, element.op.n_in))
             parameters = element.op.synapses * (2 if element.separate else 1)
-        elif isinstance(element, Junction):
-            kind, shape = _KINDS[type(element.join)], f"({element.join.n_out},)"
         elif isinstance(element, Population):
-            kind, shape = element.unit.process_name, f"({element.n},)"
             parameters = element.memory["bias"].size
-        else:
-            kind, shape = "LossHead", f"({element.outputs['drive_out']},)"
+        kind = element.process_name
         rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
     ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
     finite = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking
@@ -148,19 +132,6 @@ def _description(spec: NetworkSpec) -> Description:
     spoken = 2 * spec.depth + (network.head is not None) if known else None
     return Description(tuple(rows), network.steps, ports, ports * network.steps, spoken, dense)
 
-
-_KINDS: dict[type, str] = {
-    Dense: "DyadDense",
-    Sparse: "DyadSparse",
-    Conv: "DyadConv",
-    AveragePool: "DyadAveragePool",
-    Identity: "DyadPlace",
-    Place: "DyadPlace",
-    Pick: "DyadPick",
-    MaxPool: "DyadMaxPool",
-    Product: "DyadProduct",
-}
-"""Process class of every kind of connection and join."""
 
 _SOURCE_PORTS = {"input_in": "x_out", "target_in": "y_out"}
 """What feeds the network's own inputs."""

@@ -2,31 +2,61 @@
 
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conductor import Conductor
-from lava_dyads.processes.dense import (
-    DyadDense,
-    DyadDenseFeedback,
-    DyadSparse,
-    connection_process,
-)
+from lava_dyads.processes.conv import DyadConv, DyadConvFeedback
+from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, DyadSparse
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.head import LossHead
 from lava_dyads.processes.network import DyadNetwork
+from lava_dyads.processes.place import DyadPlace
+from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
+from lava_dyads.processes.product import DyadProduct
 from lava_dyads.processes.streams import DatasetSource, MetricSink, RelayProcess
+from lava_dyads.rules.elements import Element, Population
+
+PARTS: tuple[type[ElementProcess], ...] = (
+    *POPULATIONS.values(),
+    DyadDense,
+    DyadDenseFeedback,
+    DyadSparse,
+    DyadConv,
+    DyadConvFeedback,
+    DyadMaxPool,
+    DyadAveragePool,
+    DyadPlace,
+    DyadProduct,
+    LossHead,
+)
+"""Process classes of the elements that networks are made of."""
+
+
+def process_of(element: Element) -> type[ElementProcess]:
+    """Return the Process class of an element."""
+    if isinstance(element, Population):
+        return population_process(element.unit)
+    return {process.__name__: process for process in PARTS}[element.process_name]
+
 
 __all__ = [
+    "PARTS",
     "POPULATIONS",
     "Conductor",
     "DatasetSource",
     "Dyad",
+    "DyadAveragePool",
+    "DyadConv",
+    "DyadConvFeedback",
     "DyadDense",
     "DyadDenseFeedback",
+    "DyadMaxPool",
     "DyadNetwork",
+    "DyadPlace",
+    "DyadProduct",
     "DyadSparse",
     "ElementProcess",
     "LossHead",
     "MetricSink",
     "PopulationProcess",
     "RelayProcess",
-    "connection_process",
     "population_process",
+    "process_of",
 ]

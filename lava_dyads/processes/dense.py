@@ -209,10 +209,3 @@ class DyadSparse(DyadDense):
         """Return the smallest element of this kind."""
         op = Sparse(1, 1, np.ones((1, 1), bool))
         return Connection(np.zeros((1, 1)), arithmetic=arithmetic, op=op)
-
-
-def connection_process(connection: Connection) -> type[DyadDense]:
-    """Return the Process class of a connection."""
-    if connection.separate:
-        return DyadDenseFeedback
-    return DyadDense if connection.op.mask is None else DyadSparse

@@ -74,13 +74,15 @@ class Dyad(PopulationProcess):
     rule : str
         ``dp-transpose`` or ``dp``.
     bias : array-like
-        (n,) or a number.
+        (n,) or a number; (n / sharing,) where neurons share it.
     lanes : int
         Samples side by side; they share nothing but the bias.
     threshold : float
         Send-on-change threshold of the mean; beta times it for the difference.
     first_step : int
         First step of a presentation in which it may speak.
+    sharing : int
+        Neurons that share an entry of the bias: the pixels of a channel.
     optimiser : Optimiser or None
         None: the bias is constant.
     agenda : Agenda or None
@@ -118,6 +120,7 @@ class Dyad(PopulationProcess):
         lanes: int = 1,
         threshold: float = 0.0,
         first_step: int = 1,
+        sharing: int = 1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
         name: str | None = None,
@@ -133,17 +136,20 @@ class Dyad(PopulationProcess):
             dyads = [name for name in RULES if name.startswith("dp")]
             if rule not in dyads:
                 invalid("Dyad.rule", f"must be one of {', '.join(dyads)}", rule)
-            value = np.asarray(bias, float)
-            if value.shape not in ((), shape):
-                invalid("Dyad.bias", f"must be a number or have shape {shape}", value.shape)
+            if sharing < 1 or shape[0] % sharing:
+                invalid("Dyad.sharing", f"must divide n = {shape[0]}", sharing)
+            value, wanted = np.asarray(bias, float), (shape[0] // sharing,)
+            if value.shape not in ((), wanted):
+                invalid("Dyad.bias", f"must be a number or have shape {wanted}", value.shape)
             unit = RULES[rule].hidden(activation_by_name(activation), RuleParameters(alpha, beta))
             element = Population(
                 unit,
-                np.broadcast_to(value, shape),
+                np.broadcast_to(value, wanted),
                 lanes=lanes,
                 beta=beta,
                 threshold=threshold,
                 first_step=first_step,
+                sharing=sharing,
                 optimiser=optimiser,
             )
         super().__init__(element, agenda=agenda, name=name)

@@ -75,6 +75,11 @@ class Element(ABC):
         }
 
     @property
+    def process_name(self) -> str:
+        """Name of the Process class that runs it, where it is a part of a network."""
+        return ""
+
+    @property
     def buffered(self) -> bool:
         """Tell whether something waits to be sent in the next step."""
         return False

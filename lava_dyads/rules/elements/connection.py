@@ -120,6 +120,11 @@ class Connection(Element):
         self._buffer: Outbox = {}
 
     @property
+    def process_name(self) -> str:
+        """That of its op."""
+        return self.op.feedback_process_name if self.separate else self.op.process_name
+
+    @property
     def weightless(self) -> bool:
         """Tell whether it is constant, without any register of weights."""
         return not self.op.shape

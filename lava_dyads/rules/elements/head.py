@@ -64,6 +64,11 @@ class Head(Element):
         self._buffer: Outbox = {}
 
     @property
+    def process_name(self) -> str:
+        """``LossHead``."""
+        return "LossHead"
+
+    @property
     def buffered(self) -> bool:
         """Tell whether something waits to be sent."""
         return bool(self._buffer)

@@ -96,6 +96,11 @@ class Junction(Element):
         return _numbered("apical", "out", join.arity)
 
     @property
+    def process_name(self) -> str:
+        """That of its join."""
+        return self.join.process_name
+
+    @property
     def buffered(self) -> bool:
         """Tell whether something waits to be sent."""
         return bool(self._buffer)

@@ -207,6 +207,11 @@ class Population(Element):
         return self._state
 
     @property
+    def process_name(self) -> str:
+        """That of its unit."""
+        return self.unit.process_name
+
+    @property
     def bias(self) -> Array:
         """The bias of every neuron, (n,)."""
         bias = self.memory["bias"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -13,7 +14,12 @@ class Op(Protocol):
     """A connection, bilinear in its weights and its message. Messages are (lanes, n) arrays.
 
     What is counted are multiply-accumulates that events cause: an entry that is zero costs nothing.
+    ``process_name`` is the Process class of a connection of this kind, ``feedback_process_name``
+    that of one with feedback weights of its own.
     """
+
+    process_name: ClassVar[str]
+    feedback_process_name: ClassVar[str]
 
     @property
     def n_in(self) -> int:
@@ -61,6 +67,9 @@ class Op(Protocol):
 class Weightless:
     """Base of ops that are constant: nothing to learn, and ``weights`` is not looked at."""
 
+    process_name: ClassVar[str]
+    feedback_process_name: ClassVar[str] = ""
+
     @property
     def shape(self) -> tuple[int, ...]:
         """()."""
@@ -90,34 +99,42 @@ class Weightless:
         return 0
 
 
-@runtime_checkable
-class Join(Protocol):
+class Join(ABC):
     """A function of one or several messages that is not linear, and has no weights.
 
     It is differentiable where it is evaluated; what goes down is the transpose of its derivative
     there. Arguments are whole values (lanes, n); what is counted is caused by changes of them.
     """
 
+    process_name: ClassVar[str]
+
     @property
+    @abstractmethod
     def n_in(self) -> tuple[int, ...]:
         """Neurons below, of every argument."""
 
     @property
+    @abstractmethod
     def n_out(self) -> int:
         """Neurons above."""
 
     @property
     def arity(self) -> int:
         """How many arguments there are."""
+        return len(self.n_in)
 
+    @abstractmethod
     def forward(self, *ups: Array) -> Array:
         """Return the value, (lanes, n_out)."""
 
+    @abstractmethod
     def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
         """Return what reaches each argument, (lanes, n_in[k]), at the values ``ups``."""
 
+    @abstractmethod
     def forward_operations(self, *ups: AnyArray) -> int:
         """Return how many operations the events of changes of the arguments cause."""
 
+    @abstractmethod
     def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
         """Return how many operations the events from above cause, and those from below again."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -51,6 +52,9 @@ class Conv:
     >>> conv.forward(np.ones((1, 1, 2, 2)), np.arange(9.0)[None])
     array([[ 8., 12., 20., 24.]])
     """
+
+    process_name: ClassVar[str] = "DyadConv"
+    feedback_process_name: ClassVar[str] = "DyadConvFeedback"
 
     image: tuple[int, int, int]
     channels: int
@@ -148,8 +152,8 @@ class Conv:
     def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
         """Two events meet at a weight for every window through which one sees the other."""
         windows, lanes = self.windows, len(up)
-        below = np.count_nonzero(up.reshape(lanes, self.image[0], -1), axis=1)
-        above = np.count_nonzero(down.reshape(lanes, self.channels, -1), axis=1)
+        below = (up.reshape(lanes, self.image[0], -1) != 0).sum(axis=1)
+        above = (down.reshape(lanes, self.channels, -1) != 0).sum(axis=1)
         pixels = windows.pad(lanes_last(below, (1, *windows.image)))
         counts = lanes_last(above, windows.out)
         return sum(int(np.vdot(pixels[0, rows, cols], counts)) for rows, cols in windows.offsets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -19,6 +20,9 @@ class Dense:
     n_out, n_in : int
         Neurons above and below.
     """
+
+    process_name: ClassVar[str] = "DyadDense"
+    feedback_process_name: ClassVar[str] = "DyadDenseFeedback"
 
     n_out: int
     n_in: int

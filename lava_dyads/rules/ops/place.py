@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -38,6 +39,8 @@ class Place(Weightless):
     >>> Place(2, 4, 1).forward(np.zeros(()), np.array([[1.0, 2.0]]))
     array([[0., 1., 2., 0.]])
     """
+
+    process_name: ClassVar[str] = "DyadPlace"
 
     n_in: int
     n_out: int
@@ -116,6 +119,8 @@ class Pick(Weightless):
     >>> Pick(4, 2, 1).forward(np.zeros(()), np.arange(4.0)[None])
     array([[1., 2.]])
     """
+
+    process_name: ClassVar[str] = "DyadPlace"
 
     n_in: int
     n_out: int

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
-from lava_dyads.rules.ops.base import Weightless
+from lava_dyads.rules.ops.base import Join, Weightless
 from lava_dyads.rules.ops.windows import Pair, Windows, events_at, pair
 
 
@@ -87,6 +88,8 @@ class AveragePool(_Pool, Weightless):
     array([[2.5, 4.5]])
     """
 
+    process_name: ClassVar[str] = "DyadAveragePool"
+
     @property
     def n_in(self) -> int:
         """Pixels below, of all channels."""
@@ -99,13 +102,13 @@ class AveragePool(_Pool, Weightless):
         means[...] = 0
         for rows, columns in self.windows.offsets:
             means += images[:, :, rows, columns]
-        means /= np.prod(self.windows.kernel)
+        means /= self._inside
         return made
 
     def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
         """Return the shares, (lanes, n_in)."""
         made = np.empty((len(down), self.pixels), down.dtype) if out is None else out
-        images, shares = self._images(made), self._images_out(down) / np.prod(self.windows.kernel)
+        images, shares = self._images(made), self._images_out(down) / self._inside
         images[...] = 0
         for rows, columns in self.windows.offsets:
             images[:, :, rows, columns] += shares
@@ -117,10 +120,16 @@ class AveragePool(_Pool, Weightless):
 
     def backward_operations(self, down: AnyArray) -> int:
         """Every event above reaches the pixels of its window."""
-        return int(np.count_nonzero(down)) * int(np.prod(self.windows.kernel))
+        return int(np.count_nonzero(down)) * self._inside
+
+    @property
+    def _inside(self) -> int:
+        """Pixels in a window, K."""
+        rows, columns = self.windows.kernel
+        return rows * columns
 
 
-class MaxPool(_Pool):
+class MaxPool(_Pool, Join):
     """The largest entry of every window: a join of one argument.
 
     Channel by channel, with the first of the largest pixels, row by row, j*(i), of window i::
@@ -143,10 +152,7 @@ class MaxPool(_Pool):
     (array([[3., 5.]]), (array([[0., 1., 2., 0., 0., 0., 0., 0.]]),))
     """
 
-    @property
-    def arity(self) -> int:
-        """1."""
-        return 1
+    process_name: ClassVar[str] = "DyadMaxPool"
 
     @property
     def n_in(self) -> tuple[int, ...]:
@@ -160,14 +166,15 @@ class MaxPool(_Pool):
     def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
         """Return what reaches the pixels, (lanes, n_in)."""
         (up,) = ups
-        images, below = self._images(up), np.zeros(up.shape, down.dtype)
-        routed, left = self._images(below), self._images_out(down).copy()
+        below = np.zeros(up.shape, down.dtype)
+        images, routed, errors = self._images(up), self._images(below), self._images_out(down)
         largest = self._largest(images)
+        free = np.ones(largest.shape, bool)
         for rows, columns in self.windows.offsets:
-            # What a pixel takes is not left for those behind it.
-            taken = np.where(images[:, :, rows, columns] == largest, left, left.dtype.type(0))
-            routed[:, :, rows, columns] += taken
-            left -= taken
+            first = images[:, :, rows, columns] == largest
+            first &= free
+            free ^= first
+            routed[:, :, rows, columns] += errors * first
         return (below,)
 
     def forward_operations(self, *ups: AnyArray) -> int:

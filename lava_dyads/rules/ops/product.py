@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules.ops.base import Join
 
 
 @dataclass(frozen=True)
-class Product:
+class Product(Join):
     """A join of two arguments, x and z, entry by entry.
 
     With the error d from above::
@@ -34,16 +36,13 @@ class Product:
     array([[3., 8.]])
     """
 
+    process_name: ClassVar[str] = "DyadProduct"
+
     n: int
 
     def __post_init__(self) -> None:
         if self.n < 1:
             invalid("Product.n", "must be at least 1", self.n)
-
-    @property
-    def arity(self) -> int:
-        """2."""
-        return 2
 
     @property
     def n_in(self) -> tuple[int, ...]:

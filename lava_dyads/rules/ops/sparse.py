@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,8 @@ class Sparse(Dense):
     ValidationError
         If it has another shape.
     """
+
+    process_name: ClassVar[str] = "DyadSparse"
 
     there: AnyArray
 

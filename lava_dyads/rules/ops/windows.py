@@ -127,7 +127,8 @@ class Windows:
 
 def events_at(message: AnyArray, pixels: int) -> IntArray:
     """Return how many events of a message (lanes, channels * pixels) there are at each pixel."""
-    return np.asarray(np.count_nonzero(message.reshape(-1, pixels), axis=0))
+    events = (message != 0).sum(axis=0)  # far quicker than count_nonzero with an axis
+    return np.asarray(events.reshape(-1, pixels).sum(axis=0))
 
 
 def pair(value: int | Pair) -> Pair:
@@ -145,7 +146,10 @@ def pair(value: int | Pair) -> Pair:
 
 
 def lanes_last(images: Array, shape: tuple[int, ...]) -> Array:
-    """Return messages (lanes, n) as (*shape, lanes): all lanes of a pixel side by side."""
+    """Return messages (lanes, n) as (*shape, lanes): all lanes of a pixel side by side.
+
+    What is done to every pixel of a window is then done to long rows of numbers.
+    """
     return np.ascontiguousarray(images.T).reshape(*shape, len(images))
 
 

@@ -1,0 +1,68 @@
+"""The product of two activities as a Process: a gate."""
+
+from __future__ import annotations
+
+from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.clock import Agenda
+from lava_dyads.rules.elements import Junction
+from lava_dyads.rules.ops import Product
+
+
+class DyadProduct(ElementProcess):
+    """Two activities are multiplied entry by entry; the error goes down times the other one.
+
+    In every step, in this order::
+
+        first step of a presentation: held values and mirrors <- 0
+        basal_out, apical_1_out, apical_2_out <- what the last step has made of its messages
+        held_mean_k <- held_mean_k + mean_k_in          held_difference likewise
+        y = held_mean_1 held_mean_2                     sent up as changes
+        x'_1 = held_difference held_mean_2              sent down as changes
+        x'_2 = held_difference held_mean_1              sent down as changes
+
+    Ports, all (n): ``mean_1_in``, ``mean_2_in``, ``basal_out``; ``difference_in``,
+    ``apical_1_out``, ``apical_2_out``. Vars: ``held_mean_1``, ``held_mean_2``,
+    ``held_difference``, ``sent_basal``, ``sent_apical_1``, ``sent_apical_2`` (what receivers
+    hold), ``counts`` (multiplications that events have caused: forward, backward), ``learn``.
+
+    Parameters
+    ----------
+    n : int
+        Neurons of each side.
+    lanes : int
+        Samples side by side.
+    beta : float
+        Nudge strength of the network, > 0, dimensionless: the scale of the errors, below whose
+        rounding nothing is sent.
+    agenda : Agenda or None
+    name : str or None
+
+    Raises
+    ------
+    ValidationError
+        If n is not positive.
+
+    Examples
+    --------
+    >>> DyadProduct(3).mean_2_in.shape
+    (3,)
+    """
+
+    def __init__(
+        self,
+        n: int = 1,
+        *,
+        lanes: int = 1,
+        beta: float = 0.1,
+        agenda: Agenda | None = None,
+        name: str | None = None,
+        element: Junction | None = None,
+    ) -> None:
+        element = element or Junction(Product(n), lanes=lanes, beta=beta)
+        super().__init__(element, agenda=agenda, name=name)
+
+    @classmethod
+    def example(cls, arithmetic: Arithmetic | None = None) -> Junction:
+        """Return the smallest element of this kind."""
+        return Junction(Product(1), arithmetic=arithmetic)
