@@ -223,7 +223,8 @@ def test_the_fifth_notebook_sends_the_error_back_five_ways(tmp_path):
     notebook = executed("05", tmp_path)
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == ["picture", "difference-figure", "learn-figure"]
-    rows = re.findall(rf"^([^\d\n]+?)  +{' +'.join([NUMBER] * 4)}", printed(notebook, "errors"), re.M)
+    pattern = rf"^([^\d\n]+?)  +{' +'.join([NUMBER] * 4)}"
+    rows = re.findall(pattern, printed(notebook, "errors"), re.M)
     cosines = {way: np.array(numbers, float) for way, *numbers in rows}
     assert cosines["dyads"].min() > 0.99
     np.testing.assert_array_equal(cosines["relaxing errors"], 1)
