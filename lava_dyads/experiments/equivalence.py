@@ -101,7 +101,8 @@ def check_equivalence(
     if no_place is None:
         references["loihi2"] = _train(spec, ON_CHIP, CHIP_REFERENCE, samples)
     pairs, unsupported = [], {}
-    for execution, why in table(spec.rule, sum(spec.layers[1:])):
+    for execution, _ in table():
+        why = spec.why_not(execution)
         if why is None and execution.clock == "async" and spec.timing.repeats:
             why = (
                 f"{spec.rule} at alpha {spec.alpha:g} needs more than one sweep, so steps end "

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.errors import UnsupportedError, invalid, nearest
 from lava_dyads.networks.graph import Graph, synapses
-from lava_dyads.networks.support import ALIGNMENT, BASELINES
+from lava_dyads.networks.support import ALIGNMENT, BASELINES, Execution, reason
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
@@ -347,6 +347,28 @@ class NetworkSpec:
             while not vertex.activation and vertex.sources:
                 vertex = by_name[vertex.sources[0]]
         return vertex.activation.name if vertex.activation else "linear"
+
+    def why_not(self, execution: Execution) -> str | None:
+        """Return why this network cannot be run in a way; None if it can."""
+        shared = [v.name for v in self.vertices if v.activation and v.biases < v.n]
+        if execution.granularity == "neuron" and shared:
+            return f"the neurons of node {shared[0]} share biases. Try: granularity layer"
+        return reason(execution, self.rule, sum(self.layers[1:]))
+
+    def check(self, execution: Execution) -> None:
+        """Raise where this network cannot be run in a way.
+
+        Raises
+        ------
+        ValidationError
+            If a choice is unknown.
+        UnsupportedError
+            With the reason.
+        """
+        execution.check(self.rule, sum(self.layers[1:]))
+        why = self.why_not(execution)
+        if why:
+            raise UnsupportedError(f"{execution.label} with this network is not supported: {why}")
 
     def backpropagate(
         self,
