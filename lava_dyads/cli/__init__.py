@@ -55,6 +55,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.bench_events:BenchEvents",
         "synaptic operations of learning with thresholds, against backprop's",
     ),
+    "bench rules": (
+        "lava_dyads.cli.bench_rules:BenchRules",
+        "accuracy, time and cost of every rule on the same network",
+    ),
     "bench faults": (
         "lava_dyads.cli.bench_faults:BenchFaults",
         "what faults of messages and analog noise do to learning",

@@ -17,7 +17,7 @@ from rich.table import Table
 from lava_dyads.errors import invalid
 from lava_dyads.networks.graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import AXES, BACKPROP, Execution
+from lava_dyads.networks.support import AXES, BASELINES, Execution
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.latency import LATENCIES
@@ -61,7 +61,7 @@ def _names(registry: Iterable[str]) -> Any:
 ActivationName = Annotated[str, _names(ACTIVATIONS)]
 LossName = Annotated[str, _names(LOSSES)]
 FeedbackName = Annotated[str, _names(FEEDBACK)]
-RuleName = Annotated[str, _names((*RULES, BACKPROP))]
+RuleName = Annotated[str, _names((*RULES, *BASELINES))]
 LatencyName = Annotated[str, _names(LATENCIES)]
 OptimiserName = Annotated[str, _names(OPTIMISERS)]
 
@@ -87,7 +87,7 @@ class ExecutionOptions:
 
     def execution(self, rule: str) -> Execution:
         """Return the combination, checked against the support table."""
-        runtime = self.runtime or ("reference" if rule == BACKPROP else AXES["runtime"][0])
+        runtime = self.runtime or ("reference" if rule in BASELINES else AXES["runtime"][0])
         execution = Execution(self.granularity, self.clock, self.precision, runtime)
         execution.check(rule)
         return execution

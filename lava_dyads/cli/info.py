@@ -12,7 +12,7 @@ from rich.table import Table
 from lava_dyads.cli.common import OK, console, print_json, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
-from lava_dyads.networks import BACKPROP, Graph, NetworkSpec, describe, table
+from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
@@ -42,7 +42,7 @@ class Info:
             return self._network(NetworkSpec(graph=Graph.load(self.graph)))
         versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}
         rules = {name: rule.summary for name, rule in RULES.items()}
-        rules[BACKPROP] = "the baseline (runtime reference)"
+        rules |= BASELINES
         devices = {device: _device(device) for device in DEVICES}
         data = {name: module.SUMMARY for name, module in available().items()}
         choices = {

@@ -11,7 +11,7 @@ import numpy as np
 from lava_dyads.data import load
 from lava_dyads.errors import ValidationError, invalid
 from lava_dyads.networks.specification import NetworkSpec, check_on_chip
-from lava_dyads.networks.support import BACKPROP, Execution, table
+from lava_dyads.networks.support import BASELINES, Execution, table
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.training import Trainer, TrainingConfig
@@ -90,7 +90,7 @@ def check_equivalence(
     ValidationError
         If an argument is out of range.
     """
-    if spec.rule == BACKPROP:
+    if spec.rule in BASELINES:
         invalid("rule", "backprop runs in one way only", spec.rule, "dp-transpose")
     if samples < 1:
         invalid("samples", "must be at least 1", samples)
@@ -101,7 +101,8 @@ def check_equivalence(
     if no_place is None:
         references["loihi2"] = _train(spec, ON_CHIP, CHIP_REFERENCE, samples)
     pairs, unsupported = [], {}
-    for execution, why in table(spec.rule, sum(spec.layers[1:])):
+    for execution, _ in table():
+        why = spec.why_not(execution)
         if why is None and execution.clock == "async" and spec.timing.repeats:
             why = (
                 f"{spec.rule} at alpha {spec.alpha:g} needs more than one sweep, so steps end "

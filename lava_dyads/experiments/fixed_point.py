@@ -9,7 +9,7 @@ import numpy as np
 from lava_dyads.errors import invalid
 from lava_dyads.loihi import calibrated
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BACKPROP
+from lava_dyads.networks.support import BASELINES
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.engine import Network
@@ -55,7 +55,7 @@ def fixed_point_gradient(spec: NetworkSpec, *, samples: int = 16) -> FixedPointG
     ValidationError
         If an argument is out of range or the network has no place on the chip.
     """
-    if spec.rule == BACKPROP:
+    if spec.rule in BASELINES:
         invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
     if samples < 1:
         invalid("samples", "must be at least 1", samples)

@@ -10,7 +10,7 @@ import numpy as np
 
 from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BACKPROP
+from lava_dyads.networks.support import BASELINES
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.backprop import Pass
@@ -167,7 +167,7 @@ def check_gradient(
     >>> check_gradient(NetworkSpec((6, 5, 3), activations="linear"), networks=2).converged
     True
     """
-    if spec.rule == BACKPROP:
+    if spec.rule in BASELINES:
         invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
     for name, value in (("networks", networks), ("samples", samples), ("max_steps", max_steps)):
         if value < 1:

@@ -33,7 +33,7 @@ import numpy as np
 
 from lava_dyads.errors import FixedPointError, UnsupportedError, invalid
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BACKPROP
+from lava_dyads.networks.support import BASELINES
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Loihi2
@@ -114,7 +114,7 @@ def inference_spec(spec: NetworkSpec) -> NetworkSpec:
     UnsupportedError
         If the network is made of spikes.
     """
-    if spec.rule != BACKPROP and RULES[spec.rule].spiking:
+    if spec.rule not in BASELINES and RULES[spec.rule].spiking:
         raise UnsupportedError(
             "rule spiking: its outputs are counts of spikes over a window, which a sigma-delta "
             "network does not compute. Try: a network trained with --rule dp-transpose"

@@ -3,11 +3,21 @@
 from lava_dyads.networks.describe import Description, describe
 from lava_dyads.networks.graph import KINDS, Graph, Node
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import AXES, BACKPROP, Execution, reason, table
+from lava_dyads.networks.support import (
+    ALIGNMENT,
+    AXES,
+    BACKPROP,
+    BASELINES,
+    Execution,
+    reason,
+    table,
+)
 
 __all__ = [
+    "ALIGNMENT",
     "AXES",
     "BACKPROP",
+    "BASELINES",
     "KINDS",
     "Description",
     "Execution",

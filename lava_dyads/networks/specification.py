@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.errors import UnsupportedError, invalid, nearest
 from lava_dyads.networks.graph import Graph, synapses
-from lava_dyads.networks.support import BACKPROP
+from lava_dyads.networks.support import ALIGNMENT, BASELINES, Execution, reason
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
@@ -20,7 +20,7 @@ from lava_dyads.rules.backprop import BackpropNetwork, Pass, differentiate, grap
 from lava_dyads.rules.chain import chain_vertices
 from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
-from lava_dyads.rules.feedback import TIED, feedback
+from lava_dyads.rules.feedback import RANDOM, TIED, feedback
 from lava_dyads.rules.graph import Vertex, assemble, only_data, wire
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import Dense, Op, Sparse
@@ -46,8 +46,7 @@ class NetworkSpec:
     loss : str
         ``squared-error`` or ``cross-entropy``; empty: the rule's own default.
     rule : str
-        ``dp-transpose``, ``dp``, ``activation-relaxation``, ``spiking``, or ``backprop`` (the
-        baseline).
+        One of ``rules.units.RULES``, or a baseline, ``backprop`` or ``feedback-alignment``.
     alpha : float
         Share of the plus compartment in the mean, in [0, 1], dimensionless; by default 1, for
         ``spiking`` 1/2.
@@ -125,7 +124,7 @@ class NetworkSpec:
     graph: Graph | None = None
 
     def __post_init__(self) -> None:
-        known = (*RULES, BACKPROP)
+        known = (*RULES, *BASELINES)
         if self.rule not in known:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
         self._complete(RULES.get(self.rule, Rule))
@@ -136,10 +135,8 @@ class NetworkSpec:
         else:
             self._check_graph()
         self._check_numbers()
-        if feedback(self.feedback).separate and self.rule == BACKPROP:
-            limit = "backprop is the baseline with W^T, by definition"
-            invalid("feedback", limit, self.feedback, "tied, or --rule dp-transpose")
-        if self.rule != BACKPROP:
+        self._check_feedback()
+        if self.rule not in BASELINES:
             self._check_rule()
 
     def _complete(self, chosen: Rule | type[Rule]) -> None:
@@ -164,6 +161,14 @@ class NetworkSpec:
             if isinstance(name, str):
                 activation(name)
         object.__setattr__(self, "activations", names)
+
+    def _check_feedback(self) -> None:
+        if self.rule == ALIGNMENT and self.feedback == TIED.name:
+            object.__setattr__(self, "feedback", RANDOM.name)
+        wanted = {ALIGNMENT: RANDOM.name}.get(self.rule, TIED.name)
+        if feedback(self.feedback).name != wanted and self.rule in BASELINES:
+            limit = f"{self.rule} is a baseline with {wanted} feedback, by definition"
+            invalid("feedback", limit, self.feedback, f"{wanted}, or --rule dp-transpose")
 
     def _check_graph(self) -> None:
         if self.density != 1.0:
@@ -291,7 +296,7 @@ class NetworkSpec:
     @property
     def timing(self) -> Timing:
         """Steps that a presentation takes."""
-        if self.rule == BACKPROP:
+        if self.rule in BASELINES:
             return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth)
         chosen = rule(self.rule)
         wiring = wire(self.vertices, chosen, self.parameters, self.nudge)
@@ -342,6 +347,28 @@ class NetworkSpec:
             while not vertex.activation and vertex.sources:
                 vertex = by_name[vertex.sources[0]]
         return vertex.activation.name if vertex.activation else "linear"
+
+    def why_not(self, execution: Execution) -> str | None:
+        """Return why this network cannot be run in a way; None if it can."""
+        shared = [v.name for v in self.vertices if v.activation and v.biases < v.n]
+        if execution.granularity == "neuron" and shared:
+            return f"the neurons of node {shared[0]} share biases. Try: granularity layer"
+        return reason(execution, self.rule, sum(self.layers[1:]))
+
+    def check(self, execution: Execution) -> None:
+        """Raise where this network cannot be run in a way.
+
+        Raises
+        ------
+        ValidationError
+            If a choice is unknown.
+        UnsupportedError
+            With the reason.
+        """
+        execution.check(self.rule, sum(self.layers[1:]))
+        why = self.why_not(execution)
+        if why:
+            raise UnsupportedError(f"{execution.label} with this network is not supported: {why}")
 
     def backpropagate(
         self,
@@ -395,7 +422,7 @@ class NetworkSpec:
         if isinstance(arithmetic, Loihi2):
             check_on_chip(self, arithmetic)
         weights, biases = parameters or self.initial_parameters()
-        if self.rule == BACKPROP:
+        if self.rule in BASELINES:
             numbers = arithmetic or Float()
             return BackpropNetwork(
                 self.vertices,
@@ -403,6 +430,7 @@ class NetworkSpec:
                 [numbers.number(b) for b in biases],
                 lanes=lanes,
                 optimiser=optimiser,
+                feedback_weights=feedback_weights or self.initial_feedback(),
             )
         return assemble(
             self.vertices,

@@ -20,8 +20,12 @@ AXES: dict[str, tuple[str, ...]] = {
 }
 """Every axis with its choices, the default first."""
 
-BACKPROP = "backprop"
-"""The baseline 'rule': plain backprop behind the same ports."""
+BACKPROP, ALIGNMENT = "backprop", "feedback-alignment"
+BASELINES = {
+    BACKPROP: "the baseline: plain backprop (runtime reference)",
+    ALIGNMENT: "backprop with random feedback weights in the place of W^T (runtime reference)",
+}
+"""What a rule is compared with, behind the same ports, by name."""
 
 
 @dataclass(frozen=True)
@@ -83,15 +87,15 @@ LAVA_NEURONS = 60
 def reason(execution: Execution, rule: str, neurons: int | None = None) -> str | None:
     """Return why a combination is not supported, None if it is."""
     e = execution
-    if rule == BACKPROP and e.runtime != "reference":
-        return "backprop is the baseline and has no Lava Process. Try: --runtime reference"
+    if rule in BASELINES and e.runtime != "reference":
+        return f"{rule} is a baseline and has no Lava Process. Try: --runtime reference"
     if e.clock == "async" and e.granularity == "network":
         return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
     if e.clock == "async" and rule in RULES and RULES[rule].spiking:
         return "spikes are counted in steps, so they need the clock. Try: --clock sync"
     if e.precision == "loihi2":
-        if rule == BACKPROP:
-            return "backprop has no place on the chip. Try: --rule dp-transpose"
+        if rule in BASELINES:
+            return f"{rule} has no place on the chip. Try: --rule dp-transpose"
         if rule in RULES and RULES[rule].spiking:
             return "spiking dyads have no integer form yet. Try: --rule dp-transpose"
         if e.clock == "async":

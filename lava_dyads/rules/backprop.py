@@ -261,6 +261,8 @@ class BackpropNetwork(Trainable):
         Of the ops that have weights, and of the vertices with an activation.
     lanes : int
     optimiser : Optimiser or None
+    feedback_weights : sequence of arrays or None
+        B^T where it is not W: feedback alignment. It stays as it is.
     """
 
     answers = True
@@ -274,12 +276,16 @@ class BackpropNetwork(Trainable):
         *,
         lanes: int,
         optimiser: Optimiser | None,
+        feedback_weights: Sequence[Array | None] = (),
     ) -> None:
         self.vertices = list(vertices)
         n_in = sum(v.n for v in vertices if not v.sources)
         n_out = sum(v.n for v in vertices if v.loss)
         super().__init__(lanes, {"input_in": n_in, "target_in": n_out}, {"output_out": n_out})
         self._n_out, self.depth = n_out, len(weights)
+        for k, b in enumerate(feedback_weights, 1):
+            if b is not None:
+                self.memory[f"feedback_{k}"] = b.copy()
         self._on: dict[str, list[Plasticity]] = {"weights": [], "biases": []}
         for kind, values in (("weights", weights), ("biases", biases)):
             for k, value in enumerate(values, 1):
@@ -297,7 +303,8 @@ class BackpropNetwork(Trainable):
         rows = slice(0, clock.valid)
         output = np.zeros((self.lanes, self._n_out))
         if clock.learn and y is not None:
-            run = differentiate(self.vertices, x[rows], y[rows], weights, biases)
+            settings = weights, biases, self.feedback()
+            run = differentiate(self.vertices, x[rows], y[rows], *settings)
             output[rows] = run.output
             if not clock.frozen:
                 for kind, gradients in zip(self._on.values(), run.gradients(), strict=True):

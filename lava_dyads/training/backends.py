@@ -204,7 +204,7 @@ def open_backend(
     UnsupportedError
         If the support table refuses the combination.
     """
-    execution.check(spec.rule, sum(spec.layers[1:]))
+    spec.check(execution)
     for name, option in in_process.items():
         if option and execution.runtime != "in-process":
             invalid(name, "needs the in-process runtime", execution.runtime, "in-process")

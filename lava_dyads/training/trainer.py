@@ -273,7 +273,7 @@ class Trainer:
         on_chip = self.execution.precision == "loihi2"
         decay = feedback(spec.feedback).decay_of(config.decay, on_chip)
         self.config = replace(config, decay=decay)
-        self.execution.check(spec.rule, sum(spec.layers[1:]))
+        spec.check(self.execution)
         if spec.anneal and self.execution.clock == "async":
             limit = "a threshold falls in steps, which clock async does not have"
             invalid("anneal", limit, spec.anneal, "0, or --clock sync")

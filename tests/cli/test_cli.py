@@ -164,7 +164,7 @@ def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
             f"{CHIP} --feedback kolen_pollack --decay 1e-6",
             "decay: the chip's smallest is 2^-16",
         ),
-        ("train digits --rule backprop --feedback random", "feedback: backprop is the baseline"),
+        ("train digits --rule backprop --feedback random", "feedback: backprop is a baseline"),
         ("check gradient --networks 0", "networks: must be at least 1"),
     ],
 )
@@ -481,3 +481,18 @@ def test_what_a_graph_says_itself_is_not_said_beside_it(capsys, tmp_path):
     code, _, error = run(capsys, f"train digits --graph {graph} --rule spiking")
     assert code == 2
     assert "spikes are counted in chains" in error
+
+
+def test_every_rule_is_trained_by_one_command_and_put_into_a_table(capsys, tmp_path):
+    table = tmp_path / "rules.md"
+    options = f"--layers 16 --epochs 4 --seeds 1 --rules dp feedback-alignment --table {table}"
+    code, text, _ = run(capsys, f"bench rules {options} --json")
+    assert code == 0
+    found = {entry["rule"]: entry for entry in json.loads(text)["rules"]}
+    assert list(found) == ["backprop", "feedback-alignment", "dp"]
+    assert found["backprop"]["behind"] == 0
+    assert found["dp"]["settings"] == {"alpha": 0.5}
+    assert abs(found["dp"]["behind"]) < 0.05 < found["dp"]["accuracy"] - 0.5
+    assert found["backprop"]["operations"] == 1 > found["dp"]["operations"]
+    lines = table.read_text().splitlines()
+    assert [line.split("|")[1].strip() for line in lines[2:]] == [f"`{name}`" for name in found]

@@ -8,6 +8,7 @@ import pytest
 from lava_dyads.errors import ValidationError
 from lava_dyads.experiments.gradient import flat
 from lava_dyads.networks import Graph, NetworkSpec, Node
+from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.sweep import SweptNetwork
 
@@ -256,3 +257,17 @@ def test_what_is_wrong_with_a_graph_is_one_line_that_names_the_node(nodes, words
     assert "\n" not in line
     for word in words:
         assert word in line
+
+
+@GRAPHS
+@pytest.mark.parametrize("seed", [0, 1])
+def test_messages_that_overtake_each_other_settle_at_the_same_gradient(name, seed):
+    """The mean is a plain forward pass on every graph, so no order of messages can change it."""
+    spec = spec_of(name, rule="dp-transpose", alpha=1.0, beta=0.1)
+    x, y = problem(spec)
+    steps = settled_gradient(spec, x, y)
+    network = spec.build(lanes=len(x))
+    settled = settle_asynchronously(network, x, y, latency="heavy-tailed", seed=seed)
+    assert settled.silent
+    assert settled.residual <= 1e-11
+    np.testing.assert_allclose(flat(*network.gradients()), steps, rtol=1e-8, atol=1e-11)

@@ -215,3 +215,26 @@ def test_the_fourth_notebook_places_shrinks_and_exports(tmp_path):
     assert len(refused) == 2
     assert "NIR has no relu" in refused[0]
     assert "lava-loihi) is not installed" in refused[1]
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.usefixtures("_this_python")
+def test_the_fifth_notebook_sends_the_error_back_five_ways(tmp_path):
+    notebook = executed("05", tmp_path)
+    drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
+    assert drawn == ["picture", "difference-figure", "learn-figure"]
+    pattern = rf"^([^\d\n]+?)  +{' +'.join([NUMBER] * 4)}"
+    rows = re.findall(pattern, printed(notebook, "errors"), re.M)
+    cosines = {way: np.array(numbers, float) for way, *numbers in rows}
+    assert cosines["dyads"].min() > 0.99
+    np.testing.assert_array_equal(cosines["relaxing errors"], 1)
+    np.testing.assert_array_equal(cosines["prediction errors"], 1)
+    *below, output = cosines["relaxing, random feedback"]
+    assert max(below) < 0.7
+    assert output == 1
+    learnt = re.findall(rf"accuracy {NUMBER}, {NUMBER} of dense", printed(notebook, "learn"))
+    accuracy, operations = np.array(learnt, float).T
+    assert np.abs(accuracy[:4] - accuracy[0]).max() < 0.02
+    assert 0.7 < accuracy[4] < accuracy[0]
+    assert operations[0] == 1
+    assert operations[1:].max() < 0.6

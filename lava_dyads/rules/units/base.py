@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -172,6 +173,9 @@ class Rule(ABC):
         Whether its units count spikes over a window instead of settling.
     defaults : RuleParameters
         The alpha and beta to use where none are given.
+    settings : mapping
+        Fields of ``NetworkSpec`` and ``TrainingConfig`` with which it trains well, where the
+        defaults are not these.
     """
 
     name: ClassVar[str]
@@ -181,6 +185,7 @@ class Rule(ABC):
     activations: ClassVar[tuple[str, ...]] = ()
     spiking: ClassVar[bool] = False
     defaults: ClassVar[RuleParameters] = RuleParameters()
+    settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
 
     @abstractmethod
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:

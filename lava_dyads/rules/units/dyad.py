@@ -16,6 +16,7 @@ Sources: DP = Hoier, Staudt, Zach, ICML 2023; TT = Hoier, Zach, *Two Tales*, ICM
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 from lava_dyads.rules._types import Array, Signal
@@ -200,6 +201,7 @@ class DualPropagation(Rule):
     name = "dp"
     summary = "dyads, plain dual propagation (DP): use alpha 1/2; diverges for strong asymmetry"
     nudges = ("proximal", "linearised")
+    settings = MappingProxyType({"alpha": 0.5})
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`DyadUnit` with plain gains."""

@@ -6,6 +6,7 @@ Source: PC = Millidge, Tschantz, Buckley, arXiv 2006.04182.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
@@ -116,4 +117,5 @@ class FreePredictiveCoding(PredictiveCoding):
     summary = "predictive coding (PC), free predictions: differs from backprop by the nudge"
     activations = ("tanh", "linear")
     defaults = replace(RuleParameters(), beta=0.01)
+    settings = MappingProxyType({"activations": "tanh", "repeats": 16})
     free = True

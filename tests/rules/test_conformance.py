@@ -1,0 +1,145 @@
+"""What every registered rule has to do, on every activation, loss and shape of a graph.
+
+A new rule is in here as soon as it is registered: what it promises stands in its ``Rule``.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+
+from lava_dyads.experiments.gradient import flat
+from lava_dyads.networks import Graph, NetworkSpec, Node
+from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.arithmetic import Float
+from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.engine import Network
+from lava_dyads.rules.losses import LOSSES
+from lava_dyads.rules.optimisers import SGD
+from lava_dyads.rules.units import RULES
+
+SMALL = 1e-5
+"""A nudge that no kink of these networks is as near to as."""
+SAMPLES = 3
+
+
+def graph(shape: str, activation: str) -> Graph:
+    neurons = {"activation": activation}
+    if shape == "image":
+        return Graph([
+            Node("x", "input", shape=(1, 4, 4)),
+            Node("seen", "conv", "x", channels=3, kernel=2),
+            Node("pooled", "max-pool", "seen", kernel=2, stride=1, **neurons),
+            Node("y", "dense", "pooled", size=3),
+        ])  # fmt: skip
+    nodes = [Node("x", "input", shape=(4,)), Node("a", "dense", "x", size=5, **neurons)]
+    nodes += {
+        "chain": [Node("b", "dense", "a", size=4, **neurons)],
+        "skip": [Node("w", "dense", "a", size=5), Node("b", "sum", ("a", "w"), **neurons)],
+        "branches": [
+            Node("c", "dense", "a", size=3, **neurons),
+            Node("d", "dense", "a", size=2, **neurons),
+            Node("b", "concat", ("c", "d")),
+        ],
+        "gate": [
+            Node("c", "dense", "a", size=5, **neurons),
+            Node("b", "product", ("a", "c"), **neurons),
+        ],
+    }[shape]
+    return Graph([*nodes, Node("y", "dense", "b", size=3)])
+
+
+SHAPES = ("chain", "skip", "branches", "gate", "image")
+CASES = [
+    (rule.name, activation, loss, shape)
+    for rule, activation, loss, shape in product(RULES.values(), ACTIVATIONS, LOSSES, SHAPES)
+    if loss in rule.losses and activation in (rule.activations or ACTIVATIONS)
+    if shape == "chain" or not rule.spiking
+]
+SETTLING = [case for case in CASES if not RULES[case[0]].spiking]
+
+
+def spec_of(rule: str, activation: str, loss: str, shape: str, beta: float) -> NetworkSpec:
+    own = {"alpha": 0.5} if rule.startswith("dp") and rule != "dp-transpose" else {}
+    options = {"rule": rule, "loss": loss, "beta": beta, "bias_deviation": 0.3, "seed": 5} | own
+    if shape == "chain":
+        return NetworkSpec((4, 5, 4, 3), activations=activation, **options)
+    return NetworkSpec(graph=graph(shape, activation), **options)
+
+
+def problem(spec: NetworkSpec) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(11)
+    x = generator.normal(size=(SAMPLES, spec.layers[0]))
+    y = generator.normal(size=(SAMPLES, spec.layers[-1]))
+    return x, np.eye(3)[y.argmax(axis=1)] if spec.loss == "cross-entropy" else y
+
+
+def settled(spec: NetworkSpec, x: np.ndarray, y: np.ndarray, **options: object) -> Network:
+    network = spec.build(lanes=len(x), **options)
+    assert isinstance(network, Network)
+    # Residuals of differences are in units of beta, and so is their rounding.
+    rounding = np.finfo(network.arithmetic.dtype).eps / spec.beta
+    outcome = network.settle(x, y, tolerance=100 * rounding)
+    assert outcome.converged, outcome
+    return network
+
+
+@pytest.mark.parametrize(("rule", "activation", "loss", "shape"), SETTLING)
+def test_the_gradient_is_backprops_or_what_the_rule_promises(rule, activation, loss, shape):
+    spec = spec_of(rule, activation, loss, shape, SMALL)
+    x, y = problem(spec)
+    network = settled(spec, x, y)
+    ours = network.gradients()
+    exact = spec.backpropagate(x, y, *spec.initial_parameters()).gradients()
+    for mine, theirs in zip((*ours[0], *ours[1]), (*exact[0], *exact[1]), strict=True):
+        assert mine.shape == theirs.shape
+    one, other = flat(*ours), flat(*exact)
+    promised = RULES[rule]
+    if getattr(promised, "exact", True):
+        # Of dyads to first order of beta; rounding costs 1e-16 / beta.
+        np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-3 * np.abs(other).max())
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    assert cosine >= getattr(promised, "promise", 0.99)
+    # Two samples in other lanes, and the same again: bit for bit.
+    again = settled(spec, x, y).gradients()
+    np.testing.assert_array_equal(flat(*again), one)
+    order = [2, 0, 1]
+    others = flat(*settled(spec, x[order], y[order]).gradients())
+    np.testing.assert_allclose(others, one, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(("rule", "activation", "loss", "shape"), SETTLING)
+def test_float32_differs_by_its_rounding(rule, activation, loss, shape):
+    spec = spec_of(rule, activation, loss, shape, 0.05)
+    x, y = problem(spec)
+    wide, narrow = settled(spec, x, y), settled(spec, x, y, arithmetic=Float("float32"))
+    for register in narrow.memory.values():
+        assert register.dtype in (np.float32, np.int64)
+    ours, theirs = flat(*narrow.gradients()), flat(*wide.gradients())
+    scale = np.finfo(np.float32).eps / 0.05 * 1e3
+    assert np.abs(ours - theirs).max() <= scale * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(
+    ("rule", "activation", "loss"), sorted({case[:3] for case in CASES if case[3] == "chain"})
+)
+def test_neurons_that_change_places_take_their_gradients_along(rule, activation, loss):
+    spec = spec_of(rule, activation, loss, "chain", RULES[rule].defaults.beta)
+    (w1, w2, w3), (b1, b2, b3) = spec.initial_parameters()
+    x, y = np.abs(problem(spec)[0]) / 4, problem(spec)[1] / 4
+    order = np.array([3, 0, 4, 1, 2])
+    moved = [w1[order], w2[:, order], w3], [b1[order], b2, b3]
+
+    def learnt(weights: list[np.ndarray], biases: list[np.ndarray]) -> list[list[np.ndarray]]:
+        network = spec.build(lanes=SAMPLES, optimiser=SGD(0.1), parameters=(weights, biases))
+        clock = Clock(1, True, True, True, SAMPLES, batch=SAMPLES)
+        network.after(clock, {"input_in": x, "target_in": y})
+        return network.parameters()
+
+    weights, biases = learnt([w1, w2, w3], [b1, b2, b3])
+    theirs = learnt(*moved)
+    assert not np.array_equal(weights[0], w1)
+    mine = [weights[0][order], weights[1][:, order], weights[2]], [biases[0][order], *biases[1:]]
+    np.testing.assert_allclose(flat(*theirs), flat(*mine), rtol=1e-9, atol=1e-12)
