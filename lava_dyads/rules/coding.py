@@ -20,7 +20,7 @@ import math
 import numpy as np
 
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import AnyArray, Array, Signal
+from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 
 FLOAT = Float()
@@ -49,6 +49,28 @@ def annealed(anneal: float, step: int) -> float:
     return math.exp((1 - step) / anneal) if anneal else 1.0
 
 
+def relative_floor(value: Array) -> float:
+    """Return the relative change that counts as rounding, FLOOR in float64."""
+    return FLOOR if value.dtype == np.float64 else float(16 * np.finfo(value.dtype).eps)
+
+
+def first_sent(value: Array, threshold: float, scale: float) -> Array:
+    """Return what :func:`send_on_change` sends of a value while the mirror is 0, 0 elsewhere.
+
+    Then d = v, and |v| > FLOOR (scale + |v|) is a limit that does not depend on v.
+
+    Parameters
+    ----------
+    value : array
+        Of floats.
+    threshold, scale : float
+        As there.
+    """
+    floor = relative_floor(value)
+    limit = max(threshold, floor * scale / (1.0 - floor))
+    return np.where(np.abs(value) <= limit, value.dtype.type(0), value)
+
+
 def send(change: Array, mirror: Array) -> tuple[Signal, int]:
     """Return a change as a message (None if there is none) and its events; note it in the mirror.
 
@@ -59,26 +81,6 @@ def send(change: Array, mirror: Array) -> tuple[Signal, int]:
         return None, 0
     mirror += change
     return change, events
-
-
-def moved(change: Array, threshold: float, scale: float, value: Array | None = None) -> AnyArray:
-    """Return which changes are events: |d_i| > max(theta, FLOOR (scale + |v_i|)).
-
-    Parameters
-    ----------
-    change : array
-        d.
-    threshold, scale : float
-        See :func:`send_on_change`.
-    value : array or None
-        v; None: what has changed was 0 before.
-    """
-    floor = FLOOR if change.dtype == np.float64 else 16 * np.finfo(change.dtype).eps
-    size = np.abs(change)
-    limit = np.abs(value) if value is not None else size
-    limit = floor * (scale + limit)
-    # Negated, so that nan counts as a change: what diverged must never look like silence.
-    return ~(size <= (np.maximum(threshold, limit) if threshold else limit))
 
 
 def send_on_change(
@@ -121,16 +123,18 @@ def send_on_change(
     """
     change = value - mirror
     if scale is None and threshold == 0:
-        there = change != 0
+        moved = change != 0
     elif scale is None:
-        there = np.abs(change) > threshold
+        moved = np.abs(change) > threshold
     else:
-        there = moved(change, threshold, scale, value)
-    events = int(np.count_nonzero(there))
+        floor = relative_floor(value)
+        # Negated, so that nan counts as a change: what diverged must never look like silence.
+        moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(value))))
+    events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0
     if threshold or scale is not None:
-        change = np.where(there, change, change.dtype.type(0))
+        change = np.where(moved, change, change.dtype.type(0))
     if arithmetic.exact:
         change = arithmetic.payload(change, "payload")
         arithmetic.accumulate(mirror, change, "sent")

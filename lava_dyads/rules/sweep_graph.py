@@ -20,7 +20,7 @@ import numpy as np
 
 from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import moved
+from lava_dyads.rules.coding import first_sent
 from lava_dyads.rules.elements import Connection, Head, Inbox, Junction, Outbox, Population
 from lava_dyads.rules.engine import OUTSIDE, Network
 
@@ -139,7 +139,7 @@ class SweptGraph(Network):
                 self._tally(name, "forward", element.op.forward_operations, up)
             elif isinstance(element, Junction):
                 held = [self._at(name, port) for port in element.up_ports(element.join)]
-                self._values[name, "basal_out"] = _sent(element.join.forward(*held), 0.0, 1.0)
+                self._values[name, "basal_out"] = first_sent(element.join.forward(*held), 0.0, 1.0)
                 self._tally(name, "forward", element.join.forward_operations, *held)
             elif isinstance(element, Population):
                 unit, basal = element.unit, self._basal[name][rows]
@@ -186,7 +186,7 @@ class SweptGraph(Network):
         ports = junction.back_ports(join)
         if any(port in junction.listened for port in ports):
             for port, value in zip(ports, join.transpose(down, *held), strict=True):
-                self._values[name, port] = _sent(value, 0.0, junction.beta)
+                self._values[name, port] = first_sent(value, 0.0, junction.beta)
             still = [np.zeros((1, n), bool) for n in join.n_in]
             self._tally(name, "backward", join.backward_operations, down, *still)
 
@@ -204,7 +204,7 @@ class SweptGraph(Network):
 
     def _send(self, name: str, channel: str, value: Array, threshold: float, scale: float) -> None:
         """Let a channel carry what exceeds its threshold, and count it."""
-        sent = self._values[name, f"{channel}_out"] = _sent(value, threshold, scale)
+        sent = self._values[name, f"{channel}_out"] = first_sent(value, threshold, scale)
         if self._counts:
             events = int(np.count_nonzero(sent))
             self.elements[name].count(f"events_{channel}", events)
@@ -220,8 +220,3 @@ class SweptGraph(Network):
             population.count("settled", self._count * population.n)
             if straddling is not None:
                 population.count("straddling", int(np.count_nonzero(straddling)))
-
-
-def _sent(value: Array, threshold: float, scale: float) -> Array:
-    """Return what a channel of that scale sends: 0 where there is no event."""
-    return np.where(moved(value, threshold, scale), value, value.dtype.type(0))

@@ -29,6 +29,7 @@ from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.sweep import SweptNetwork
+from lava_dyads.rules.sweep_graph import SweptGraph
 from lava_dyads.rules.transport import Transport
 from lava_dyads.training.backends import open_backend
 
@@ -356,10 +357,13 @@ class Trainer:
     def _sweep(self) -> None:
         """Hand over what only networks know that show presentations by one sweep."""
         config, network = self.config, self.network
-        if isinstance(network, SweptNetwork) and self.execution.granularity == "network":
-            network.silence, network.counting = config.silence, config.counting
+        swept = self.execution.granularity == "network"
+        if swept and isinstance(network, SweptNetwork | SweptGraph):
+            network.counting = config.counting
+        if swept and isinstance(network, SweptNetwork):
+            network.silence = config.silence
         elif config.silence:
-            limit = "needs granularity network and a rule that settles in one sweep"
+            limit = "needs granularity network, dense layers, a rule that settles in one sweep"
             invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
 
     def __enter__(self) -> Trainer:
