@@ -561,9 +561,11 @@ def _operations(element: Any, target: str, events: int) -> int:
     if not isinstance(element, Connection):
         return 0
     if port == "mean_in":
-        return round(events * element.op.synapses / element.op.n_in)
+        everywhere = np.ones((1, element.op.n_in))
+        return round(events * element.op.forward_operations(everywhere) / element.op.n_in)
     if port == "difference_in" and "apical_out" in element.listened:
-        return round(events * element.op.synapses / element.op.n_out)
+        everywhere = np.ones((1, element.op.n_out))
+        return round(events * element.op.backward_operations(everywhere) / element.op.n_out)
     return 0
 
 

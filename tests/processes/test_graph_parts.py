@@ -160,18 +160,30 @@ def test_dyads_share_a_bias_by_channels():
     np.testing.assert_allclose(played.vars["bias"][0], [1 + 0.2 * 0.3, -1 + 0.2 * 0.4])
 
 
+MAKERS = {
+    "conv": lambda lanes: DyadConv(np.ones((2, 1, 3, 3)), image=(1, 4, 4), lanes=lanes),
+    "max-pool": lambda lanes: DyadMaxPool((1, 4, 4), lanes=lanes),
+    "average-pool": lambda lanes: DyadAveragePool((1, 4, 4), lanes=lanes),
+    "place": lambda lanes: DyadPlace(3, 5, 1, lanes=lanes),
+    "product": lambda lanes: DyadProduct(3, lanes=lanes),
+}
+
+
 @pytest.mark.lava
+@pytest.mark.parametrize("kind", MAKERS)
 @pytest.mark.parametrize("lanes", [1, 2])
-@pytest.mark.parametrize("own", [True, False])
-def test_pooling_runs_on_lavas_own_runtime_found_by_lavas_own_rules(lanes, own):
+def test_on_lavas_own_runtime_found_by_lavas_own_rules_they_do_the_same(kind, lanes):
     generator = np.random.default_rng(0)
-    shape = (3, 2 * 4 * 4) if lanes == 1 else (3, lanes, 2 * 4 * 4)
-    up, down = generator.normal(size=shape), generator.normal(size=(*shape[:-1], 8))
-    series, ports = {"mean_in": up, "difference_in": down}, ["basal_out", "apical_out"]
-    options = {"steps": 4, "run_cfg": None if own else Loihi2SimCfg(select_tag="floating_pt")}
+    element = MAKERS[kind](lanes).element
+    series = {
+        port: generator.normal(size=(3, n) if lanes == 1 else (3, lanes, n))
+        for port, n in element.inputs.items()
+    }
+    ports = list(element.outputs)
+    run_cfg = Loihi2SimCfg(select_tag="floating_pt")
     one, other = (
-        play(DyadMaxPool((2, 4, 4), lanes=lanes), series, outputs=ports, in_process=here, **rest)
-        for here, rest in ((False, options), (True, {"steps": 4}))
+        play(MAKERS[kind](lanes), series, outputs=ports, steps=4, **options)
+        for options in ({"run_cfg": run_cfg}, {"in_process": True})
     )
     for port in ports:
         assert other.outputs[port].any()
