@@ -39,10 +39,11 @@ class BenchRuntime:
         console().print(table)
         console().print(f"Var.get of 100,000 numbers in-process: {result.var_get_100k_ms:.2f} ms")
         scaling = Table(title="every dyad a Process, in-process", title_justify="left")
-        for column in ("dyads", "build", "memory", "per number delivered"):
+        for column in ("dyads", "clock", "build", "memory", "per number delivered"):
             scaling.add_column(column, justify="right")
         for row in result.scaling:
             build, memory = f"{row.build_seconds:.1f} s", f"{row.memory_mb:.0f} MB"
-            scaling.add_row(str(row.dyads), build, memory, f"{1e3 * row.us_per_scalar:.1f} ns")
+            cost = f"{1e3 * row.us_per_scalar:.1f} ns"
+            scaling.add_row(str(row.dyads), row.clock, build, memory, cost)
         console().print(scaling)
         return OK

@@ -49,13 +49,17 @@ class Scaling:
     memory_mb : float
         What they take, in MiB.
     us_per_scalar : float
-        Microseconds of a time step per number delivered: best of the rounds.
+        Microseconds per number delivered, best of the rounds: of a time step; of a presentation
+        from silence to silence, its timers counted as deliveries.
+    clock : str
+        ``sync``, or ``async`` with exponential latencies.
     """
 
     dyads: int
     build_seconds: float
     memory_mb: float
     us_per_scalar: float
+    clock: str = "sync"
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,12 @@ def bench_runtime(
     found.append(_compare("step of a network 20-30-30-10", "us", relaxing, 1e6))
     if on_round:
         on_round(f"{', '.join(map(str, dyads))} dyads")
-    return RuntimeBench(found, _var_get(), scaling(dyads, rounds))
+    scales = scaling(dyads, rounds)
+    some = tuple(n for n in dyads if n < MANY)
+    if some and on_round:
+        on_round(f"{', '.join(map(str, some))} dyads, asynchronous")
+    scales += scaling(some, rounds, "async")
+    return RuntimeBench(found, _var_get(), scales)
 
 
 def _compare(name: str, unit: str, pairs: list[list[float]], scale: float) -> Comparison:
@@ -180,34 +189,36 @@ def _network(runtime: str) -> float:
 
 
 FAN_OUT = 32
+MANY = 5000
+"""Dyads from which on a presentation by events takes minutes: changes go through 50 layers."""
 
 
-def scaling(dyads: tuple[int, ...], rounds: int) -> list[Scaling]:
+def scaling(dyads: tuple[int, ...], rounds: int, clock: str = "sync") -> list[Scaling]:
     """Build networks of single dyads, smallest first, and time them in turn."""
-    networks = [_Layers(n) for n in sorted(dyads)]
+    networks = [_Layers(n, clock) for n in sorted(dyads)]
     best = dict.fromkeys(networks, float("inf"))
     for _ in range(rounds):
         for network in networks:
             best[network] = min(best[network], network.seconds_per_scalar())
     for network in networks:
         network.session.stop()
-    return [Scaling(n.dyads, n.build_seconds, n.memory_mb, best[n] * 1e6) for n in networks]
+    return [Scaling(n.dyads, n.build_seconds, n.memory_mb, best[n] * 1e6, clock) for n in networks]
 
 
 class _Layers:
     """A number of dyads in layers of at most 100, started."""
 
-    def __init__(self, dyads: int) -> None:
-        from lava_dyads.processes import Dyad
+    def __init__(self, dyads: int, clock: str = "sync") -> None:
+        from lava_dyads.processes import Conductor, Dyad
         from lava_dyads.rules.clock import Agenda
-        from lava_dyads.runtime import InProcessSession
+        from lava_dyads.runtime import DyadRunConfig, InProcessSession
 
         width = min(100, dyads // 2)
         gc.collect()
         memory, begin = psutil.Process().memory_info().rss, time.perf_counter()
-        agenda = Agenda()
+        agenda = Agenda(steps=1 if clock == "async" else 0)
         layers = [[Dyad((1,), bias=0.1, agenda=agenda) for _ in range(width)]]
-        self.scalars = 0
+        self.clock, self.scalars = clock, 0
         for _ in range(dyads // width - 1):
             above = [Dyad((1,), bias=0.1, agenda=agenda) for _ in range(width)]
             for i, source in enumerate(layers[-1]):
@@ -215,8 +226,11 @@ class _Layers:
                     source.mean_out.connect(above[(i + j) % width].basal_in)
                     self.scalars += 1
             layers.append(above)
-        self.session = InProcessSession(layers[0][0])
-        self.session.run(2)  # the first step is also where the order of the tasks is chosen
+        if clock == "async":
+            Conductor(agenda, max_deliveries=10**9).lead(*(d for layer in layers for d in layer))
+        self.session = InProcessSession(layers[0][0], DyadRunConfig(clock=clock))
+        if clock == "sync":
+            self.session.run(2)  # the first step is also where the order of the tasks is chosen
         self.build_seconds = time.perf_counter() - begin
         self.memory_mb = (psutil.Process().memory_info().rss - memory) / 2**20
         self.dyads = width * len(layers)
@@ -224,7 +238,10 @@ class _Layers:
         self.steps = max(20, 3_000_000 // self.scalars)
 
     def seconds_per_scalar(self) -> float:
-        begin = time.perf_counter()
+        before, begin = self.session.deliveries, time.perf_counter()
+        if self.clock == "async":
+            self.session.run(1)
+            return (time.perf_counter() - begin) / (self.session.deliveries - before)
         self.session.run(self.steps)
         return (time.perf_counter() - begin) / self.steps / self.scalars
 

@@ -9,7 +9,7 @@ learn in the last one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,8 +27,7 @@ FROZEN = 2
 """Value of the ``learn`` register that nudges without learning."""
 
 
-@dataclass(frozen=True)
-class Clock:
+class Clock(NamedTuple):
     """What one step is.
 
     Attributes
@@ -108,11 +107,13 @@ class Agenda:
     def at(self, time_step: int) -> Clock:
         """Return the clock of a time step (from 1, never reset)."""
         begin, samples = self.window.tolist()
-        key = (time_step, self.learn.item(), begin, samples)
+        key = (time_step, self.learn.item(), begin, samples, self.steps)
         # The processes of a network ask one after the other for the same step.
-        if key != self._last[0]:
-            self._last = (key, self._at(*key, steps=self.steps))
-        return self._last[1]
+        known, clock = self._last
+        if key != known:
+            clock = self._at(*key)
+            self._last = key, clock
+        return clock
 
     def settled(self, presentation: int) -> Clock:
         """Return the clock of a presentation at rest: read-out and learning, no steps counted.
@@ -125,15 +126,15 @@ class Agenda:
         begin, samples = self.window.tolist()
         last = begin + presentation + 1
         clock = self._at(last, self.learn.item(), begin, samples, steps=1)
-        return replace(clock, step=BEYOND, first=False, read=True)
+        return clock._replace(step=BEYOND, first=False, read=True)
 
     def _at(self, time_step: int, mode: int, begin: int, samples: int, steps: int) -> Clock:
         learn, frozen = mode != 0, mode == FROZEN
         elapsed = time_step - begin - 1
+        step = elapsed + 1
         if not steps:
-            read = elapsed + 1 == self.read_step
-            first = elapsed == 0
-            return Clock(elapsed + 1, first, False, learn, self.lanes, read=read, frozen=frozen)
+            read = step == self.read_step
+            return Clock(step, step == 1, False, learn, self.lanes, 0, 0, read, frozen)
         presentation, offset = divmod(elapsed, steps)
         last = offset == steps - 1
         start = presentation * self.lanes

@@ -7,7 +7,7 @@ per step, and the fused ``network`` granularity is this class inside one Process
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -241,13 +241,13 @@ class Network(Trainable):
 
     def _inner_clocks(self, clock: Clock) -> list[Clock]:
         """Return the clocks of a presentation's steps; they seldom differ from the last ones."""
-        outer = replace(clock, step=self.steps, first=False, last=True, start=0)
+        outer = clock._replace(step=self.steps, first=False, last=True, start=0)
         if outer != self._clocks[0]:
             inner = [
-                replace(outer, step=step, first=step == 1, last=False, batch=0)
+                outer._replace(step=step, first=step == 1, last=False, batch=0)
                 for step in range(1, self.steps)
             ]
-            self._clocks = outer, [*inner, replace(outer, first=self.steps == 1)]
+            self._clocks = outer, [*inner, outer._replace(first=self.steps == 1)]
         return self._clocks[1]
 
     def settle(

@@ -15,7 +15,6 @@ would be a storm that grows exponentially with depth.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum
 
 from lava_dyads.rules.clock import Agenda, Clock
@@ -73,7 +72,7 @@ class Reactive:
             self.element.reset()
         if command == Command.BEGIN and not self.element.inputs:
             self._turn_to(presentation)
-            return self.element.before(replace(self._settled, step=1, first=True, last=False))
+            return self.element.before(self._settled._replace(step=1, first=True, last=False))
         return self.hear({}) if command == Command.SPEAK else {}
 
     def hear(self, inbox: Inbox) -> Outbox:
@@ -87,4 +86,4 @@ class Reactive:
 
     def _turn_to(self, presentation: int) -> None:
         self._settled: Clock = self.agenda.settled(presentation)
-        self._clock = replace(self._settled, last=False, read=False)
+        self._clock = self._settled._replace(last=False, read=False)

@@ -123,10 +123,27 @@ class Hub:
         except DeadlockError:
             raise
         except Exception as error:
-            label = self.current.label if self.current else "a process"
-            raise ModelError(f"{label} raised\n{traceback.format_exc()}") from error
+            raise self._failure() from error
         if not self._ordered:
             self._arrange(turns, finished)
+
+    def run_only(self, turns: list[Turn]) -> None:
+        """Run the job of the only task, which has nobody to wait for.
+
+        Raises
+        ------
+        ModelError
+            As :meth:`run`.
+        """
+        ((_, job, model),) = turns
+        try:
+            job(model)
+        except Exception as error:
+            raise self._failure() from error
+
+    def _failure(self) -> ModelError:
+        label = self.current.label if self.current else "a process"
+        return ModelError(f"{label} raised\n{traceback.format_exc()}")
 
     def close(self) -> None:
         """Unwind all stacks; a suspended one holds references that nobody can collect."""

@@ -27,7 +27,7 @@ from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session
-from lava_dyads.runtime.private.batches import Batch, batched
+from lava_dyads.runtime.private.batches import Batch, Convoy, batched
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
@@ -163,7 +163,9 @@ class InProcessRuntime:
         if self.asynchronous:
             self._hub.tasks[:] = [node.task for node in self.nodes]
         self._spike = [node.spike() for node in self._alone]
-        self._spike += [batch.turn for batch in self._batches]
+        self._convoy = Convoy(self._hub, self._batches) if self._batches else None
+        if self._convoy:
+            self._spike.append(self._convoy.turn)
         self._phases = {
             request: [turn for node in self._alone if (turn := node.handler(name))]
             for request, name in _HANDLERS.items()
@@ -266,8 +268,8 @@ class InProcessRuntime:
 
     def _end(self) -> None:
         self._stopped, self._is_started = True, False
-        for batch in self._batches:
-            batch.leave()
+        if self._convoy:
+            self._convoy.leave()
         for pipe in self._hub.pipes:
             pipe.close()
         forget(node.process for node in self.nodes)
@@ -384,10 +386,11 @@ class InProcessRuntime:
     def _steps(self, numbers: Iterable[int]) -> bool:
         """Run time steps; tell whether a model asked for a stop."""
         hub, asked, phases, spike = self._hub, self._answers.asked, self._phases, self._spike
+        run = hub.run if self._alone else hub.run_only
         for node in self._alone:
             node.enter()
         for _ in numbers:
-            hub.run(spike)
+            run(spike)
             self.steps_done += 1
             if asked:
                 while due := asked & phases.keys():

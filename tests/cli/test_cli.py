@@ -346,7 +346,8 @@ def test_bench_runtime_compares_both(capsys):
     for c in result["comparisons"]:
         assert c["ratio"] == pytest.approx(c["lava"] / c["in_process"])
         assert c["ratio"] > 1
-    assert [row["dyads"] for row in result["scaling"]] == [64, 70]
+    rows = [(row["dyads"], row["clock"]) for row in result["scaling"]]
+    assert rows == [(64, "sync"), (70, "sync"), (64, "async"), (70, "async")]
     assert run(capsys, "bench runtime --dyads 10")[0] == 2
     assert run(capsys, "bench runtime --rounds 0")[0] == 2
 

@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements.base import Inbox, Outbox
+from lava_dyads.rules.elements.base import SILENCE, Inbox, Outbox
 from lava_dyads.rules.elements.plasticity import Plasticity
 from lava_dyads.rules.elements.population import Population
 
@@ -76,6 +76,7 @@ class Ensemble(Population):
         self.memory.update(joined)
         self.listened = set(first.listened)
         self._spoken = first._spoken
+        self._answers_only = not self.anneal and self.unit.instantaneous
         for i, member in enumerate(members):
             member.memory.update(
                 {n: a[..., i] if n in _OWN else a[..., i : i + 1] for n, a in joined.items()}
@@ -89,6 +90,8 @@ class Ensemble(Population):
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Do what every member would do with its entry of the messages."""
+        if self._spoken and self._answers_only and not (inbox or clock.first or clock.last):
+            return SILENCE
         if clock.first:
             self.reset()
         heard: AnyArray | None = None
@@ -100,7 +103,7 @@ class Ensemble(Population):
                 heard = there if heard is None else heard | there
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
-            if not self._spoken or self.anneal or not self.unit.instantaneous:
+            if not (self._spoken and self._answers_only):
                 self._spoken = True
                 outbox = self._update(clock)
             else:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable
+from itertools import chain, groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from greenlet import getcurrent
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.models.shell import ElementModel
 from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.elements.ensemble import Ensemble, kind, owner
 from lava_dyads.runtime.hub import Channel, Hub, Inbox, Outbox, Task, Turn
 
@@ -29,12 +30,53 @@ SMALLEST = 2
 add_up = np.add.reduce
 
 
-class Batch:
-    """One task for many nodes.
+class Convoy:
+    """One task for all batches of a network, one after the other.
+
+    Whom a batch hears of other batches has taken its step before, so none waits for another one.
 
     Parameters
     ----------
     hub : Hub
+    batches : list of Batch
+        In an order in which each can speak once those before it have.
+    """
+
+    def __init__(self, hub: Hub, batches: list[Batch]) -> None:
+        self.hub = hub
+        self.task = Task(batches[0].task.label)
+        groups = groupby(batches, key=lambda batch: batch.agenda)
+        self._stages = [(agenda, list(group)) for agenda, group in groups]
+        self._time_step = batches[0].nodes[0].model.time_step
+
+    @property
+    def turn(self) -> Turn:
+        """What the hub runs in a spiking phase."""
+        return self.task, Convoy.step, self
+
+    def step(self) -> None:
+        """Take one step of all batches."""
+        hub = self.hub
+        self._time_step = time_step = self._time_step + 1
+        for agenda, batches in self._stages:
+            clock = agenda.at(time_step)
+            for batch in batches:
+                hub.current = batch.task
+                batch.step(clock)
+
+    def leave(self) -> None:
+        """Tell the models what they cannot see in their registers, at the end."""
+        for batch in chain.from_iterable(batches for _, batches in self._stages):
+            batch.ensemble.leave()
+            for node in batch.nodes:
+                node.model.__dict__["time_step"] = self._time_step
+
+
+class Batch:
+    """The nodes of a batch, as one.
+
+    Parameters
+    ----------
     nodes : list of Node
     ensemble : Ensemble
         Their elements.
@@ -43,8 +85,6 @@ class Batch:
     ----------
     values : array
         What all batches hear and say in a step, (lanes, place); shared.
-    sources : list of Batch
-        They have to be done before.
     feeds : list of (Channel, slice)
         Messages of other Processes, and their places.
     inputs : list of (str, array, array)
@@ -53,40 +93,25 @@ class Batch:
     outputs : list of _Output
     """
 
-    def __init__(self, hub: Hub, nodes: list[Any], ensemble: Ensemble) -> None:
-        self.hub, self.nodes, self.ensemble = hub, nodes, ensemble
-        model = nodes[0].model
-        self.agenda = model.agenda
+    def __init__(self, nodes: list[Any], ensemble: Ensemble) -> None:
+        self.nodes, self.ensemble = nodes, ensemble
+        self.agenda = nodes[0].model.agenda
         self.task = Task(f"{nodes[0].task.label} and {len(nodes) - 1} more")
-        self.time_step = self.done = model.time_step
         self.values: AnyArray = np.zeros(0)
-        self.sources: list[Batch] = []
         self.feeds: list[tuple[Channel, slice]] = []
         self.inputs: list[tuple[str, AnyArray, AnyArray]] = []
         self.outputs: list[_Output] = []
-        self._followers: list[Any] = []
         for node, element in zip(nodes, ensemble.members, strict=True):
             _look_at(node.model, element.memory)
 
-    @property
-    def turn(self) -> Turn:
-        """What the hub runs in a spiking phase."""
-        return self.task, Batch.step, self
-
-    def step(self) -> None:
+    def step(self, clock: Clock) -> None:
         """Take one step of all members; see ``ElementModel.run_spk``."""
-        self.time_step += 1
-        for source in self.sources:
-            while source.done != self.time_step:
-                source._followers.append(getcurrent())
-                self.hub.wait(source._why)
         values, ensemble = self.values, self.ensemble
         for channel, place in self.feeds:
             values[:, place] = channel.take()
-        clock = self.agenda.at(self.time_step)
         inbox = {}
         for port, sources, space in self.inputs:
-            values.take(sources, 1, space, "clip")
+            values.take(sources, 1, space, "wrap")
             message = add_up(space, 1, initial=0.0)  # row by row, in order: not the last axis
             if np.count_nonzero(message):
                 inbox[port] = message
@@ -95,20 +120,6 @@ class Batch:
             output.send(values, outbox.get(output.port))
             if clock.last:
                 ensemble.memory["sends"][output.index] += clock.step
-        self.done = self.time_step
-        if self._followers:
-            for stack in self._followers:
-                self.hub.wake(stack)
-            self._followers.clear()
-
-    def leave(self) -> None:
-        """Tell the models what they cannot see in their registers, at the end."""
-        self.ensemble.leave()
-        for node in self.nodes:
-            node.model.__dict__["time_step"] = self.time_step
-
-    def _why(self) -> str:
-        return f"for the step of {self.task.label}"
 
 
 class _Output:
@@ -192,6 +203,7 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[list[Batch], list[Any]]:
     Returns
     -------
     batches : list of Batch
+        In the order in which they can speak.
     rest : list of Node
         All other nodes.
     """
@@ -206,12 +218,12 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[list[Batch], list[Any]]:
     plain = [_kind(node, senders) for node in nodes]
     if sum(k is not None for k in plain) < SMALLEST:
         return [], nodes
-    groups: dict[Hashable, list[int]] = defaultdict(list)
+    groups: dict[tuple[int, Hashable], list[int]] = defaultdict(list)
     for i, depth in enumerate(_depths(nodes, senders)):
         if plain[i] is not None and depth >= 0:
             groups[depth, plain[i]].append(i)
     batches, places = [], {}
-    for group in groups.values():
+    for _, group in sorted(groups.items(), key=lambda item: item[0][0]):
         if len(group) < SMALLEST:
             continue
         # Lava numbers the neurons of a layer by the spelling of their names.
@@ -225,7 +237,7 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[list[Batch], list[Any]]:
         ensemble.listened &= wired
         for member in ensemble.members:
             member.listened &= wired
-        batch = Batch(hub, members, ensemble)
+        batch = Batch(members, ensemble)
         places.update({i: (batch, k) for k, i in enumerate(group)})
         batches.append(batch)
     _Wiring(hub, nodes, senders, batches, places).connect()
@@ -313,8 +325,6 @@ class _Wiring:
                         outside[number, port] = None
                         if (number, port) not in self.spots:
                             self.spots[number, port] = self._place(shape[-1])
-                    elif source not in batch.sources:
-                        batch.sources.append(source)
                     spot = self.spots[number if source is None else source, port]
                     heard.append(spot.start + k)
                 lists.append(heard)
