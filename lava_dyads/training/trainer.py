@@ -13,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_dyads.data.dataset import Dataset
-from lava_dyads.errors import CheckpointError, NotSettledError, invalid, nearest
+from lava_dyads.errors import (
+    CheckpointError,
+    NotSettledError,
+    UnsupportedError,
+    invalid,
+    nearest,
+)
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import Execution
+from lava_dyads.networks.support import BACKPROP, Execution
 from lava_dyads.rules._types import AnyArray, Array, IntArray
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
@@ -32,6 +38,7 @@ from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.transport import Transport
+from lava_dyads.rules.units import rule
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.resume import Interval, RunState, checksum, machine
 
@@ -90,6 +97,10 @@ class TrainingConfig:
     counting : bool
         Whether training passes count events and operations (some 5 % of the time of a sweep);
         :meth:`Trainer.cost` always does.
+    stream : bool
+        Samples are frames of a stream (of ``lanes`` streams, frame by frame): they are shown in
+        the order of the data, state is kept from one to the next and only what changes costs
+        anything. For rules that settle in one sweep, clock sync.
 
     Raises
     ------
@@ -110,6 +121,7 @@ class TrainingConfig:
     dtype: str = "float64"
     silence: float = 0.0
     counting: bool = True
+    stream: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -291,7 +303,10 @@ class Trainer:
         numbers = self._numbers(arithmetic, parameters[0], feedback_weights)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.lanes or self.config.batch_size
-        self.agenda = Agenda(1, lanes, self.config.batch_size)
+        self.agenda = Agenda(1, lanes, self.config.batch_size, stream=self.config.stream)
+        if self.config.stream:
+            check_streams(spec, self.execution)
+            self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
         targets = np.eye(spec.layers[-1])[data.labels]
         self.source = Source(data.x, targets, lanes=lanes, arithmetic=numbers)
         self.network = spec.build(
@@ -300,6 +315,7 @@ class Trainer:
             arithmetic=numbers,
             parameters=parameters,
             feedback_weights=feedback_weights,
+            swept=not self.config.stream,
         )
         self._sweep()
         capacity = max(len(self.train_rows), len(self.test_rows))
@@ -447,7 +463,9 @@ class Trainer:
     ) -> Metrics:
         """Show the training part once, from where it is, in pieces of whole batches."""
         self._drawn_from = self._generator.bit_generator.state
-        order = self._generator.permutation(self.train_rows)
+        order = self.train_rows
+        if not self.config.stream:
+            order = self._generator.permutation(order)
         rows = every.rows(len(order), self.config.batch_size)
         kept = time.monotonic()
         if not self.position:
@@ -718,6 +736,23 @@ def check_learns(execution: Execution, config: TrainingConfig) -> None:
     if execution.precision == "loihi2" and config.batch_size > 1:
         limit = "precision loihi2 learns one sample at a time"
         invalid("batch_size", limit, config.batch_size, "1, with optimiser sgd")
+
+
+def check_streams(spec: NetworkSpec, execution: Execution) -> None:
+    """Raise where state cannot be kept from one presentation to the next.
+
+    Raises
+    ------
+    UnsupportedError
+        With the reason.
+    """
+    why = ""
+    if spec.rule == BACKPROP or not rule(spec.rule).finite(spec.parameters) or spec.anneal:
+        why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
+    elif execution.clock == "async":
+        why = "needs the clock: without it nobody knows when a frame ends. Try: --clock sync"
+    if why:
+        raise UnsupportedError(f"stream: {why}")
 
 
 def check_fit(spec: NetworkSpec, data: Dataset) -> None:

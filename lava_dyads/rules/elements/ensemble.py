@@ -89,8 +89,10 @@ class Ensemble(Population):
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Do what every member would do with its entry of the messages."""
-        if clock.first:
+        if clock.fresh:
             self.reset()
+        elif clock.first:
+            self._spoken = False  # the bias may have learnt
         heard: AnyArray | None = None
         for port, name in (("basal_in", "basal"), ("apical_in", "apical")):
             message = inbox.get(port)
