@@ -161,6 +161,7 @@ class Network(Trainable):
             if type(element).before is not Element.before
         ]
         self._clocks: tuple[Clock | None, list[Clock]] = None, []
+        self._last_clock: Clock | None = None
         self._adopt_parameters()
         self.window = self._window() if self.spiking else None
 
@@ -231,6 +232,8 @@ class Network(Trainable):
             shown = self.window.present(clock, inbox, self.steps)
             if shown is not None:
                 return shown
+        if self._rests(clock, inbox):
+            return {}
         result: Outbox = {}
         for inner in self._inner_clocks(clock):
             sent = self.tick(inner, inbox if inner.first else {})
@@ -238,6 +241,19 @@ class Network(Trainable):
                 for port, message in sent.items():
                     _add(result, port, message)
         return result
+
+    def _rests(self, clock: Clock, inbox: Inbox) -> bool:
+        """Tell whether nothing can move in a frame: a network at rest hears nothing new."""
+        last, self._last_clock = self._last_clock, clock
+        if not clock.kept or last is None or any(m is not None for m in inbox.values()):
+            return False
+        same = (last.learn, last.frozen, last.valid) == (clock.learn, clock.frozen, clock.valid)
+        return (
+            same
+            and not clock.learn  # who is nudged learns, or is counted as if
+            and not self._in_flight()
+            and not any(p.noise or p.memory["residual"][0] for p in self.populations.values())
+        )
 
     def _inner_clocks(self, clock: Clock) -> list[Clock]:
         """Return the clocks of a presentation's steps; they seldom differ from the last ones."""
