@@ -55,6 +55,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.bench_events:BenchEvents",
         "synaptic operations of learning with thresholds, against backprop's",
     ),
+    "bench stream": (
+        "lava_dyads.cli.bench_stream:BenchStream",
+        "what a frame of a stream costs, against one seen alone",
+    ),
     "bench faults": (
         "lava_dyads.cli.bench_faults:BenchFaults",
         "what faults of messages and analog noise do to learning",

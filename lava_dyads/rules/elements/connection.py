@@ -185,6 +185,10 @@ class Connection(Element):
     def upward(self, message: Array, weights: Array | None = None) -> Array:
         """Return what reaches the layer above through the weights, or others."""
         through = self.weights if weights is None else weights
+        if len(message) == 1 and not through.flags.c_contiguous and isinstance(self.op, Dense):
+            made = np.empty((1, self.op.n_out), through.dtype)
+            self.op.forward_events(through, message[0], made[0])
+            return self.arithmetic.total(made, "basal")
         return self.arithmetic.total(self.op.forward(through, message), "basal")
 
     def downward(self, message: Array, feedback: Array | None = None) -> Array:
@@ -198,8 +202,8 @@ class Connection(Element):
             return
         up, down = self.memory["held_mean"], self.memory["held_difference"]
         if not clock.frozen:
-            goes_on = clock.stream and clock.batch
-            before = [self.memory["weights"].copy(), self.feedback.copy()] if goes_on else []
+            goes_on = clock.stream and clock.batch and not self.weightless
+            before = [self.weights.copy(), self.feedback.copy()] if goes_on else []
             for learner in self.learners:
                 learner.learn_pair(self.op, down, up, clock.batch)
             if before:
@@ -210,7 +214,7 @@ class Connection(Element):
     def _make_up(self, weights: Array, feedback: Array) -> None:
         """Note what has been sent too little, by the weights and feedback before they learnt."""
         held, m = ("held_mean", "held_difference"), self.memory
-        changes = m["weights"] - weights, self.feedback - feedback
+        changes = self.weights - weights, self.feedback - feedback
         products = (self.upward, self.downward)
         ports, counters = ("basal_out", "apical_out"), ("forward", "backward")
         for name, change, product, port, counter in zip(
