@@ -59,6 +59,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.bench_rules:BenchRules",
         "accuracy, time and cost of every rule on the same network",
     ),
+    "bench stream": (
+        "lava_dyads.cli.bench_stream:BenchStream",
+        "what a frame of a stream costs, against one seen alone",
+    ),
     "bench faults": (
         "lava_dyads.cli.bench_faults:BenchFaults",
         "what faults of messages and analog noise do to learning",
@@ -103,10 +107,15 @@ def _parse(name: str, words: list[str]) -> Command:
     module, _, attribute = where.partition(":")
     cls = getattr(importlib.import_module(module), attribute)
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
+    begins_from = getattr(cls, "begins_from", None)
+    default = begins_from(words) if begins_from else None
+    options = {} if default is None else {"default": default}
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            command: Command = tyro.cli(cls, args=words, prog=f"lava-dyads {name}", config=config)
+            command: Command = tyro.cli(
+                cls, args=words, prog=f"lava-dyads {name}", config=config, **options
+            )
     except SystemExit as stop:
         if not stop.code:  # --help has been printed
             raise

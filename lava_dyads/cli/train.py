@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+import sys
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import (
+    INTERRUPTED,
     OK,
     ExecutionOptions,
     NetworkOptions,
@@ -26,9 +28,17 @@ from lava_dyads.cli.common import (
     result_table,
 )
 from lava_dyads.data import Dataset, load
-from lava_dyads.errors import invalid
+from lava_dyads.errors import CheckpointError, invalid, message
 from lava_dyads.networks import Execution
-from lava_dyads.training import Checkpoint, History, RunDirectory, Trainer, TrainingConfig
+from lava_dyads.training import (
+    Checkpoint,
+    History,
+    Interval,
+    RunDirectory,
+    RunState,
+    Trainer,
+    TrainingConfig,
+)
 from lava_dyads.training.trainer import SETTLED, check_learns
 
 
@@ -85,11 +95,55 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Show time per ProcessModel and traffic per kind of channel (in-process runtime)."""
     no_save: bool = False
     """Write no run directory."""
+    checkpoint_every: str = "epoch"
+    """How often the state of the run is kept, to go on from it after an interruption: epoch, a
+    number of batches (200) or of seconds (30s); after every epoch in any case."""
+    resume: Path | None = None
+    """Go on with the interrupted run of this run directory, to the same weights; needs no other
+    option and takes none that differs."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
+    @classmethod
+    def begins_from(cls, words: list[str]) -> Train | None:
+        """Return the options that a run began with, where it is to be resumed."""
+        for i, word in enumerate(words):
+            name, _, given = word.partition("=")
+            path = given or "".join(words[i + 1 : i + 2])
+            if name == "--resume" and path:
+                return cls._resumed(Path(path))
+        return None
+
+    @classmethod
+    def _resumed(cls, path: Path) -> Train:
+        options = RunDirectory.reopen(path).config.get("options")
+        known = {f.name: f for f in fields(cls)}
+        if not isinstance(options, dict) or not options.keys() <= known.keys():
+            text = f"--resume: {path} was written by another version, which kept no options"
+            raise CheckpointError(text)
+        for name, value in options.items():
+            if isinstance(value, list):
+                options[name] = tuple(value)
+            elif isinstance(value, str) and "Path" in str(known[name].type):
+                options[name] = Path(value)
+        return cls(**options)
+
+    def _check_resumed(self) -> None:
+        """Raise where an option differs from the one the run began with."""
+        assert self.resume is not None
+        begun = self._resumed(self.resume)
+        for f in fields(self):
+            held, given = getattr(begun, f.name), getattr(self, f.name)
+            if f.name not in ("resume", "json") and held != given:
+                option = f"--{f.name.replace('_', '-')}"
+                hint = "the same, or leave it out"
+                raise CheckpointError(message(option, f"the run began with {held}", given, hint))
+
     def run(self) -> int:
         """Train; return the exit code."""
+        if self.resume:
+            self._check_resumed()
+        every = Interval.parse(self.checkpoint_every)
         data = load(self.dataset)
         layers = (data.x.shape[1], *self.layers, data.classes)
         coding = {"threshold": self.threshold, "anneal": self.anneal}
@@ -119,15 +173,24 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                     "--runtime in-process")  # fmt: skip
         options = (transport, self.trace, self.profile)
         with Trainer(spec, data, config, execution, *options) as trainer:
-            if folder:
+            state = folder.state if folder and self.resume else None
+            if folder and not state:
                 folder.begin(plain({
                     "dataset": self.dataset,
                     "spec": spec.as_dict(),
                     "training": asdict(trainer.config),
                     "execution": asdict(execution),
+                    "options": {**asdict(self), "resume": None},
                 }))  # fmt: skip
-            self._fit(trainer, folder)
-            result = summarise(trainer, execution)
+            try:
+                if folder and state:
+                    self._go_on(trainer, folder, state)
+                self._fit(trainer, folder, every)
+                result = summarise(trainer, execution)
+            except KeyboardInterrupt:
+                hint = f"; to go on: lava-dyads train --resume {folder.path}" if folder else ""
+                print(f"interrupted{hint}", file=sys.stderr)
+                return INTERRUPTED
             if self.profile:
                 result["profile"] = profile(trainer)
         if folder:
@@ -148,6 +211,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         raster(Trace.load(path), path.with_suffix(".png"))
 
     def _folder(self, data: Dataset) -> RunDirectory | None:
+        if self.resume:
+            return RunDirectory.reopen(self.resume)
         if self.no_save:
             return None
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
@@ -155,7 +220,24 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             self.out or Path("runs") / f"{data.name}-{self.rule}-{stamp}", self.overwrite
         )
 
-    def _fit(self, trainer: Trainer, folder: RunDirectory | None) -> None:
+    def _go_on(self, trainer: Trainer, folder: RunDirectory, state: RunState) -> None:
+        """Restore the trainer and the files of the run from a state."""
+        trainer.restore(state)
+        done = trainer.history.epochs
+        folder.add_metrics(*(plain(entry) for entry in done))
+        if done and not trainer.position:
+            save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
+        out = progress_console()
+        at = f"after {len(done)} of {self.epochs} epochs"
+        at += f" and {trainer.position:,} samples" if trainer.position else ""
+        out.print(f"resumed {at}")
+        other = state.other_machine
+        for why in filter(None, (trainer.inexact, other)):
+            out.print(
+                f"[bold]note[/]: the last bits may differ from those of a run in one go: {why}"
+            )
+
+    def _fit(self, trainer: Trainer, folder: RunDirectory | None, every: Interval) -> None:
         rows = len(trainer.train_rows)
         columns = (
             TextColumn("epoch {task.fields[epoch]}"),
@@ -183,7 +265,11 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                     accuracy=f"{entry['test_accuracy']:.4f}",
                 )
 
-            trainer.fit(on_epoch, on_progress)
+            def on_checkpoint() -> None:
+                assert folder is not None
+                folder.keep(trainer.state())
+
+            trainer.fit(on_epoch, on_progress, on_checkpoint if folder else None, every)
 
     def _save(self, trainer: Trainer, folder: RunDirectory, result: dict[str, Any]) -> None:
         from lava_dyads.plots import learning_curve

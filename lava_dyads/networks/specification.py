@@ -398,6 +398,7 @@ class NetworkSpec:
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,
         feedback_weights: list[Array | None] | None = None,
+        swept: bool = True,
     ) -> Network | BackpropNetwork:
         """Build the network's elements.
 
@@ -413,6 +414,9 @@ class NetworkSpec:
             Weights (n_out, n_in) and biases (n,); None: the initial ones.
         feedback_weights : list of arrays (n_out, n_in), or None
             Separate feedback weights (the first stands for nothing); None: the initial ones.
+        swept : bool
+            Show presentations by one sweep up and down where that is all the rule needs; it keeps
+            nothing from one to the next, so streams cannot have it.
 
         Raises
         ------
@@ -449,7 +453,7 @@ class NetworkSpec:
             arithmetic=arithmetic,
             feedback=feedback(self.feedback),
             feedback_weights=feedback_weights or self.initial_feedback(),
-            swept=True,
+            swept=swept,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -5,6 +5,9 @@ be told when a sample ends. With T steps per presentation, presentation p = (t -
 samples p B .. (p + 1) B - 1 in B lanes; state is reset at the first step of the next
 presentation (not at the end of the last one, so that probes see the settled state) and weights
 learn in the last one.
+
+In a *stream*, presentations are frames of something that goes on: state is kept from one to the
+next, sources send what has changed, and only that costs anything. A window begins anew.
 """
 
 from __future__ import annotations
@@ -40,6 +43,10 @@ class Clock(NamedTuple):
         Nudge (training) or not (evaluation).
     frozen : bool
         Nudge and count, but change no weight: to measure what training costs.
+    stream : bool
+        What is held after the last step is what the next presentation begins with.
+    kept : bool
+        This presentation goes on from the one before.
     valid : int
         Lanes that carry a sample; the others stay silent (last presentation).
     start : int
@@ -57,6 +64,13 @@ class Clock(NamedTuple):
     batch: int = 0
     read: bool = False
     frozen: bool = False
+    stream: bool = False
+    kept: bool = False
+
+    @property
+    def fresh(self) -> bool:
+        """Whether everything begins from 0 in this step."""
+        return self.first and not self.kept
 
 
 class Agenda:
@@ -72,6 +86,8 @@ class Agenda:
         Samples per weight update; a multiple of ``lanes``.
     read_step : int
         Step of a presentation in which the output's forward wave arrives.
+    stream : bool
+        Whether presentations are frames of a stream: of ``lanes`` streams side by side.
 
     Attributes
     ----------
@@ -87,7 +103,12 @@ class Agenda:
     """
 
     def __init__(
-        self, steps: int = 0, lanes: int = 1, batch_size: int | None = None, read_step: int = 1
+        self,
+        steps: int = 0,
+        lanes: int = 1,
+        batch_size: int | None = None,
+        read_step: int = 1,
+        stream: bool = False,
     ) -> None:
         batch_size = lanes if batch_size is None else batch_size
         if lanes < 1:
@@ -95,7 +116,7 @@ class Agenda:
         if batch_size % lanes or batch_size < 1:
             invalid("batch_size", f"must be a multiple of lanes = {lanes}", batch_size)
         self.steps, self.lanes, self.batch_size = steps, lanes, batch_size
-        self.read_step = read_step
+        self.read_step, self.stream = read_step, stream
         self.learn: IntArray = np.ones(1, np.int64)
         self.window: IntArray = np.array([0, ENDLESS], np.int64)
         self._last: tuple[object, Clock] = ((), Clock(0, False, False, False, 0))
@@ -147,4 +168,7 @@ class Agenda:
         batch = end - start // self.batch_size * self.batch_size if last and full else 0
         read = offset + 1 == self.read_step
         batch = max(0, batch)
-        return Clock(offset + 1, offset == 0, last, learn, valid, start, batch, read, frozen)
+        made = Clock(offset + 1, offset == 0, last, learn, valid, start, batch, read, frozen)
+        if self.stream:
+            return replace(made, stream=True, kept=presentation > 0)
+        return made

@@ -161,7 +161,12 @@ class Network(Trainable):
             if type(element).before is not Element.before
         ]
         self._clocks: tuple[Clock | None, list[Clock]] = None, []
-        self._adopt_parameters()
+        self._last_clock: Clock | None = None
+        parts = [e for e in self.elements.values() if isinstance(e, Population | Head)]
+        self._quiet_from: float = max(part.first_step for part in parts)
+        if any(part.anneal for part in parts) or not all(unit.instantaneous for unit in units):
+            self._quiet_from = np.inf
+        self.adopt_parameters()
         self.window = self._window() if self.spiking else None
 
     def _window(self) -> SpikingWindow | None:
@@ -186,9 +191,10 @@ class Network(Trainable):
         super().map_memory(place)
         for element in self.elements.values():
             element.map_memory(place)
-        self._adopt_parameters()
+        self.adopt_parameters()
 
-    def _adopt_parameters(self) -> None:
+    def adopt_parameters(self) -> None:
+        """Take the parameters' registers anew from the elements that own them."""
         for k, connection in enumerate(self.connections.values(), 1):
             self.memory[f"weights_{k}"] = connection.memory["weights"]
             if connection.separate:
@@ -231,13 +237,41 @@ class Network(Trainable):
             shown = self.window.present(clock, inbox, self.steps)
             if shown is not None:
                 return shown
+        if self._rests(clock, inbox):
+            return {}
         result: Outbox = {}
         for inner in self._inner_clocks(clock):
+            # Who only answers has nothing to do in silence; the last step certifies and learns.
+            if inner.step > self._quiet_from and not inner.last and not self._in_flight():
+                continue
             sent = self.tick(inner, inbox if inner.first else {})
             if sent and inner.step <= self.read_step:
                 for port, message in sent.items():
                     _add(result, port, message)
         return result
+
+    def _rests(self, clock: Clock, inbox: Inbox) -> bool:
+        """Tell whether nothing can move in a frame: a network at rest hears nothing new."""
+        last, self._last_clock = self._last_clock, clock
+        if not clock.kept or last is None or any(m is not None for m in inbox.values()):
+            return False
+        same = (last.learn, last.frozen, last.valid) == (clock.learn, clock.frozen, clock.valid)
+        return (
+            same
+            and not clock.learn  # who is nudged learns, or is counted as if
+            and self.at_rest
+        )
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is on its way, and nothing moved in the last step."""
+        return self.settled and not self._in_flight()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing moved in the last step of the last presentation."""
+        moved = any(p.noise or p.memory["residual"][0] for p in self.populations.values())
+        return not moved
 
     def _inner_clocks(self, clock: Clock) -> list[Clock]:
         """Return the clocks of a presentation's steps; they seldom differ from the last ones."""

@@ -49,12 +49,21 @@ class Latency:
         if not 0 <= self.mean < np.inf:
             invalid("latency", "the mean must be at least 0 and finite", self.mean, "1")
 
-    def stream(self, generator: np.random.Generator) -> Callable[[], float]:
-        """Return a function that gives the next latency."""
+    def stream(
+        self, generator: np.random.Generator, ahead: list[float] | None = None
+    ) -> Callable[[], float]:
+        """Return a function that gives the next latency.
+
+        Parameters
+        ----------
+        generator : numpy Generator
+        ahead : list of float or None
+            Where it keeps what it has drawn ahead, the next one last.
+        """
         draw, mean = LATENCIES[self.model], self.mean
         if self.model == "constant":
             return lambda: mean
-        block: list[float] = []
+        block: list[float] = [] if ahead is None else ahead
 
         def following() -> float:
             if not block:

@@ -97,7 +97,7 @@ class SweptNetwork(Network):
             for connection, population in pairs
         ]
         self._single = self.lanes == 1 and all(self._by_columns(layer) for layer in self._layers)
-        self._adopt_parameters()
+        self.adopt_parameters()
         self._ones = zeros((self.lanes,)) + 1
         self._active = slice(None)
         self._begun = False  # whether the accumulators hold a part of a batch

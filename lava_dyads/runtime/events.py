@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from greenlet import getcurrent
 
-from lava_dyads.errors import DeadlockError, ModelError
+from lava_dyads.errors import DeadlockError, ModelError, UnsupportedError
 from lava_dyads.models.mailbox import Mailbox, not_settled
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.reactive import Command
@@ -82,6 +82,7 @@ class EventHub:
         self.generator = np.random.default_rng([transport.seed, 0])
         self.fault_generator = np.random.default_rng([transport.seed, transport.faults.seed, 2])
         self._latencies: dict[Any, Callable[[], float]] = {}
+        self._streams: list[tuple[np.random.Generator, list[float]]] = []
         self._numbers = itertools.count()
         self._listeners: list[Task] = []
         self._idle_polls = self._cap = 0
@@ -155,8 +156,39 @@ class EventHub:
         model = self.transport.latency_of(channel)
         if model not in self._latencies:
             seed = [self.transport.seed, 1, len(self._latencies)]
-            self._latencies[model] = model.stream(np.random.default_rng(seed))
+            self._streams.append((np.random.default_rng(seed), []))
+            self._latencies[model] = model.stream(*self._streams[-1])
         return self._latencies[model]
+
+    def state(self) -> dict[str, Any]:
+        """Return all that the next run depends on, of what no Process holds; for JSON.
+
+        Raises
+        ------
+        UnsupportedError
+            If Processes are frozen: what they repeat is not part of it.
+        """
+        if self.transport.faults.frozen:
+            raise UnsupportedError(
+                "Faults.frozen: what a frozen Process repeats is in no checkpoint. "
+                "Try: no checkpoints, or no frozen Processes"
+            )
+        generators = (self.generator, self.fault_generator, *(g for g, _ in self._streams))
+        return {
+            "now": self.now,
+            "presentation": self.presentation,
+            "generators": [generator.bit_generator.state for generator in generators],
+            "ahead": [list(ahead) for _, ahead in self._streams],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as the runtime would have that :meth:`state` was asked of; between two runs."""
+        self.now, self.presentation = state["now"], state["presentation"]
+        generators = (self.generator, self.fault_generator, *(g for g, _ in self._streams))
+        for generator, held in zip(generators, state["generators"], strict=True):
+            generator.bit_generator.state = held
+        for (_, ahead), drawn in zip(self._streams, state["ahead"], strict=True):
+            ahead[:] = drawn
 
     def post(self, at: float, target: Any, index: int = 0, payload: Any = None) -> None:
         """Let something happen: ``target.deliver(index, payload)`` at a time."""

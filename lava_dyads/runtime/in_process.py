@@ -547,6 +547,17 @@ class InProcessSession(Session):
         """Return what has been recorded so far."""
         return self.runtime.trace()
 
+    def state(self) -> dict[str, Any]:
+        """Return what a run depends on that no Process holds, for JSON; empty without events."""
+        hub = self.runtime._hub
+        return hub.state() if isinstance(hub, EventHub) else {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on, between two runs, from what :meth:`state` has returned elsewhere."""
+        hub = self.runtime._hub
+        if isinstance(hub, EventHub):
+            hub.restore(state)
+
     @property
     def virtual_time(self) -> float:
         """Time of the last asynchronous event, in mean latencies; 0 where there are none."""

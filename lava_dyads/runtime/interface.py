@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Self = TypeVar("_Self", bound="Session")
 
@@ -36,6 +36,13 @@ class Session(ABC):
             Steps run. Fewer where a model asked for a pause (``self._req_pause = True`` in
             ``run_spk``; it can be run again) or for a stop (``self._req_stop``).
         """
+
+    def state(self) -> dict[str, Any]:
+        """Return what a further run depends on that no Process holds, for JSON."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:  # noqa: B027 (nothing, by default)
+        """Go on, between two runs, from what :meth:`state` has returned elsewhere."""
 
     @abstractmethod
     def stop(self, kill: bool = False) -> None:

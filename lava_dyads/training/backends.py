@@ -34,6 +34,12 @@ class Backend(Protocol):
         ``learn``: 1 train, 0 evaluate, 2 nudge without learning. ``poll`` is called meanwhile.
         """
 
+    def state(self) -> dict[str, Any]:
+        """Return what a further run depends on that no element holds, for JSON."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what :meth:`state` has returned elsewhere."""
+
     def stop(self) -> None:
         """Release everything."""
 
@@ -90,7 +96,7 @@ class ReferenceBackend:
                 asked = time.monotonic()
                 poll()
         # Measured at once: a hundred rows at a time would cost as much as a layer.
-        totals[0] = 0
+        totals[0] -= len(order)
         self._measure(outputs, stored.data["y_out"][order])
         poll()
 
@@ -107,6 +113,13 @@ class ReferenceBackend:
         whole.after(clock, {"output_in": outputs, "target_in": targets})
         self._sink.memory["totals"] += whole.memory["totals"]
         self._sink.memory["predicted"][: len(outputs)] = whole.memory["predicted"]
+
+    def state(self) -> dict[str, Any]:
+        """Nothing: the elements hold everything."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Nothing to set."""
 
     def stop(self) -> None:
         """Nothing to release."""
@@ -175,6 +188,14 @@ class LavaBackend:
         # A conductor takes one step per presentation, whatever happens in between.
         steps = 1 if self._conducted else self._agenda.steps
         self.session.run(presentations * steps, poll=poll)
+
+    def state(self) -> dict[str, Any]:
+        """Return virtual time and the generators of messages, where they are simulated."""
+        return self.session.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Set them."""
+        self.session.restore(state)
 
     def stop(self) -> None:
         """End all OS processes of the run."""

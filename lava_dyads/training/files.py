@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import CheckpointError, ValidationError, invalid
-from lava_dyads.files import write_atomically
+from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
+from lava_dyads.files import PART, remove_parts, write_atomically
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
+from lava_dyads.training.resume import RunState
 
 FORMAT = "lava_dyads checkpoint 1"
 MARKER = "config.json"
@@ -114,7 +117,10 @@ def _check(path: Path, name: str, array: Array, shape: tuple[int, ...]) -> None:
 
 
 class RunDirectory:
-    """The folder of one run: config.json, metrics.jsonl, result.json, checkpoint.npz, plots.
+    """The folder of one run.
+
+    config.json, metrics.jsonl, result.json, checkpoint.npz, plots; while it lasts state.npz and,
+    from before that, state.previous.npz, from which it can go on.
 
     Parameters
     ----------
@@ -130,28 +136,116 @@ class RunDirectory:
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
         self.path = path
+        self._metrics: list[str] = []
         if path.exists() and not path.is_dir():
             invalid("--out", "must be a folder", str(path))
         if (path / MARKER).exists() and not overwrite:
-            invalid("--out", "holds another run", str(path), "another folder, or --overwrite")
+            hint = "another folder, --overwrite, or --resume if it was interrupted"
+            invalid("--out", "holds another run", str(path), hint)
         if path.is_dir() and any(path.iterdir()) and not (path / MARKER).exists():
             invalid("--out", "holds other files", str(path), "an empty or a new folder")
-        self._metrics: list[str] = []
+
+    @classmethod
+    def reopen(cls, path: Path) -> RunDirectory:
+        """Return the folder of a run that was interrupted.
+
+        Raises
+        ------
+        CheckpointError
+            If there is none in it, or one that is finished.
+        """
+        if not (path / MARKER).is_file():
+            text = message("--resume", "holds no run", str(path), "the --out of the run")
+            raise CheckpointError(text)
+        if (path / RESULT).is_file():
+            hint = f"lava-dyads eval {path}"
+            text = message("--resume", "the run is finished, nothing to resume", str(path), hint)
+            raise CheckpointError(text)
+        folder = cls(path, overwrite=True)
+        with folder._writing():
+            remove_parts(path)
+        return folder
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What config.json holds.
+
+        Raises
+        ------
+        CheckpointError
+            If it cannot be read.
+        """
+        try:
+            held: dict[str, Any] = json.loads((self.path / MARKER).read_text())
+            return held
+        except (OSError, ValueError) as error:
+            raise CheckpointError(f"{self.path / MARKER}: cannot be read ({error})") from error
+
+    @property
+    def state(self) -> RunState | None:
+        """The last state, or the one before if that is damaged; None if none was kept.
+
+        Raises
+        ------
+        CheckpointError
+            If all there are are damaged.
+        """
+        failure: CheckpointError | None = None
+        for name in (STATE, PREVIOUS):
+            if (self.path / name).exists():
+                try:
+                    return RunState.load(self.path / name)
+                except CheckpointError as error:
+                    failure = failure or error
+        if failure:
+            raise failure
+        return None
 
     def begin(self, config: Mapping[str, Any]) -> None:
         """Create the folder and write the configuration."""
-        try:
-            for name in ("metrics.jsonl", "result.json", "checkpoint.npz", "learning_curve.png"):
+        with self._writing():
+            for name in _WRITTEN:
                 (self.path / name).unlink(missing_ok=True)
+            remove_parts(self.path)
             write_atomically(self.path / MARKER, json.dumps(config, indent=2) + "\n")
-        except OSError as error:
-            raise ValidationError(f"--out: {self.path} cannot be written ({error})") from error
 
-    def add_metrics(self, entry: Mapping[str, float]) -> None:
-        """Add one line to metrics.jsonl."""
-        self._metrics.append(json.dumps(entry))
-        write_atomically(self.path / "metrics.jsonl", "\n".join(self._metrics) + "\n")
+    def keep(self, state: RunState) -> None:
+        """Write a state; the one before stays beside it."""
+        newest, made = self.path / STATE, self.path / f".{STATE}{PART}"
+        with self._writing():
+            state.save(made)
+            if newest.exists():
+                os.replace(newest, self.path / PREVIOUS)
+            os.replace(made, newest)
+
+    def add_metrics(self, *entries: Mapping[str, float]) -> None:
+        """Add lines to metrics.jsonl."""
+        self._metrics += [json.dumps(entry) for entry in entries]
+        with self._writing():
+            text = "".join(f"{line}\n" for line in self._metrics)
+            write_atomically(self.path / "metrics.jsonl", text)
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        """Write result.json, the last file of a complete run."""
-        write_atomically(self.path / "result.json", json.dumps(result, indent=2) + "\n")
+        """Write result.json, the last file of a complete run; its states are no longer needed."""
+        with self._writing():
+            write_atomically(self.path / RESULT, json.dumps(result, indent=2) + "\n")
+            for name in (STATE, PREVIOUS):
+                (self.path / name).unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            why = error.strerror or str(error)
+            kept = any((self.path / name).exists() for name in (STATE, PREVIOUS))
+            hint = f". Try: make room, then lava-dyads train --resume {self.path}" if kept else ""
+            text = f"--out: {self.path} cannot be written ({why}){hint}"
+            raise ValidationError(text) from error
+
+
+RESULT, STATE, PREVIOUS = "result.json", "state.npz", "state.previous.npz"
+
+_WRITTEN = (
+    "metrics.jsonl", RESULT, "checkpoint.npz", STATE, PREVIOUS, "learning_curve.png"
+)  # fmt: skip

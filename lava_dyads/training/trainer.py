@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lava_dyads.data.dataset import Dataset
-from lava_dyads.errors import NotSettledError, invalid, nearest
+from lava_dyads.errors import (
+    CheckpointError,
+    NotSettledError,
+    UnsupportedError,
+    invalid,
+    nearest,
+)
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import Execution
-from lava_dyads.rules._types import Array, IntArray
+from lava_dyads.networks.support import BACKPROP, Execution
+from lava_dyads.rules._types import AnyArray, Array, IntArray
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.backprop import (
@@ -23,7 +30,8 @@ from lava_dyads.rules.backprop import (
     zero_skipping_operations,
 )
 from lava_dyads.rules.clock import FROZEN, Agenda
-from lava_dyads.rules.elements import Element, Sink, Source
+from lava_dyads.rules.elements import Element, Population, Sink, Source
+from lava_dyads.rules.elements.ensemble import OWN
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
@@ -31,7 +39,9 @@ from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.sweep_graph import SweptGraph
 from lava_dyads.rules.transport import Transport
+from lava_dyads.rules.units import rule
 from lava_dyads.training.backends import open_backend
+from lava_dyads.training.resume import Interval, RunState, checksum, machine
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime.in_process import Usage
@@ -88,6 +98,10 @@ class TrainingConfig:
     counting : bool
         Whether training passes count events and operations (some 5 % of the time of a sweep);
         :meth:`Trainer.cost` always does.
+    stream : bool
+        Samples are frames of a stream (of ``lanes`` streams, frame by frame): they are shown in
+        the order of the data, state is kept from one to the next and only what changes costs
+        anything. For rules that settle in one sweep, clock sync.
 
     Raises
     ------
@@ -108,6 +122,7 @@ class TrainingConfig:
     dtype: str = "float64"
     silence: float = 0.0
     counting: bool = True
+    stream: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in DTYPES:
@@ -239,6 +254,11 @@ class Trainer:
     feedback_weights : list of arrays, or None
         Separate feedback weights to begin with; None: the specification's initial ones.
 
+    Attributes
+    ----------
+    position : int
+        Samples of the present epoch that have been learnt from; 0 between epochs.
+
     Raises
     ------
     ValidationError
@@ -284,7 +304,10 @@ class Trainer:
         numbers = self._numbers(arithmetic, parameters[0], feedback_weights)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.lanes or self.config.batch_size
-        self.agenda = Agenda(1, lanes, self.config.batch_size)
+        self.agenda = Agenda(1, lanes, self.config.batch_size, stream=self.config.stream)
+        if self.config.stream:
+            check_streams(spec, self.execution)
+            self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
         targets = np.eye(spec.layers[-1])[data.labels]
         self.source = Source(data.x, targets, lanes=lanes, arithmetic=numbers)
         self.network = spec.build(
@@ -293,6 +316,7 @@ class Trainer:
             arithmetic=numbers,
             parameters=parameters,
             feedback_weights=feedback_weights,
+            swept=not self.config.stream,
         )
         self._sweep()
         capacity = max(len(self.train_rows), len(self.test_rows))
@@ -306,7 +330,11 @@ class Trainer:
         )
         self._generator = np.random.default_rng(self.config.seed)
         self.history, self._measuring = History(), measure
-        self.train_seconds = 0.0
+        self.train_seconds = self._pass_seconds = 0.0
+        self.position = 0  # samples of the present epoch that have been shown
+        self._drawn_from: Any = None
+        self._data_sum: int | None = None
+        self._transport = transport
         self._backend = open_backend(
             spec,
             self.execution,
@@ -385,8 +413,12 @@ class Trainer:
         self,
         on_epoch: Callable[[dict[str, float]], None] | None = None,
         on_progress: Callable[[int], None] | None = None,
+        on_checkpoint: Callable[[], None] | None = None,
+        every: Interval | None = None,
     ) -> History:
         """Train for the configured epochs, with an evaluation after each.
+
+        After :meth:`restore` it goes on where the state was made.
 
         Parameters
         ----------
@@ -394,14 +426,22 @@ class Trainer:
             Called with the metrics of each epoch.
         on_progress : callable or None
             Called with the number of samples of the current pass that are done.
+        on_checkpoint : callable or None
+            Called when :meth:`state` may be asked for: before the first sample, as often as
+            ``every`` says, and after each epoch (before ``on_epoch``).
+        every : Interval or None
+            How often within an epoch; None: never.
 
         Raises
         ------
         NotSettledError
             If an epoch leaves the range of floating point: the rule diverged.
         """
+        keep = on_checkpoint or (lambda: None)
+        if not (self.history.epochs or self.position):
+            keep()
         for epoch in range(len(self.history.epochs) + 1, self.config.epochs + 1):
-            learnt = self.run(self._generator.permutation(self.train_rows), 1, on_progress)
+            learnt = self._train_epoch(every or Interval(), keep, on_progress)
             self.train_seconds += learnt.seconds
             if not (np.isfinite(learnt.residual) and np.isfinite(learnt.loss)):
                 raise NotSettledError(self._diverged(epoch, learnt))
@@ -414,9 +454,141 @@ class Trainer:
                 **self.feedback_drift(),
             }
             self.history.epochs.append(entry)
+            keep()
             if on_epoch:
                 on_epoch(entry)
         return self.history
+
+    def _train_epoch(
+        self,
+        every: Interval,
+        keep: Callable[[], None],
+        on_progress: Callable[[int], None] | None,
+    ) -> Metrics:
+        """Show the training part once, from where it is, in pieces of whole batches."""
+        self._drawn_from = self._generator.bit_generator.state
+        order = self.train_rows
+        if not self.config.stream:
+            order = self._generator.permutation(order)
+        rows = every.rows(len(order), self.config.batch_size)
+        kept = time.monotonic()
+        if not self.position:
+            self._begin_pass()
+        while self.position < len(order):
+            piece = order[self.position : self.position + rows]
+            self._pass_seconds += self._show(piece, LEARN, on_progress)
+            self.position += len(piece)
+            due = every.batches or time.monotonic() - kept > every.seconds
+            if due and self.position < len(order):
+                keep()
+                kept = time.monotonic()
+        self.position = 0
+        return self._measure(self._pass_seconds)
+
+    def state(self) -> RunState:
+        """Return all that the rest of the run depends on, see ``training.resume``.
+
+        To be asked for between two passes, or by ``on_checkpoint`` of :meth:`fit`.
+
+        Raises
+        ------
+        UnsupportedError
+            If a part of it cannot be read: Processes that are frozen by a fault.
+        """
+        within = self.position > 0
+        progress = {
+            "position": self.position,
+            "pass_seconds": self._pass_seconds if within else 0.0,
+            "train_seconds": self.train_seconds,
+            "epochs": self.history.epochs,
+            "order": self._drawn_from if within else self._generator.bit_generator.state,
+            "noise": [generator.bit_generator.state for generator in self._noise()],
+            "backend": self._backend.state(),
+        }
+        return RunState(self._made_for(), progress, self._registers(), machine())
+
+    def restore(self, state: RunState) -> None:
+        """Go on from a state; the next :meth:`fit` does the rest of the run, bit by bit.
+
+        Raises
+        ------
+        CheckpointError
+            If it was made with other options or other data.
+        """
+        state.check(self._made_for())
+        held = self._registers()
+        for name in dict.fromkeys((*held, *state.arrays)):
+            there = [a[name].shape if name in a else None for a in (held, state.arrays)]
+            if there[0] != there[1]:
+                raise CheckpointError(f"state: {name} should have shape {there[0]}, not {there[1]}")
+        for name, element, register, part in self._places():
+            value = state.arrays[name]
+            element.memory[register][...] = value if part is None else value[part]
+        progress = state.progress
+        self.position, self._pass_seconds = progress["position"], progress["pass_seconds"]
+        self.train_seconds = progress["train_seconds"]
+        self.history.epochs[:] = progress["epochs"]
+        self._generator.bit_generator.state = progress["order"]
+        for generator, drawn in zip(self._noise(), progress["noise"], strict=True):
+            generator.bit_generator.state = drawn
+        self._backend.restore(progress["backend"])
+
+    @property
+    def inexact(self) -> str:
+        """Return why a resumed run may differ in its bits from one in one go; empty: it does not.
+
+        (On the same machine, with as many threads.)
+        """
+        if self.execution.runtime != "lava":
+            return ""
+        if self.execution.clock == "async":
+            return "on Lava's own runtime messages take real time, no two asynchronous runs agree"
+        if self.spec.compartment_noise:
+            return "on Lava's own runtime noise is drawn in OS processes, where it begins anew"
+        return ""
+
+    def _made_for(self) -> dict[str, Any]:
+        if self._data_sum is None:
+            self._data_sum = checksum(self.data.x, self.data.labels)
+        numbers = self.network.arithmetic
+        found = {
+            "spec": self.spec.as_dict(),
+            "training": asdict(self.config),
+            "execution": asdict(self.execution),
+            "transport": self._transport and asdict(self._transport),
+            "arithmetic": repr(vars(numbers)),
+            "data": {"name": self.data.name, "checksum": self._data_sum},
+        }
+        made: dict[str, Any] = json.loads(json.dumps(found, default=str))
+        return made
+
+    def _noise(self) -> list[np.random.Generator]:
+        """Return the generators of the populations' noise."""
+        found = [e for e in self._elements() if isinstance(e, Population) and e.noise]
+        return [population._generator for population in found]
+
+    def _registers(self) -> dict[str, AnyArray]:
+        """Return every register once, those that neurons of a layer have apart in one array."""
+        found: dict[str, Any] = {}
+        for name, element, register, part in self._places():
+            if part is None:
+                found[name] = element.memory[register]
+            else:
+                found.setdefault(name, []).append(element.memory[register])
+        return {name: np.array(v) if isinstance(v, list) else v for name, v in found.items()}
+
+    def _places(self) -> Iterator[tuple[str, Element, str, int | None]]:
+        """Yield name, owner and register of all there is to keep; and the part it is of a name."""
+        seen: set[int] = set()
+        inner = self.network.elements.values() if isinstance(self.network, Network) else ()
+        for i, element in enumerate([self.source, self.network, self.sink, *inner]):
+            for register, value in element.memory.items():
+                if id(value) not in seen:  # a network's are those of its elements
+                    seen.add(id(value))
+                    yield f"{i}.{register}", element, register, None
+            for k, part in enumerate(element.parts):  # the rest are views on those of the layer
+                for register in OWN:
+                    yield f"{i}.parts.{register}", part, register, k
 
     def _diverged(self, epoch: int, learnt: Metrics) -> str:
         if self.spec.timing.repeats == 0:  # the sweep is exact, so it was the weights
@@ -463,12 +635,21 @@ class Trainer:
         on_progress : callable or None
             Called with the number of samples done.
         """
-        totals = self.sink.memory["totals"]
-        totals.fill(0)
+        self._begin_pass()
+        return self._measure(self._show(rows, learn, on_progress))
+
+    def _begin_pass(self) -> None:
+        """Count and measure from 0."""
+        self._pass_seconds = 0.0
+        self.sink.memory["totals"].fill(0)
         for element in self._elements():
             element.memory["counts"].fill(0)
             if "residual" in element.memory:
                 element.memory["residual"].fill(0)
+
+    def _show(self, rows: IntArray, learn: int, on_progress: Callable[[int], None] | None) -> float:
+        """Show some rows; return the seconds it took."""
+        totals = self.sink.memory["totals"]
 
         def poll() -> None:
             if on_progress:
@@ -478,7 +659,7 @@ class Trainer:
             check_learns(self.execution, self.config)
         begin = time.perf_counter()
         self._backend.run(np.asarray(rows, np.int64), learn, poll)
-        return self._measure(time.perf_counter() - begin)
+        return time.perf_counter() - begin
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return copies of the weights (n_out, n_in) and biases (n,)."""
@@ -559,6 +740,23 @@ def check_learns(execution: Execution, config: TrainingConfig) -> None:
     if execution.precision == "loihi2" and config.batch_size > 1:
         limit = "precision loihi2 learns one sample at a time"
         invalid("batch_size", limit, config.batch_size, "1, with optimiser sgd")
+
+
+def check_streams(spec: NetworkSpec, execution: Execution) -> None:
+    """Raise where state cannot be kept from one presentation to the next.
+
+    Raises
+    ------
+    UnsupportedError
+        With the reason.
+    """
+    why = ""
+    if spec.rule == BACKPROP or not rule(spec.rule).finite(spec.parameters) or spec.anneal:
+        why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
+    elif execution.clock == "async":
+        why = "needs the clock: without it nobody knows when a frame ends. Try: --clock sync"
+    if why:
+        raise UnsupportedError(f"stream: {why}")
 
 
 def check_fit(spec: NetworkSpec, data: Dataset) -> None:

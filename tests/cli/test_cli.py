@@ -389,12 +389,14 @@ def test_ctrl_c_ends_training_and_keeps_the_last_epoch(tmp_path):
     finally:
         child.kill()
     assert child.returncode == 130
-    assert errors.strip().endswith("interrupted")
+    assert errors.strip().endswith(f"to go on: lava-dyads train --resume {tmp_path / 'run'}")
     assert "Traceback" not in errors
     assert sorted(os.listdir(tmp_path / "run")) == [
         "checkpoint.npz",
         "config.json",
         "metrics.jsonl",
+        "state.npz",
+        "state.previous.npz",
     ]
     code = main(["eval", str(tmp_path / "run"), "--runtime", "reference", "--json"])
     assert code == 0

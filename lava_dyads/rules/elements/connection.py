@@ -28,6 +28,12 @@ class Connection(Element):
         held_difference <- held_difference + ...  apical buffer <- B message
         last step: learn from held_difference held_mean^T
 
+    In a stream nothing is set to 0 between frames. What was sent up is then no longer W times what
+    was heard once W has learnt, so with the next message goes what is missing::
+
+        basal buffer <- basal buffer + dW held_mean
+        apical buffer <- apical buffer + dB held_difference
+
     Tied, B is W^T; separate feedback weights are a register of their own, ``feedback``, which
     holds B^T, and constant or learnt like W, from the same two signals (``rules.feedback``).
 
@@ -157,7 +163,7 @@ class Connection(Element):
 
     def before(self, clock: Clock) -> Outbox:
         """Send what the last step's messages have become."""
-        if clock.first:
+        if clock.fresh:
             self.reset()
         buffer, self._buffer = self._buffer, {}
         return buffer
@@ -168,10 +174,11 @@ class Connection(Element):
         up, down = inbox.get("mean_in"), inbox.get("difference_in")
         numbers = self.arithmetic
         held = numbers.accumulate(m["held_mean"], up, "held_mean")
-        if held and up is not None and not clock.last:
+        goes_on = clock.stream or not clock.last
+        if held and up is not None and goes_on:
             self._buffer["basal_out"] = self.upward(up)
             self.count("forward", self.op.forward_operations(up))
-        backward = "apical_out" in self.listened and not clock.last
+        backward = "apical_out" in self.listened and goes_on
         held = numbers.accumulate(m["held_difference"], down, "held_difference")
         if held and down is not None and backward:
             self._buffer["apical_out"] = self.downward(down)
@@ -180,15 +187,19 @@ class Connection(Element):
             self.finish(clock)
         return {}
 
-    def upward(self, message: Array) -> Array:
-        """Return what reaches the layer above."""
-        made = self.op.forward(self.weights, message)
-        return self.arithmetic.total(made, "basal")
+    def upward(self, message: Array, weights: Array | None = None) -> Array:
+        """Return what reaches the layer above through the weights, or others."""
+        through = self.weights if weights is None else weights
+        if len(message) == 1 and not through.flags.c_contiguous and isinstance(self.op, Dense):
+            made = np.empty((1, self.op.n_out), through.dtype)
+            self.op.forward_events(through, message[0], made[0])
+            return self.arithmetic.total(made, "basal")
+        return self.arithmetic.total(self.op.forward(through, message), "basal")
 
-    def downward(self, message: Array) -> Array:
-        """Return what reaches the layer below."""
-        made = self.op.transpose(self.feedback, message)
-        return self.arithmetic.total(made, "apical")
+    def downward(self, message: Array, feedback: Array | None = None) -> Array:
+        """Return what reaches the layer below through the feedback, or another."""
+        through = self.feedback if feedback is None else feedback
+        return self.arithmetic.total(self.op.transpose(through, message), "apical")
 
     def finish(self, clock: Clock) -> None:
         """Learn from what is held, where this is learning."""
@@ -196,7 +207,29 @@ class Connection(Element):
             return
         up, down = self.memory["held_mean"], self.memory["held_difference"]
         if not clock.frozen:
+            goes_on = clock.stream and clock.batch and not self.weightless
+            before = [self.weights.copy(), self.feedback.copy()] if goes_on else []
             for learner in self.learners:
                 learner.learn_pair(self.op, down, up, clock.batch)
+            if before:
+                self._make_up(*before)
         learning = 1 + any(learner.optimiser is not None for learner in self.learners[1:])
         self.count("learning", self.op.learning_operations(down, up) * learning)
+
+    def _make_up(self, weights: Array, feedback: Array) -> None:
+        """Note what has been sent too little, by the weights and feedback before they learnt."""
+        held, m = ("held_mean", "held_difference"), self.memory
+        changes = self.weights - weights, self.feedback - feedback
+        products = (self.upward, self.downward)
+        ports, counters = ("basal_out", "apical_out"), ("forward", "backward")
+        for name, change, product, port, counter in zip(
+            held, changes, products, ports, counters, strict=True
+        ):
+            missing = product(m[name], change) if port in self.listened else None
+            if missing is not None and missing.any():
+                waiting = self._buffer.get(port)
+                self._buffer[port] = missing if waiting is None else waiting + missing
+                # Weights that have changed, with an activity that is not zero.
+                touched = product((m[name] != 0).astype(m[name].dtype),
+                                  (change != 0).astype(change.dtype))  # fmt: skip
+                self.count(counter, int(touched.sum()))

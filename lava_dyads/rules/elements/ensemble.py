@@ -13,7 +13,7 @@ from lava_dyads.rules.elements.base import SILENCE, Inbox, Outbox
 from lava_dyads.rules.elements.plasticity import Plasticity
 from lava_dyads.rules.elements.population import Population
 
-_OWN = ("counts", "sends", "residual", "bias_updates")
+OWN = ("counts", "sends", "residual", "bias_updates")
 """Registers that a population has once, not once per neuron."""
 
 
@@ -79,7 +79,7 @@ class Ensemble(Population):
         self._answers_only = not self.anneal and self.unit.instantaneous
         for i, member in enumerate(members):
             member.memory.update(
-                {n: a[..., i] if n in _OWN else a[..., i : i + 1] for n, a in joined.items()}
+                {n: a[..., i] if n in OWN else a[..., i : i + 1] for n, a in joined.items()}
             )
             member._state = {}
 
@@ -92,8 +92,10 @@ class Ensemble(Population):
         """Do what every member would do with its entry of the messages."""
         if self._spoken and self._answers_only and not (inbox or clock.first or clock.last):
             return SILENCE
-        if clock.first:
+        if clock.fresh:
             self.reset()
+        elif clock.first:
+            self._spoken = False  # the bias may have learnt
         heard: AnyArray | None = None
         for port, name in (("basal_in", "basal"), ("apical_in", "apical")):
             message = inbox.get(port)
@@ -180,7 +182,7 @@ def _joined(members: list[Population], name: str) -> AnyArray:
     """Return one array with a register of all members side by side on the last axis."""
     arrays = [member.memory[name] for member in members]
     first, n = arrays[0], len(arrays)
-    once = name in _OWN
+    once = name in OWN
     if all(owner(array).size == array.size for array in arrays):
         return np.stack(arrays, -1) if once else np.concatenate(arrays, -1)
     # Others look at them, too (the layer that was cut up): they have to stay where they are.

@@ -86,7 +86,7 @@ class Head(Element):
 
     def before(self, clock: Clock) -> Outbox:
         """Send the drive computed in the last step."""
-        if clock.first:
+        if clock.fresh:
             self.reset()
         buffer, self._buffer = self._buffer, {}
         return buffer

@@ -19,7 +19,7 @@ class Junction(Element):
     A connection passes changes on, since it is linear. A junction has to hold what it gets. In
     every step, in this order::
 
-        first step of a presentation: buffers, held values and mirrors <- 0
+        first step of a presentation: buffers, held values and mirrors <- 0 (not in a stream)
         send the buffers                                        (one step of delay)
         held_mean_k <- held_mean_k + message                    every argument k
         held_difference <- held_difference + message
@@ -118,7 +118,7 @@ class Junction(Element):
 
     def before(self, clock: Clock) -> Outbox:
         """Send what the last step's messages have become."""
-        if clock.first:
+        if clock.fresh:
             self.reset()
         buffer, self._buffer = self._buffer, {}
         return buffer

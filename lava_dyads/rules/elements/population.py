@@ -22,7 +22,7 @@ class Population(Element):
 
     In every step, in this order::
 
-        first step of a presentation: drives, state and mirrors <- 0
+        first step of a presentation: drives, state and mirrors <- 0 (not within a stream)
         basal <- basal + message        apical <- apical + message
                    (from 0 in every step, where the unit takes them as impulses)
         state <- unit.step(unit.drive(basal, bias), apical)      once the wave has arrived
@@ -234,8 +234,10 @@ class Population(Element):
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive drives, step, send changes; learn in the last step."""
         m = self.memory
-        if clock.first:
+        if clock.fresh:
             self.reset()
+        elif clock.first:
+            self._spoken = False  # the bias may have learnt
         accumulate = self.arithmetic.accumulate
         moved = accumulate(m["basal"], inbox.get("basal_in"), "basal")
         moved |= accumulate(m["apical"], inbox.get("apical_in"), "apical")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import Array, IntArray
+from lava_dyads.rules._types import Array, IntArray, Signal
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.coding import send_on_change
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox
 from lava_dyads.rules.losses import Loss
 
@@ -16,7 +17,8 @@ class Source(Element):
     """Stream rows of a data set, a presentation of ``lanes`` rows at a time.
 
     In the first step of a presentation it sends the rows ``order[start : start + valid]`` of
-    x and y (as changes from zero); in all other steps it is silent.
+    x and y (as changes from zero, in a stream from the rows before); in all other steps it is
+    silent.
 
     Parameters
     ----------
@@ -43,6 +45,7 @@ class Source(Element):
                 )
         super().__init__(lanes, {}, {"x_out": x.shape[1], "y_out": y.shape[1]}, arithmetic)
         self.x, self.y = x, y
+        self._mirrors: dict[str, Array] = {}
         self.memory["order"] = np.arange(len(x), dtype=np.int64)
 
     def before(self, clock: Clock) -> Outbox:
@@ -54,13 +57,21 @@ class Source(Element):
         rows = self.memory["order"][index]
         outbox: Outbox = {}
         for name, data in (("x", self.x), ("y", self.y)):
-            message = self.arithmetic.zeros((self.lanes, data.shape[1]))
-            message[: clock.valid] = self.arithmetic.number(data[rows], name)
+            value = self.arithmetic.zeros((self.lanes, data.shape[1]))
+            value[: clock.valid] = self.arithmetic.number(data[rows], name)
+            message = self._change(name, value, clock) if clock.stream else value
             outbox[f"{name}_out"] = message
-            if name == "x":
+            if name == "x" and message is not None:
                 self.count("events_input", int(np.count_nonzero(message)))
-        self.count("messages_input", 1)
+        self.count("messages_input", int(outbox["x_out"] is not None))
         return outbox
+
+    def _change(self, name: str, value: Array, clock: Clock) -> Signal:
+        """Return what has changed since the last frame of a stream."""
+        if clock.fresh:
+            self._mirrors[name] = np.zeros_like(value)
+        scale = None if self.arithmetic.exact else 1.0
+        return send_on_change(value, self._mirrors[name], 0.0, scale, self.arithmetic)[0]
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive nothing."""
@@ -109,7 +120,7 @@ class Sink(Element):
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Add the messages up; measure in the read step."""
         m = self.memory
-        if clock.first:
+        if clock.fresh:
             self.reset()
         numbers = self.arithmetic
         numbers.accumulate(m["output"], inbox.get("output_in"), "output")

@@ -1,0 +1,209 @@
+"""The state of a run: all that its further course depends on, to go on to the same bits.
+
+Weights, biases, feedback, the optimisers' registers and every other register and counter; where
+in which epoch it is; the generators of the order of samples, of noise, of latencies and faults;
+the metrics of the epochs before. A run that goes on from it ends with the weights of one that
+was never interrupted, bit by bit, on the same machine with as many threads: OpenBLAS adds up in
+another order with another kernel or another number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from lava_dyads.errors import CheckpointError, invalid
+from lava_dyads.files import atomically
+from lava_dyads.rules._types import AnyArray
+
+FORMAT = "lava_dyads run state 1"
+
+PIECES = 64
+"""Parts of an epoch after which it looks whether a number of seconds has passed."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """How often the state is kept within an epoch; always at its end.
+
+    Parameters
+    ----------
+    batches : int
+        After so many weight updates; 0: not within an epoch.
+    seconds : float
+        Once so much time has passed; 0: not within an epoch.
+
+    Raises
+    ------
+    ValidationError
+        If one is negative, or both are given.
+    """
+
+    batches: int = 0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("batches", "seconds"):
+            if not getattr(self, name) >= 0:
+                invalid(f"Interval.{name}", "must be at least 0", getattr(self, name))
+        if self.batches and self.seconds:
+            invalid("Interval", "needs batches or seconds", (self.batches, self.seconds))
+
+    @classmethod
+    def parse(cls, text: str) -> Interval:
+        """Read ``epoch``, a number of batches (``200``) or of seconds (``30s``).
+
+        Examples
+        --------
+        >>> Interval.parse("200"), Interval.parse("1.5s").seconds
+        (Interval(batches=200, seconds=0.0), 1.5)
+        """
+        try:
+            if text == "epoch":
+                return cls()
+            if text.endswith("s"):
+                return cls(seconds=_positive(float(text[:-1])))
+            return cls(batches=_positive(int(text)))
+        except ValueError:
+            limit = "must be epoch, a number of batches or of seconds"
+            invalid("--checkpoint-every", limit, text, "epoch, 200 or 30s")
+
+    def rows(self, epoch: int, batch_size: int) -> int:
+        """Return the samples to show at a time, whole batches."""
+        if self.batches:
+            return self.batches * batch_size
+        if self.seconds:
+            return max(1, -(-epoch // (PIECES * batch_size))) * batch_size
+        return max(1, epoch)
+
+
+def _positive(value: Any) -> Any:
+    if not 0 < value < np.inf:
+        raise ValueError(value)
+    return value
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What :meth:`Trainer.state` returns and :meth:`Trainer.restore` takes.
+
+    Attributes
+    ----------
+    made_for : dict
+        Specification, training, execution, transport, checksum of the data: what has to be the
+        same where it goes on.
+    progress : dict
+        Position, generators, metrics so far.
+    arrays : dict of str to array
+        Registers by 'element.register'.
+    machine : dict
+        What the last bits of products depend on.
+    """
+
+    made_for: dict[str, Any]
+    progress: dict[str, Any]
+    arrays: dict[str, AnyArray]
+    machine: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write it atomically; what was there before stays until the new one is whole."""
+        names = ("made_for", "progress", "machine")
+        header = {"format": FORMAT, **{name: getattr(self, name) for name in names}}
+        with atomically(path) as file:
+            np.savez(file, header=np.array(json.dumps(header)), **self.arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> RunState:
+        """Read one back.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is missing, damaged or something else.
+        """
+        try:
+            # numpy leaves a file open that is no whole archive.
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                if header.get("format") != FORMAT:
+                    got = header.get("format")
+                    raise CheckpointError(
+                        f"state {path}: its format is {got!r}, this version reads {FORMAT!r}"
+                    )
+                arrays = {name: file[name] for name in file.files if name != "header"}
+                return cls(header["made_for"], header["progress"], arrays, header["machine"])
+        except CheckpointError:
+            raise
+        except FileNotFoundError as error:
+            raise CheckpointError(f"state {path}: no such file") from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zlib.error,
+                zipfile.BadZipFile) as error:  # fmt: skip
+            detail = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise CheckpointError(f"state {path}: is damaged ({detail})") from error
+
+    def check(self, made_for: Mapping[str, Any]) -> None:
+        """Raise unless it belongs to the same run.
+
+        Raises
+        ------
+        CheckpointError
+            Naming the first difference.
+        """
+        found = difference(self.made_for, made_for)
+        if found:
+            name, held, got = found
+            raise CheckpointError(
+                f"state: {name} was {held!r} (got {got!r}). Try: the options the run began with"
+            )
+
+    @property
+    def other_machine(self) -> str:
+        """Return what is not as it was where the state was made, in words; empty: nothing."""
+        found = difference(self.machine, machine())
+        return f"{found[0]} was {found[1]} (now {found[2]})" if found else ""
+
+
+def difference(old: Any, new: Any, name: str = "") -> tuple[str, Any, Any] | None:
+    """Return where two nested values first differ, and both; None: nowhere.
+
+    Examples
+    --------
+    >>> difference({"a": {"b": 1}}, {"a": {"b": 2}})
+    ('a.b', 1, 2)
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys((*old, *new)):
+            inner = f"{name}.{key}" if name else str(key)
+            found = difference(old.get(key), new.get(key), inner)
+            if found:
+                return found
+        return None
+    return None if old == new else (name, old, new)
+
+
+def machine() -> dict[str, Any]:
+    """Return what the last bits of a product depend on."""
+    blas = [
+        [entry.get("internal_api"), entry.get("architecture"), entry.get("num_threads")]
+        for entry in threadpool_info()
+        if entry["user_api"] == "blas"
+    ]
+    numba = find_spec("numba") is not None
+    return {"numpy": np.__version__, "BLAS": sorted(map(str, blas)), "numba": numba}
+
+
+def checksum(*arrays: AnyArray) -> int:
+    """Return the CRC-32 of some arrays, one after the other."""
+    sum_ = 0
+    for array in arrays:
+        sum_ = zlib.crc32(np.ascontiguousarray(array).reshape(-1).data, sum_)
+    return sum_
