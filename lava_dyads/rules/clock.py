@@ -170,5 +170,5 @@ class Agenda:
         batch = max(0, batch)
         made = Clock(offset + 1, offset == 0, last, learn, valid, start, batch, read, frozen)
         if self.stream:
-            return replace(made, stream=True, kept=presentation > 0)
+            return made._replace(stream=True, kept=presentation > 0)
         return made
