@@ -310,7 +310,7 @@ def test_check_equivalence_fails_where_a_pair_disagrees(capsys, monkeypatch):
     monkeypatch.setattr(Trainer, "parameters", slightly_off)
     monkeypatch.setattr(
         "lava_dyads.experiments.equivalence.table",
-        lambda rule, neurons: [(e, None) for e in IN_PROCESS],
+        lambda: [(e, None) for e in IN_PROCESS],
     )
     code, text, _ = run(capsys, "check equivalence --layers 6 --samples 10")
     assert code == 1
