@@ -23,6 +23,7 @@ from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
+from lava_dyads.rules.schedules import ORDERS
 from lava_dyads.rules.transport import SHARES, Faults, Transport
 from lava_dyads.rules.units import RULES
 
@@ -63,6 +64,7 @@ LossName = Annotated[str, _names(LOSSES)]
 FeedbackName = Annotated[str, _names(FEEDBACK)]
 RuleName = Annotated[str, _names((*RULES, *BASELINES))]
 LatencyName = Annotated[str, _names(LATENCIES)]
+OrderName = Annotated[str, _names((*ORDERS, "async"))]
 OptimiserName = Annotated[str, _names(OPTIMISERS)]
 
 Granularity = Literal["network", "layer", "neuron"]

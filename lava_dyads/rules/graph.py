@@ -19,13 +19,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float
-from lava_dyads.rules.elements import Connection, Element, Head, Junction, Population
+from lava_dyads.rules.elements import Connection, Element, Head, Instructed, Junction, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 from lava_dyads.rules.feedback import TIED, Feedback
 from lava_dyads.rules.losses import Loss
@@ -132,7 +132,7 @@ class Wiring:
     def weighted(self) -> list[str]:
         """Names of the connections that have weights, in order."""
         return [name for name, part in self.parts.items()
-                if part.kind is Connection and part.op.shape]  # fmt: skip
+                if issubclass(part.kind, Connection) and part.op.shape]  # fmt: skip
 
     def links_from(self, name: str, port: str) -> list[Link]:
         """Return where an output port leads."""
@@ -157,14 +157,15 @@ class Wiring:
         """Return the input ports that an output port depends on."""
         part = self.parts[name]
         if part.kind is Population:
-            up = port == f"{self.units[name].up}_out"
+            up = port in (f"{self.units[name].up}_out", f"{self.units[name].cause}_out")
             return ["basal_in"] if up else ["basal_in", "apical_in"]
         if part.kind is Head:
             return ["mean_in", "target_in"]
         ups = list(up_ports(part.op))
         if port == "basal_out":
             return ups
-        return ["difference_in"] if part.kind is Connection else ["difference_in", *ups]
+        linear = issubclass(part.kind, Connection)
+        return ["difference_in"] if linear else ["difference_in", *ups]
 
     def timing(self, repeats: int | None, rule: Rule, parameters: RuleParameters,
                anneal: float) -> Timing:  # fmt: skip
@@ -180,6 +181,7 @@ class Wiring:
 
 _ENDS: dict[type[Element], tuple[str, ...]] = {
     Connection: ("difference_in",),
+    Instructed: ("difference_in", "teacher_in"),
     Population: ("basal_in", "apical_in"),
 }
 """Where the messages of a sweep end."""
@@ -214,7 +216,8 @@ class _Wirer:
     """Lays a graph out, vertex by vertex.
 
     ``taps`` of a vertex are the ports that its activity comes out of, ``backs`` those that want
-    its error: none where only data lie below.
+    its error: none where only data lie below. ``causes`` are the ports of the activity that
+    synapses learn from: none behind an op where that is not what the taps send.
     """
 
     def __init__(
@@ -225,6 +228,7 @@ class _Wirer:
         self.wiring = Wiring({}, [], {}, self.heads)
         self.taps: dict[str, list[Port]] = {}
         self.backs: dict[str, list[Port]] = {}
+        self.causes: dict[str, list[Port]] = {}
         inputs = [v for v in vertices if not v.sources]
         self.used = {source for v in vertices for source in v.sources}
         self.widths = {v.name: v.n for v in vertices}
@@ -247,13 +251,18 @@ class _Wirer:
             self._part(vertex.name, Part(Connection, vertex, taken))
             self._link(port, (vertex.name, "mean_in"))
             port = (vertex.name, "basal_out")
-        self.taps[vertex.name] = [port]
+        self.taps[vertex.name] = self.causes[vertex.name] = [port]
 
     def _place(self, vertex: Vertex) -> None:
         """Lay out the op of a vertex, and the population on it."""
         taps, backs = self._op(vertex)
+        plain = all(self.causes[source] == self.taps[source] for source in vertex.sources)
         if vertex.activation is None:
             self.taps[vertex.name], self.backs[vertex.name] = taps, backs
+            self.causes[vertex.name] = taps if plain else []
+            unit = self.rule.hidden(ACTIVATIONS["linear"], self.parameters)
+            if vertex.weighted and not (plain and unit.teacher == unit.down):
+                self._refuse(vertex.name)
             return
         unit = self._unit(vertex, above_data=not any(map(self.backs.get, vertex.sources)))
         here = vertex.name
@@ -263,7 +272,24 @@ class _Wirer:
             self._link(tap, (here, "basal_in"))
         for back in backs:
             self._link((here, f"{unit.down}_out"), back)
+        if vertex.weighted and not (plain and unit.teacher == unit.down):
+            self._instruct(taps[0][0], here, vertex.sources[0])
         self.taps[here], self.backs[here] = [(here, f"{unit.up}_out")], [(here, "apical_in")]
+        self.causes[here] = [(here, f"{unit.cause}_out")]
+
+    def _instruct(self, name: str, above: str, below: str) -> None:
+        """Let a connection learn from other signals than those it carries."""
+        causes = self.causes[below]
+        if not causes:
+            self._refuse(name)
+        self.wiring.parts[name] = self.wiring.parts[name]._replace(kind=Instructed)
+        for cause in causes:
+            self._link(cause, (name, "cause_in"))
+        self._link((above, f"{self.wiring.units[above].teacher}_out"), (name, "teacher_in"))
+
+    def _refuse(self, name: str) -> NoReturn:
+        limit = f"{self.rule.name} needs neurons right below and right above all weights"
+        invalid(f"node {name}", limit, "an op between", "an activation on every node between")
 
     def _unit(self, vertex: Vertex, above_data: bool) -> Unit:
         rule, parameters = self.rule, self.parameters
@@ -323,7 +349,7 @@ class _Wirer:
             self._link((name, back), end)
 
     def _output(self, vertex: Vertex, start: int, outputs: list[Vertex]) -> None:
-        here, up = vertex.name, self.taps[vertex.name][0]
+        here, up = vertex.name, self.causes[vertex.name][0]
         alone = len(outputs) == 1
         width = sum(v.n for v in outputs)
         target: Port = (OUTSIDE, "target_in")
@@ -448,9 +474,9 @@ def assemble(
         if part.vertex.name != here:
             here, level = part.vertex.name, min(level + 1, depth)
         shared["arithmetic"] = arithmetic.at(level, depth)
-        if part.kind is Connection and name in learns:
+        if issubclass(part.kind, Connection) and name in learns:
             separate = feedback.separate and not above_data[k]
-            elements[name] = Connection(
+            elements[name] = part.kind(
                 weights[k],
                 op=part.op,
                 optimiser=optimiser if feedback.learns and not above_data[k] else undecayed,
@@ -489,6 +515,7 @@ def assemble(
         and wiring.heads
         and isinstance(arithmetic, Float)
         and is_chain(vertices)
+        and not any(part.kind is Instructed for part in wiring.parts.values())
     )
     kind = SweptNetwork if swept else Network
     return kind(elements, wiring.links, lanes=lanes, steps=timing.steps,

@@ -47,6 +47,9 @@ class Unit(ABC):
         True where channels count spikes: then there is no rest that could be certified.
     baseline : float
         What the ``up`` channel carries beyond the activity it stands for.
+    phased : bool
+        True where the error may begin only after the forward pass is over, since the unit keeps
+        what it was: ``settle`` then begins with a free phase; in steps, time sees to it.
     """
 
     state: ClassVar[tuple[str, ...]]
@@ -56,8 +59,19 @@ class Unit(ABC):
     instantaneous: ClassVar[bool] = True
     spiking: ClassVar[bool] = False
     baseline: ClassVar[float] = 0.0
+    phased: ClassVar[bool] = False
 
     activation: Activation
+
+    @property
+    def cause(self) -> str:
+        """Channel of the activity that the synapses above learn from, and the head reads: up."""
+        return self.up
+
+    @property
+    def teacher(self) -> str:
+        """Channel of the error that the synapses below and the bias learn from: down."""
+        return self.down
 
     @property
     def separable(self) -> bool:
@@ -176,6 +190,8 @@ class Rule(ABC):
     settings : mapping
         Fields of ``NetworkSpec`` and ``TrainingConfig`` with which it trains well, where the
         defaults are not these.
+    refuses : mapping of str to str
+        Why it does not run with a clock or a number system, by the name of that choice.
     """
 
     name: ClassVar[str]
@@ -186,6 +202,7 @@ class Rule(ABC):
     spiking: ClassVar[bool] = False
     defaults: ClassVar[RuleParameters] = RuleParameters()
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    refuses: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @abstractmethod
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
@@ -198,6 +215,10 @@ class Rule(ABC):
     def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
         """Return the output unit with the loss inside; its apical input is the target."""
         raise NotImplementedError(f"{self.name} has no output unit with the loss inside")
+
+    def kinds(self) -> tuple[Unit, ...]:
+        """Return one unit of each kind it uses, as far as their registers or channels differ."""
+        return (self.hidden(ACTIVATIONS["relu"], RuleParameters()),)
 
     def above_input(self, unit: Unit) -> Unit:
         """Return the unit of the first layer, whose basal input is data: by default the same."""
