@@ -134,8 +134,8 @@ def check_gradient(
     max_steps : int
         Cap of the relaxation.
     min_cosine : float
-        Median cosine that the check asks for; None: 0.99 where theory promises it (tied feedback,
-        or feedback that has learnt), else -1: random feedback gives another direction.
+        Median cosine that the check asks for; None: what the rule promises, mostly 0.99, where
+        feedback is tied or has learnt, else -1: random feedback gives another direction.
     order : str
         One of ``rules.schedules.ORDERS`` (``sweep``: bottom-up, then top-down, one population at a
         time, which the loop gain is about; at alpha > 1/2 ``parallel`` may still settle slightly
@@ -180,7 +180,7 @@ def check_gradient(
     ]
     if min_cosine is None:
         promised = not kind.separate or (kind.learns and updates > 0)
-        min_cosine = 0.99 if promised else -1.0
+        min_cosine = RULES[spec.rule].promise if promised else -1.0
     return _summary(spec, results, min_cosine)
 
 
@@ -320,7 +320,7 @@ def _summary(spec: NetworkSpec, results: list[NetworkResult], min_cosine: float)
     cleans = [r.clean_relative_error for r in results if r.clean_relative_error is not None]
     gains = [r.loop_gain for r in results if r.loop_gain is not None]
     clean = max(cleans) if converged and cleans else None
-    exact = spec.rule != "dp" and set(spec.activations) <= _PIECEWISE_LINEAR
+    exact = RULES[spec.rule].exact and set(spec.activations) <= _PIECEWISE_LINEAR
     layers = []
     if converged:
         layers = [

@@ -110,7 +110,8 @@ class Network(Trainable):
         super().__init__(lanes, inputs, outputs, numbers)
         units = [population.unit for population in self.populations.values()]
         self.spiking = any(unit.spiking for unit in units)
-        self.phased = any(unit.phased for unit in units)
+        frozen = any(e.frozen for e in elements.values() if isinstance(e, Head))
+        self.phased = frozen or any(unit.phased for unit in units)
         self._shown: tuple[Array, Array | None] | None = None
         self.baseline = units[-1].baseline
         self._routes: dict[tuple[str, str], list[tuple[str, str]]] = {}

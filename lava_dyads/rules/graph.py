@@ -19,16 +19,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
-from lava_dyads.rules.activations import ACTIVATIONS, Activation
+from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.elements import Connection, Element, Head, Instructed, Junction, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 from lava_dyads.rules.feedback import TIED, Feedback
+from lava_dyads.rules.lessons import instruct
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.nudges import LINEARISED, NUDGES, Nudge
 from lava_dyads.rules.ops import Dense, Join, Op, Pick, Place
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.sweep import SweptNetwork
@@ -197,7 +199,13 @@ def back_ports(op: Op | Join) -> tuple[str, ...]:
     return Junction.back_ports(op) if isinstance(op, Join) else ("apical_out",)
 
 
-def wire(vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nudge: str) -> Wiring:
+def wire(
+    vertices: Sequence[Vertex],
+    rule: Rule,
+    parameters: RuleParameters,
+    nudge: str,
+    weights: Sequence[Array] | None = None,
+) -> Wiring:
     """Lay out the elements of a graph and their links.
 
     Parameters
@@ -207,28 +215,35 @@ def wire(vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nud
     rule, parameters
         The neuron rule and its numbers.
     nudge : str
-        ``linearised`` (heads) or ``proximal`` (the loss inside the output units).
+        One of ``rules.nudges``.
+    weights : sequence of arrays, or None
+        Of the vertices that have them, for rules that depend on them; None: not known yet.
     """
-    return _Wirer(vertices, rule, parameters, nudge).wiring
+    wiring = _Wirer(vertices, rule, parameters, NUDGES[nudge], weights).wiring
+    instruct(wiring, rule.name)
+    return wiring
 
 
 class _Wirer:
     """Lays a graph out, vertex by vertex.
 
     ``taps`` of a vertex are the ports that its activity comes out of, ``backs`` those that want
-    its error: none where only data lie below. ``causes`` are the ports of the activity that
-    synapses learn from: none behind an op where that is not what the taps send.
+    its error: none where only data lie below.
     """
 
     def __init__(
-        self, vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nudge: str
+        self,
+        vertices: Sequence[Vertex],
+        rule: Rule,
+        parameters: RuleParameters,
+        nudge: Nudge,
+        weights: Sequence[Array] | None,
     ) -> None:
         self.rule, self.parameters, self.nudge = rule, parameters, nudge
-        self.heads = nudge == "linearised"
-        self.wiring = Wiring({}, [], {}, self.heads)
+        self.fed = {} if weights is None else _fed(vertices, weights)
+        self.wiring = Wiring({}, [], {}, nudge.head)
         self.taps: dict[str, list[Port]] = {}
         self.backs: dict[str, list[Port]] = {}
-        self.causes: dict[str, list[Port]] = {}
         inputs = [v for v in vertices if not v.sources]
         self.used = {source for v in vertices for source in v.sources}
         self.widths = {v.name: v.n for v in vertices}
@@ -251,18 +266,13 @@ class _Wirer:
             self._part(vertex.name, Part(Connection, vertex, taken))
             self._link(port, (vertex.name, "mean_in"))
             port = (vertex.name, "basal_out")
-        self.taps[vertex.name] = self.causes[vertex.name] = [port]
+        self.taps[vertex.name] = [port]
 
     def _place(self, vertex: Vertex) -> None:
         """Lay out the op of a vertex, and the population on it."""
         taps, backs = self._op(vertex)
-        plain = all(self.causes[source] == self.taps[source] for source in vertex.sources)
         if vertex.activation is None:
             self.taps[vertex.name], self.backs[vertex.name] = taps, backs
-            self.causes[vertex.name] = taps if plain else []
-            unit = self.rule.hidden(ACTIVATIONS["linear"], self.parameters)
-            if vertex.weighted and not (plain and unit.teacher == unit.down):
-                self._refuse(vertex.name)
             return
         unit = self._unit(vertex, above_data=not any(map(self.backs.get, vertex.sources)))
         here = vertex.name
@@ -272,34 +282,18 @@ class _Wirer:
             self._link(tap, (here, "basal_in"))
         for back in backs:
             self._link((here, f"{unit.down}_out"), back)
-        if vertex.weighted and not (plain and unit.teacher == unit.down):
-            self._instruct(taps[0][0], here, vertex.sources[0])
         self.taps[here], self.backs[here] = [(here, f"{unit.up}_out")], [(here, "apical_in")]
-        self.causes[here] = [(here, f"{unit.cause}_out")]
-
-    def _instruct(self, name: str, above: str, below: str) -> None:
-        """Let a connection learn from other signals than those it carries."""
-        causes = self.causes[below]
-        if not causes:
-            self._refuse(name)
-        self.wiring.parts[name] = self.wiring.parts[name]._replace(kind=Instructed)
-        for cause in causes:
-            self._link(cause, (name, "cause_in"))
-        self._link((above, f"{self.wiring.units[above].teacher}_out"), (name, "teacher_in"))
-
-    def _refuse(self, name: str) -> NoReturn:
-        limit = f"{self.rule.name} needs neurons right below and right above all weights"
-        invalid(f"node {name}", limit, "an op between", "an activation on every node between")
 
     def _unit(self, vertex: Vertex, above_data: bool) -> Unit:
         rule, parameters = self.rule, self.parameters
         assert vertex.activation
-        if vertex.loss and not self.heads:
-            unit = rule.output(vertex.loss, parameters)
+        if vertex.loss and not self.nudge.head:
+            unit = rule.output(vertex.loss, parameters, self.nudge.frozen)
         elif vertex.loss and vertex.activation.name == "linear" and vertex.name not in self.used:
             unit = rule.read_out(parameters)
         else:
-            unit = rule.hidden(vertex.activation, parameters)
+            fed = self.fed.get(vertex.name, [])
+            unit = rule.hidden(vertex.activation, rule.below(fed, parameters))
         return rule.above_input(unit) if above_data else unit
 
     def _op(self, vertex: Vertex) -> tuple[list[Port], list[Port]]:
@@ -349,7 +343,8 @@ class _Wirer:
             self._link((name, back), end)
 
     def _output(self, vertex: Vertex, start: int, outputs: list[Vertex]) -> None:
-        here, up = vertex.name, self.causes[vertex.name][0]
+        here = vertex.name
+        up: Port = (here, f"{self.wiring.units[here].cause}_out")
         alone = len(outputs) == 1
         width = sum(v.n for v in outputs)
         target: Port = (OUTSIDE, "target_in")
@@ -359,7 +354,7 @@ class _Wirer:
             self._link(target, (taken, "mean_in"))
             target = (taken, "basal_out")
             self._part(placed, Part(Connection, vertex, Place(vertex.n, width, start)))
-        if self.heads:
+        if self.nudge.head:
             head = "head" if alone else f"{here}_head"
             self._part(head, Part(Head, vertex))
             self._link(up, (head, "mean_in"))
@@ -381,6 +376,19 @@ class _Wirer:
         self.wiring.links.append(Link(*source, *target))
 
 
+def _fed(vertices: Sequence[Vertex], weights: Sequence[Array]) -> dict[str, list[tuple[Op, Array]]]:
+    """Return the weights that every vertex feeds, at once or through ops without any."""
+    found: dict[str, list[tuple[Op, Array]]] = {v.name: [] for v in vertices}
+    own = dict(zip([v.name for v in vertices if v.weighted], weights, strict=False))
+    for v in reversed(vertices):
+        for source in v.sources:
+            if v.weighted:
+                found[source].append((v.weighted, own[v.name]))
+            elif v.activation is None:
+                found[source] += found[v.name]
+    return found
+
+
 def _kind(op: Op | Join) -> type[Element]:
     return Junction if isinstance(op, Join) else Connection
 
@@ -400,7 +408,7 @@ def assemble(
     *,
     rule: Rule,
     parameters: RuleParameters,
-    nudge: str = "linearised",
+    nudge: str = LINEARISED.name,
     lanes: int = 1,
     threshold: float = 0.0,
     anneal: float = 0.0,
@@ -424,7 +432,7 @@ def assemble(
     rule, parameters
         The neuron rule and its numbers.
     nudge : str
-        ``linearised`` (a head per output) or ``proximal`` (the loss inside the output units).
+        One of ``rules.nudges``.
     lanes : int
         Samples side by side.
     threshold : float
@@ -457,7 +465,7 @@ def assemble(
     for vertex in vertices:
         if vertex.loss and vertex.loss.name not in rule.losses:
             invalid("loss", f"{rule.name} supports {', '.join(rule.losses)}", vertex.loss.name)
-    wiring = wire(vertices, rule, parameters, nudge)
+    wiring = wire(vertices, rule, parameters, nudge, weights)
     timing = wiring.timing(repeats, rule, parameters, anneal)
     arithmetic = arithmetic or Float()
     shared: dict[str, Any] = {"lanes": lanes, "beta": parameters.beta}
@@ -506,7 +514,8 @@ def assemble(
             first_step = wiring.arrival(name, "mean_in")
             loss = part.vertex.loss
             assert loss
-            elements[name] = Head(loss, part.vertex.n, first_step=first_step, **coded, **shared)
+            frozen, n = NUDGES[nudge].frozen, part.vertex.n
+            elements[name] = Head(loss, n, first_step=first_step, frozen=frozen, **coded, **shared)
     plain = timing.repeats == 0 and not (anneal or noise or feedback.separate)
     swept = (
         swept

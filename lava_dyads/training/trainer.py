@@ -27,6 +27,7 @@ from lava_dyads.rules.elements import Element, Sink, Source
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
+from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.transport import Transport
@@ -61,6 +62,9 @@ class TrainingConfig:
         Passes over the training part.
     batch_size : int
         Samples per update.
+    updates : int
+        Updates per batch, one after the other: a batch is shown as often (DP's several updates). A
+        last batch that is not full is shown once.
     lanes : int or None
         Samples side by side; None: the batch size. Must divide the batch size.
     optimiser : str
@@ -96,6 +100,7 @@ class TrainingConfig:
 
     epochs: int = 30
     batch_size: int = 32
+    updates: int = 1
     lanes: int | None = None
     optimiser: str = "adam"
     learning_rate: float | None = None
@@ -113,7 +118,7 @@ class TrainingConfig:
             invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
         if not self.silence >= 0:
             invalid("silence", "must be at least 0", self.silence, "0.01")
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "updates"):
             if getattr(self, name) < 1:
                 invalid(name, "must be at least 1", getattr(self, name))
         if self.seed < 0 or self.split_seed < 0:
@@ -277,6 +282,9 @@ class Trainer:
         if spec.anneal and self.execution.clock == "async":
             limit = "a threshold falls in steps, which clock async does not have"
             invalid("anneal", limit, spec.anneal, "0, or --clock sync")
+        if NUDGES.get(spec.nudge, LINEARISED).frozen and self.execution.clock == "async":
+            limit = "a frozen nudge looks at the end of the forward pass, which only steps show"
+            invalid("nudge", limit, spec.nudge, "linearised, or --clock sync")
         check_fit(spec, data)
         parameters = parameters or spec.initial_parameters()
         feedback_weights = feedback_weights or spec.initial_feedback()
@@ -285,7 +293,8 @@ class Trainer:
         lanes = self.config.lanes or self.config.batch_size
         self.agenda = Agenda(1, lanes, self.config.batch_size)
         targets = np.eye(spec.layers[-1])[data.labels]
-        self.source = Source(data.x, targets, lanes=lanes, arithmetic=numbers)
+        capacity = max(len(self.train_rows) * self.config.updates, len(self.test_rows))
+        self.source = Source(data.x, targets, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(
             lanes=lanes,
             optimiser=self._optimiser(numbers),
@@ -294,7 +303,6 @@ class Trainer:
             feedback_weights=feedback_weights,
         )
         self._sweep()
-        capacity = max(len(self.train_rows), len(self.test_rows))
         self.sink = Sink(
             loss(spec.loss),
             spec.layers[-1],
@@ -350,7 +358,7 @@ class Trainer:
             limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
             invalid("optimiser", limit, made.name, "sgd, without weight decay")
         rate = self.config.learning_rate or CHIP_RATE
-        horizon = self.config.epochs * len(self.train_rows)
+        horizon = self.config.epochs * len(self.train_rows) * self.config.updates
         return ChipSGD(rate, decay=made.decay, horizon=horizon)
 
     def _sweep(self) -> None:
@@ -397,7 +405,7 @@ class Trainer:
             If an epoch leaves the range of floating point: the rule diverged.
         """
         for epoch in range(len(self.history.epochs) + 1, self.config.epochs + 1):
-            learnt = self.run(self._generator.permutation(self.train_rows), 1, on_progress)
+            learnt = self.run(self._epoch(), 1, on_progress)
             self.train_seconds += learnt.seconds
             if not (np.isfinite(learnt.residual) and np.isfinite(learnt.loss)):
                 raise NotSettledError(self._diverged(epoch, learnt))
@@ -413,6 +421,13 @@ class Trainer:
             if on_epoch:
                 on_epoch(entry)
         return self.history
+
+    def _epoch(self) -> IntArray:
+        """Return the rows of an epoch in a new order, each full batch as often as it is shown."""
+        rows, size = self._generator.permutation(self.train_rows), self.config.batch_size
+        full = len(rows) // size * size
+        batches = np.repeat(rows[:full].reshape(-1, size), self.config.updates, axis=0)
+        return np.concatenate([batches.ravel(), rows[full:]])
 
     def _diverged(self, epoch: int, learnt: Metrics) -> str:
         if self.spec.timing.repeats == 0:  # the sweep is exact, so it was the weights

@@ -59,6 +59,8 @@ class DerivativeFreeRelaxation(ActivationRelaxation):
 
     name = "derivative-free-relaxation"
     summary = "activation relaxation without f' in the relaxation (AR): approximate"
+    exact = False
+    promise = -1.0
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`DerivativeFreeUnit`."""
@@ -66,7 +68,7 @@ class DerivativeFreeRelaxation(ActivationRelaxation):
 
 
 @register
-class DerivativeFreeLearning(ActivationRelaxation):
+class DerivativeFreeLearning(DerivativeFreeRelaxation):
     """AR without f' anywhere: the simplest neuron; cosine .77 (relu), .90 (tanh), as above."""
 
     name = "derivative-free-learning"

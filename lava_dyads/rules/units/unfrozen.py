@@ -6,7 +6,7 @@ Activation Relaxation*, arXiv 2010.06219 (relaxing the frozen feedforward pass).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -98,13 +98,18 @@ class UnfrozenUnit(Unit):
 class UnfrozenRelaxation(Rule):
     """AR-S: activation relaxation whose derivatives follow the relaxing states.
 
-    Another direction than backprop's: cosine .98 (relu), .99 (tanh) on random 16-32-24-5 networks.
-    With relu, whose derivative jumps, states near a kink open and close their gates for ever: take
-    a number of steps, as published, and no residual.
+    Another direction than backprop's: cosine .985 (tanh) on random 16-32-24-5 networks.
+    For smooth activations: where f' jumps, as relu's, states near a kink open and close their gates
+    for ever. At rate 1 the loop through f' may cycle, too.
     """
 
     name = "unfrozen-relaxation"
     summary = "activation relaxation, unfrozen forward pass (AR-S): approximate"
+    activations = ("tanh", "linear")
+    defaults = replace(RuleParameters(), rate=0.2)
+    settings = MappingProxyType({"activations": "tanh"})
+    exact = False
+    promise = -1.0
     refuses = MappingProxyType({
         "async": "neurons turn from activity to error after the forward pass, which takes steps. "
         "Try: --clock sync",
