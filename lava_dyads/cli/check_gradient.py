@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from rich.table import Table
 
@@ -12,6 +12,7 @@ from lava_dyads.cli.common import (
     OK,
     LossName,
     NetworkOptions,
+    OrderName,
     Sizes,
     console,
     print_json,
@@ -55,8 +56,9 @@ class CheckGradient(NetworkOptions):
     """Cap of the relaxation."""
     min_cosine: float | None = None
     """Median cosine to ask for. Default: 0.99; nothing of feedback that has not learnt."""
-    order: Literal["sweep", "parallel", "random", "async"] = "sweep"
-    """Bottom-up and top-down sweeps, all populations at once, a random one at a time, or
+    order: OrderName = "sweep"
+    """Order of the updates: sweeps up and down until silence, one sweep, all layers at once, odd
+    and even ones, random layers or neurons, from the state of the sample before (lazy), or
     asynchronous messages, every event with a random latency of its own."""
     updates: int = 0
     """Steps of Adam on other samples before the comparison: kolen_pollack has to learn."""

@@ -22,7 +22,9 @@ from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.rules.losses import LOSSES
+from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.optimisers import OPTIMISERS
+from lava_dyads.rules.schedules import ORDERS
 from lava_dyads.rules.transport import SHARES, Faults, Transport
 from lava_dyads.rules.units import RULES
 
@@ -63,6 +65,8 @@ LossName = Annotated[str, _names(LOSSES)]
 FeedbackName = Annotated[str, _names(FEEDBACK)]
 RuleName = Annotated[str, _names((*RULES, *BASELINES))]
 LatencyName = Annotated[str, _names(LATENCIES)]
+NudgeName = Annotated[str, _names(NUDGES)]
+OrderName = Annotated[str, _names((*ORDERS, "async"))]
 OptimiserName = Annotated[str, _names(OPTIMISERS)]
 
 Granularity = Literal["network", "layer", "neuron"]
@@ -166,10 +170,10 @@ class NetworkOptions:
     (spiking: 0.5)."""
     beta: float | None = None
     """Nudge strength per sample. Default: 0.1 (spiking: 1)."""
-    nudge: Literal["", "linearised", "proximal"] = ""
+    nudge: NudgeName = ""
     """Output nudge; empty: the rule's own."""
-    rate: float = 1.0
-    """Relaxation rate of activation relaxation."""
+    rate: float | None = None
+    """Relaxation rate of rules that relax. Default: 1 (unfrozen-relaxation: 0.2)."""
     window: int = 32
     """Steps over which spiking dyads count."""
     scale: float = 0.375
@@ -189,7 +193,7 @@ class NetworkOptions:
 
     def spec(self, layers: tuple[int, ...], **others: Any) -> NetworkSpec:
         """Return the specification, checked."""
-        chosen = {"alpha": self.alpha, "beta": self.beta}
+        chosen = {"alpha": self.alpha, "beta": self.beta, "rate": self.rate}
         given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None}
         if self.graph is None:
             given |= {"layers": layers, "activations": self.activation}
@@ -200,7 +204,6 @@ class NetworkOptions:
             rule=self.rule,
             **given,
             nudge=self.nudge,
-            rate=self.rate,
             window=self.window,
             scale=self.scale,
             hysteresis=self.hysteresis,

@@ -64,6 +64,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Passes over the training part."""
     batch_size: int | None = None
     """Samples per update. Default: 32 (precision loihi2: 1)."""
+    updates: int = 1
+    """Updates per batch, one after the other."""
     lanes: int | None = None
     """Samples side by side; default: the batch size."""
     optimiser: OptimiserName | None = None
@@ -152,6 +154,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         config = TrainingConfig(
             epochs=self.epochs,
             batch_size=self.batch_size or (1 if on_chip else 32),
+            updates=self.updates,
             lanes=self.lanes,
             optimiser=self.optimiser or ("sgd" if on_chip else "adam"),
             learning_rate=self.learning_rate,
@@ -238,7 +241,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             )
 
     def _fit(self, trainer: Trainer, folder: RunDirectory | None, every: Interval) -> None:
-        rows = len(trainer.train_rows)
+        rows = len(trainer.train_rows) * self.updates
         columns = (
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import invalid
+from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.backprop import Pass
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.engine import Network, Schedule, Settled, parallel, random_order, sweep
+from lava_dyads.rules.engine import Network, Settled
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.optimisers import Adam, Optimiser
+from lava_dyads.rules.schedules import ORDERS
+from lava_dyads.rules.schedules import order as order_of
 from lava_dyads.rules.theory import loop_gain
 from lava_dyads.rules.units import RULES
 
 EXACT = 1e-9
 """Relative error up to which a gradient counts as exact (float64)."""
-
-ORDERS: dict[str, Callable[[int], Schedule]] = {
-    "sweep": lambda seed: sweep,
-    "parallel": lambda seed: parallel,
-    "random": random_order,
-}
-"""Orders of the updates by name, each made from a seed."""
 
 ASYNC = "async"
 """The order of asynchronous messages with exponential latencies."""
@@ -140,13 +134,13 @@ def check_gradient(
     max_steps : int
         Cap of the relaxation.
     min_cosine : float
-        Median cosine that the check asks for; None: 0.99 where theory promises it (tied feedback,
-        or feedback that has learnt), else -1: random feedback gives another direction.
+        Median cosine that the check asks for; None: what the rule promises, mostly 0.99, where
+        feedback is tied or has learnt, else -1: random feedback gives another direction.
     order : str
-        ``sweep`` (bottom-up, then top-down, one population at a time; the order that the
-        loop gain is about), ``parallel`` (all in every step, as on Lava; slightly beyond
-        rho = 1 it may still settle at alpha > 1/2) ``random`` (one at a time), or ``async``
-        (every event a message of its own, with an exponential latency).
+        One of ``rules.schedules.ORDERS`` (``sweep``: bottom-up, then top-down, one population at a
+        time, which the loop gain is about; at alpha > 1/2 ``parallel`` may still settle slightly
+        beyond rho = 1), or ``async`` (every event a message of its own, with an exponential
+        latency).
     updates : int
         Steps of Adam before the comparison, so that feedback can learn, on a batch of other
         samples: on the same ones there would be no gradient left to compare.
@@ -175,7 +169,7 @@ def check_gradient(
     if updates < 0:
         invalid("updates", "must be at least 0", updates)
     if order not in (*ORDERS, ASYNC):
-        invalid("order", f"must be one of {', '.join((*ORDERS, ASYNC))}", order)
+        invalid("order", "unknown name", order, nearest(order, (*ORDERS, ASYNC)))
     if spec.rule in RULES and RULES[spec.rule].spiking:
         invalid("rule", "counts of spikes do not settle", spec.rule, "lava-dyads check spiking")
     kind = feedback(spec.feedback)
@@ -186,7 +180,7 @@ def check_gradient(
     ]
     if min_cosine is None:
         promised = not kind.separate or (kind.learns and updates > 0)
-        min_cosine = 0.99 if promised else -1.0
+        min_cosine = RULES[spec.rule].promise if promised else -1.0
     return _summary(spec, results, min_cosine)
 
 
@@ -207,6 +201,8 @@ def _one_network(
     with np.errstate(all="ignore"):  # a diverging rule overflows; the residual tells
         if updates:
             _train(network, *_random_samples(spec, samples, seed, 2), updates)
+        if order in ORDERS and ORDERS[order].lazy:  # there has to be a sample before
+            network.settle(*_random_samples(spec, samples, seed, 3), max_steps=max_steps)
         settled = _settle(network, x, y, order, seed, tolerance, max_steps)
     weights, biases = network.parameters()
     problem = x, y, weights, biases
@@ -270,8 +266,15 @@ def _settle(
         return settle_asynchronously(
             network, x, y, seed=seed, tolerance=tolerance, max_deliveries=limit
         )
-    schedule = ORDERS[order](seed)
-    return network.settle(x, y, schedule=schedule, tolerance=tolerance, max_steps=max_steps)
+    chosen = order_of(order)
+    return network.settle(
+        x,
+        y,
+        schedule=chosen.schedule(seed),
+        tolerance=tolerance,
+        max_steps=max_steps,
+        lazy=chosen.lazy,
+    )
 
 
 def _straddling(network: Network) -> Array:
@@ -317,7 +320,7 @@ def _summary(spec: NetworkSpec, results: list[NetworkResult], min_cosine: float)
     cleans = [r.clean_relative_error for r in results if r.clean_relative_error is not None]
     gains = [r.loop_gain for r in results if r.loop_gain is not None]
     clean = max(cleans) if converged and cleans else None
-    exact = spec.rule != "dp" and set(spec.activations) <= _PIECEWISE_LINEAR
+    exact = RULES[spec.rule].exact and set(spec.activations) <= _PIECEWISE_LINEAR
     layers = []
     if converged:
         layers = [

@@ -23,6 +23,7 @@ from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import RANDOM, TIED, feedback
 from lava_dyads.rules.graph import Vertex, assemble, only_data, wire
 from lava_dyads.rules.losses import loss
+from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.timing import Timing
@@ -53,9 +54,10 @@ class NetworkSpec:
     beta : float
         Nudge strength per sample, > 0, dimensionless; by default 0.1, for ``spiking`` 1.
     nudge : str
-        Output nudge, ``linearised`` or ``proximal``; empty: the rule's own default.
+        Output nudge, see ``rules.nudges``; empty: the rule's own default.
     rate : float
-        Relaxation rate of rules that relax, in (0, 1].
+        Relaxation rate of rules that relax, in (0, 1]; by default 1, for ``unfrozen-relaxation``
+        0.2.
     threshold : float
         Send-on-change threshold theta >= 0 of the mean; theta * beta for the difference.
     anneal : float
@@ -108,7 +110,7 @@ class NetworkSpec:
     alpha: float = None  # type: ignore[assignment] # the rule's own, set below
     beta: float = None  # type: ignore[assignment]
     nudge: str = ""
-    rate: float = 1.0
+    rate: float = None  # type: ignore[assignment]
     threshold: float = 0.0
     anneal: float = 0.0
     repeats: int | None = None
@@ -141,7 +143,7 @@ class NetworkSpec:
 
     def _complete(self, chosen: Rule | type[Rule]) -> None:
         """Fill in what was left to the rule."""
-        own = {"alpha": chosen.defaults.alpha, "beta": chosen.defaults.beta}
+        own = {name: getattr(chosen.defaults, name) for name in ("alpha", "beta", "rate")}
         for name, value in {**own, "loss": chosen.losses[0]}.items():
             if getattr(self, name) in (None, ""):
                 object.__setattr__(self, name, value)
@@ -189,7 +191,7 @@ class NetworkSpec:
             invalid("graph", limit, self.rule, "rule dp-transpose, or layers")
         for vertex in vertices:
             used = any(vertex.name in v.sources for v in vertices)
-            if vertex.loss and used and self.nudge == "proximal":
+            if vertex.loss and used and not NUDGES.get(self.nudge, LINEARISED).head:
                 limit = "others take from this output, so it needs its drives as they are"
                 invalid(f"node {vertex.name}: nudge", limit, self.nudge, "linearised")
 
@@ -239,7 +241,7 @@ class NetworkSpec:
         if chosen.spiking and self.compartment_noise:
             what = "compartment_noise"
             invalid(what, "the states of a spiking dyad are counts", self.compartment_noise, "0")
-        if self.nudge == "proximal":
+        if not NUDGES[self.nudge].head:
             for name in losses:
                 chosen.output(loss(name), self.parameters)  # raises where no point exists
 
@@ -506,7 +508,7 @@ def check_on_chip(spec: NetworkSpec, numbers: Loihi2) -> None:
         invalid("graph", limit, [v.name for v in spec.vertices], "layers, or --precision float")
     for name in spec.activations:
         numbers.check(activation(name))
-    if spec.nudge == "proximal":
+    if not NUDGES[spec.nudge].head:
         invalid("nudge", "precision loihi2 cannot divide in a neuron", spec.nudge, "linearised")
     if spec.compartment_noise:
         what = "compartment_noise"

@@ -6,6 +6,7 @@ from lava_dyads.processes.conv import DyadConv, DyadConvFeedback
 from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, DyadSparse
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.head import LossHead
+from lava_dyads.processes.instructed import INSTRUCTED
 from lava_dyads.processes.network import DyadNetwork
 from lava_dyads.processes.place import DyadPlace
 from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
@@ -20,6 +21,7 @@ PARTS: tuple[type[ElementProcess], ...] = (
     DyadSparse,
     DyadConv,
     DyadConvFeedback,
+    *INSTRUCTED,
     DyadMaxPool,
     DyadAveragePool,
     DyadPlace,

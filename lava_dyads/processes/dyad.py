@@ -156,11 +156,10 @@ class Dyad(PopulationProcess):
 
 
 def _other_populations() -> dict[type[Unit], type[PopulationProcess]]:
-    """Make a Process class for every unit of the registry that is no dyad."""
+    """Make a Process class for every unit of the registry with registers or channels of its own."""
     classes: dict[type[Unit], type[PopulationProcess]] = {DyadUnit: Dyad}
-    for rule in RULES.values():
-        unit = rule.hidden(ACTIVATIONS["relu"], RuleParameters())
-        if not isinstance(unit, tuple(classes)):
+    for rule, unit in ((r, unit) for r in RULES.values() for unit in r.kinds()):
+        if not any(isinstance(unit, cls) and _names(unit) == _names(cls) for cls in classes):
             members: dict[str, Any] = {
                 "unit_class": type(unit),
                 "prototype": unit,
@@ -171,10 +170,15 @@ def _other_populations() -> dict[type[Unit], type[PopulationProcess]]:
     return classes
 
 
+def _names(unit: Unit | type[Unit]) -> tuple[object, ...]:
+    """Return the names of registers and channels."""
+    return unit.state, unit.up, unit.down, unit.extra
+
+
 POPULATIONS = _other_populations()
 """Process class of every unit class; a new rule gets its own here without an edit."""
 
 
 def population_process(unit: Unit) -> type[PopulationProcess]:
     """Return the Process class for a unit."""
-    return next(process for cls, process in POPULATIONS.items() if isinstance(unit, cls))
+    return next(POPULATIONS[cls] for cls in type(unit).__mro__ if cls in POPULATIONS)

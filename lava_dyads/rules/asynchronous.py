@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import invalid
+from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Outbox
@@ -85,8 +85,15 @@ def settle_asynchronously(
     ------
     ValidationError
         If the latency is unknown or the hold not positive.
+    UnsupportedError
+        If units keep something of the forward pass: without steps nobody knows when it is over.
     """
     model = Latency(latency)
+    if network.phased and y is not None:
+        raise UnsupportedError(
+            "settle_asynchronously: this rule or nudge keeps something of the forward pass, whose "
+            "end asynchronous messages do not show. Try: Network.settle"
+        )
     if not hold > 0:
         invalid("hold", "must be positive", hold, "3")
     simulation = _Simulation(network, y is not None, model, hold, per_event, seed)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -44,34 +45,7 @@ _HOPELESS = 1e50
 """A state beyond this has diverged; there is no need to wait until it overflows."""
 
 Schedule = Callable[["Network"], Iterator[list[str]]]
-"""A generator of the populations that update together, without end."""
-
-
-def parallel(network: Network) -> Iterator[list[str]]:
-    """All populations in every step: what synchronous hardware does."""
-    while True:
-        yield list(network.populations)
-
-
-def sweep(network: Network) -> Iterator[list[str]]:
-    """Bottom-up and top-down, one population after the other: the papers' inference."""
-    names = list(network.populations)
-    while True:
-        yield from ([name] for name in names)
-        # The output once more: a head needs a step to answer.
-        yield from ([name] for name in reversed(names))
-
-
-def random_order(seed: int) -> Schedule:
-    """One random population at a time: what asynchronous hardware may do."""
-
-    def schedule(network: Network) -> Iterator[list[str]]:
-        generator = np.random.default_rng(seed)
-        names = list(network.populations)
-        while True:
-            yield [names[generator.integers(len(names))]]
-
-    return schedule
+"""A generator of the populations that update together; see ``rules.schedules``."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +110,9 @@ class Network(Trainable):
         super().__init__(lanes, inputs, outputs, numbers)
         units = [population.unit for population in self.populations.values()]
         self.spiking = any(unit.spiking for unit in units)
+        frozen = any(e.frozen for e in elements.values() if isinstance(e, Head))
+        self.phased = frozen or any(unit.phased for unit in units)
+        self._shown: tuple[Array, Array | None] | None = None
         self.baseline = units[-1].baseline
         self._routes: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for link in links:
@@ -289,9 +266,10 @@ class Network(Trainable):
         x: Array,
         y: Array | None,
         *,
-        schedule: Schedule = parallel,
+        schedule: Schedule | None = None,
         tolerance: float = 1e-12,
         max_steps: int = 20_000,
+        lazy: bool = False,
     ) -> Settled:
         """Relax on one set of lanes until silence; nothing learns.
 
@@ -300,12 +278,14 @@ class Network(Trainable):
         x : array, shape (lanes, n_in)
         y : array, shape (lanes, n_out), or None
             Targets; None for a free phase.
-        schedule : Schedule
-            Which populations update together.
+        schedule : Schedule or None
+            Which populations update together; None: all in every step.
         tolerance : float
             Largest residual that counts as converged.
         max_steps : int
             Cap.
+        lazy : bool
+            Start from the state that the last call has left: only what differs is sent.
 
         Returns
         -------
@@ -314,37 +294,61 @@ class Network(Trainable):
         Raises
         ------
         UnsupportedError
-            If the units spike: counts have no rest.
+            If the units spike, for counts have no rest; if a lazy start has nothing to start
+            from, or units keep something of the forward pass, which a lazy start leaves out.
         """
         if self.spiking:
             raise UnsupportedError(
                 "settle: spiking dyads count over a window and never rest. "
                 "Try: lava-dyads check spiking, or rule dp-transpose"
             )
-        x = self.arithmetic.number(x, "x")
-        y = None if y is None else self.arithmetic.number(y, "y")
-        for box in self._pending.values():
-            box.clear()
-        for element in self.elements.values():  # also of those that a schedule leaves for later
-            element.reset()
-        settled_in = dict.fromkeys(self.populations, -1)  # step of the last update
+        if lazy and (self.phased or self._shown is None):
+            why = "this rule needs a forward pass" if self.phased else "nothing was settled before"
+            raise UnsupportedError(f"settle: no lazy start, {why}. Try: lazy=False")
+        numbers = self.arithmetic
+        shown = numbers.number(x, "x"), None if y is None else numbers.number(y, "y")
+        inbox: Outbox = dict(zip(("input_in", "target_in"), shown, strict=True))
+        if lazy and self._shown is not None:
+            for port, old in zip(inbox, self._shown, strict=True):
+                there = inbox[port]
+                if there is not None and old is not None:
+                    inbox[port] = there - old
+        else:
+            for box in self._pending.values():
+                box.clear()
+            for element in self.elements.values():  # also of those a schedule leaves for later
+                element.reset()
+        self._shown, steps = shown, 0
+        if self.phased and y is not None:
+            target = inbox.pop("target_in")
+            steps = self._relax(schedule, inbox, False, max_steps)
+            inbox = {"target_in": target}
+        steps += self._relax(schedule, inbox, y is not None, max_steps)
+        residual = self._residual(shown[1])
+        return Settled(residual <= tolerance, residual, steps)
+
+    def _relax(self, schedule: Schedule | None, inbox: Inbox, nudged: bool, max_steps: int) -> int:
+        """Follow a schedule until silence, its end or the cap; return the number of steps."""
+        everybody = list(self.populations)
+        settled_in = {name: np.full(p.n, -1) for name, p in self.populations.items()}
         events_at = steps = 0
         wave = max(p.first_step for p in self.populations.values())
-        for steps, active in enumerate(schedule(self), 1):
+        for steps, active in enumerate(schedule(self) if schedule else repeat(everybody), 1):
             before = self._messages()
             # Beyond the wave front, so that no population waits for its turn.
-            clock = Clock(wave + steps, steps == 1, False, y is not None, self.lanes)
-            inbox = {"input_in": x, "target_in": y} if steps == 1 else {}
-            self.tick(clock, inbox, active)
-            settled_in.update((name, steps) for name in active)
+            clock = Clock(wave + steps, False, False, nudged, self.lanes)
+            self.tick(clock, inbox if steps == 1 else {}, active)
+            for name in active:  # a neuron is settled if it has updated since the last event
+                settled_in[name][self.populations[name].awake] = steps
             if self._messages() != before or self._in_flight():
                 events_at = steps
-            if steps >= max_steps or min(settled_in.values()) > events_at:
+            if steps >= max_steps or min(a.min() for a in settled_in.values()) > events_at:
                 break
             if steps % 64 == 0 and not self._largest() < _HOPELESS:
                 break
-        residual = self._residual(y)
-        return Settled(residual <= tolerance, residual, steps)
+        for population in self.populations.values():
+            population.awake = slice(None)
+        return steps
 
     def _largest(self) -> float:
         """Return the largest value on any channel; nan where one is."""
@@ -391,11 +395,11 @@ class Network(Trainable):
         count = self.lanes if lane is None else 1
         weights, biases = [], []
         for c in self.connections.values():
-            d, z = c.memory["held_difference"][rows], c.memory["held_mean"][rows]
+            d, z = (held[rows] for held in c.evidence)
             unit = c.arithmetic.unit
             weights.append(c.op.outer(d, z) * unit**2 / (-c.arithmetic.gain(c.beta) * count))
         for p in self.populations.values():
-            d = p.by_bias(p.memory[f"sent_{p.unit.down}"][rows])
+            d = p.by_bias(p.memory[f"sent_{p.unit.teacher}"][rows])
             biases.append(d.sum(axis=0) * p.arithmetic.unit / (-p.arithmetic.gain(p.beta) * count))
         return weights, biases
 

@@ -25,10 +25,12 @@ from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float
-from lava_dyads.rules.elements import Connection, Element, Head, Junction, Population
+from lava_dyads.rules.elements import Connection, Element, Head, Instructed, Junction, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
 from lava_dyads.rules.feedback import TIED, Feedback
+from lava_dyads.rules.lessons import instruct
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.nudges import LINEARISED, NUDGES, Nudge
 from lava_dyads.rules.ops import Dense, Join, Op, Pick, Place
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.sweep import SweptNetwork
@@ -133,7 +135,7 @@ class Wiring:
     def weighted(self) -> list[str]:
         """Names of the connections that have weights, in order."""
         return [name for name, part in self.parts.items()
-                if part.kind is Connection and part.op.shape]  # fmt: skip
+                if issubclass(part.kind, Connection) and part.op.shape]  # fmt: skip
 
     @property
     def even(self) -> bool:
@@ -170,14 +172,15 @@ class Wiring:
         """Return the input ports that an output port depends on."""
         part = self.parts[name]
         if part.kind is Population:
-            up = port == f"{self.units[name].up}_out"
+            up = port in (f"{self.units[name].up}_out", f"{self.units[name].cause}_out")
             return ["basal_in"] if up else ["basal_in", "apical_in"]
         if part.kind is Head:
             return ["mean_in", "target_in"]
         ups = list(up_ports(part.op))
         if port == "basal_out":
             return ups
-        return ["difference_in"] if part.kind is Connection else ["difference_in", *ups]
+        linear = issubclass(part.kind, Connection)
+        return ["difference_in"] if linear else ["difference_in", *ups]
 
     def timing(self, repeats: int | None, rule: Rule, parameters: RuleParameters,
                anneal: float) -> Timing:  # fmt: skip
@@ -193,6 +196,7 @@ class Wiring:
 
 _ENDS: dict[type[Element], tuple[str, ...]] = {
     Connection: ("difference_in",),
+    Instructed: ("difference_in", "teacher_in"),
     Population: ("basal_in", "apical_in"),
 }
 """Where the messages of a sweep end."""
@@ -208,7 +212,13 @@ def back_ports(op: Op | Join) -> tuple[str, ...]:
     return Junction.back_ports(op) if isinstance(op, Join) else ("apical_out",)
 
 
-def wire(vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nudge: str) -> Wiring:
+def wire(
+    vertices: Sequence[Vertex],
+    rule: Rule,
+    parameters: RuleParameters,
+    nudge: str,
+    weights: Sequence[Array] | None = None,
+) -> Wiring:
     """Lay out the elements of a graph and their links.
 
     Parameters
@@ -218,9 +228,13 @@ def wire(vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nud
     rule, parameters
         The neuron rule and its numbers.
     nudge : str
-        ``linearised`` (heads) or ``proximal`` (the loss inside the output units).
+        One of ``rules.nudges``.
+    weights : sequence of arrays, or None
+        Of the vertices that have them, for rules that depend on them; None: not known yet.
     """
-    return _Wirer(vertices, rule, parameters, nudge).wiring
+    wiring = _Wirer(vertices, rule, parameters, NUDGES[nudge], weights).wiring
+    instruct(wiring, rule.name)
+    return wiring
 
 
 class _Wirer:
@@ -231,11 +245,16 @@ class _Wirer:
     """
 
     def __init__(
-        self, vertices: Sequence[Vertex], rule: Rule, parameters: RuleParameters, nudge: str
+        self,
+        vertices: Sequence[Vertex],
+        rule: Rule,
+        parameters: RuleParameters,
+        nudge: Nudge,
+        weights: Sequence[Array] | None,
     ) -> None:
         self.rule, self.parameters, self.nudge = rule, parameters, nudge
-        self.heads = nudge == "linearised"
-        self.wiring = Wiring({}, [], {}, self.heads)
+        self.fed = {} if weights is None else _fed(vertices, weights)
+        self.wiring = Wiring({}, [], {}, nudge.head)
         self.taps: dict[str, list[Port]] = {}
         self.backs: dict[str, list[Port]] = {}
         inputs = [v for v in vertices if not v.sources]
@@ -281,12 +300,13 @@ class _Wirer:
     def _unit(self, vertex: Vertex, above_data: bool) -> Unit:
         rule, parameters = self.rule, self.parameters
         assert vertex.activation
-        if vertex.loss and not self.heads:
-            unit = rule.output(vertex.loss, parameters)
+        if vertex.loss and not self.nudge.head:
+            unit = rule.output(vertex.loss, parameters, self.nudge.frozen)
         elif vertex.loss and vertex.activation.name == "linear" and vertex.name not in self.used:
             unit = rule.read_out(parameters)
         else:
-            unit = rule.hidden(vertex.activation, parameters)
+            fed = self.fed.get(vertex.name, [])
+            unit = rule.hidden(vertex.activation, rule.below(fed, parameters))
         return rule.above_input(unit) if above_data else unit
 
     def _op(self, vertex: Vertex) -> tuple[list[Port], list[Port]]:
@@ -336,7 +356,8 @@ class _Wirer:
             self._link((name, back), end)
 
     def _output(self, vertex: Vertex, start: int, outputs: list[Vertex]) -> None:
-        here, up = vertex.name, self.taps[vertex.name][0]
+        here = vertex.name
+        up: Port = (here, f"{self.wiring.units[here].cause}_out")
         alone = len(outputs) == 1
         width = sum(v.n for v in outputs)
         target: Port = (OUTSIDE, "target_in")
@@ -346,7 +367,7 @@ class _Wirer:
             self._link(target, (taken, "mean_in"))
             target = (taken, "basal_out")
             self._part(placed, Part(Connection, vertex, Place(vertex.n, width, start)))
-        if self.heads:
+        if self.nudge.head:
             head = "head" if alone else f"{here}_head"
             self._part(head, Part(Head, vertex))
             self._link(up, (head, "mean_in"))
@@ -368,6 +389,19 @@ class _Wirer:
         self.wiring.links.append(Link(*source, *target))
 
 
+def _fed(vertices: Sequence[Vertex], weights: Sequence[Array]) -> dict[str, list[tuple[Op, Array]]]:
+    """Return the weights that every vertex feeds, at once or through ops without any."""
+    found: dict[str, list[tuple[Op, Array]]] = {v.name: [] for v in vertices}
+    own = dict(zip([v.name for v in vertices if v.weighted], weights, strict=False))
+    for v in reversed(vertices):
+        for source in v.sources:
+            if v.weighted:
+                found[source].append((v.weighted, own[v.name]))
+            elif v.activation is None:
+                found[source] += found[v.name]
+    return found
+
+
 def _kind(op: Op | Join) -> type[Element]:
     return Junction if isinstance(op, Join) else Connection
 
@@ -387,7 +421,7 @@ def assemble(
     *,
     rule: Rule,
     parameters: RuleParameters,
-    nudge: str = "linearised",
+    nudge: str = LINEARISED.name,
     lanes: int = 1,
     threshold: float = 0.0,
     anneal: float = 0.0,
@@ -411,7 +445,7 @@ def assemble(
     rule, parameters
         The neuron rule and its numbers.
     nudge : str
-        ``linearised`` (a head per output) or ``proximal`` (the loss inside the output units).
+        One of ``rules.nudges``.
     lanes : int
         Samples side by side.
     threshold : float
@@ -444,7 +478,7 @@ def assemble(
     for vertex in vertices:
         if vertex.loss and vertex.loss.name not in rule.losses:
             invalid("loss", f"{rule.name} supports {', '.join(rule.losses)}", vertex.loss.name)
-    wiring = wire(vertices, rule, parameters, nudge)
+    wiring = wire(vertices, rule, parameters, nudge, weights)
     timing = wiring.timing(repeats, rule, parameters, anneal)
     arithmetic = arithmetic or Float()
     shared: dict[str, Any] = {"lanes": lanes, "beta": parameters.beta}
@@ -461,9 +495,9 @@ def assemble(
         if part.vertex.name != here:
             here, level = part.vertex.name, min(level + 1, depth)
         shared["arithmetic"] = arithmetic.at(level, depth)
-        if part.kind is Connection and name in learns:
+        if issubclass(part.kind, Connection) and name in learns:
             separate = feedback.separate and not above_data[k]
-            elements[name] = Connection(
+            elements[name] = part.kind(
                 weights[k],
                 op=part.op,
                 optimiser=optimiser if feedback.learns and not above_data[k] else undecayed,
@@ -493,7 +527,8 @@ def assemble(
             first_step = wiring.arrival(name, "mean_in")
             loss = part.vertex.loss
             assert loss
-            elements[name] = Head(loss, part.vertex.n, first_step=first_step, **coded, **shared)
+            frozen, n = NUDGES[nudge].frozen, part.vertex.n
+            elements[name] = Head(loss, n, first_step=first_step, frozen=frozen, **coded, **shared)
     plain = timing.repeats == 0 and not (anneal or noise or feedback.separate)
     swept = (
         swept
@@ -501,6 +536,7 @@ def assemble(
         and rule.finite(parameters)
         and wiring.heads
         and isinstance(arithmetic, Float)
+        and not any(part.kind is Instructed for part in wiring.parts.values())
     )
     kind: type[Network] = Network
     if swept:

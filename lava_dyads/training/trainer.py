@@ -35,6 +35,7 @@ from lava_dyads.rules.elements.ensemble import OWN
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
+from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.sweep_graph import SweptGraph
@@ -72,6 +73,9 @@ class TrainingConfig:
         Passes over the training part.
     batch_size : int
         Samples per update.
+    updates : int
+        Updates per batch, one after the other: a batch is shown as often (DP's several updates). A
+        last batch that is not full is shown once.
     lanes : int or None
         Samples side by side; None: the batch size. Must divide the batch size.
     optimiser : str
@@ -111,6 +115,7 @@ class TrainingConfig:
 
     epochs: int = 30
     batch_size: int = 32
+    updates: int = 1
     lanes: int | None = None
     optimiser: str = "adam"
     learning_rate: float | None = None
@@ -129,7 +134,7 @@ class TrainingConfig:
             invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
         if not self.silence >= 0:
             invalid("silence", "must be at least 0", self.silence, "0.01")
-        for name in ("epochs", "batch_size"):
+        for name in ("epochs", "batch_size", "updates"):
             if getattr(self, name) < 1:
                 invalid(name, "must be at least 1", getattr(self, name))
         if self.seed < 0 or self.split_seed < 0:
@@ -298,6 +303,9 @@ class Trainer:
         if spec.anneal and self.execution.clock == "async":
             limit = "a threshold falls in steps, which clock async does not have"
             invalid("anneal", limit, spec.anneal, "0, or --clock sync")
+        if NUDGES.get(spec.nudge, LINEARISED).frozen and self.execution.clock == "async":
+            limit = "a frozen nudge looks at the end of the forward pass, which only steps show"
+            invalid("nudge", limit, spec.nudge, "linearised, or --clock sync")
         check_fit(spec, data)
         parameters = parameters or spec.initial_parameters()
         feedback_weights = feedback_weights or spec.initial_feedback()
@@ -309,7 +317,8 @@ class Trainer:
             check_streams(spec, self.execution)
             self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
         targets = np.eye(spec.layers[-1])[data.labels]
-        self.source = Source(data.x, targets, lanes=lanes, arithmetic=numbers)
+        capacity = max(len(self.train_rows) * self.config.updates, len(self.test_rows))
+        self.source = Source(data.x, targets, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(
             lanes=lanes,
             optimiser=self._optimiser(numbers),
@@ -319,7 +328,6 @@ class Trainer:
             swept=not self.config.stream,
         )
         self._sweep()
-        capacity = max(len(self.train_rows), len(self.test_rows))
         self.sink = Sink(
             loss(spec.loss),
             spec.layers[-1],
@@ -379,7 +387,7 @@ class Trainer:
             limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
             invalid("optimiser", limit, made.name, "sgd, without weight decay")
         rate = self.config.learning_rate or CHIP_RATE
-        horizon = self.config.epochs * len(self.train_rows)
+        horizon = self.config.epochs * len(self.train_rows) * self.config.updates
         return ChipSGD(rate, decay=made.decay, horizon=horizon)
 
     def _sweep(self) -> None:
@@ -467,9 +475,7 @@ class Trainer:
     ) -> Metrics:
         """Show the training part once, from where it is, in pieces of whole batches."""
         self._drawn_from = self._generator.bit_generator.state
-        order = self.train_rows
-        if not self.config.stream:
-            order = self._generator.permutation(order)
+        order = self._epoch()
         rows = every.rows(len(order), self.config.batch_size)
         kept = time.monotonic()
         if not self.position:
@@ -589,6 +595,18 @@ class Trainer:
             for k, part in enumerate(element.parts):  # the rest are views on those of the layer
                 for register in OWN:
                     yield f"{i}.parts.{register}", part, register, k
+
+    def _epoch(self) -> IntArray:
+        """Return the rows of an epoch, in a new order but for streams.
+
+        Each full batch stands there as often as it is shown.
+        """
+        rows, size = self.train_rows, self.config.batch_size
+        if not self.config.stream:
+            rows = self._generator.permutation(rows)
+        full = len(rows) // size * size
+        batches = np.repeat(rows[:full].reshape(-1, size), self.config.updates, axis=0)
+        return np.concatenate([batches.ravel(), rows[full:]])
 
     def _diverged(self, epoch: int, learnt: Metrics) -> str:
         if self.spec.timing.repeats == 0:  # the sweep is exact, so it was the weights

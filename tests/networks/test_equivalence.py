@@ -58,6 +58,7 @@ def test_layer_and_network_learn_the_same_weights(alpha, optimiser, loss):
         ("dp", "proximal", 0.5),
         ("dp", "linearised", 0.5),
         ("activation-relaxation", "", 1.0),
+        ("derivative-free-relaxation", "", 1.0),
         ("predictive-coding", "", 1.0),
         ("predictive-coding-free", "", 1.0),
         ("dp-transpose", "", 0.5),

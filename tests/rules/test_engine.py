@@ -16,10 +16,10 @@ from lava_dyads.rules.backprop import (
 )
 from lava_dyads.rules.chain import chain
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.engine import parallel, random_order, sweep
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.optimisers import SGD
+from lava_dyads.rules.schedules import parallel, random_layer, sweep
 from lava_dyads.rules.theory import loop_gain
 from lava_dyads.rules.units import RULES, RuleParameters, rule
 from lava_dyads.rules.units.dyad import DyadUnit
@@ -29,6 +29,9 @@ EXACT = {
     "dp-transpose": [RuleParameters(alpha, 0.01) for alpha in (0.0, 0.5, 1.0)],
     "activation-relaxation": [RuleParameters(1.0, 0.5), RuleParameters(1.0, 0.5, rate=0.3)],
     "predictive-coding": [RuleParameters(1.0, 0.5), RuleParameters(1.0, 0.5, rate=0.3)],
+    "derivative-free-relaxation": [RuleParameters(1.0, 0.5, rate=0.3)],
+    "derivative-free-learning": [RuleParameters(1.0, 0.5)],
+    "unfrozen-relaxation": [RuleParameters(1.0, 0.5, rate=0.3)],
 }
 
 
@@ -101,7 +104,7 @@ def test_a_rule_is_exact_on_linear_networks_in_any_order(name, parameters, loss_
     back = [None, *problem(2)[0][1:]] if FEEDBACK[kind].separate else None
     exact = truth("linear", loss_name, data, back).gradients()
     given = {"feedback": FEEDBACK[kind], "feedback_weights": back or ()}
-    for schedule in (parallel, sweep, random_order(5)):
+    for schedule in (parallel, sweep, random_layer(5)):
         network, outcome = settled(name, parameters, "linear", loss_name, data, schedule, **given)
         assert outcome.converged
         assert relative_error(network.gradients(), exact) < 1e-9
@@ -119,7 +122,7 @@ def test_the_adjoint_form_reaches_one_fixed_point_whatever_the_order(seed, alpha
     parameters = RuleParameters(alpha, 0.3)
     one, first = settled("dp-transpose", parameters, "relu", "squared-error", data)
     other, second = settled(
-        "dp-transpose", parameters, "relu", "squared-error", data, random_order(order)
+        "dp-transpose", parameters, "relu", "squared-error", data, random_layer(order)
     )
     assert first.converged
     assert second.converged
@@ -356,7 +359,7 @@ def test_the_two_forms_split_the_nudge_and_share_the_mean():
 @pytest.mark.parametrize("name", ["dp-transpose", "activation-relaxation"])
 def test_a_network_that_has_settled_before_forgets_it(name):
     parameters, first, second = RuleParameters(1.0, 0.5, rate=0.3), problem(1), problem(2)
-    for schedule in (sweep, random_order(1)):
+    for schedule in (sweep, random_layer(1)):
         data = (*first[:2], *second[2:])
         fresh, _ = settled(name, parameters, "tanh", "cross-entropy", data, schedule)
         network, _ = settled(name, parameters, "tanh", "cross-entropy", first, schedule)
@@ -393,7 +396,7 @@ def test_relaxing_errors_decay_geometrically():
         assert error == pytest.approx((1 - eta) ** t)
 
 
-@pytest.mark.parametrize("schedule", [parallel, sweep, random_order(3)])
+@pytest.mark.parametrize("schedule", [parallel, sweep, random_layer(3)])
 def test_biases_speak_also_where_the_layer_below_is_silent(schedule):
     weights = [-np.ones((2, 3)), np.ones((1, 2))]  # a dead hidden layer for positive input
     data = (weights, [np.zeros(2), np.array([0.5])], np.ones((1, 3)), np.zeros((1, 1)))

@@ -15,10 +15,10 @@ from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float, Loihi2, blended
 from lava_dyads.rules.arithmetic.limits import LIMITS, STATE, WEIGHT
 from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent, integer_softmax, rounded
-from lava_dyads.rules.engine import parallel, random_order, sweep
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import Adam
+from lava_dyads.rules.schedules import parallel, random_layer, sweep
 
 TOP = 2**23 - 1
 words = st.integers(-(2**23), TOP)
@@ -199,7 +199,7 @@ def test_integer_states_lie_within_the_derived_bound_of_floating_point(seed, siz
 )
 def test_no_order_of_messages_changes_a_bit(seed, order, loss, rule, alpha):
     states = []
-    for schedule in (parallel, sweep, random_order(order)):
+    for schedule in (parallel, sweep, random_layer(order)):
         made, _, x, y = network(
             seed, (5, 6, 4, 3), numbers=Loihi2(), loss=loss, rule=rule, alpha=alpha
         )

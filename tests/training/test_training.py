@@ -281,3 +281,19 @@ def test_a_run_directory_never_mixes_two_runs(tmp_path):
         RunDirectory(tmp_path / "other", overwrite=True)
     with pytest.raises(ValidationError, match="must be a folder"):
         RunDirectory(tmp_path / "other" / "thesis.tex")
+
+
+def test_several_updates_per_batch_show_each_batch_as_often():
+    spec = NetworkSpec((64, 8, 10))
+    options = {"batch_size": 100, "optimiser": "sgd", "learning_rate": 0.5}
+    with Trainer(spec, DIGITS, TrainingConfig(1, updates=3, **options), REFERENCE) as ours:
+        entry = ours.fit().epochs[0]
+    with Trainer(spec, DIGITS, TrainingConfig(1, **options), REFERENCE) as theirs:
+        rows = np.random.default_rng(0).permutation(theirs.train_rows)
+        for start in range(0, len(rows), 100):
+            batch = rows[start : start + 100]
+            for _ in range(3 if len(batch) == 100 else 1):
+                theirs.run(batch, 1)
+    assert entry["train_samples"] == 3 * 1300 + 47
+    for mine, other in zip(ours.parameters()[0], theirs.parameters()[0], strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-14)

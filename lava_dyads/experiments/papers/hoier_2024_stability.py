@@ -12,8 +12,9 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.backprop import backpropagate
-from lava_dyads.rules.engine import Network, sweep
+from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
+from lava_dyads.rules.schedules import sweep
 from lava_dyads.rules.theory import loop_gain
 
 if TYPE_CHECKING:

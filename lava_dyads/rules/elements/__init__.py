@@ -1,7 +1,7 @@
 """Elements of a network: populations, connections, junctions, heads, sources, sinks."""
 
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox
-from lava_dyads.rules.elements.connection import Connection
+from lava_dyads.rules.elements.connection import Connection, Instructed
 from lava_dyads.rules.elements.head import Head
 from lava_dyads.rules.elements.junction import Junction
 from lava_dyads.rules.elements.population import Population
@@ -13,6 +13,7 @@ __all__ = [
     "Element",
     "Head",
     "Inbox",
+    "Instructed",
     "Junction",
     "Outbox",
     "Population",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from lava_dyads.errors import UnsupportedError, invalid
@@ -151,6 +153,11 @@ class Connection(Element):
         return self.memory["feedback"] if self.separate else self.weights
 
     @property
+    def evidence(self) -> tuple[Array, Array]:
+        """What the synapses learn from: error (lanes, n_out) and activity (lanes, n_in)."""
+        return self.memory["held_difference"], self.memory["held_mean"]
+
+    @property
     def buffered(self) -> bool:
         """Tell whether something waits to be sent."""
         return bool(self._buffer)
@@ -205,7 +212,7 @@ class Connection(Element):
         """Learn from what is held, where this is learning."""
         if not (clock.learn and clock.valid):
             return
-        up, down = self.memory["held_mean"], self.memory["held_difference"]
+        down, up = self.evidence
         if not clock.frozen:
             goes_on = clock.stream and clock.batch and not self.weightless
             before = [self.weights.copy(), self.feedback.copy()] if goes_on else []
@@ -233,3 +240,47 @@ class Connection(Element):
                 touched = product((m[name] != 0).astype(m[name].dtype),
                                   (change != 0).astype(change.dtype))  # fmt: skip
                 self.count(counter, int(touched.sum()))
+
+
+class Instructed(Connection):
+    """A connection that learns from other signals than those it carries.
+
+    Beside what a :class:`Connection` does, in every step::
+
+        held_cause <- held_cause + message        held_teacher <- held_teacher + message
+        last step: learn from held_teacher held_cause^T
+
+    For units whose ``cause`` is not what they send up, or whose ``teacher`` is not what they send
+    down; parameters as for :class:`Connection`.
+    """
+
+    _learns_from = ("teacher", "cause")
+
+    def __init__(self, weights: Array, **options: Any) -> None:
+        super().__init__(weights, **options)
+        for name, n in zip(self._learns_from, (self.op.n_out, self.op.n_in), strict=True):
+            self.inputs[f"{name}_in"] = n
+            self.memory[f"held_{name}"] = self.arithmetic.zeros((self.lanes, n))
+
+    @property
+    def process_name(self) -> str:
+        """That of its op, ``Instructed``."""
+        return f"{super().process_name}Instructed"
+
+    @property
+    def evidence(self) -> tuple[Array, Array]:
+        """What the synapses learn from: error (lanes, n_out) and activity (lanes, n_in)."""
+        return self.memory["held_teacher"], self.memory["held_cause"]
+
+    def reset(self) -> None:
+        """Forget the last presentation."""
+        super().reset()
+        for held in self.evidence:
+            held.fill(0)
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Hear what to learn from, then do what every connection does."""
+        for name in self._learns_from:
+            held, message = self.memory[f"held_{name}"], inbox.get(f"{name}_in")
+            self.arithmetic.accumulate(held, message, f"held_{name}")
+        return super().after(clock, inbox)

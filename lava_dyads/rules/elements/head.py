@@ -35,6 +35,9 @@ class Head(Element):
         Send-on-change threshold theta (times beta) and the time constant with which it falls.
     first_step : int
         Step in which the output's wave arrives.
+    frozen : bool
+        Look at the output once, when the drive is computed for the first time, and hear no more
+        of it: -beta l'(a0) of the free forward logits.
     """
 
     counted = ("messages_drive", "events_drive")
@@ -50,6 +53,7 @@ class Head(Element):
         threshold: float = 0.0,
         anneal: float = 0.0,
         first_step: int = 1,
+        frozen: bool = False,
         arithmetic: Arithmetic | None = None,
     ) -> None:
         super().__init__(lanes, {"mean_in": n, "target_in": n}, {"drive_out": n}, arithmetic)
@@ -61,6 +65,7 @@ class Head(Element):
         self.memory |= {
             name: zeros((lanes, n)) for name in ("held_output", "held_target", "sent_drive")
         }
+        self.frozen, self._looked = frozen, False
         self._buffer: Outbox = {}
 
     @property
@@ -77,6 +82,7 @@ class Head(Element):
         """Forget the last presentation."""
         for name in ("held_output", "held_target", "sent_drive"):
             self.memory[name].fill(0)
+        self._looked = False
         self._buffer = {}
 
     def drive(self, output: Array, target: Array) -> Array:
@@ -95,12 +101,14 @@ class Head(Element):
         """Receive, and compute the drive for the next step."""
         m = self.memory
         numbers = self.arithmetic
-        moved = numbers.accumulate(m["held_output"], inbox.get("mean_in"), "held_output")
+        heard = None if self._looked else inbox.get("mean_in")
+        moved = numbers.accumulate(m["held_output"], heard, "held_output")
         moved |= numbers.accumulate(m["held_target"], inbox.get("target_in"), "held_target")
         moved |= clock.step == self.first_step or bool(self.anneal)
         if moved and clock.learn and clock.step >= self.first_step and not clock.last:
             drive = self.drive(m["held_output"], m["held_target"])
             drive[clock.valid :] = 0
+            self._looked = self.frozen
             threshold = numbers.threshold(self.threshold * annealed(self.anneal, clock.step))
             mirror = m["sent_drive"]
             message, events = send_on_change(drive, mirror, threshold, self._floor, numbers)

@@ -64,6 +64,12 @@ class Population(Element):
         If a parameter is out of range.
     UnsupportedError
         If neurons share a bias in integers.
+
+    Attributes
+    ----------
+    awake : slice
+        Neurons that update; the others hear, and stay as they are. All but where a schedule says
+        otherwise.
     """
 
     answers = True
@@ -124,9 +130,10 @@ class Population(Element):
             arithmetic,
         )
         self.beta, self.first_step = beta, first_step
+        self.awake = slice(None)
         self._spoken = False
         self._state: dict[str, Array] = {}
-        self._scales = {c: 1.0 if c == unit.up else beta for c in self.channels}
+        self._scales = {c: 1.0 if c in (unit.up, unit.cause) else beta for c in self.channels}
         # Integers know no rounding chatter: there a channel that moved has moved.
         self._floors = {
             c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
@@ -244,7 +251,9 @@ class Population(Element):
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
             # The first time also without a message: the bias has something to say.
-            if moved or not self._spoken or self.anneal or not self.unit.instantaneous:
+            asleep = self.awake != slice(None)
+            restless = self.anneal or asleep or not self.unit.instantaneous
+            if moved or not self._spoken or restless:
                 self._spoken = True
                 outbox = self._update(clock)
             elif clock.last:
@@ -260,7 +269,11 @@ class Population(Element):
         numbers = self.arithmetic
         apical = numbers.apical(m["apical"]) if clock.learn else None
         basal = unit.drive(state, numbers.basal(m["basal"]), self.bias)
+        before = {k: v.copy() for k, v in state.items()} if self.awake != slice(None) else {}
         changes = unit.step(state, basal, apical, numbers) or {}
+        for name, register in before.items():
+            register[:, self.awake] = state[name][:, self.awake]
+            state[name][...] = register
         for name in unit.impulses:
             m[name].fill(0)
         for register in state.values() if self.noise else ():
@@ -321,5 +334,5 @@ class Population(Element):
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
         if not clock.frozen:
-            errors = self.by_bias(self.memory[f"sent_{self.unit.down}"])
+            errors = self.by_bias(self.memory[f"sent_{self.unit.teacher}"])
             self.plasticity.learn_alone(errors, clock.batch)

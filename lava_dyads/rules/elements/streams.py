@@ -26,12 +26,20 @@ class Source(Element):
     y : array, shape (samples, n_out)
         Targets, one-hot for classes.
     lanes : int
+    capacity : int
+        Rows that a run may show, where that is more than there are.
     """
 
     counted = ("messages_input", "events_input")
 
     def __init__(
-        self, x: Array, y: Array, *, lanes: int = 1, arithmetic: Arithmetic | None = None
+        self,
+        x: Array,
+        y: Array,
+        *,
+        lanes: int = 1,
+        capacity: int = 0,
+        arithmetic: Arithmetic | None = None,
     ) -> None:
         x, y = np.atleast_2d(np.asarray(x, float)), np.atleast_2d(np.asarray(y, float))
         if len(x) != len(y):
@@ -46,7 +54,7 @@ class Source(Element):
         super().__init__(lanes, {}, {"x_out": x.shape[1], "y_out": y.shape[1]}, arithmetic)
         self.x, self.y = x, y
         self._mirrors: dict[str, Array] = {}
-        self.memory["order"] = np.arange(len(x), dtype=np.int64)
+        self.memory["order"] = np.arange(max(len(x), capacity), dtype=np.int64) % len(x)
 
     def before(self, clock: Clock) -> Outbox:
         """Send the next rows in the first step of a presentation."""

@@ -7,7 +7,7 @@ same unit serves one neuron, a layer and a fused network. One file per rule; see
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar
@@ -18,6 +18,7 @@ from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.ops import Op
 
 State = Mapping[str, Array]
 Changes = Mapping[str, Array]
@@ -47,6 +48,9 @@ class Unit(ABC):
         True where channels count spikes: then there is no rest that could be certified.
     baseline : float
         What the ``up`` channel carries beyond the activity it stands for.
+    phased : bool
+        True where the error may begin only after the forward pass is over, since the unit keeps
+        what it was: ``settle`` then begins with a free phase; in steps, time sees to it.
     """
 
     state: ClassVar[tuple[str, ...]]
@@ -56,8 +60,19 @@ class Unit(ABC):
     instantaneous: ClassVar[bool] = True
     spiking: ClassVar[bool] = False
     baseline: ClassVar[float] = 0.0
+    phased: ClassVar[bool] = False
 
     activation: Activation
+
+    @property
+    def cause(self) -> str:
+        """Channel of the activity that the synapses above learn from, and the head reads: up."""
+        return self.up
+
+    @property
+    def teacher(self) -> str:
+        """Channel of the error that the synapses below and the bias learn from: down."""
+        return self.down
 
     @property
     def separable(self) -> bool:
@@ -163,8 +178,7 @@ class Rule(ABC):
     summary : str
         One line for ``lava-dyads info`` and the docs.
     nudges : tuple of str
-        Output nudges it supports, its default first: ``linearised`` (a linear output unit
-        driven by a head with -beta l'(mean)), ``proximal`` (the loss inside the output unit).
+        Output nudges it supports, its default first, see ``rules.nudges``.
     losses : tuple of str
         Losses it supports, its default first.
     activations : tuple of str
@@ -176,6 +190,12 @@ class Rule(ABC):
     settings : mapping
         Fields of ``NetworkSpec`` and ``TrainingConfig`` with which it trains well, where the
         defaults are not these.
+    exact : bool
+        Whether it is backprop on piecewise linear networks, where no unit straddles a kink.
+    promise : float
+        Cosine to backprop that small networks and a small beta reach; -1: none is promised.
+    refuses : mapping of str to str
+        Why it does not run with a clock or a number system, by the name of that choice.
     """
 
     name: ClassVar[str]
@@ -186,18 +206,34 @@ class Rule(ABC):
     spiking: ClassVar[bool] = False
     defaults: ClassVar[RuleParameters] = RuleParameters()
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    exact: ClassVar[bool] = True
+    promise: ClassVar[float] = 0.99
+    refuses: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @abstractmethod
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return the unit of a hidden layer."""
 
+    def below(
+        self, weights: Sequence[tuple[Op, Array]], parameters: RuleParameters
+    ) -> RuleParameters:
+        """Return the parameters of a layer that feeds these weights: by default all layers'."""
+        return parameters
+
     def read_out(self, parameters: RuleParameters) -> Unit:
         """Return the linear output unit under a head, whose drive is its apical input."""
         return self.hidden(ACTIVATIONS["linear"], parameters)
 
-    def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
-        """Return the output unit with the loss inside; its apical input is the target."""
+    def output(self, loss: Loss, parameters: RuleParameters, frozen: bool = False) -> Unit:
+        """Return the output unit with the loss inside; its apical input is the target.
+
+        ``frozen``: it looks at the loss once, at the forward pass.
+        """
         raise NotImplementedError(f"{self.name} has no output unit with the loss inside")
+
+    def kinds(self) -> tuple[Unit, ...]:
+        """Return one unit of each kind it uses, as far as their registers or channels differ."""
+        return (self.hidden(ACTIVATIONS["relu"], RuleParameters()),)
 
     def above_input(self, unit: Unit) -> Unit:
         """Return the unit of the first layer, whose basal input is data: by default the same."""

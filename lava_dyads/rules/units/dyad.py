@@ -19,11 +19,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
+import numpy as np
+
 from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic, blended
-from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.losses import LOSSES, Loss
 from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+
+COMPARTMENTS = ("s_plus", "s_minus")
+"""Registers of the two compartments."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Compartments(Unit):
         The adjoint form (DP-transpose) or plain DP.
     """
 
-    state: ClassVar[tuple[str, ...]] = ("s_plus", "s_minus")
+    state: ClassVar[tuple[str, ...]] = COMPARTMENTS
     up: ClassVar[str] = "mean"
     down: ClassVar[str] = "difference"
     extra: ClassVar[tuple[str, ...]] = ("plus", "minus")
@@ -116,16 +121,16 @@ class DyadUnit(Compartments):
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
         """Set both compartments from the drives (equations in the class docstring)."""
         if apical is None:
-            plus, minus = (state[name] for name in self.state)
+            plus, minus = (state[name] for name in COMPARTMENTS)
             arithmetic.respond(plus, self.activation, basal, 0.0, None)
             arithmetic.store(minus, plus)
             return
-        for name, gain in zip(self.state, self.signed_gains, strict=True):
+        for name, gain in zip(COMPARTMENTS, self.signed_gains, strict=True):
             arithmetic.respond(state[name], self.activation, basal, gain, apical, name)
 
     def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
         """Set the compartments that the nudge reaches; the others are f(a) already."""
-        for name, gain in zip(self.state, self.signed_gains, strict=True):
+        for name, gain in zip(COMPARTMENTS, self.signed_gains, strict=True):
             if gain:
                 arithmetic.respond(state[name], self.activation, basal, gain, apical, name)
 
@@ -174,8 +179,40 @@ class ProximalDyad(DyadUnit):
 
     def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
         """Set both compartments to their proximal points."""
-        for name, strength in zip(self.state, self.strengths, strict=True):
+        for name, strength in zip(COMPARTMENTS, self.strengths, strict=True):
             arithmetic.store(state[name], self.loss.proximal(basal, apical, strength))
+
+
+@dataclass(frozen=True)
+class FrozenProximalDyad(ProximalDyad):
+    """A :class:`ProximalDyad` that looks at the loss once, at the free forward logits a0.
+
+    In the first nudged step, then in every one::
+
+        n+- = prox(a0) - a0             s+- = a + n+-
+
+    """
+
+    state: ClassVar[tuple[str, ...]] = (*COMPARTMENTS, "nudge_plus", "nudge_minus", "begun")
+    phased: ClassVar[bool] = True
+
+    @property
+    def process_name(self) -> str:
+        """``FrozenDyad``: it has registers of its own."""
+        return "FrozenDyad"
+
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Set both compartments to a plus their nudges; without a target to a."""
+        begun = state["begun"]
+        super().step(state, basal, apical, arithmetic)
+        if apical is None:
+            begun.fill(0)
+            return
+        for name, nudge in zip(COMPARTMENTS, ("nudge_plus", "nudge_minus"), strict=True):
+            s, kept = state[name], state[nudge]
+            arithmetic.store(kept, np.where(begun, kept, s - basal))
+            arithmetic.store(s, basal + kept)
+        begun.fill(1)
 
 
 @register
@@ -184,6 +221,7 @@ class DualPropagationAdjoint(Rule):
 
     name = "dp-transpose"
     summary = "dyads, adjoint dual propagation (TT): exact and finite at alpha 0 and 1"
+    nudges = ("linearised", "linearised-frozen")
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`DyadUnit` with adjoint gains."""
@@ -200,16 +238,22 @@ class DualPropagation(Rule):
 
     name = "dp"
     summary = "dyads, plain dual propagation (DP): use alpha 1/2; diverges for strong asymmetry"
-    nudges = ("proximal", "linearised")
+    nudges = ("proximal", "linearised", "proximal-frozen", "linearised-frozen")
     settings = MappingProxyType({"alpha": 0.5})
+    exact = False
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`DyadUnit` with plain gains."""
         return DyadUnit(activation, parameters.alpha, adjoint=False)
 
-    def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
-        """Return a :class:`ProximalDyad`."""
-        return ProximalDyad(ACTIVATIONS["linear"], parameters.alpha, False, loss, parameters.beta)
+    def output(self, loss: Loss, parameters: RuleParameters, frozen: bool = False) -> Unit:
+        """Return a :class:`ProximalDyad`, or a :class:`FrozenProximalDyad`."""
+        kind = FrozenProximalDyad if frozen else ProximalDyad
+        return kind(ACTIVATIONS["linear"], parameters.alpha, False, loss, parameters.beta)
+
+    def kinds(self) -> tuple[Unit, ...]:
+        """Return the hidden unit and the frozen output, which has more registers."""
+        return (*super().kinds(), self.output(LOSSES["squared-error"], RuleParameters(), True))
 
     def finite(self, parameters: RuleParameters) -> bool:
         """Return False: the mean answers to the nudge, so the sweeps have to be repeated."""

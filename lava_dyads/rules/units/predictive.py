@@ -118,4 +118,5 @@ class FreePredictiveCoding(PredictiveCoding):
     activations = ("tanh", "linear")
     defaults = replace(RuleParameters(), beta=0.01)
     settings = MappingProxyType({"activations": "tanh", "repeats": 16})
+    exact = False
     free = True

@@ -273,7 +273,7 @@ class SpikingDualPropagation(Rule):
         """Return a :class:`SpikingDyadUnit` with adjoint gains."""
         return SpikingDyadUnit(activation, *self._numbers(parameters))
 
-    def output(self, loss: Loss, parameters: RuleParameters) -> Unit:
+    def output(self, loss: Loss, parameters: RuleParameters, frozen: bool = False) -> Unit:
         """Return a :class:`SpikingOutput`."""
         numbers = self._numbers(parameters)
         return SpikingOutput(ACTIVATIONS["relu"], *numbers, beta=parameters.beta)

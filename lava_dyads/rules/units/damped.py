@@ -1,0 +1,111 @@
+"""Damped dyads: compartments that move a part of the way.
+
+Source: TT = Hoier, Zach, *Two Tales*, ICML 2024 (damped DP); the step sizes of recurrent dyads are
+those of forward-backward splitting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import ClassVar
+
+from lava_dyads.errors import invalid
+from lava_dyads.rules._types import Array, Signal
+from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.ops import Op
+from lava_dyads.rules.theory import spectral_norm
+from lava_dyads.rules.units.base import RuleParameters, State, Unit, register
+from lava_dyads.rules.units.dyad import DualPropagation, DyadUnit
+
+PROJECTIONS = ("relu", "hard-sigmoid", "linear")
+"""Activations with f(f(a) + t (a - f(a))) = f(a) for every t: damping may stand inside of them."""
+
+
+@dataclass(frozen=True)
+class DampedDyad(DyadUnit):
+    """A dyad that moves by a rate r.
+
+    In order of execution, with v+- = a +- g+- u the drive of a compartment::
+
+        s+- <- f((1 - r) s+- + r v+-)              f a projection: relu, hard-sigmoid, linear
+        s+- <- (1 - r) s+- + r f(v+-)              other f
+        mean, difference                           as of every dyad
+
+    The fixed point is that of a :class:`DyadUnit`, whatever r. TT writes L = 1 / r - 1.
+
+    Parameters
+    ----------
+    activation, alpha, adjoint
+        As for :class:`DyadUnit`.
+    rate : float
+        r in (0, 1], dimensionless; 1: no damping.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate <= 1:
+            invalid("DampedDyad.rate", "must lie in (0, 1]", self.rate, "0.5")
+
+    @property
+    def instantaneous(self) -> bool:  # type: ignore[override]
+        """Return True at r = 1, where the state is a function of the inputs."""
+        return self.rate == 1.0
+
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Move both compartments (equations in the class docstring)."""
+        f, rate, scale = self.activation, self.rate, arithmetic.scale
+        inside = f.name in PROJECTIONS
+        for name, gain in zip(self.state, self.signed_gains, strict=True):
+            s = state[name]
+            kept = scale(1.0 - rate, s)
+            if inside:
+                drive = kept + scale(rate, basal)
+                arithmetic.respond(s, f, drive, rate * gain, apical, name)
+            else:
+                arithmetic.respond(s, f, basal, gain, apical, name)
+                arithmetic.store(s, kept + scale(rate, s), name)
+
+    def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
+        """Do what :meth:`step` does."""
+        self.step(state, basal, apical, arithmetic)
+
+
+@register
+class DampedDualPropagation(DualPropagation):
+    """Damped DP (TT), for asymmetric nudging beyond the loop gain that plain DP bears.
+
+    The layer below weights W has L = max(0, ||W||^2 - 1) / 2 |1 - 2 alpha|, its norm found by power
+    iteration when the network is built; how W learns later does not move it. At alpha < 1/2 and a
+    loop gain of 1 or more the objective has no saddle: there damping cannot help.
+    """
+
+    name = "dp-damped"
+    summary = "dyads, damped dual propagation (TT): the fixed point of dp, reached more slowly"
+    activations: ClassVar[tuple[str, ...]] = PROJECTIONS
+    settings = MappingProxyType({"alpha": 1.0, "repeats": 16})
+
+    def below(
+        self, weights: Sequence[tuple[Op, Array]], parameters: RuleParameters
+    ) -> RuleParameters:
+        """Return the parameters with the rate r = 1 / (1 + L) of a layer that feeds weights.
+
+        Side by side, their norms add up to ||W||^2; ops without weights between count as 1.
+        """
+        excess = max(0.0, sum(spectral_norm(op, w) ** 2 for op, w in weights) - 1.0)
+        damping = excess / 2 * abs(1.0 - 2.0 * parameters.alpha)
+        return replace(parameters, rate=1.0 / (1.0 + damping))
+
+    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+        """Return a :class:`DampedDyad` with plain gains, or a plain dyad where r = 1."""
+        if activation.name not in PROJECTIONS:
+            limit = f"damping keeps the fixed point of {', '.join(PROJECTIONS)} only"
+            invalid("activation", limit, activation.name, "--rule dp")
+        return DampedDyad(activation, parameters.alpha, False, parameters.rate)
+
+    def read_out(self, parameters: RuleParameters) -> Unit:
+        """Return a dyad that is not damped: there are no weights above it."""
+        return super().read_out(replace(parameters, rate=1.0))
