@@ -55,6 +55,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Sizes of the hidden layers."""
     threshold: float = 0.0
     """Send-on-change threshold of the mean (times beta for differences)."""
+    bias_deviation: float = 0.0
+    """Of the initial biases; images with a black background want some (docs/convolution.md)."""
     anneal: float = 0.0
     """Time constant, in steps, with which the threshold falls; 0: it stays."""
     repeats: int | None = None
@@ -149,7 +151,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         data = load(self.dataset)
         layers = (data.x.shape[1], *self.layers, data.classes)
         coding = {"threshold": self.threshold, "anneal": self.anneal}
-        spec = self.spec(layers, repeats=self.repeats, **coding)
+        biases = self.bias_deviation
+        spec = self.spec(layers, repeats=self.repeats, bias_deviation=biases, **coding)
         on_chip = self.precision == "loihi2"
         config = TrainingConfig(
             epochs=self.epochs,

@@ -24,8 +24,8 @@ class DyadPlace(ElementProcess):
     side by side, and a sum, if they all have n_in = n_out.
 
     Ports: ``mean_in`` (n_in), ``basal_out`` (n_out), ``difference_in`` (n_out), ``apical_out``
-    (n_in). Vars: ``held_mean``, ``held_difference``, ``counts`` (events passed on: forward,
-    backward), ``learn``.
+    (n_in). Vars: ``held_mean``, ``held_difference``, ``counts`` (events passed on:
+    ``unweighted_forward``, ``unweighted_backward``), ``learn``.
 
     Parameters
     ----------

@@ -28,8 +28,9 @@ class DyadMaxPool(ElementProcess):
 
     Ports: ``mean_in`` (C * height * width), ``basal_out`` (C * rows * columns);
     ``difference_in``, ``apical_out`` the other way. Vars: ``held_mean``, ``held_difference``,
-    ``sent_basal``, ``sent_apical`` (what receivers hold), ``counts`` (forward: comparisons that
-    events below have caused; backward: events passed down), ``learn``.
+    ``sent_basal``, ``sent_apical`` (what receivers hold), ``counts``
+    (``unweighted_forward``: comparisons that events below have caused; ``unweighted_backward``:
+    events passed down), ``learn``.
 
     Parameters
     ----------
@@ -96,7 +97,8 @@ class DyadAveragePool(ElementProcess):
 
     Ports: ``mean_in`` (C * height * width), ``basal_out`` (C * rows * columns);
     ``difference_in``, ``apical_out`` the other way. Vars: ``held_mean``, ``held_difference``,
-    ``counts`` (additions that events have caused: forward, backward), ``learn``.
+    ``counts`` (additions that events have caused: ``unweighted_forward``,
+    ``unweighted_backward``), ``learn``.
 
     Parameters
     ----------

@@ -24,7 +24,8 @@ class DyadProduct(ElementProcess):
     Ports, all (n): ``mean_1_in``, ``mean_2_in``, ``basal_out``; ``difference_in``,
     ``apical_1_out``, ``apical_2_out``. Vars: ``held_mean_1``, ``held_mean_2``,
     ``held_difference``, ``sent_basal``, ``sent_apical_1``, ``sent_apical_2`` (what receivers
-    hold), ``counts`` (multiplications that events have caused: forward, backward), ``learn``.
+    hold), ``counts`` (multiplications that events have caused: ``unweighted_forward``,
+    ``unweighted_backward``), ``learn``.
 
     Parameters
     ----------

@@ -136,11 +136,11 @@ class SweptGraph(Network):
                 room = self._rooms[name, "basal_out"][rows]
                 value = element.op.forward(element.weights, up, room)
                 self._values[name, "basal_out"] = value
-                self._tally(name, "forward", element.op.forward_operations, up)
+                self._tally(name, 0, element.op.forward_operations, up)
             elif isinstance(element, Junction):
                 held = [self._at(name, port) for port in element.up_ports(element.join)]
                 self._values[name, "basal_out"] = first_sent(element.join.forward(*held), 0.0, 1.0)
-                self._tally(name, "forward", element.join.forward_operations, *held)
+                self._tally(name, 0, element.join.forward_operations, *held)
             elif isinstance(element, Population):
                 unit, basal = element.unit, self._basal[name][rows]
                 np.add(self._at(name, "basal_in"), element.bias, out=basal)
@@ -174,8 +174,8 @@ class SweptGraph(Network):
                     room = self._rooms[name, "apical_out"][rows]
                     value = element.op.transpose(element.feedback, down, room)
                     self._values[name, "apical_out"] = value
-                    self._tally(name, "backward", element.op.backward_operations, down)
-                self._tally(name, "learning", element.op.learning_operations, *self._swept[name])
+                    self._tally(name, 1, element.op.backward_operations, down)
+                self._tally(name, 2, element.op.learning_operations, *self._swept[name])
             elif isinstance(element, Junction):
                 self._back(name, element)
 
@@ -188,7 +188,7 @@ class SweptGraph(Network):
             for port, value in zip(ports, join.transpose(down, *held), strict=True):
                 self._values[name, port] = first_sent(value, 0.0, junction.beta)
             still = [np.zeros((1, n), bool) for n in join.n_in]
-            self._tally(name, "backward", join.backward_operations, down, *still)
+            self._tally(name, 1, join.backward_operations, down, *still)
 
     def _learn(self, batch: int) -> None:
         for name, connection in self.connections.items():
@@ -210,9 +210,11 @@ class SweptGraph(Network):
             self.elements[name].count(f"events_{channel}", events)
             self.elements[name].count(f"messages_{channel}", int(events > 0))
 
-    def _tally(self, name: str, what: str, operations: Any, *signals: AnyArray) -> None:
-        if self._counts:
-            self.elements[name].count(what, operations(*signals))
+    def _tally(self, name: str, way: int, operations: Any, *signals: AnyArray) -> None:
+        """Count operations: up, down (1) or of learning (2), where it has a name for them."""
+        counted = self.elements[name].counted
+        if self._counts and way < len(counted):
+            self.elements[name].count(counted[way], operations(*signals))
 
     def _settled(self, population: Population, straddling: Signal) -> None:
         """Count what straddles a kink."""

@@ -572,7 +572,7 @@ class InProcessSession(Session):
 def _operations(element: Any, target: str, events: int) -> int:
     """Return how many weights some events touch on average when they arrive at a port."""
     port = target.rpartition(".")[2]
-    if not isinstance(element, Connection):
+    if not isinstance(element, Connection) or element.weightless:
         return 0
     if port == "mean_in":
         everywhere = np.ones((1, element.op.n_in))

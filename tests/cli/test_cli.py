@@ -463,10 +463,11 @@ def test_networks_on_graphs_are_described_drawn_trained_and_read_back(capsys, tm
     assert description["parameters"] == 12 * 10 + 24 * 109 + 970
     assert [row["kind"] for row in description["rows"]][1:3] == ["DyadConv", "DyadMaxPool"]
     assert picture.read_bytes().startswith(b"\x89PNG")
-    options = "--epochs 2 --runtime reference --json"
+    options = "--epochs 2 --runtime reference --bias-deviation 0.05 --json"
     code, text, _ = run(capsys, f"train digits --graph {graph} {options} --out {out}")
     result = json.loads(text)
     assert code == 0
+    assert json.loads((out / "config.json").read_text())["spec"]["bias_deviation"] == 0.05
     assert result["test_accuracy"] > 0.5
     code, text, _ = run(capsys, f"eval {out} --runtime reference --json")
     assert json.loads(text)["test_accuracy"] == result["test_accuracy"]

@@ -85,6 +85,19 @@ def test_links_in_the_documents_lead_somewhere():
                 assert (document.parent / target).exists(), (document.name, target)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [p for p in (ROOT / "docs").glob("*.md") if ">>>" in p.read_text()],
+    ids=lambda p: p.stem,
+)
+def test_the_examples_in_the_documents_run(path):
+    outcome = doctest.testfile(
+        str(path), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE
+    )
+    assert outcome.attempted > 0
+    assert outcome.failed == 0
+
+
 def test_the_readme_commands_exist():
     text = (ROOT / "README.md").read_text()
     from lava_dyads.cli import COMMANDS

@@ -99,7 +99,7 @@ def test_a_max_pool_passes_the_error_to_where_the_maximum_is():
     np.testing.assert_array_equal(out.outputs["apical_out"], moves)
     np.testing.assert_array_equal(out.vars["held_mean"][-1], [4, 2, 0, 4])
     assert out.vars["sent_basal"][-1].item() == 4
-    assert pool.element.counts == {"forward": 4, "backward": 1}
+    assert pool.element.counts == {"unweighted_forward": 4, "unweighted_backward": 1}
 
 
 def test_an_average_pool_shares_the_error_equally():

@@ -64,7 +64,7 @@ def test_a_maximum_that_moves_takes_its_error_along():
     np.testing.assert_array_equal([s["apical_out"][0] for s in sent[1:4]],
                                   [[0, 0], [0.5, 0], [0, 0.5]])  # fmt: skip
     # Events below are compared in one window each, those from above go to one pixel.
-    assert junction.counts == {"forward": 3, "backward": 1}
+    assert junction.counts == {"unweighted_forward": 3, "unweighted_backward": 1}
 
 
 def test_a_junction_is_silent_where_nothing_moves_and_forgets():
@@ -90,7 +90,7 @@ def test_feedback_that_nobody_hears_is_not_computed():
     junction = Junction(Product(1))
     junction.listened = {"basal_out"}
     run(junction, {"mean_1_in": one, "difference_in": one})
-    assert junction.counts["backward"] == 0
+    assert junction.counts["unweighted_backward"] == 0
 
 
 def test_a_junction_computes_in_single_precision():
@@ -142,7 +142,7 @@ def test_a_connection_without_weights_has_no_register_and_learns_nothing():
     sent = run(connection, {"mean_in": [up], "difference_in": [down]})[-1]
     np.testing.assert_array_equal(sent["basal_out"], [[1.5], [5.5]])
     np.testing.assert_array_equal(sent["apical_out"], [[1.0] * 4, [2.0] * 4])
-    assert connection.counts == {"forward": 7, "backward": 8, "learning": 0}
+    assert connection.counts == {"unweighted_forward": 7, "unweighted_backward": 8}
 
 
 @pytest.mark.parametrize("lanes", [1, 3])

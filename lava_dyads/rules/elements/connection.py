@@ -17,6 +17,8 @@ from lava_dyads.rules.optimisers import Optimiser
 
 NOTHING = np.zeros(())
 """The weights of an op that has none."""
+UNWEIGHTED = ("unweighted_forward", "unweighted_backward")
+"""Counters of operations in which no weight takes part."""
 
 
 class Connection(Element):
@@ -40,7 +42,8 @@ class Connection(Element):
     holds B^T, and constant or learnt like W, from the same two signals (``rules.feedback``).
 
     W is what its op makes of the weights: of a convolution, the kernels at every place. An op
-    without weights (its shape is ()) has no registers for them, and :attr:`weights` is empty.
+    without weights (its shape is ()) has no registers for them, :attr:`weights` is empty, and what
+    is counted are no synaptic operations: ``unweighted_forward``, ``unweighted_backward``.
 
     Parameters
     ----------
@@ -66,7 +69,7 @@ class Connection(Element):
         If weights are shared by several neurons, in integers.
     """
 
-    counted = ("forward", "backward", "learning")
+    counted: tuple[str, ...] = ("forward", "backward", "learning")
 
     def __init__(
         self,
@@ -100,6 +103,8 @@ class Connection(Element):
             limit = "weights must be 0 where there is no synapse"
             invalid("Connection.weights", limit, int(np.count_nonzero(weights[~self.op.mask])))
         n_out, n_in = self.op.n_out, self.op.n_in
+        if self.weightless:
+            self.counted = UNWEIGHTED
         super().__init__(
             lanes,
             {"mean_in": n_in, "difference_in": n_out},
@@ -184,12 +189,12 @@ class Connection(Element):
         goes_on = clock.stream or not clock.last
         if held and up is not None and goes_on:
             self._buffer["basal_out"] = self.upward(up)
-            self.count("forward", self.op.forward_operations(up))
+            self.count(self.counted[0], self.op.forward_operations(up))
         backward = "apical_out" in self.listened and goes_on
         held = numbers.accumulate(m["held_difference"], down, "held_difference")
         if held and down is not None and backward:
             self._buffer["apical_out"] = self.downward(down)
-            self.count("backward", self.op.backward_operations(down))
+            self.count(self.counted[1], self.op.backward_operations(down))
         if clock.last:
             self.finish(clock)
         return {}
@@ -210,7 +215,7 @@ class Connection(Element):
 
     def finish(self, clock: Clock) -> None:
         """Learn from what is held, where this is learning."""
-        if not (clock.learn and clock.valid):
+        if self.weightless or not (clock.learn and clock.valid):
             return
         down, up = self.evidence
         if not clock.frozen:

@@ -10,6 +10,7 @@ from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.coding import send_on_change
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox
+from lava_dyads.rules.elements.connection import UNWEIGHTED
 from lava_dyads.rules.ops import Join
 
 
@@ -28,7 +29,8 @@ class Junction(Element):
 
     What it holds below is what it differentiates at: the switches of a maximum are those of the
     mean, for forward, feedback and gradient the same. Changes within rounding are not sent (see
-    ``rules.coding``), so that silence certifies here, too.
+    ``rules.coding``), so that silence certifies here, too. What is counted are no synaptic
+    operations: ``unweighted_forward``, ``unweighted_backward``.
 
     Ports: with one argument those of a connection, ``mean_in``, ``basal_out``, ``difference_in``,
     ``apical_out``; with more ``mean_1_in``, ``mean_2_in`` .. and ``apical_1_out`` .. .
@@ -50,7 +52,7 @@ class Junction(Element):
         In integers.
     """
 
-    counted = ("forward", "backward")
+    counted = UNWEIGHTED
 
     def __init__(
         self,
@@ -131,12 +133,13 @@ class Junction(Element):
         down = inbox.get("difference_in")
         fed = accumulate(m["held_difference"], down, "held_difference")
         self._fed |= fed
-        if clock.last or not (any(moved) or fed):
+        goes_on = clock.stream or not clock.last
+        if not (goes_on and (any(moved) or fed)):
             return {}
         changes = [_or_zeros(s, h) for s, h in zip(messages, self.held, strict=True)]
         if any(moved):
             self._send("basal_out", "sent_basal", self.upward(), 1.0)
-            self.count("forward", self.join.forward_operations(*changes))
+            self.count(UNWEIGHTED[0], self.join.forward_operations(*changes))
         heard = [port in self.listened for port in self._downs]
         if self._fed and any(heard):
             parts = zip(self._downs, self._sent, self.downward(), heard, strict=True)
@@ -144,7 +147,7 @@ class Junction(Element):
                 if listened:
                     self._send(port, mirror, value, self.beta)
             change = _or_zeros(down, m["held_difference"])
-            self.count("backward", self.join.backward_operations(change, *changes))
+            self.count(UNWEIGHTED[1], self.join.backward_operations(change, *changes))
         return {}
 
     def upward(self) -> Array:
