@@ -15,6 +15,7 @@ from lava_dyads.rules.engine import Network
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.rules.sweep import SweptNetwork
+from lava_dyads.rules.sweep_graph import SweptGraph
 
 
 class FrameCost(NamedTuple):
@@ -56,8 +57,9 @@ class FrameStream:
     """
 
     def __init__(self, network: Network) -> None:
-        if isinstance(network, SweptNetwork) or network.spiking:
-            what = "a swept" if isinstance(network, SweptNetwork) else "a spiking"
+        swept = isinstance(network, SweptNetwork | SweptGraph)
+        if swept or network.spiking:
+            what = "a swept" if swept else "a spiking"
             raise UnsupportedError(
                 f"FrameStream: {what} network keeps nothing between frames. "
                 "Try: rule dp-transpose, build(swept=False)"

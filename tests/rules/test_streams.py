@@ -10,9 +10,10 @@ from lava_dyads.cli import main
 from lava_dyads.data import Dataset
 from lava_dyads.errors import NotSettledError, UnsupportedError, ValidationError
 from lava_dyads.experiments.bench_stream import moving
-from lava_dyads.networks import Execution
+from lava_dyads.networks import Execution, Graph, Node
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.backprop import forward
+from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Connection
 from lava_dyads.rules.frames import FrameStream
 from lava_dyads.rules.optimisers import SGD
@@ -57,6 +58,36 @@ def test_outputs_are_those_of_frames_seen_alone(options):
         output = stream.show(frame, y[i % 4] if i % 5 == 4 else None)
         expected = oracle(spec, spec.initial_parameters(), frame[None])[-1][0]
         np.testing.assert_allclose(output, expected, rtol=0, atol=1e-12)
+
+
+GATED_IMAGE = Graph([
+    Node("image", "input", shape=(1, 6, 6)),
+    Node("edges", "conv", "image", channels=3, kernel=3, padding=1),
+    Node("pooled", "max-pool", "edges", activation="relu"),
+    Node("gate", "dense", "pooled", size=6, activation="tanh"),
+    Node("value", "dense", "pooled", size=6),
+    Node("gated", "product", ("gate", "value"), activation="relu"),
+    Node("y", "dense", "gated", size=4),
+])  # fmt: skip
+
+
+def test_maxima_and_products_keep_what_they_hold_and_learn_on():
+    spec = NetworkSpec(graph=GATED_IMAGE, bias_deviation=0.3, beta=0.01)
+    even = Graph((*GATED_IMAGE.nodes[:3], Node("y", "dense", "pooled", size=4)))
+    with pytest.raises(UnsupportedError, match="swept"):
+        FrameStream(NetworkSpec(graph=even).build())
+    network = spec.build(swept=False, optimiser=SGD(0.05))
+    stream, alone = FrameStream(network), spec.build(swept=False, optimiser=SGD(0.05))
+    agenda = Agenda(1)
+    for i, x in enumerate(frames(30, width=36)):
+        y = np.eye(4)[i % 4] if i % 3 else None
+        expected = spec.backpropagate(x[None], np.zeros((1, 4)), *network.parameters()).output
+        np.testing.assert_allclose(stream.show(x, y), expected[0], rtol=0, atol=1e-10)
+        if y is not None:
+            clock = agenda.at(i + 1)._replace(batch=1)
+            alone.after(clock, {"input_in": x[None], "target_in": y[None]})
+        for ours, theirs in zip(network.parameters()[0], alone.parameters()[0], strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)
 
 
 def test_streams_side_by_side_do_not_mix():

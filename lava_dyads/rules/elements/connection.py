@@ -219,7 +219,7 @@ class Connection(Element):
             return
         down, up = self.evidence
         if not clock.frozen:
-            goes_on = clock.stream and clock.batch and not self.weightless
+            goes_on = clock.stream and clock.batch
             before = [self.weights.copy(), self.feedback.copy()] if goes_on else []
             for learner in self.learners:
                 learner.learn_pair(self.op, down, up, clock.batch)
