@@ -186,7 +186,9 @@ class SweptGraph(Network):
         ports = junction.back_ports(join)
         if any(port in junction.listened for port in ports):
             for port, value in zip(ports, join.transpose(down, *held), strict=True):
-                self._values[name, port] = first_sent(value, 0.0, junction.beta)
+                # An entry of a message is an event: there is nothing left to silence.
+                sent = value if join.selects else first_sent(value, 0.0, junction.beta)
+                self._values[name, port] = sent
             still = [np.zeros((1, n), bool) for n in join.n_in]
             self._tally(name, 1, join.backward_operations, down, *still)
 

@@ -19,6 +19,13 @@ GRAPHS = {
         Node("smooth", "average-pool", "again"),
         Node("y", "dense", "smooth", size=3),
     ],
+    "overlapping windows": [
+        Node("image", "input", shape=(2, 6, 6)),
+        Node("pooled", "max-pool", "image", kernel=3, stride=1),
+        Node("features", "conv", "pooled", channels=3, kernel=2),
+        Node("again", "max-pool", "features", kernel=2, stride=1, activation="relu"),
+        Node("y", "dense", "again", size=3),
+    ],
     "branches of one length": [
         Node("x", "input", shape=(72,)),
         Node("stem", "dense", "x", size=6, activation="relu"),

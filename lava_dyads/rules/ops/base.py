@@ -123,6 +123,11 @@ class Join(ABC):
         """How many arguments there are."""
         return len(self.n_in)
 
+    @property
+    def selects(self) -> bool:
+        """Whether what it sends down are entries of the error as they are, and zeros."""
+        return False
+
     @abstractmethod
     def forward(self, *ups: Array) -> Array:
         """Return the value, (lanes, n_out)."""

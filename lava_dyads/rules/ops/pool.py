@@ -155,6 +155,12 @@ class MaxPool(_Pool, Join):
     process_name: ClassVar[str] = "DyadMaxPool"
 
     @property
+    def selects(self) -> bool:
+        """Whether windows do not overlap, so that no pixel adds up errors."""
+        pairs = zip(self.windows.kernel, self.windows.stride, strict=True)
+        return all(kernel <= stride for kernel, stride in pairs)
+
+    @property
     def n_in(self) -> tuple[int, ...]:
         """(Pixels below, of all channels,)."""
         return (self.pixels,)
