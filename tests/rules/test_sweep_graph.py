@@ -6,6 +6,7 @@ import pytest
 from lava_dyads.networks import Graph, NetworkSpec, Node
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.clock import FROZEN, Agenda
+from lava_dyads.rules.coding import first_sent, send_on_change
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.optimisers import Adam
 from lava_dyads.rules.sweep_graph import SweptGraph
@@ -103,6 +104,20 @@ def test_a_sweep_learns_counts_and_answers_as_the_elements_do(name, options):
     ):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-11)
         assert np.abs(mine - start).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_what_is_sent_first_is_what_a_silent_channel_sends(dtype, threshold, scale):
+    generator = np.random.default_rng(0)
+    value = generator.normal(size=(50, 40)) * 10.0 ** generator.integers(-18, 3, (50, 40))
+    value[0, :2] = np.nan, 0.0
+    value = value.astype(dtype)
+    message, _ = send_on_change(value, np.zeros_like(value), threshold, scale)
+    sent = first_sent(value, threshold, scale)
+    assert sent.dtype == value.dtype
+    np.testing.assert_array_equal(sent, message)
 
 
 def test_single_precision_stays_single():
