@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lava_dyads.cli import main
-from lava_dyads.experiments.papers import STUDIES
+from lava_dyads.experiments.papers import STUDIES, millidge_2020_ar_variants
 from lava_dyads.experiments.papers.hoier_2024_stability import _growth, _settle, _spec
 from lava_dyads.experiments.papers.relaxing import closed_form
 from lava_dyads.rules.theory import loop_gain
@@ -69,6 +69,26 @@ def test_other_figures_agree_for_another_seed(name, tmp_path, capsys):
     assert main(["reproduce", name, "--seed", "2", "--out", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["agrees"]
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_variants_are_trained_and_what_is_not_there_is_named(monkeypatch, tmp_path, capsys):
+    """A small network, and a data set that nobody has."""
+    shape = (64, 24, 24, 10), 16, 3, 1
+    monkeypatch.setattr(millidge_2020_ar_variants, "SHORT", (("digits", *shape),))
+    monkeypatch.setattr(
+        millidge_2020_ar_variants, "FULL", (("digits", *shape), ("absent.npz", *shape))
+    )
+    main(["reproduce", "ar-variants", "--full", "--out", str(tmp_path), "--json"])
+    result = json.loads(capsys.readouterr().out)
+    last = {run["variant"]: run["accuracy"][-1] for run in result["numbers"]["runs"]}
+    # Errors at rest are backprop's, so every epoch is the same; and all of them learn.
+    assert last["exact"] == last["backprop"]
+    assert all(accuracy > 0.3 for accuracy in last.values())
+    assert "no such file" in result["numbers"]["absent"]["absent.npz"]
+    assert (tmp_path / "ar-variants.png").stat().st_size > 10_000
+    monkeypatch.setattr(millidge_2020_ar_variants, "FULL", (("absent.npz", *shape),))
+    assert main(["reproduce", "ar-variants", "--full", "--no-save"]) == 2
+    assert "data set: no such file" in capsys.readouterr().err
 
 
 def test_figures_are_listed_and_unknown_ones_refused(capsys):

@@ -93,14 +93,20 @@ class Schedules(Study):
     def draw(self, numbers: dict[str, Any], figure: Figure) -> None:
         """Draw updates over the depth."""
         axes = figure.subplots()
+        alike: dict[tuple[float, ...], list[str]] = {}
         for name in LAWS:
             cases = [c for c in numbers["cases"] if c["order"] == name]
-            x, y = [c["layers"] for c in cases], [c["updates"] for c in cases]
-            axes.errorbar(x, y, [c["error"] for c in cases], marker="o", ms=4, label=name)
+            alike.setdefault(tuple(c["updates"] for c in cases), []).append(name)
+        for y, names in alike.items():  # those with the same counts share a line
+            cases = [c for c in numbers["cases"] if c["order"] == names[0]]
+            x, error = [c["layers"] for c in cases], [c["error"] for c in cases]
+            axes.errorbar(x, y, error, marker="o", ms=4, label=", ".join(names))
         depths = sorted({c["layers"] for c in numbers["cases"]})
         axes.plot(depths, [2 * d * d for d in depths], ":", color="black", lw=1, label="2 L²")
         axes.set_yscale("log")
         axes.set_xticks(depths)
+        ticks = [2, 5, 10, 20, 50, 100]
+        axes.set_yticks(ticks, [str(tick) for tick in ticks])
         axes.set_xlabel("layers L")
         axes.set_ylabel("updates, or rounds of them, until final")
         axes.grid(alpha=0.3)
