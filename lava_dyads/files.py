@@ -12,12 +12,13 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
 
 from lava_dyads.errors import DyadsError, invalid
-from lava_dyads.rules._types import AnyArray
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Errors of a disk that cannot take more: full, over quota, past a limit, read-only, broken."""
@@ -88,7 +89,7 @@ def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
         raise
 
 
-def write_arrays(path: Path, header: str, arrays: Mapping[str, AnyArray]) -> None:
+def write_arrays(path: Path, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz file atomically, with a text beside the arrays."""
     # By way of the memory: numpy's archive complains once more where the disk has failed it.
     buffer = io.BytesIO()
