@@ -2,32 +2,83 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import tempfile
-from collections.abc import Iterator
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import Any
 
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
 
-def write_atomically(path: Path, content: bytes | str) -> None:
-    """Write a file so that readers see the old one or the whole new one, never a part."""
-    data = content.encode() if isinstance(content, str) else content
-    with atomically(path) as file:
-        file.write(data)
+from lava_dyads.errors import DyadsError, invalid
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+"""Errors of a disk that cannot take more: full, over quota, past a limit, read-only, broken."""
+
+_UNREADABLE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError,
+    OverflowError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What numpy and zipfile raise about a file that is damaged or something else."""
 
 
 @contextmanager
-def atomically(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write to that takes its place at the end of the block, if nothing is raised.
+def opened_arrays(path: Path) -> Iterator[NpzFile]:
+    """Open an .npz file; whatever turns out to be wrong with it is a ValueError of one line.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is damaged, or no such file; inside the block, too.
+    """
+    try:
+        # numpy leaves a file open that is no whole archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            yield arrays
+    except (DyadsError, FileNotFoundError):
+        raise
+    except _UNREADABLE as error:
+        detail = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise ValueError(detail) from error
+
+
+def check_writable(what: str, path: Path) -> None:
+    """Raise where a file could not be written at the end of a long run.
+
+    Raises
+    ------
+    ValidationError
+        If the path is a folder, or its folder is missing or not writable.
+    """
+    if path.is_dir():
+        invalid(what, "is a folder", str(path), f"{path / 'a file'}")
+    if not path.parent.is_dir():
+        invalid(what, "its folder does not exist", str(path), f"mkdir -p {path.parent}")
+    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        invalid(what, "its folder is not writable", str(path), "another folder")
+
+
+def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
+    """Write a file so that readers see the old one or the whole new one, never a part.
 
     What it replaces is there until then, also where the program is killed in between.
     """
+    data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
-            yield file
+            file.write(data)
         # mkstemp gives 0600; a result may be read by others like any new file.
         umask = os.umask(0)
         os.umask(umask)
@@ -36,6 +87,14 @@ def atomically(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         os.unlink(name)
         raise
+
+
+def write_arrays(path: Path, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an .npz file atomically, with a text beside the arrays."""
+    # By way of the memory: numpy's archive complains once more where the disk has failed it.
+    buffer = io.BytesIO()
+    np.savez(buffer, header=np.array(header), **arrays)
+    write_atomically(path, buffer.getbuffer())
 
 
 PART = ".part"

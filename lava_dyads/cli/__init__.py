@@ -87,7 +87,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         name = _command(words)
         command = _parse(name, words[len(name.split()) :])
-        return command.run()
+        code = command.run()
+        sys.stdout.flush()
+        return code
     except ValidationError as error:
         return _fail(error, 2)
     except DyadsError as error:
@@ -98,6 +100,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # e.g. piped into head
         sys.stderr.close()
         return 1
+    except OSError as error:
+        from lava_dyads.files import DISK  # costs numpy, which help does without
+
+        if error.errno not in DISK:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}cannot be written ({error.strerror}). Try: make room, then again", 1)
 
 
 def _parse(name: str, words: list[str]) -> Command:
@@ -149,7 +158,7 @@ def _command(words: list[str]) -> str:
     )
 
 
-def _fail(error: Exception, code: int) -> int:
+def _fail(error: Exception | str, code: int) -> int:
     print(f"error: {error}", file=sys.stderr)
     return code
 

@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.bench_events import EventBench, bench_events
+from lava_dyads.files import check_writable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class BenchEvents:
 
     def run(self) -> int:
         """Train; return the exit code."""
+        if self.plot:
+            check_writable("--plot", self.plot)
         with progress_console().status("") as status:
             found = bench_events(
                 self.dataset,

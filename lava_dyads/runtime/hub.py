@@ -277,14 +277,20 @@ class Inbox(list):  # type: ignore[type-arg]
     silence : array
         A message of zeros; nobody may change it.
     waiter : greenlet or None
+    borrows : bool
+        Whether the receiver only looks at messages, and at none after its step: then it may have
+        the sender's own array.
     """
 
     # In a large network most of what a message costs are cache misses. So there is one object
     # per port, and its methods, not closures with their many cells, are the ways to receive.
-    __slots__ = ("channels", "entries", "nothing", "queued", "scalar", "silence", "waiter")
+    __slots__ = (
+        "borrows", "channels", "entries", "nothing", "queued", "scalar", "silence", "waiter"
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.channels: list[Channel] = []
+        self.borrows = False
         self.queued = 0
         self.scalar = False
         self.entries: list[int] = []
@@ -329,6 +335,14 @@ class Inbox(list):  # type: ignore[type-arg]
         else:
             self[0] = None
         return message.copy() if channel.shared else message  # type: ignore[no-any-return]
+
+    def borrowed(self) -> AnyArray:
+        """Return the message of the only source, maybe the sender's own array: only to look at."""
+        message = self[0]
+        if message is None or self.queued:
+            return self.channels[0].take()  # type: ignore[no-any-return]
+        self[0] = None
+        return message  # type: ignore[no-any-return]
 
     def gathered(self) -> AnyArray:
         """Put the message of source k into entry ``entries[k]`` of a whole one."""
@@ -524,6 +538,8 @@ class Outbox:
     ----------
     channels : list of Channel
         All of one port, at least one; their inboxes know how messages have to arrive.
+    given : bool
+        Whether the sender leaves what it has sent as it is until its next step.
 
     Attributes
     ----------
@@ -533,7 +549,7 @@ class Outbox:
 
     __slots__ = ("channels", "dtype", "inboxes", "places", "send", "shape", "silence")
 
-    def __init__(self, channels: list[Channel]) -> None:
+    def __init__(self, channels: list[Channel], given: bool = False) -> None:
         self.channels = channels
         self.inboxes = tuple(channel.inbox for channel in channels)
         places = [channel.index for channel in channels]
@@ -550,6 +566,10 @@ class Outbox:
             send = self.single
         else:
             send = self.mixed
+        if given and any(inbox.borrows for inbox in self.inboxes):
+            send = self.give
+            for channel in channels:
+                channel.shared = False  # whoever does not borrow gets a copy at once
         self.send: Callable[[Any], None] = send
         if channels[0].hub.measuring:
             self.send = self._counted(send)
@@ -593,6 +613,29 @@ class Outbox:
                 part = values[entry or 0]
             else:
                 part = message if entry is None else message[..., entry : entry + 1]
+            if inbox[place] is None:
+                inbox[place] = part
+            else:
+                channel.put(part)
+
+    def give(self, data: Any) -> None:
+        """Send an array that will not change before the next step: who borrows gets it as it is.
+
+        Of inboxes that add up or gather, too: they make an array of their own.
+        """
+        if data.shape != self.shape:
+            self.channels[0].check(data)
+        message = data if data.dtype is self.dtype else data.astype(self.dtype)
+        values: list[Any] = []
+        for channel in self.channels:
+            inbox, place, entry = channel.inbox, channel.index, channel.entry
+            if inbox.scalar:
+                values = values or message.reshape(-1).tolist()
+                part = values[entry or 0]
+            else:
+                part = message if entry is None else message[..., entry : entry + 1]
+                if not inbox.borrows:
+                    part = part + 0  # who keeps it may change it
             if inbox[place] is None:
                 inbox[place] = part
             else:

@@ -19,6 +19,7 @@ from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from scipy.sparse import csr_matrix
 
 from lava_dyads.errors import LavaRuntimeError, invalid
+from lava_dyads.files import check_writable
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Connection
@@ -37,7 +38,7 @@ from lava_dyads.runtime.private.graph import (
     forget,
     process_count,
 )
-from lava_dyads.runtime.trace import Recorder, Trace, check_writable
+from lava_dyads.runtime.trace import Recorder, Trace
 from lava_dyads.runtime.watchdog import time_limit
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
@@ -483,7 +484,7 @@ class InProcessSession(Session):
         trace: Path | None = None,
     ) -> None:
         if trace is not None:
-            check_writable(trace)
+            check_writable("trace", trace)
         self.runtime = InProcessRuntime(
             process, run_cfg or DyadRunConfig(), transport, measure=measure, timeout=timeout
         )

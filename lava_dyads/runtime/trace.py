@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import zipfile
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import DataError, invalid
-from lava_dyads.files import write_atomically
+from lava_dyads.errors import DataError
+from lava_dyads.files import opened_arrays, write_atomically
 from lava_dyads.rules._types import AnyArray
 
 COLUMNS = {
@@ -65,10 +63,10 @@ class Trace:
             If the file is missing or no trace.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with opened_arrays(path) as file:
                 columns = {name: file[name] for name in COLUMNS}
                 channels = list(zip(file["source"].tolist(), file["target"].tolist(), strict=True))
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError) as error:
             raise DataError(f"trace {path}: not a readable trace file ({error})") from error
         return cls(columns, channels)
 
@@ -120,19 +118,3 @@ class Recorder:
             for name, column in self._columns.items()
         }
         return Trace(columns, channels)
-
-
-def check_writable(path: Path) -> None:
-    """Raise where a file could not be written at the end of a long run.
-
-    Raises
-    ------
-    ValidationError
-        If the path is a folder, or its folder is missing or not writable.
-    """
-    if path.is_dir():
-        invalid("trace", "is a folder", str(path), f"{path / 'trace.npz'}")
-    if not path.parent.is_dir():
-        invalid("trace", "its folder does not exist", str(path), f"mkdir -p {path.parent}")
-    if not os.access(path.parent, os.W_OK):
-        invalid("trace", "its folder is not writable", str(path), "another folder")

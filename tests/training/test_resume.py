@@ -37,8 +37,9 @@ class StoppedError(Exception):
 def trainer(execution=REFERENCE, *, transport=None, training=None, data=FEW, **options):
     on_chip = execution.precision == "loihi2"
     size = 1 if on_chip else 8
-    if options.get("rule") == "predictive-coding-free":
-        options["activations"] = "tanh"
+    known = getattr(RULES.get(options.get("rule")), "activations", ())
+    if known and "relu" not in known:
+        options["activations"] = known[0]
     chosen = {"epochs": 2, "batch_size": size, "optimiser": "sgd" if on_chip else "adam"}
     config = TrainingConfig(**{**chosen, **(training or {})})
     spec = NetworkSpec((64, 6, 10), **options)

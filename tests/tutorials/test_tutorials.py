@@ -238,3 +238,31 @@ def test_the_fifth_notebook_sends_the_error_back_five_ways(tmp_path):
     assert 0.7 < accuracy[4] < accuracy[0]
     assert operations[0] == 1
     assert operations[1:].max() < 0.6
+
+
+def test_the_sixth_notebook_counts_what_events_cost(tmp_path, monkeypatch):
+    # Where MNIST is not there: it would take a minute, and it must not be fetched.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("LAVA_DYADS_DATA", raising=False)
+    notebook = executed("06", tmp_path)
+    drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
+    assert drawn == ["where-figure", "silence-figure", "threshold-figure", "stream-figure"]
+    assert "digits: 1797 images, network 64-128-64-10" in printed(notebook, "imports")
+    by_hand, counted, dense = re.findall(r"\d+", printed(notebook, "count-run"))
+    assert by_hand == counted
+    assert int(dense) == 64 * 128 + 128 * 64 + 64 * 10
+    silences = re.findall(
+        rf"accuracy {NUMBER}, operations {NUMBER}", printed(notebook, "silence-run")
+    )
+    accuracy, shares = np.array(silences, float).T
+    assert min(accuracy) > 0.95
+    assert shares[0] > shares[1] > shares[2] > 0
+    parts = re.findall(rf"sample, {NUMBER} of dense", printed(notebook, "train"))
+    assert sum(map(float, parts)) == pytest.approx(shares[0], abs=0.002)
+    thresholds = re.findall(rf"accuracy {NUMBER}, operations", printed(notebook, "threshold-run"))
+    assert float(thresholds[0]) > 0.95
+    assert float(thresholds[-1]) < float(thresholds[0]) - 0.1
+    stream = printed(notebook, "stream-run")
+    assert "64 frames, 8 of which cost anything" in stream
+    assert float(re.search(rf"operations: {NUMBER}", stream)[1]) < 0.2
+    assert float(re.search(r"at most (\S+)", stream)[1]) < 1e-12

@@ -65,14 +65,28 @@ class Source(Element):
         rows = self.memory["order"][index]
         outbox: Outbox = {}
         for name, data in (("x", self.x), ("y", self.y)):
-            value = self.arithmetic.zeros((self.lanes, data.shape[1]))
-            value[: clock.valid] = self.arithmetic.number(data[rows], name)
+            value = self._rows(name, data, rows)
             message = self._change(name, value, clock) if clock.stream else value
             outbox[f"{name}_out"] = message
             if name == "x" and message is not None:
                 self.count("events_input", int(np.count_nonzero(message)))
         self.count("messages_input", int(outbox["x_out"] is not None))
         return outbox
+
+    def _rows(self, name: str, data: Array, rows: IntArray) -> Array:
+        """Return rows in the number system, (lanes, n): a view of the data where that is enough."""
+        numbers, count = self.arithmetic, len(rows)
+        plain = data.dtype == numbers.dtype and not numbers.exact
+        first, last = int(rows[0]), int(rows[-1])
+        if count < self.lanes or not plain:
+            value = numbers.zeros((self.lanes, data.shape[1]))
+            value[:count] = data[rows] if plain else numbers.number(data[rows], name)
+            return value
+        if last - first == count - 1 and (count == 1 or np.all(np.diff(rows) == 1)) and first >= 0:
+            view = data[first : last + 1]
+            view.flags.writeable = False  # nobody may change the data by way of a message
+            return view
+        return np.asarray(data[rows])
 
     def _change(self, name: str, value: Array, clock: Clock) -> Signal:
         """Return what has changed since the last frame of a stream."""

@@ -439,7 +439,7 @@ def _padded(lists: list[list[int]]) -> AnyArray:
     return np.ascontiguousarray(np.array(rows, np.intp).T)
 
 
-_SUMS = (Inbox.number, Inbox.single, Inbox.summed)
+_SUMS = (Inbox.number, Inbox.single, Inbox.borrowed, Inbox.summed)
 _REAL = np.dtype(np.float64)
 
 

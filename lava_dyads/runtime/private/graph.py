@@ -34,6 +34,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
 from lava_dyads.errors import UnsupportedError, ValidationError, invalid
 from lava_dyads.models.events import EventModel, data_ports
+from lava_dyads.models.shell import ElementModel
 from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime.events import (
@@ -483,13 +484,16 @@ class _Wiring:
                 if inbox.scalar:
                     py_port.recv = inbox.number
                 elif len(places) == 1:
-                    py_port.recv = inbox.single
+                    inbox.borrows = only_looks(node.model)
+                    py_port.recv = inbox.borrowed if inbox.borrows else inbox.single
                 else:
+                    inbox.borrows = True  # makes an array of its own
                     py_port.recv = inbox.summed
             elif len(filled) == len(places) == len(set(filled)):
                 one = all(channel.shape == (1,) for channel in inbox.channels)
                 inbox.scalar = real and one and len(shape) == 1
                 inbox.entries, py_port.recv = filled, inbox.gathered
+                inbox.borrows = True
 
     def shorten_out(self, node: Node) -> None:
         """Let OutPorts copy once for all their channels."""
@@ -499,7 +503,20 @@ class _Wiring:
             node.task.outgoing += [c for c in channels if isinstance(c, Channel)]
             dense = type(py_port) is PyOutPortVectorDense and not port.external_pipe_flag
             if dense and channels:
-                py_port.send = Outbox(channels).send
+                py_port.send = Outbox(channels, given=only_looks(node.model)).send
+
+
+def only_looks(model: Any) -> bool:
+    """Tell whether a model leaves messages as they are, sent or received, and keeps none.
+
+    Elements of this library do. They also take part in every step, so that no message is left
+    for the next one.
+    """
+    if not isinstance(model, ElementModel) or type(model).run_spk is not ElementModel.run_spk:
+        return False
+    element = model.element
+    ours = type(element).__module__.startswith("lava_dyads.rules.")
+    return ours and not vars(element).keys() & {"before", "after"}
 
 
 def _attach(hub: EventHub, nodes: list[Node]) -> None:
