@@ -84,6 +84,7 @@ def chain(
     nudge: str = "linearised",
     lanes: int = 1,
     threshold: float = 0.0,
+    error_threshold: float | None = None,
     anneal: float = 0.0,
     optimiser: Optimiser | None = None,
     repeats: int | None = None,
@@ -111,7 +112,9 @@ def chain(
     lanes : int
         Samples side by side.
     threshold : float
-        Send-on-change threshold theta of the activity (theta beta for errors).
+        Send-on-change threshold theta of the activity.
+    error_threshold : float or None
+        Of errors, in units of beta; None: theta.
     anneal : float
         Time constant, in steps, with which theta falls; 0: it stays.
     optimiser : Optimiser or None
@@ -156,7 +159,7 @@ def chain(
     timing = Timing(depth, nudge == "linearised", repeats, window)
     arithmetic = arithmetic or Float()
     shared: dict[str, Any] = {"lanes": lanes, "beta": beta}
-    coded: dict[str, Any] = {"threshold": threshold, "anneal": anneal}
+    error_threshold = threshold if error_threshold is None else error_threshold
     undecayed = replace(optimiser, decay=0.0) if optimiser else None
     elements: dict[str, Element] = {}
     links: list[Link] = []
@@ -186,7 +189,9 @@ def chain(
             biases[k - 1],
             first_step=k + 1,
             optimiser=optimiser,
-            **coded,
+            threshold=threshold,
+            error_threshold=error_threshold,
+            anneal=anneal,
             noise=noise,
             noise_seed=(noise_seed, k),
             **shared,
@@ -201,7 +206,12 @@ def chain(
         below, below_port = here, f"{unit.up}_out"
     if timing.head:
         elements["head"] = Head(
-            loss, len(biases[-1]), first_step=timing.read_step, **coded, **shared
+            loss,
+            len(biases[-1]),
+            first_step=timing.read_step,
+            threshold=error_threshold,
+            anneal=anneal,
+            **shared,
         )
         links += [
             Link(below, below_port, "head", "mean_in"),
