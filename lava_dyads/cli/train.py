@@ -55,6 +55,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Sizes of the hidden layers."""
     threshold: float = 0.0
     """Send-on-change threshold of the mean (times beta for differences)."""
+    error_threshold: float | None = None
+    """Send-on-change threshold of differences, in units of beta; default: that of the mean."""
     bias_deviation: float = 0.0
     """Of the initial biases; images with a black background want some (docs/convolution.md)."""
     anneal: float = 0.0
@@ -74,6 +76,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Local optimiser of every weight. Default: adam (precision loihi2: sgd)."""
     learning_rate: float | None = None
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
+    falling: bool = False
+    """Let the learning rate fall linearly to 0 over all epochs."""
     weight_decay: float = 0.0
     """Decoupled weight decay, in units of the learning rate."""
     decay: float | None = None
@@ -150,7 +154,11 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         every = Interval.parse(self.checkpoint_every)
         data = load(self.dataset)
         layers = (data.x.shape[1], *self.layers, data.classes)
-        coding = {"threshold": self.threshold, "anneal": self.anneal}
+        coding = {
+            "threshold": self.threshold,
+            "error_threshold": self.error_threshold,
+            "anneal": self.anneal,
+        }
         biases = self.bias_deviation
         spec = self.spec(layers, repeats=self.repeats, bias_deviation=biases, **coding)
         on_chip = self.precision == "loihi2"
@@ -161,6 +169,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             lanes=self.lanes,
             optimiser=self.optimiser or ("sgd" if on_chip else "adam"),
             learning_rate=self.learning_rate,
+            falling=self.falling,
             weight_decay=self.weight_decay,
             decay=self.decay,
             split_seed=self.split_seed,

@@ -162,7 +162,7 @@ class SweptGraph(Network):
                 state = {key: register[rows] for key, register in element.state.items()}
                 apical = self._at(name, "apical_in")
                 unit.perturb(state, self._basal[name][rows], apical, self.arithmetic)
-                least = element.threshold * element.beta
+                least = element.error_threshold * element.beta
                 self._send(name, unit.down, unit.emit(state, unit.down), least, element.beta)
                 self._settled(element, unit.straddling(state))
             elif (name, "difference_in") not in self._sources:
