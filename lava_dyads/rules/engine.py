@@ -44,6 +44,10 @@ class Link(NamedTuple):
 _HOPELESS = 1e50
 """A state beyond this has diverged; there is no need to wait until it overflows."""
 
+_CHATTER = 2e-14
+"""Residual per size of the state at which units that relax in small steps are at rest: in many
+lanes the rounding of one or another of them is heard for ever."""
+
 Schedule = Callable[["Network"], Iterator[list[str]]]
 """A generator of the populations that update together; see ``rules.schedules``."""
 
@@ -321,22 +325,25 @@ class Network(Trainable):
         self._shown, steps = shown, 0
         if self.phased and y is not None:
             target = inbox.pop("target_in")
-            steps = self._relax(schedule, inbox, False, max_steps)
+            steps = self._relax(schedule, inbox, None, max_steps)
             inbox = {"target_in": target}
-        steps += self._relax(schedule, inbox, y is not None, max_steps)
+        steps += self._relax(schedule, inbox, shown[1], max_steps)
         residual = self._residual(shown[1])
         return Settled(residual <= tolerance, residual, steps)
 
-    def _relax(self, schedule: Schedule | None, inbox: Inbox, nudged: bool, max_steps: int) -> int:
+    def _relax(
+        self, schedule: Schedule | None, inbox: Inbox, target: Array | None, max_steps: int
+    ) -> int:
         """Follow a schedule until silence, its end or the cap; return the number of steps."""
         everybody = list(self.populations)
         settled_in = {name: np.full(p.n, -1) for name, p in self.populations.items()}
+        restless = not all(p.unit.instantaneous for p in self.populations.values())
         events_at = steps = 0
         wave = max(p.first_step for p in self.populations.values())
         for steps, active in enumerate(schedule(self) if schedule else repeat(everybody), 1):
             before = self._messages()
             # Beyond the wave front, so that no population waits for its turn.
-            clock = Clock(wave + steps, False, False, nudged, self.lanes)
+            clock = Clock(wave + steps, False, False, target is not None, self.lanes)
             self.tick(clock, inbox if steps == 1 else {}, active)
             for name in active:  # a neuron is settled if it has updated since the last event
                 settled_in[name][self.populations[name].awake] = steps
@@ -344,8 +351,11 @@ class Network(Trainable):
                 events_at = steps
             if steps >= max_steps or min(a.min() for a in settled_in.values()) > events_at:
                 break
-            if steps % 64 == 0 and not self._largest() < _HOPELESS:
-                break
+            if steps % 64 == 0:
+                largest = self._largest()
+                noise = _CHATTER * (1.0 + largest)
+                if not largest < _HOPELESS or (restless and self._residual(target) <= noise):
+                    break
         for population in self.populations.values():
             population.awake = slice(None)
         return steps

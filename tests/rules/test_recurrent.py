@@ -165,6 +165,13 @@ def test_the_skew_layer_is_1_lipschitz_over_random_pairs(norm):
         assert 0.05 < largest_ratio(w, f, pairs) <= 1 + 1e-6
 
 
+def test_the_rounding_of_many_lanes_is_no_motion():
+    w = STRUCTURES["skew-symmetric"].random(6, 2.0, seed=2)
+    outcome = recurrent(w, f="relu", lanes=2000).settle(GENERATOR.normal(size=(2000, 6)), None)
+    assert outcome.residual < 1e-13
+    assert outcome.steps < 1000
+
+
 def test_other_layers_of_the_same_size_are_not():
     assert largest_ratio(square("symmetric"), "linear", 100) > 1.5
     assert largest_ratio(square("lower-triangular"), "relu", 100) > 1.2
@@ -216,6 +223,8 @@ def test_it_learns_the_same_as_processes_in_process_and_on_lavas_runtime(kind):
     for execution in (
         Execution("network", runtime="reference"),
         Execution("layer", runtime="in-process"),
+        Execution("neuron", runtime="in-process"),
+        Execution("layer", "async", runtime="in-process"),
         Execution("layer", runtime="lava"),
     ):
         agenda = Agenda(1, 2, 4)
