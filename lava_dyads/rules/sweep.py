@@ -21,6 +21,7 @@ the activity that is zero costs nothing, neither on the way up nor when weights 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.clock import Clock
@@ -37,22 +39,28 @@ from lava_dyads.rules.coding import FLOOR
 from lava_dyads.rules.elements import Connection, Head, Inbox, Outbox, Population
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.ops import Dense
-from lava_dyads.rules.optimisers import SGD, Optimiser
+from lava_dyads.rules.optimisers import SGD
 
 Step = Callable[[], None]
 
-WORTH_SHARING = 1 << 16
-"""Weights from which on several threads make an optimiser's step together."""
+WORTH_SHARING = 1 << 21
+"""Products of a sweep up (lanes times weights) from which on several threads share a sweep."""
 
 
 @dataclass
 class _Layer:
-    """A connection, the population above it, and the arrays that every sweep writes anew."""
+    """A connection, the population above it, and the arrays that every sweep writes anew.
+
+    ``heard`` is what the connection has heard from below, of the samples that are not silent;
+    ``down`` is what the population answers for them.
+    """
 
     connection: Connection
     population: Population
     basal: Array
     apical: Array
+    heard: Array
+    down: Array
     product: Array
 
     @property
@@ -74,7 +82,7 @@ class SweptNetwork(Network):
 
     silence: float = 0.0
     threads: int = 1
-    """Threads that share the optimiser's work; products have those of the BLAS library."""
+    """Threads that share a sweep: lanes on the way up and down, weights when they learn."""
     _helpers: Executor | None = None
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""
@@ -92,6 +100,8 @@ class SweptNetwork(Network):
                 population,
                 basal=zeros((self.lanes, population.n)),
                 apical=zeros((self.lanes, population.n)),
+                heard=zeros((self.lanes, connection.op.n_in)),
+                down=zeros((self.lanes, population.n)),
                 product=zeros((population.n, connection.op.n_in)),
             )
             for connection, population in pairs
@@ -99,6 +109,7 @@ class SweptNetwork(Network):
         self._single = self.lanes == 1 and all(self._by_columns(layer) for layer in self._layers)
         self.adopt_parameters()
         self._ones = zeros((self.lanes,)) + 1
+        self._drive = zeros((self.lanes, self._layers[-1].population.n))
         self._active = slice(None)
         self._begun = False  # whether the accumulators hold a part of a batch
         self._output = self._ones
@@ -133,7 +144,14 @@ class SweptNetwork(Network):
         output[: clock.valid] = self.present(x[: clock.valid], y[: clock.valid], clock)
         return {"output_out": output}
 
-    def present(self, x: Array, y: Array, clock: Clock, active: slice = slice(None)) -> Array:
+    def present(
+        self,
+        x: Array,
+        y: Array,
+        clock: Clock,
+        active: slice = slice(None),
+        beside: Step | None = None,
+    ) -> Array:
         """Show the samples of a presentation; nudge and learn where the clock says so.
 
         Parameters
@@ -142,6 +160,8 @@ class SweptNetwork(Network):
         clock : Clock
         active : slice
             Columns of x outside of which there are zeros only; no product is made with them.
+        beside : callable or None
+            What else has to be done, while weights learn: to fetch the next samples.
 
         Returns
         -------
@@ -150,25 +170,32 @@ class SweptNetwork(Network):
         """
         counts = self.counting or clock.frozen
         self._active = active
-        output = self._up(x)
+        output = self._up(x, y if clock.learn else None)
         if counts:
             self._count_up()
-        if not clock.learn:
-            return output
-        rows = self._down(output, y)
-        if counts:
-            self._count_down(rows)
-        if not clock.frozen:
-            self._learn(clock.batch)
+        steps = [beside] if beside else []
+        if clock.learn:
+            rows = self._down(len(x))
+            if counts:
+                self._count_down(rows)
+            if not clock.frozen:
+                steps = self._learning(clock.batch) + steps
+        side_by_side(steps, self._helpers, self.threads)
+        self._begun = self._begun if not clock.learn or clock.frozen else not clock.batch
         return output
 
     @contextmanager
     def shared_by(self, threads: int) -> Iterator[None]:
-        """Let some threads share the optimiser's work; afterwards none of them is left."""
-        if threads == 1:
+        """Let some threads share the work; afterwards none of them is left.
+
+        Then a product has one thread: those of a BLAS library would wait for each other at every
+        product and leave what is between products to one of them.
+        """
+        weights = sum(layer.product.size for layer in self._layers)
+        if threads == 1 or self.lanes * weights < WORTH_SHARING:
             yield
             return
-        with ThreadPoolExecutor(threads - 1) as self._helpers:
+        with ThreadPoolExecutor(threads - 1) as self._helpers, threadpool_limits(1, "blas"):
             self.threads = threads
             try:
                 yield
@@ -190,81 +217,112 @@ class SweptNetwork(Network):
         self._downs = []
         return super().settle(*arguments, **options)
 
-    def _up(self, x: Array) -> Array:
-        """Go up; return the output."""
-        count, up = len(x), x
-        self._count, self._ups, self._downs = count, [], []
+    def _up(self, x: Array, y: Array | None) -> Array:
+        """Go up, and find the drive of the output if there is a target; return the output."""
+        self._count, self._downs = len(x), []
+        self._in_parts(partial(self._lanes_up, x, y), len(x))
+        self._ups = [x]
         for layer in self._layers:
-            self._ups.append(up)
-            basal, op = layer.basal[:count], layer.connection.op
+            state, unit = self._state(layer, slice(0, len(x))), layer.population.unit
+            self._ups.append(_sent(unit.emit(state, unit.up), layer.population.threshold))
+        self._output = self._ups.pop()
+        return self._output
+
+    def _in_parts(self, work: Callable[[slice], None], rows: int) -> None:
+        """Do some work on all rows, as many at a time as there are threads."""
+        steps: list[Step] = [partial(work, part) for part in _parts(rows, self.threads)]
+        side_by_side(steps, self._helpers, self.threads)
+
+    def _lanes_up(self, x: Array, y: Array | None, lanes: slice) -> None:
+        """Go up with some of the lanes, and find what drives the output."""
+        up = x[lanes]
+        for layer in self._layers:
+            basal, op, unit = layer.basal[lanes], layer.connection.op, layer.population.unit
             if self._single and isinstance(op, Dense):
                 op.forward_events(layer.weights, up[0], basal[0])
-            elif len(self._ups) == 1:
+            elif layer is self._layers[0]:
                 op.forward(layer.weights[:, self._active], up[:, self._active], basal)
             else:
                 op.forward(layer.weights, up, basal)
             basal += layer.population.memory["bias"]
-            state = self._state(layer, slice(0, count))
-            layer.population.unit.step(state, basal, None, self.arithmetic)
-            up = layer.population.unit.emit(state, layer.population.unit.up)
-            up = _sent(up, layer.population.threshold)
-        self._output = up
-        return up
+            state = self._state(layer, lanes)
+            unit.step(state, basal, None, self.arithmetic)
+            up = _sent(unit.emit(state, unit.up), layer.population.threshold)
+        if y is not None:
+            self._drive[lanes] = _sent(self._top.drive(up, y[lanes]), self._top.threshold)
 
-    def _state(self, layer: _Layer, rows: slice) -> dict[str, Array]:
-        return {name: register[rows] for name, register in layer.population.state.items()}
+    def _state(self, layer: _Layer, lanes: Any) -> dict[str, Array]:
+        return {name: register[lanes] for name, register in layer.population.state.items()}
 
-    def _down(self, output: Array, y: Array) -> AnyArray | None:
+    def _down(self, count: int) -> AnyArray | None:
         """Nudge from the top down; return which samples are not silent, None for all."""
-        drive = _sent(self._top.drive(output, y), self._top.threshold)
+        drive = self._drive[:count]
         loud = np.abs(drive).max(axis=1) > self.silence * self._top.beta
         rows = None if loud.all() else np.flatnonzero(loud)
-        chosen: Any = slice(0, len(output)) if rows is None else rows
-        apical = drive if rows is None else drive[rows]
+        count = count if rows is None else len(rows)
+        self._in_parts(partial(self._lanes_down, drive, rows), count)
+        self._downs = [layer.down[:count] for layer in self._layers]
         if rows is not None:
-            self._ups = [up[rows] for up in self._ups]
-        for k in range(len(self._layers) - 1, -1, -1):
-            layer = self._layers[k]
-            unit = layer.population.unit
-            basal, whole = layer.basal[chosen], layer.population.state
-            state = {name: register[chosen] for name, register in whole.items()}
-            unit.perturb(state, basal, apical, self.arithmetic)
-            if rows is not None:
-                for name, register in whole.items():
-                    register[rows] = state[name]
-            least = layer.population.threshold * layer.population.beta
-            down = _sent(unit.emit(state, unit.down), least)
-            self._downs.insert(0, down)
-            if k:
-                below = self._layers[k - 1].apical[: len(down)]
-                apical = layer.connection.op.transpose(layer.weights, down, below)
+            self._ups = [layer.heard[:count] for layer in self._layers]
         return rows
 
-    def _learn(self, batch: int) -> None:
+    def _lanes_down(self, drive: Array, rows: AnyArray | None, part: slice) -> None:
+        """Nudge a part of the samples that are not silent."""
+        chosen: Any = part if rows is None else rows[part]
+        apical = drive[chosen]
+        for k in range(len(self._layers) - 1, -1, -1):
+            layer = self._layers[k]
+            unit, state = layer.population.unit, self._state(layer, chosen)
+            unit.perturb(state, layer.basal[chosen], apical, self.arithmetic)
+            if rows is not None:
+                for name, register in layer.population.state.items():
+                    register[chosen] = state[name]
+                np.take(self._ups[k], chosen, 0, layer.heard[part], "clip")
+            least = layer.population.threshold * layer.population.beta
+            down = layer.down[part]
+            down[:] = _sent(unit.emit(state, unit.down), least)
+            if k:
+                below = self._layers[k - 1].apical[part]
+                apical = layer.connection.op.transpose(layer.weights, down, below)
+
+    def _learning(self, batch: int) -> list[Step]:
+        """Return what has to be done for all weights and biases to learn."""
         if self._single and batch == 1 and not self._begun:
-            self._learn_events()
-            return
-        ones = self._ones[: len(self._downs[0])]
+            return [self._learn_events]
         steps: list[Step] = []
         for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
-            learner = layer.connection.plasticity.optimiser
-            if learner is None:
+            if layer.connection.plasticity.optimiser is None:
                 continue
-            product = layer.product
-            active = self._active if layer is self._layers[0] else slice(None)
-            if active != slice(None):
-                product[:, : active.start] = 0
-                product[:, active.stop :] = 0
-            layer.connection.op.outer(down, up[:, active], product[:, active])
-            scale = -1.0 / (layer.connection.beta * max(1, batch))
-            for memory, name, found in (
-                (layer.connection.memory, "weights", product),
-                (layer.population.memory, "bias", ones @ down),
-            ):
-                if self._whole(memory[f"{name}_accumulator"], found, batch):
-                    steps += _steps(learner, memory, name, found, scale, self.threads)
-        self._begun = not batch
-        side_by_side(steps, self._helpers, self.threads)
+            if batch:
+                layer.connection.memory["weights_updates"] += 1
+                layer.population.memory["bias_updates"] += 1
+            work = partial(self._neurons_learn, layer, down, up, batch)
+            steps += [partial(work, part) for part in _parts(len(layer.product), self.threads)]
+        return steps
+
+    def _neurons_learn(
+        self, layer: _Layer, down: Array, up: Array, batch: int, neurons: slice
+    ) -> None:
+        """Let some neurons of a layer learn their weights and biases."""
+        learner, down = layer.connection.plasticity.optimiser, down[:, neurons]
+        assert learner is not None
+        product = layer.product[neurons]
+        active = self._active if layer is self._layers[0] else slice(None)
+        if active != slice(None):
+            product[:, : active.start] = 0
+            product[:, active.stop :] = 0
+        layer.connection.op.outer(down, up[:, active], product[:, active])
+        scale = -1.0 / (layer.connection.beta * max(1, batch))
+        for memory, name, found in (
+            (layer.connection.memory, "weights", product),
+            (layer.population.memory, "bias", self._ones[: len(down)] @ down),
+        ):
+            if not self._whole(memory[f"{name}_accumulator"][neurons], found, batch):
+                continue
+            values, state = memory[name][neurons], memory[f"{name}_state"][:, neurons]
+            if name == "weights":
+                learner.shrink(values)
+            learner.update(values, found, state, int(memory[f"{name}_updates"][0]), scale)
 
     def _learn_events(self) -> None:
         """Descend from one sample: w <- w + (eta / beta) D mean^T where mean is not zero."""
@@ -328,42 +386,31 @@ class SweptNetwork(Network):
         head.count("messages_drive", int(driven > 0))
 
 
-def _steps(
-    learner: Optimiser,
-    memory: dict[str, AnyArray],
-    name: str,
-    product: Array,
-    scale: float,
-    parts: int,
-) -> list[Step]:
-    """Return the optimiser's step of a register, cut into parts of about the same size."""
-    memory[f"{name}_updates"] += 1
-    step = int(memory[f"{name}_updates"][0])
-    values, state = memory[name], memory[f"{name}_state"]
-    if name == "weights":
-        learner.shrink(values)
-    parts = parts if values.size >= WORTH_SHARING else 1
-    edges = [len(values) * i // parts for i in range(parts + 1)]
-    return [
-        partial(learner.update, values[a:b], product[a:b], state[:, a:b], step, scale)
-        for a, b in pairwise(edges)
-    ]
+def _parts(rows: int, number: int) -> list[slice]:
+    """Cut rows into a number of parts of about the same size."""
+    edges = [rows * i // number for i in range(number + 1)]
+    return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
 
 def side_by_side(steps: list[Step], helpers: Executor | None, threads: int) -> None:
-    """Do everything, in some threads; numpy and compiled kernels let go of the interpreter."""
-    if helpers is None:
-        _all(steps)
-        return
-    others = [helpers.submit(_all, steps[i::threads]) for i in range(1, threads)]
-    _all(steps[::threads])
+    """Do everything; each thread takes the next step when it is done with one.
+
+    Numpy and compiled kernels let go of the interpreter, so threads do work side by side.
+    """
+    left = deque(steps)
+
+    def work() -> None:
+        while True:
+            try:
+                step = left.popleft()
+            except IndexError:
+                return
+            step()
+
+    others = [helpers.submit(work) for _ in range(min(threads, len(steps)) - 1)] if helpers else []
+    work()
     for other in others:
         other.result()
-
-
-def _all(steps: list[Step]) -> None:
-    for step in steps:
-        step()
 
 
 def _sent(values: Array, threshold: float) -> Array:

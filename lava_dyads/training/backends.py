@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -78,19 +79,21 @@ class ReferenceBackend:
         agenda, asked = self._agenda, time.monotonic()
         outputs = network.arithmetic.zeros((len(order), stored.data["y_out"].shape[1]))
         totals = self._sink.memory["totals"]
-        for _ in range(agenda.presentations(len(order))):
-            self._time += 1
-            clock = agenda.at(self._time)
-            rows = order[clock.start : clock.start + clock.valid]
-            for name, buffer in stored.buffers.items():
-                np.take(stored.data[name], rows, axis=0, out=buffer[: clock.valid], mode="clip")
-                buffer[clock.valid :] = 0
-            x, y = stored.buffers["x_out"], stored.buffers["y_out"]
-            self._source.count("events_input", int(stored.events[rows].sum()))
+        clocks = [agenda.at(self._time + 1 + p) for p in range(agenda.presentations(len(order)))]
+        self._time += len(clocks)
+        places = [slice(clock.start, clock.start + clock.valid) for clock in clocks]
+        fetched = [stored.fetch(order[place], k) for k, place in enumerate(places[:1])]
+
+        def fetch(number: int) -> None:
+            if number < len(places):
+                fetched.append(stored.fetch(order[places[number]], number))
+
+        for number, (clock, place) in enumerate(zip(clocks, places, strict=True)):
+            x, y, active, events = fetched.pop()
+            self._source.count("events_input", events)
             self._source.count("messages_input", 1)
-            active = slice(int(stored.first[rows].min()), int(stored.last[rows].max()))
-            answer = network.present(x[: clock.valid], y[: clock.valid], clock, active)
-            outputs[clock.start : clock.start + clock.valid] = answer
+            beside = partial(fetch, number + 1)
+            outputs[place] = network.present(x, y, clock, active, beside)
             totals[0] += clock.valid
             if time.monotonic() - asked > POLL_SECONDS:
                 asked = time.monotonic()
@@ -126,7 +129,7 @@ class ReferenceBackend:
 
 
 class _Stored:
-    """The rows of a source in the number system of a network, and room for one presentation."""
+    """The rows of a source in the number system of a network, and room for two presentations."""
 
     def __init__(self, source: Source, dtype: np.dtype[Any]) -> None:
         self.data = {"x_out": source.x.astype(dtype, copy=False), "y_out": source.y.astype(dtype)}
@@ -135,9 +138,21 @@ class _Stored:
         # Where the events of each row begin and end; a row without any has none to leave out.
         self.first = np.array([columns[0] if len(columns) else 0 for columns in there])
         self.last = np.array([columns[-1] + 1 if len(columns) else 1 for columns in there])
-        self.buffers = {
-            name: np.zeros((source.lanes, data.shape[1]), dtype) for name, data in self.data.items()
-        }
+        shapes = {name: (2, source.lanes, data.shape[1]) for name, data in self.data.items()}
+        self.buffers = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
+
+    def fetch(self, rows: IntArray, number: int) -> tuple[Array, Array, slice, int]:
+        """Return inputs and targets of some rows, the columns with events, and how many these are.
+
+        They stay as they are until the rows after the next ones are fetched.
+        """
+        found = []
+        for name, buffer in self.buffers.items():
+            place = buffer[number % 2, : len(rows)]
+            np.take(self.data[name], rows, axis=0, out=place, mode="clip")
+            found.append(place)
+        active = slice(int(self.first[rows].min()), int(self.last[rows].max()))
+        return found[0], found[1], active, int(self.events[rows].sum())
 
 
 def _blas_threads() -> int:

@@ -1,6 +1,7 @@
 """One sweep up and one down against the elements, step by step, and against backprop."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import dense
 from lava_dyads.rules.optimisers import OPTIMISERS, SGD
-from lava_dyads.rules.sweep import SweptNetwork
+from lava_dyads.rules.sweep import SweptNetwork, side_by_side
 
 LAYERS = (12, 17, 9, 5)
 
@@ -182,18 +183,31 @@ def test_a_step_in_place_is_the_change_of_the_published_equation(name, compiled,
     np.testing.assert_allclose(w, expected, rtol=0, atol=1e-13)
 
 
-def test_threads_share_the_optimisers_work_and_end():
-    spec = NetworkSpec((200, 400, 5), bias_deviation=0.1)
+@pytest.mark.parametrize("options", [{}, {"threshold": 0.05}, {"silence": 0.8}])
+def test_threads_share_a_sweep_and_end(options):
+    silence = options.pop("silence", 0.0)
+    spec = NetworkSpec((150, 200, 5), bias_deviation=0.1, **options)
     generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(8, 200)), np.eye(5)[generator.integers(5, size=8)]
-    alone, shared = (pair(spec, OPTIMISERS["adam"](), lanes=4)[0] for _ in range(2))
-    before = threading.active_count()
-    show(alone, x, y)
+    x, y = generator.normal(size=(150, 150)), np.eye(5)[generator.integers(5, size=150)]
+    alone, shared = (pair(spec, OPTIMISERS["adam"](), lanes=75)[0] for _ in range(2))
+    alone.silence = shared.silence = silence
+    before, outputs = threading.active_count(), show(alone, x, y)
     with shared.shared_by(3):
-        show(shared, x, y)
+        assert shared.threads == 3
+        np.testing.assert_allclose(show(shared, x, y), outputs, rtol=0, atol=1e-12)
     assert threading.active_count() == before
     for mine, other in zip(shared.parameters()[0], alone.parameters()[0], strict=True):
-        np.testing.assert_array_equal(mine, other)
+        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-9)
+    for element, same in zip(shared.elements.values(), alone.elements.values(), strict=True):
+        np.testing.assert_array_equal(element.memory["counts"], same.memory["counts"])
+
+
+def test_what_goes_wrong_in_a_thread_arrives():
+    def fail():
+        raise IndexError("here")
+
+    with ThreadPoolExecutor(1) as helpers, pytest.raises(IndexError, match="here"):
+        side_by_side([fail, fail, fail], helpers, 2)
 
 
 def test_columns_without_an_event_are_left_out_of_the_products():
