@@ -72,6 +72,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Local optimiser of every weight. Default: adam (precision loihi2: sgd)."""
     learning_rate: float | None = None
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
+    falling: bool = False
+    """Let the learning rate fall linearly to 0 over all epochs."""
     weight_decay: float = 0.0
     """Decoupled weight decay, in units of the learning rate."""
     decay: float | None = None
@@ -158,6 +160,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             lanes=self.lanes,
             optimiser=self.optimiser or ("sgd" if on_chip else "adam"),
             learning_rate=self.learning_rate,
+            falling=self.falling,
             weight_decay=self.weight_decay,
             decay=self.decay,
             split_seed=self.split_seed,

@@ -33,6 +33,9 @@ class Optimiser(ABC):
     decay : float
         Decoupled decay per update >= 0: w <- (1 - lambda) w before each step. Weights only,
         never biases.
+    horizon : int
+        Updates over which the rate falls linearly to 0: eta(t) = eta max(0, 1 - (t - 1) / horizon)
+        at update t, from 1; 0: it stays. A synapse counts its updates on its own.
 
     Raises
     ------
@@ -47,8 +50,11 @@ class Optimiser(ABC):
     learning_rate: float = 0.001
     weight_decay: float = 0.0
     decay: float = 0.0
+    horizon: int = 0
 
     def __post_init__(self) -> None:
+        if self.horizon < 0:
+            invalid("horizon", "must be at least 0", self.horizon, "0")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             invalid("learning_rate", "must be positive", self.learning_rate, "0.001")
         if not 0 <= self.weight_decay * self.learning_rate < 1:
@@ -59,8 +65,15 @@ class Optimiser(ABC):
 
     @property
     def loss_per_update(self) -> float:
-        """Share lambda of every weight that an update takes away."""
+        """Share lambda of every weight that the first update takes away."""
         return self.learning_rate * self.weight_decay + self.decay
+
+    def rate(self, step: int) -> float:
+        """Return eta(t) at an update, counted from 1."""
+        return self.learning_rate * self._left(step)
+
+    def _left(self, step: int) -> float:
+        return max(0.0, 1.0 - (step - 1) / self.horizon) if self.horizon else 1.0
 
     @abstractmethod
     def change(self, gradient: Array, state: Array, step: int) -> Array:
@@ -76,10 +89,10 @@ class Optimiser(ABC):
             Number of this update, from 1.
         """
 
-    def shrink(self, weights: Array) -> None:
-        """Apply the decoupled decay in place."""
+    def shrink(self, weights: Array, step: int) -> None:
+        """Apply the decoupled decay in place, before an update (counted from 1)."""
         if self.loss_per_update:
-            weights *= 1.0 - self.loss_per_update
+            weights *= 1.0 - (self.rate(step) * self.weight_decay + self.decay)
 
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
@@ -111,13 +124,13 @@ class SGD(Optimiser):
 
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return -eta g."""
-        return -self.learning_rate * gradient
+        return -self.rate(step) * gradient
 
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
     ) -> None:
         """Make a step in place, w <- w - eta scale g."""
-        numbers = np.array([-self.learning_rate * scale], weights.dtype)
+        numbers = np.array([-self.rate(step) * scale], weights.dtype)
         compiled = kernel("descend")
         if compiled and _flat(weights, gradient):
             compiled(weights.reshape(-1), gradient.reshape(-1), numbers)
@@ -141,7 +154,7 @@ class Momentum(Optimiser):
         velocity = state[0]
         velocity *= self.momentum
         velocity += gradient
-        change: Array = -self.learning_rate * velocity
+        change: Array = -self.rate(step) * velocity
         return change
 
 
@@ -174,7 +187,7 @@ class Adam(Optimiser):
         With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
         """
         q = math.sqrt(1.0 - self.beta_2**step)
-        size = self.learning_rate * q / (1.0 - self.beta_1**step)
+        size = self.rate(step) * q / (1.0 - self.beta_1**step)
         left, tiny = 1.0 - self.beta_1, _TINY[weights.dtype.type]
         compiled = kernel("adam")
         if compiled and _flat(weights, gradient, *state):
@@ -227,22 +240,15 @@ def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:
 class ChipSGD(Optimiser):
     """Gradient descent in the chip's arithmetic, with rate and decay that fall linearly.
 
-    w <- (1 - lambda(t)) w - eta(t) g with eta(t) = eta max(0, 1 - t / horizon) at update t, from 0,
-    and lambda(t) = lambda eta(t) / eta: a decay that stayed would win over a rate that falls. The
-    number system rounds rate and decay to a mantissa of 3 bits and the step stochastically; this
-    is what it stands for.
-
-    Parameters
-    ----------
-    horizon : int
-        Updates until the rate is 0; 0: it stays.
+    w <- (1 - lambda(t)) w - eta(t) g with lambda(t) = lambda eta(t) / eta: a decay that stayed
+    would win over a rate that falls. The number system rounds rate and decay to a mantissa of 3
+    bits and the step stochastically; this is what it stands for.
     """
 
     name: ClassVar[str] = "sgd"
     slots: ClassVar[int] = 0
 
     learning_rate: float = 2.0**-6
-    horizon: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -253,19 +259,10 @@ class ChipSGD(Optimiser):
         if 0 < self.decay < least:
             limit = f"the chip's smallest is 2^-16 = {least:.3g}"
             invalid("decay", limit, self.decay, f"{least:.3g}")
-        if self.horizon < 0:
-            invalid("horizon", "must be at least 0", self.horizon, "0")
-
-    def rate(self, step: int) -> float:
-        """Return eta at an update, counted from 1."""
-        return self.learning_rate * self._left(step)
 
     def decay_at(self, step: int) -> float:
         """Return lambda at an update, counted from 1."""
         return self.decay * self._left(step)
-
-    def _left(self, step: int) -> float:
-        return max(0.0, 1.0 - (step - 1) / self.horizon) if self.horizon else 1.0
 
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return -eta g."""
@@ -281,6 +278,7 @@ def optimiser(
     learning_rate: float | None = None,
     weight_decay: float = 0.0,
     decay: float = 0.0,
+    horizon: int = 0,
 ) -> Optimiser:
     """Return an optimiser by name, with its own default learning rate if none is given.
 
@@ -293,4 +291,4 @@ def optimiser(
         invalid("optimiser", "unknown name", name, nearest(name, OPTIMISERS))
     cls = OPTIMISERS[name]
     rate = {} if learning_rate is None else {"learning_rate": learning_rate}
-    return cls(**rate, weight_decay=weight_decay, decay=decay)
+    return cls(**rate, weight_decay=weight_decay, decay=decay, horizon=horizon)

@@ -320,9 +320,10 @@ class SweptNetwork(Network):
             if not self._whole(memory[f"{name}_accumulator"][neurons], found, batch):
                 continue
             values, state = memory[name][neurons], memory[f"{name}_state"][:, neurons]
+            step = int(memory[f"{name}_updates"][0])
             if name == "weights":
-                learner.shrink(values)
-            learner.update(values, found, state, int(memory[f"{name}_updates"][0]), scale)
+                learner.shrink(values, step)
+            learner.update(values, found, state, step, scale)
 
     def _learn_events(self) -> None:
         """Descend from one sample: w <- w + (eta / beta) D mean^T where mean is not zero."""
@@ -334,7 +335,8 @@ class SweptNetwork(Network):
                                  (layer.population.memory, "bias")):  # fmt: skip
                 memory[f"{name}_updates"] += 1
             if len(down):
-                step = down[0] * down.dtype.type(learner.learning_rate / layer.connection.beta)
+                rate = learner.rate(int(layer.connection.memory["weights_updates"][0]))
+                step = down[0] * down.dtype.type(rate / layer.connection.beta)
                 op.learn_events(layer.weights, step, up[0])
                 layer.population.memory["bias"] += step
 

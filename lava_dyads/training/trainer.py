@@ -82,6 +82,8 @@ class TrainingConfig:
         ``adam``, ``momentum`` or ``sgd``.
     learning_rate : float or None
         None: 0.001 (adam), 0.05 (momentum), 0.1 (sgd).
+    falling : bool
+        Whether the learning rate falls linearly to 0 over all epochs; on the chip it always does.
     weight_decay : float
         Decoupled, in units of the learning rate.
     decay : float or None
@@ -119,6 +121,7 @@ class TrainingConfig:
     lanes: int | None = None
     optimiser: str = "adam"
     learning_rate: float | None = None
+    falling: bool = False
     weight_decay: float = 0.0
     decay: float | None = None
     split_seed: int = 0
@@ -144,10 +147,11 @@ class TrainingConfig:
         Agenda(lanes=self.lanes or self.batch_size, batch_size=self.batch_size)
         self.build_optimiser()
 
-    def build_optimiser(self) -> Optimiser:
-        """Return the optimiser."""
+    def build_optimiser(self, samples: int = 0) -> Optimiser:
+        """Return the optimiser for a number of training samples."""
         decay = self.decay or 0.0
-        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay)
+        updates = self.epochs * -(-samples // self.batch_size) if self.falling else 0
+        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, updates)
 
 
 @dataclass(frozen=True)
@@ -378,7 +382,7 @@ class Trainer:
 
     def _optimiser(self, numbers: Arithmetic) -> Optimiser | None:
         """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
-        made = self.config.build_optimiser()
+        made = self.config.build_optimiser(len(self.train_rows))
         if not numbers.exact:
             return made
         if self.config.batch_size > 1:

@@ -122,9 +122,26 @@ def test_optimisers_are_local_to_each_weight(name):
     np.testing.assert_array_equal(descend(made, g)[order], descend(made, g[:, order]))
 
 
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_rate_that_falls_scales_the_steps_and_ends_at_its_horizon(name):
+    g = np.random.default_rng(5).normal(size=(6, 3))
+
+    def steps(made):
+        places = [np.zeros(3), *(descend(made, g[:t]) for t in range(1, 7))]
+        return np.diff(places, axis=0)
+
+    share = np.array([1.0, 0.75, 0.5, 0.25, 0.0, 0.0])[:, None]
+    made = OPTIMISERS[name]
+    expected = share * steps(made(0.1))
+    np.testing.assert_allclose(steps(made(0.1, horizon=4)), expected, rtol=0, atol=1e-12)
+    w = np.ones(1)
+    OPTIMISERS[name](0.1, weight_decay=0.5, horizon=4).shrink(w, 3)
+    np.testing.assert_allclose(w, 1 - 0.5 * 0.1 * 0.5)
+
+
 def test_weight_decay_shrinks_by_rate_times_decay():
     w = np.ones(3)
-    SGD(0.1, weight_decay=0.5).shrink(w)
+    SGD(0.1, weight_decay=0.5).shrink(w, 1)
     np.testing.assert_allclose(w, 0.95)
 
 

@@ -66,7 +66,7 @@ def show(network, x, y, mode=1, batch_size=None):
 )
 def test_a_sweep_learns_counts_and_answers_as_the_elements_do(name, options):
     spec = NetworkSpec(LAYERS, bias_deviation=0.1, **options)
-    swept, stepped = pair(spec, OPTIMISERS[name](weight_decay=0.01))
+    swept, stepped = pair(spec, OPTIMISERS[name](weight_decay=0.01, horizon=8))
     x, y = data()
     for mode in (1, 1, 0, FROZEN):
         outputs = [show(network, x, y, mode) for network in (swept, stepped)]

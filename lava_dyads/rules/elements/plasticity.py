@@ -78,7 +78,7 @@ class Plasticity:
             m[f"{name}_updates"] += 1
             step = int(m[f"{name}_updates"].flat[0])
             if self._decay:
-                self.optimiser.shrink(m[name])
+                self.optimiser.shrink(m[name], step)
             m[name] += self.optimiser.change(gradient, m[f"{name}_state"], step)
 
 
