@@ -21,10 +21,12 @@ class BenchEvents:
     """Data set."""
     layers: Sizes = (512, 512)
     """Sizes of the hidden layers."""
-    thresholds: tuple[float, ...] = (0.0, 0.005, 0.02)
-    """What a mean (times beta: a difference) has to exceed to be sent; with 0."""
-    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3, 0.5)
+    thresholds: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
+    """What a mean has to exceed to be sent; with 0."""
+    silences: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)
     """Output error that a sample has to exceed to send any error at all; with 0."""
+    error_threshold: float = 0.0
+    """What a difference has to exceed to be sent, in units of beta."""
     epochs: int = 5
     """Passes over the training part, all of them counted."""
     batch_size: int = 100
@@ -46,6 +48,7 @@ class BenchEvents:
                 self.layers,
                 self.thresholds,
                 self.silences,
+                self.error_threshold,
                 self.epochs,
                 self.batch_size,
                 self.beta,

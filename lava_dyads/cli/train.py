@@ -55,6 +55,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Sizes of the hidden layers."""
     threshold: float = 0.0
     """Send-on-change threshold of the mean (times beta for differences)."""
+    error_threshold: float | None = None
+    """Send-on-change threshold of differences, in units of beta; default: that of the mean."""
     anneal: float = 0.0
     """Time constant, in steps, with which the threshold falls; 0: it stays."""
     repeats: int | None = None
@@ -150,7 +152,11 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         every = Interval.parse(self.checkpoint_every)
         data = load(self.dataset)
         layers = (data.x.shape[1], *self.layers, data.classes)
-        coding = {"threshold": self.threshold, "anneal": self.anneal}
+        coding = {
+            "threshold": self.threshold,
+            "error_threshold": self.error_threshold,
+            "anneal": self.anneal,
+        }
         spec = self.spec(layers, repeats=self.repeats, **coding)
         on_chip = self.precision == "loihi2"
         config = TrainingConfig(

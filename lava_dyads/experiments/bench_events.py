@@ -24,7 +24,7 @@ class EventCost:
     Attributes
     ----------
     threshold, silence : float
-        Of means (times beta: of differences), and of the output error of a sample.
+        Of means, and of the output error of a sample.
     test_accuracy : float
         Final epoch, mean of the seeds.
     loss_of_accuracy : float
@@ -73,8 +73,9 @@ class EventBench:
 def bench_events(
     dataset: str = "mnist",
     hidden: tuple[int, ...] = (512, 512),
-    thresholds: tuple[float, ...] = (0.0, 0.005, 0.02),
-    silences: tuple[float, ...] = (0.0, 0.02, 0.1, 0.3, 0.5),
+    thresholds: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5),
+    silences: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3),
+    error_threshold: float = 0.0,
     epochs: int = 5,
     batch_size: int = 100,
     beta: float = 0.1,
@@ -88,7 +89,9 @@ def bench_events(
     dataset : str
     hidden : tuple of int
     thresholds, silences : tuples of float
-        Both with 0, which is the dense run.
+        Both with 0; the pair of them is the dense run.
+    error_threshold : float
+        Of differences, in units of beta; in all runs but the dense one.
     epochs, batch_size : int
     beta : float
     seeds : int
@@ -115,7 +118,8 @@ def bench_events(
     for (threshold, silence), seed in product(pairs, range(seeds)):
         if on_setting:
             on_setting(f"threshold {threshold:g}, silence {silence:g}, seed {seed}")
-        spec = NetworkSpec(layers, beta=beta, threshold=threshold, seed=seed)
+        below = error_threshold if threshold or silence else 0.0
+        spec = NetworkSpec(layers, beta=beta, threshold=threshold, error_threshold=below, seed=seed)
         config = TrainingConfig(
             epochs, batch_size, seed=seed, dtype="float32", silence=silence, counting=True
         )
@@ -147,6 +151,14 @@ def bench_events(
             total / zero_skipping,
         )
         settings.append(setting)
-    facts = {"dataset": dataset, "layers": list(layers), "epochs": epochs, "seeds": seeds,
-             "batch_size": batch_size, "beta": beta, "dtype": "float32"}  # fmt: skip
+    facts = {
+        "dataset": dataset,
+        "layers": list(layers),
+        "epochs": epochs,
+        "seeds": seeds,
+        "batch_size": batch_size,
+        "beta": beta,
+        "error_threshold": error_threshold,
+        "dtype": "float32",
+    }
     return EventBench(settings, dense, zero_skipping, facts)

@@ -59,7 +59,9 @@ class NetworkSpec:
         Relaxation rate of rules that relax, in (0, 1]; by default 1, for ``unfrozen-relaxation``
         0.2.
     threshold : float
-        Send-on-change threshold theta >= 0 of the mean; theta * beta for the difference.
+        Send-on-change threshold theta >= 0 of the mean.
+    error_threshold : float or None
+        Of the difference, in units of beta; None: theta.
     anneal : float
         Time constant, in steps, with which theta falls; 0: it stays.
     repeats : int or None
@@ -112,6 +114,7 @@ class NetworkSpec:
     nudge: str = ""
     rate: float = None  # type: ignore[assignment]
     threshold: float = 0.0
+    error_threshold: float | None = None
     anneal: float = 0.0
     repeats: int | None = None
     window: int = 32
@@ -205,6 +208,7 @@ class NetworkSpec:
         if self.rate > 1:
             invalid("rate", "must lie in (0, 1]", self.rate, "1")
         check_threshold("", self.threshold, self.anneal)
+        check_threshold("error_", self.error_threshold or 0.0, self.anneal)
         if self.repeats is not None and self.repeats < 0:
             invalid("repeats", "must be at least 0", self.repeats)
         if self.gain is not None and not (np.isfinite(self.gain) and self.gain > 0):
@@ -236,8 +240,9 @@ class NetworkSpec:
         self._check_supported("loss", tuple(sorted(losses)), chosen.losses)
         if chosen.activations:
             self._check_supported("activations", tuple(self.activations), chosen.activations)
-        if chosen.spiking and (self.threshold or self.anneal):
-            invalid("threshold", "spikes are events already", self.threshold, "hysteresis 2")
+        coded = self.threshold or self.error_threshold
+        if chosen.spiking and (coded or self.anneal):
+            invalid("threshold", "spikes are events already", coded, "hysteresis 2")
         if chosen.spiking and self.compartment_noise:
             what = "compartment_noise"
             invalid(what, "the states of a spiking dyad are counts", self.compartment_noise, "0")
@@ -447,6 +452,7 @@ class NetworkSpec:
             nudge=self.nudge,
             lanes=lanes,
             threshold=self.threshold,
+            error_threshold=self.error_threshold,
             anneal=self.anneal,
             optimiser=optimiser,
             repeats=self.repeats,

@@ -424,6 +424,7 @@ def assemble(
     nudge: str = LINEARISED.name,
     lanes: int = 1,
     threshold: float = 0.0,
+    error_threshold: float | None = None,
     anneal: float = 0.0,
     optimiser: Optimiser | None = None,
     repeats: int | None = None,
@@ -449,7 +450,9 @@ def assemble(
     lanes : int
         Samples side by side.
     threshold : float
-        Send-on-change threshold theta of the activity (theta beta for errors).
+        Send-on-change threshold theta of the activity.
+    error_threshold : float or None
+        Of errors, in units of beta; None: theta.
     anneal : float
         Time constant, in steps, with which theta falls; 0: it stays.
     optimiser : Optimiser or None
@@ -482,7 +485,7 @@ def assemble(
     timing = wiring.timing(repeats, rule, parameters, anneal)
     arithmetic = arithmetic or Float()
     shared: dict[str, Any] = {"lanes": lanes, "beta": parameters.beta}
-    coded: dict[str, Any] = {"threshold": threshold, "anneal": anneal}
+    error_threshold = threshold if error_threshold is None else error_threshold
     undecayed = replace(optimiser, decay=0.0) if optimiser else None
     depth = len(wiring.units)
     learns = wiring.weighted
@@ -518,7 +521,9 @@ def assemble(
                 sharing=part.vertex.n // part.vertex.biases,
                 first_step=wiring.arrival(name, "basal_in"),
                 optimiser=optimiser,
-                **coded,
+                threshold=threshold,
+                error_threshold=error_threshold,
+                anneal=anneal,
                 noise=noise,
                 noise_seed=(noise_seed, number + 1),
                 **shared,
@@ -528,7 +533,15 @@ def assemble(
             loss = part.vertex.loss
             assert loss
             frozen, n = NUDGES[nudge].frozen, part.vertex.n
-            elements[name] = Head(loss, n, first_step=first_step, frozen=frozen, **coded, **shared)
+            elements[name] = Head(
+                loss,
+                n,
+                first_step=first_step,
+                frozen=frozen,
+                threshold=error_threshold,
+                anneal=anneal,
+                **shared,
+            )
     plain = timing.repeats == 0 and not (anneal or noise or feedback.separate)
     swept = (
         swept

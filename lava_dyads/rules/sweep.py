@@ -7,7 +7,7 @@ a presentation add up to::
     top:   u_L = -beta l'(mean_L)                 for samples that are not silent
     down:  unit.perturb(a_k, u_k)                   D_k = unit's error channel    k = L .. 1
            u_{k-1} = W_k^T D_k
-    (what does not exceed a threshold is not sent: theta for means, theta beta for the rest)
+    (what does not exceed a threshold is not sent: theta for means, theta' beta for the rest)
     learn: W_k from sum_lanes D_k mean_{k-1}^T, b_k from sum_lanes D_k, each times -1 / (beta N)
 
 The equations are those of the units, the head, the connections and the optimisers; only their
@@ -278,7 +278,7 @@ class SweptNetwork(Network):
                 for name, register in layer.population.state.items():
                     register[chosen] = state[name]
                 np.take(self._ups[k], chosen, 0, layer.heard[part], "clip")
-            least = layer.population.threshold * layer.population.beta
+            least = layer.population.error_threshold * layer.population.beta
             down = layer.down[part]
             down[:] = _sent(unit.emit(state, unit.down), least)
             if k:

@@ -59,6 +59,7 @@ def show(network, x, y, mode=1, batch_size=None):
     [
         {"alpha": 1.0},
         {"alpha": 1.0, "threshold": 0.2},
+        {"alpha": 1.0, "threshold": 0.3, "error_threshold": 0.05},
         {"alpha": 0.0, "activations": "hard-sigmoid", "loss": "squared-error"},
         {"alpha": 1.0, "activations": "tanh", "beta": 1.0},
         {"rule": "activation-relaxation", "beta": 0.5},

@@ -32,6 +32,7 @@ def kind(element: object) -> Hashable:
         element.lanes,
         element.beta,
         element.threshold,
+        element.error_threshold,
         element.anneal,
         element.first_step,
     )
@@ -67,6 +68,7 @@ class Ensemble(Population):
             lanes=first.lanes,
             beta=first.beta,
             threshold=first.threshold,
+            error_threshold=first.error_threshold,
             anneal=first.anneal,
             first_step=first.first_step,
             optimiser=first.plasticity.optimiser,

@@ -41,7 +41,9 @@ class Population(Element):
     beta : float
         Nudge strength; scales the threshold of the error channel and the bias gradient.
     threshold : float
-        Send-on-change threshold of the activity channel; the error channel has threshold*beta.
+        Send-on-change threshold of the activity channel.
+    error_threshold : float or None
+        Of the other channels, in units of beta; None: the same.
     anneal : float
         Time constant, in steps, with which the threshold falls; 0: it stays.
     first_step : int
@@ -83,6 +85,7 @@ class Population(Element):
         lanes: int = 1,
         beta: float = 1.0,
         threshold: float = 0.0,
+        error_threshold: float | None = None,
         anneal: float = 0.0,
         first_step: int = 1,
         optimiser: Optimiser | None = None,
@@ -109,7 +112,9 @@ class Population(Element):
             invalid(
                 "Population", "integers have neither analog noise nor spikes", unit.process_name
             )
-        check_threshold("Population.", threshold, anneal)
+        error_threshold = threshold if error_threshold is None else error_threshold
+        for value in (threshold, error_threshold):
+            check_threshold("Population.", value, anneal)
         if not noise >= 0:
             invalid("Population.noise", "must be at least 0", noise)
         if not beta > 0:
@@ -138,7 +143,7 @@ class Population(Element):
         self._floors = {
             c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
         }
-        self.threshold, self.anneal = threshold, anneal
+        self.threshold, self.error_threshold, self.anneal = threshold, error_threshold, anneal
         self._thresholds = self._thresholds_at(1)
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
@@ -188,6 +193,7 @@ class Population(Element):
                 lanes=self.lanes,
                 beta=self.beta,
                 threshold=self.threshold,
+                error_threshold=self.error_threshold,
                 anneal=self.anneal,
                 first_step=self.first_step,
                 optimiser=optimiser,
@@ -311,9 +317,15 @@ class Population(Element):
         self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
 
     def _thresholds_at(self, step: int) -> dict[str, float]:
-        left = self.threshold * annealed(self.anneal, step)
+        left, up = annealed(self.anneal, step), self.unit.up
         least, threshold = self.unit.least, self.arithmetic.threshold
-        return {c: max(threshold(left * scale), least(c)) for c, scale in self._scales.items()}
+        return {
+            c: max(
+                threshold(left * scale * (self.threshold if c == up else self.error_threshold)),
+                least(c),
+            )
+            for c, scale in self._scales.items()
+        }
 
     def _certify(self, change: float) -> None:
         """Note the change in the last step: [of this presentation, largest so far]."""
