@@ -33,6 +33,8 @@ class BenchEvents:
     """Samples per update."""
     beta: float = 0.1
     """Nudge strength."""
+    falling: bool = False
+    """Let the learning rate fall linearly to 0 over the epochs, in all runs."""
     seeds: int = 1
     """Of initial weights and orders; means are shown."""
     plot: Path | None = None
@@ -52,6 +54,7 @@ class BenchEvents:
                 self.epochs,
                 self.batch_size,
                 self.beta,
+                self.falling,
                 self.seeds,
                 status.update,
             )

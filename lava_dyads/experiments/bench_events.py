@@ -79,6 +79,7 @@ def bench_events(
     epochs: int = 5,
     batch_size: int = 100,
     beta: float = 0.1,
+    falling: bool = False,
     seeds: int = 1,
     on_setting: Callable[[str], None] | None = None,
 ) -> EventBench:
@@ -94,6 +95,8 @@ def bench_events(
         Of differences, in units of beta; in all runs but the dense one.
     epochs, batch_size : int
     beta : float
+    falling : bool
+        Whether the learning rate falls linearly to 0 over the epochs, in all runs.
     seeds : int
         Of initial weights and orders; means are reported.
     on_setting : callable or None
@@ -121,7 +124,13 @@ def bench_events(
         below = error_threshold if threshold or silence else 0.0
         spec = NetworkSpec(layers, beta=beta, threshold=threshold, error_threshold=below, seed=seed)
         config = TrainingConfig(
-            epochs, batch_size, seed=seed, dtype="float32", silence=silence, counting=True
+            epochs,
+            batch_size,
+            falling=falling,
+            seed=seed,
+            dtype="float32",
+            silence=silence,
+            counting=True,
         )
         with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:
             trainer.fit()
@@ -158,6 +167,7 @@ def bench_events(
         "seeds": seeds,
         "batch_size": batch_size,
         "beta": beta,
+        "falling": falling,
         "error_threshold": error_threshold,
         "dtype": "float32",
     }
