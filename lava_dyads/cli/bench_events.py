@@ -33,7 +33,7 @@ class BenchEvents:
     """Samples per update."""
     beta: float = 0.1
     """Nudge strength."""
-    falling: bool = False
+    falling: bool = True
     """Let the learning rate fall linearly to 0 over the epochs, in all runs."""
     seeds: int = 1
     """Of initial weights and orders; means are shown."""

@@ -79,7 +79,7 @@ def bench_events(
     epochs: int = 5,
     batch_size: int = 100,
     beta: float = 0.1,
-    falling: bool = False,
+    falling: bool = True,
     seeds: int = 1,
     on_setting: Callable[[str], None] | None = None,
 ) -> EventBench:
