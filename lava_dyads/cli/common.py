@@ -173,13 +173,16 @@ class NetworkOptions:
     nudge: NudgeName = ""
     """Output nudge; empty: the rule's own."""
     rate: float | None = None
-    """Relaxation rate of rules that relax. Default: 1 (unfrozen-relaxation: 0.2)."""
+    """Relaxation rate of rules that relax; of lrrn, step size as a share of 1 / curvature. Default:
+    1 (unfrozen-relaxation: 0.2)."""
     window: int = 32
     """Steps over which spiking dyads count."""
     scale: float = 0.375
     """Spikes per step and unit of activity; times every activity it has to stay below 1."""
     hysteresis: int = 1
     """Spikes by which a spiking dyad's difference moves before it is sent down."""
+    reconstruction: float = 1.0
+    """Weight of the reconstruction in the energy of lrrn; at 1 the network is 1-Lipschitz."""
     feedback: FeedbackName = "tied"
     """Feedback weights: B = W^T (tied), constant (random), or learnt apart (kolen_pollack)."""
     density: float = 1.0
@@ -207,6 +210,7 @@ class NetworkOptions:
             window=self.window,
             scale=self.scale,
             hysteresis=self.hysteresis,
+            reconstruction=self.reconstruction,
             feedback=self.feedback,
             density=self.density,
             compartment_noise=self.compartment_noise,

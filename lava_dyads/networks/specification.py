@@ -22,6 +22,8 @@ from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import RANDOM, TIED, feedback
 from lava_dyads.rules.graph import Vertex, assemble, only_data, wire
+from lava_dyads.rules.lifted import REPEATS as LIFTED_REPEATS
+from lava_dyads.rules.lifted import lifted_chain
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.ops import Dense, Op, Sparse
@@ -73,6 +75,8 @@ class NetworkSpec:
         Spikes c per step and unit of activity, > 0; c times every activity has to stay below 1.
     hysteresis : int
         Spikes by which N+ - N- moves before a spiking dyad reports it downward, >= 1.
+    reconstruction : float
+        Weight r > 0 of the reconstruction in the energy of ``lrrn``.
     gain : float or None
         Initial weights are normal with deviation gain / sqrt(n_in); None: sqrt(2) for relu and
         hard-sigmoid, 1 else.
@@ -120,6 +124,7 @@ class NetworkSpec:
     window: int = 32
     scale: float = 0.375
     hysteresis: int = 1
+    reconstruction: float = 1.0
     gain: float | None = None
     bias_deviation: float = 0.0
     compartment_noise: float = 0.0
@@ -201,7 +206,7 @@ class NetworkSpec:
     def _check_numbers(self) -> None:
         if not 0 <= self.alpha <= 1:
             invalid("alpha", "must lie in [0, 1]", self.alpha, "0, 0.5 or 1")
-        for name in ("beta", "rate"):
+        for name in ("beta", "rate", "reconstruction"):
             value = getattr(self, name)
             if not (np.isfinite(value) and value > 0):
                 invalid(name, "must be positive", value, "0.1")
@@ -240,6 +245,12 @@ class NetworkSpec:
         self._check_supported("loss", tuple(sorted(losses)), chosen.losses)
         if chosen.activations:
             self._check_supported("activations", tuple(self.activations), chosen.activations)
+        if chosen.lifted and self.graph is not None:
+            limit = "an energy is that of a chain of layers"
+            invalid("graph", limit, self.rule, "layers, or rule dp-transpose")
+        if chosen.lifted and feedback(self.feedback).separate:
+            limit = "both errors of an energy go through W and W^T"
+            invalid("feedback", limit, self.feedback, "tied")
         coded = self.threshold or self.error_threshold
         if chosen.spiking and (coded or self.anneal):
             invalid("threshold", "spikes are events already", coded, "hysteresis 2")
@@ -261,7 +272,7 @@ class NetworkSpec:
     @property
     def parameters(self) -> RuleParameters:
         """The numbers the rule depends on."""
-        numbers = (self.window, self.scale, self.hysteresis)
+        numbers = (self.window, self.scale, self.hysteresis, self.reconstruction)
         return RuleParameters(self.alpha, self.beta, self.rate, *numbers)
 
     @cached_property
@@ -307,7 +318,8 @@ class NetworkSpec:
             return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth)
         chosen = rule(self.rule)
         wiring = wire(self.vertices, chosen, self.parameters, self.nudge)
-        return wiring.timing(self.repeats, chosen, self.parameters, self.anneal)
+        repeats = LIFTED_REPEATS if chosen.lifted and self.repeats is None else self.repeats
+        return wiring.timing(repeats, chosen, self.parameters, self.anneal)
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""
@@ -443,22 +455,28 @@ class NetworkSpec:
                 optimiser=optimiser,
                 feedback_weights=feedback_weights or self.initial_feedback(),
             )
+        shared: dict[str, Any] = {
+            "rule": rule(self.rule),
+            "parameters": self.parameters,
+            "lanes": lanes,
+            "threshold": self.threshold,
+            "error_threshold": self.error_threshold,
+            "anneal": self.anneal,
+            "optimiser": optimiser,
+            "noise": self.compartment_noise,
+            "noise_seed": self.seed,
+            "arithmetic": arithmetic,
+        }
+        if rule(self.rule).lifted:
+            steps = self.timing.steps
+            return lifted_chain(self.vertices[1:], weights, biases, steps=steps, **shared)
         return assemble(
             self.vertices,
             weights,
             biases,
-            rule=rule(self.rule),
-            parameters=self.parameters,
+            **shared,
             nudge=self.nudge,
-            lanes=lanes,
-            threshold=self.threshold,
-            error_threshold=self.error_threshold,
-            anneal=self.anneal,
-            optimiser=optimiser,
             repeats=self.repeats,
-            noise=self.compartment_noise,
-            noise_seed=self.seed,
-            arithmetic=arithmetic,
             feedback=feedback(self.feedback),
             feedback_weights=feedback_weights or self.initial_feedback(),
             swept=swept,

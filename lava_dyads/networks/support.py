@@ -93,7 +93,7 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
         return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
     if e.clock == "async" and rule in RULES and RULES[rule].spiking:
         return "spikes are counted in steps, so they need the clock. Try: --clock sync"
-    for choice in (e.clock, e.precision):
+    for choice in (e.granularity, e.clock, e.precision):
         if rule in RULES and choice in RULES[rule].refuses:
             return RULES[rule].refuses[choice]
     if e.precision == "loihi2":

@@ -7,6 +7,7 @@ from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, DyadSparse
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.head import LossHead
 from lava_dyads.processes.instructed import INSTRUCTED
+from lava_dyads.processes.lifted import DyadLifted
 from lava_dyads.processes.network import DyadNetwork
 from lava_dyads.processes.place import DyadPlace
 from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
@@ -26,6 +27,7 @@ PARTS: tuple[type[ElementProcess], ...] = (
     DyadAveragePool,
     DyadPlace,
     DyadProduct,
+    DyadLifted,
     LossHead,
 )
 """Process classes of the elements that networks are made of."""
@@ -49,6 +51,7 @@ __all__ = [
     "DyadConvFeedback",
     "DyadDense",
     "DyadDenseFeedback",
+    "DyadLifted",
     "DyadMaxPool",
     "DyadNetwork",
     "DyadPlace",

@@ -388,11 +388,12 @@ class Network(Trainable):
                         else:
                             apical = apical + value
                 old = {c: unit.emit(state, c).copy() for c in (unit.up, unit.down)}
-                basal = numbers.basal(basal) + population.bias
-                unit.step(state, basal, None if y is None else numbers.apical(apical), numbers)
+                basal = unit.drive(state, numbers.basal(basal), population.bias)
+                free = y is None and not unit.mutual
+                unit.step(state, basal, None if free else numbers.apical(apical), numbers)
                 for c, value in old.items():
                     change = np.max(np.abs(unit.emit(state, c) - value), initial=0.0)
-                    change = change * numbers.unit / (population.beta if c == unit.down else 1.0)
+                    change = change * numbers.unit / population.scale(c)
                     largest = max(largest, change if np.isfinite(change) else np.inf)
         return float(largest)
 
@@ -405,11 +406,11 @@ class Network(Trainable):
         count = self.lanes if lane is None else 1
         weights, biases = [], []
         for c in self.connections.values():
-            d, z = (held[rows] for held in c.evidence)
+            d, z = c.evidence(rows)
             unit = c.arithmetic.unit
             weights.append(c.op.outer(d, z) * unit**2 / (-c.arithmetic.gain(c.beta) * count))
         for p in self.populations.values():
-            d = p.by_bias(p.memory[f"sent_{p.unit.teacher}"][rows])
+            d = p.by_bias(p.unit.bias_error(p.memory[f"sent_{p.unit.teacher}"][rows]))
             biases.append(d.sum(axis=0) * p.arithmetic.unit / (-p.arithmetic.gain(p.beta) * count))
         return weights, biases
 
@@ -445,9 +446,7 @@ class Network(Trainable):
                 return element.upward()
             return element.downward()[list(element.outputs).index(link.output) - 1]
         assert isinstance(element, Connection)
-        if link.output == "basal_out":
-            return element.op.forward(element.weights, element.memory["held_mean"])
-        return element.op.transpose(element.feedback, element.memory["held_difference"])
+        return element.value(link.output)
 
 
 def deliver(outbox: Inbox, boxes: Mapping[str, list[tuple[Outbox, str]]]) -> None:

@@ -157,10 +157,12 @@ class Connection(Element):
         """B^T: what an error goes down through, in the shape of the weights."""
         return self.memory["feedback"] if self.separate else self.weights
 
-    @property
-    def evidence(self) -> tuple[Array, Array]:
-        """What the synapses learn from: error (lanes, n_out) and activity (lanes, n_in)."""
-        return self.memory["held_difference"], self.memory["held_mean"]
+    def evidence(self, rows: slice = slice(None)) -> tuple[Array, Array]:
+        """Return what the synapses learn from: errors (., n_out) and activities (., n_in).
+
+        The sum over the rows of error activity^T is -beta dl/dW.
+        """
+        return self.memory["held_difference"][rows], self.memory["held_mean"][rows]
 
     @property
     def buffered(self) -> bool:
@@ -213,11 +215,17 @@ class Connection(Element):
         through = self.feedback if feedback is None else feedback
         return self.arithmetic.total(self.op.transpose(through, message), "apical")
 
+    def value(self, port: str) -> Array:
+        """Return what an output port would send if everything it held arrived at once."""
+        if port == "basal_out":
+            return self.op.forward(self.weights, self.memory["held_mean"])
+        return self.op.transpose(self.feedback, self.memory["held_difference"])
+
     def finish(self, clock: Clock) -> None:
         """Learn from what is held, where this is learning."""
         if self.weightless or not (clock.learn and clock.valid):
             return
-        down, up = self.evidence
+        down, up = self.evidence()
         if not clock.frozen:
             goes_on = clock.stream and clock.batch
             before = [self.weights.copy(), self.feedback.copy()] if goes_on else []
@@ -272,15 +280,14 @@ class Instructed(Connection):
         """That of its op, ``Instructed``."""
         return f"{super().process_name}Instructed"
 
-    @property
-    def evidence(self) -> tuple[Array, Array]:
-        """What the synapses learn from: error (lanes, n_out) and activity (lanes, n_in)."""
-        return self.memory["held_teacher"], self.memory["held_cause"]
+    def evidence(self, rows: slice = slice(None)) -> tuple[Array, Array]:
+        """Return what the synapses learn from: errors (., n_out) and activities (., n_in)."""
+        return self.memory["held_teacher"][rows], self.memory["held_cause"][rows]
 
     def reset(self) -> None:
         """Forget the last presentation."""
         super().reset()
-        for held in self.evidence:
+        for held in self.evidence():
             held.fill(0)
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:

@@ -99,7 +99,7 @@ class Population(Element):
         self.noise, self.noise_seed = noise, noise_seed
         self._generator = np.random.default_rng(noise_seed)
         arithmetic = arithmetic or FLOAT
-        self.channels = (unit.up, unit.down, *unit.extra)
+        self.channels = tuple(dict.fromkeys((unit.up, unit.down, *unit.extra)))
         self.counted = tuple(
             f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
         )
@@ -128,17 +128,19 @@ class Population(Element):
             )
         self.sharing = sharing
         n = self.n = len(bias) * sharing
+        names = ("basal", "apical", *self.channels)
+        widths = {name: n * unit.blocks.get(name, 1) for name in names}
         super().__init__(
             lanes,
-            {"basal_in": n, "apical_in": n},
-            {f"{c}_out": n for c in self.channels},
+            {f"{name}_in": widths[name] for name in names[:2]},
+            {f"{c}_out": widths[c] for c in self.channels},
             arithmetic,
         )
         self.beta, self.first_step = beta, first_step
         self.awake = slice(None)
         self._spoken = False
         self._state: dict[str, Array] = {}
-        self._scales = {c: 1.0 if c in (unit.up, unit.cause) else beta for c in self.channels}
+        self._scales = {c: self.scale(c) for c in self.channels}
         # Integers know no rounding chatter: there a channel that moved has moved.
         self._floors = {
             c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
@@ -146,12 +148,17 @@ class Population(Element):
         self.threshold, self.error_threshold, self.anneal = threshold, error_threshold, anneal
         self._thresholds = self._thresholds_at(1)
         zeros = self.arithmetic.zeros
-        self.memory |= {name: zeros((lanes, n)) for name in (*unit.state, "basal", "apical")}
-        self.memory |= {f"sent_{c}": zeros((lanes, n)) for c in self.channels}
+        self.memory |= {name: zeros((lanes, n)) for name in unit.state}
+        self.memory |= {name: zeros((lanes, widths[name])) for name in names[:2]}
+        self.memory |= {f"sent_{c}": zeros((lanes, widths[c])) for c in self.channels}
         self.memory |= {"bias": bias, "residual": zeros((2,))}
         self.plasticity = plasticity(
             "bias", self.memory, beta, optimiser, arithmetic, decay=False, index=index
         )
+
+    def scale(self, channel: str) -> float:
+        """Return the size of a channel, in units of the activity: errors are of order beta."""
+        return 1.0 if channel in (self.unit.up, self.unit.cause) else self.beta
 
     def split(
         self, place: Callable[[AnyArray], AnyArray] = lambda array: array
@@ -273,7 +280,7 @@ class Population(Element):
         watched = [unit.up, unit.down] if clock.last and not unit.spiking else []
         old = {c: unit.emit(state, c).copy() for c in watched}
         numbers = self.arithmetic
-        apical = numbers.apical(m["apical"]) if clock.learn else None
+        apical = numbers.apical(m["apical"]) if clock.learn or unit.mutual else None
         basal = unit.drive(state, numbers.basal(m["basal"]), self.bias)
         before = {k: v.copy() for k, v in state.items()} if self.awake != slice(None) else {}
         changes = unit.step(state, basal, apical, numbers) or {}
@@ -346,5 +353,5 @@ class Population(Element):
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
         if not clock.frozen:
-            errors = self.by_bias(self.memory[f"sent_{self.unit.teacher}"])
-            self.plasticity.learn_alone(errors, clock.batch)
+            errors = self.unit.bias_error(self.memory[f"sent_{self.unit.teacher}"])
+            self.plasticity.learn_alone(self.by_bias(errors), clock.batch)

@@ -51,6 +51,11 @@ class Unit(ABC):
     phased : bool
         True where the error may begin only after the forward pass is over, since the unit keeps
         what it was: ``settle`` then begins with a free phase; in steps, time sees to it.
+    blocks : mapping of str to int
+        How many blocks of n numbers make a message on ``basal``, ``apical`` or a channel, where it
+        is not one.
+    mutual : bool
+        True where what comes from above shapes the activity also in a free phase.
     """
 
     state: ClassVar[tuple[str, ...]]
@@ -61,6 +66,8 @@ class Unit(ABC):
     spiking: ClassVar[bool] = False
     baseline: ClassVar[float] = 0.0
     phased: ClassVar[bool] = False
+    blocks: ClassVar[Mapping[str, int]] = {}
+    mutual: ClassVar[bool] = False
 
     activation: Activation
 
@@ -135,6 +142,10 @@ class Unit(ABC):
     def emit(self, state: State, channel: str) -> Array:
         """Return the value of one channel, shape (lanes, n)."""
 
+    def bias_error(self, sent: Array) -> Array:
+        """Return what a bias learns from, (lanes, n), given what the ``down`` channel has sent."""
+        return sent
+
     def straddling(self, state: State) -> Array | None:
         """Return True where compartments lie on two sides of a kink, None if there are none."""
         return None
@@ -158,6 +169,8 @@ class RuleParameters:
         Spikes c per step and unit of activity; c times every activity has to stay below 1.
     hysteresis : int
         Spikes by which N+ - N- has to move before a spiking dyad reports it downward.
+    reconstruction : float
+        Weight r > 0 of the reconstruction in the energy of lifted networks.
     """
 
     alpha: float = 1.0
@@ -166,6 +179,7 @@ class RuleParameters:
     window: int = 32
     scale: float = 0.375
     hysteresis: int = 1
+    reconstruction: float = 1.0
 
 
 class Rule(ABC):
@@ -185,6 +199,8 @@ class Rule(ABC):
         Activations of hidden layers it supports; empty: all.
     spiking : bool
         Whether its units count spikes over a window instead of settling.
+    lifted : bool
+        Whether activities minimise an energy (``rules.lifted`` builds the network).
     defaults : RuleParameters
         The alpha and beta to use where none are given.
     settings : mapping
@@ -195,7 +211,7 @@ class Rule(ABC):
     promise : float
         Cosine to backprop that small networks and a small beta reach; -1: none is promised.
     refuses : mapping of str to str
-        Why it does not run with a clock or a number system, by the name of that choice.
+        Why it does not run at a granularity, with a clock or a number system, by that name.
     """
 
     name: ClassVar[str]
@@ -204,6 +220,7 @@ class Rule(ABC):
     losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "squared-error")
     activations: ClassVar[tuple[str, ...]] = ()
     spiking: ClassVar[bool] = False
+    lifted: ClassVar[bool] = False
     defaults: ClassVar[RuleParameters] = RuleParameters()
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     exact: ClassVar[bool] = True
