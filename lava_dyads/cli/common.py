@@ -19,6 +19,7 @@ from lava_dyads.networks.graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, BASELINES, Execution
 from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.binary import BINARY, FLOAT
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.rules.losses import LOSSES
@@ -63,6 +64,7 @@ def _names(registry: Iterable[str]) -> Any:
 ActivationName = Annotated[str, _names(ACTIVATIONS)]
 LossName = Annotated[str, _names(LOSSES)]
 FeedbackName = Annotated[str, _names(FEEDBACK)]
+WeightsName = Annotated[str, _names((FLOAT, *BINARY))]
 RuleName = Annotated[str, _names((*RULES, *BASELINES))]
 LatencyName = Annotated[str, _names(LATENCIES)]
 NudgeName = Annotated[str, _names(NUDGES)]
@@ -187,6 +189,9 @@ class NetworkOptions:
     """Feedback weights: B = W^T (tied), constant (random), or learnt apart (kolen_pollack)."""
     density: float = 1.0
     """Share of the neurons below that each neuron has a synapse from, in (0, 1]."""
+    weights: WeightsName = FLOAT
+    """Weights are numbers (float), or one bit each, learnt by the straight-through estimator (ste)
+    or by AdaSTE."""
     compartment_noise: float = 0.0
     """Standard deviation of analog noise on the compartments, in units of the activity."""
     graph: Path | None = None
@@ -213,6 +218,7 @@ class NetworkOptions:
             reconstruction=self.reconstruction,
             feedback=self.feedback,
             density=self.density,
+            weights=self.weights,
             compartment_noise=self.compartment_noise,
             seed=self.seed,
             **others,

@@ -93,7 +93,7 @@ class Deploy:
         if any(op.mask is not None for op in spec.ops):
             invalid("deploy.density", "counts dense connections only", spec.density, "1")
         if self.learning:
-            Execution(precision="loihi2", runtime="reference").check(spec.rule)
+            spec.check(Execution(precision="loihi2", runtime="reference"))
             check_on_chip(spec, Loihi2())
         else:
             inference_spec(spec)
@@ -165,7 +165,7 @@ class Deploy:
         path = self.checkpoint
         if path is None:
             return None
-        return Checkpoint.load(path / "checkpoint.npz" if path.is_dir() else path)
+        return Checkpoint.load(path / "checkpoint.npz" if path.is_dir() else path).shown()
 
     def _spec(self) -> NetworkSpec:
         given: dict[str, Any] = {} if self.beta is None else {"beta": self.beta}

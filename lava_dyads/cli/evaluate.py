@@ -55,6 +55,9 @@ class Evaluate(ExecutionOptions):
         )
         execution = self.execution(checkpoint.spec.rule)
         data = load(name)
+        kind = checkpoint.spec.weights
+        if execution.precision == "loihi2":
+            checkpoint = checkpoint.shown()
         parameters = checkpoint.weights, checkpoint.biases
         numbers = None
         if execution.precision == "loihi2":
@@ -77,6 +80,7 @@ class Evaluate(ExecutionOptions):
             "checkpoint": str(path),
             "dataset": name,
             "rule": checkpoint.spec.rule,
+            "weights": kind,
             **asdict(execution),
             "split_seed": seed,
             "samples": metrics.samples,

@@ -345,7 +345,7 @@ def profile(trainer: Trainer) -> dict[str, dict[str, str | float]]:
 
 def save_checkpoint(trainer: Trainer, dataset: str, path: Path) -> None:
     """Write the trainer's present weights."""
-    weights, biases = trainer.parameters()
+    weights, biases = trainer.stored()
     config = trainer.config
     meta = {
         "dataset": dataset,
@@ -374,6 +374,7 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
         "alpha": spec.alpha,
         "beta": spec.beta,
         "feedback": spec.feedback,
+        "weights": spec.weights,
         "decay": trainer.config.decay,
         **asdict(execution),
         "epochs": epochs,

@@ -17,6 +17,7 @@ from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.backprop import BackpropNetwork, Pass, differentiate, graph_operations
+from lava_dyads.rules.binary import BINARY, FLOAT, Latent, binary_weights, check_weights
 from lava_dyads.rules.chain import chain_vertices
 from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
@@ -91,6 +92,9 @@ class NetworkSpec:
         Share of the neurons below, in (0, 1], that a neuron has a synapse from: one for all
         layers, or one each. Which ones is drawn, as many for every neuron of a layer; feedback
         has the same synapses.
+    weights : str
+        ``float``, or binary: ``ste`` or ``adaste``, see ``rules.binary``. Then parameters are the
+        latent weights behind them, in [-1, 1].
     seed : int
         Of the initial weights, biases and feedback weights, the synapses, and of the noise.
     graph : Graph or None
@@ -130,6 +134,7 @@ class NetworkSpec:
     compartment_noise: float = 0.0
     feedback: str = TIED.name
     density: float | tuple[float, ...] = 1.0
+    weights: str = FLOAT
     seed: int = 0
     graph: Graph | None = None
 
@@ -148,6 +153,17 @@ class NetworkSpec:
         self._check_feedback()
         if self.rule not in BASELINES:
             self._check_rule()
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        check_weights(self.weights)
+        if self.weights == FLOAT:
+            return
+        if feedback(self.feedback).learns:
+            limit = "a pair that learns alike has numbers on both sides"
+            invalid("weights", f"{limit}, for feedback {self.feedback}", self.weights, "float")
+        if self.gain is not None:
+            invalid("gain", "binary weights have the scale sqrt(2 / fan_in)", self.gain, "None")
 
     def _complete(self, chosen: Rule | type[Rule]) -> None:
         """Fill in what was left to the rule."""
@@ -328,7 +344,9 @@ class NetworkSpec:
         biases: list[Array] = []
         for vertex in self.vertices:
             if vertex.weighted:
-                weights.append(self._random_weights(vertex, generator))
+                latent = self.weights != FLOAT
+                draw = self._latent_weights if latent else self._random_weights
+                weights.append(draw(vertex, generator))
             if vertex.activation:
                 biases.append(generator.normal(size=vertex.biases) * self.bias_deviation)
         return weights, biases
@@ -353,6 +371,12 @@ class NetworkSpec:
             return np.asarray(drawn / np.sqrt(op.fan_in))
         return np.asarray(drawn * op.mask / np.sqrt(np.count_nonzero(op.mask[0])))
 
+    def _latent_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
+        op = vertex.weighted
+        assert op
+        theta = np.asarray(generator.uniform(-1, 1, size=op.shape))
+        return theta if op.mask is None else np.asarray(theta * op.mask)
+
     def _scale_of(self, vertex: Vertex) -> str:
         """Return the activation that weights are scaled for: that of the neurons they drive.
 
@@ -372,6 +396,13 @@ class NetworkSpec:
         shared = [v.name for v in self.vertices if v.activation and v.biases < v.n]
         if execution.granularity == "neuron" and shared:
             return f"the neurons of node {shared[0]} share biases. Try: granularity layer"
+        if self.weights != FLOAT and execution.precision == "loihi2":
+            return (
+                f"a synapse has no room for the latent number behind a weight ({self.weights}). "
+                "Try: --precision float, then eval --precision loihi2"
+            )
+        if self.weights != FLOAT and execution.clock == "async":
+            return f"weights ({self.weights}) become signs in a step. Try: --clock sync"
         return reason(execution, self.rule, sum(self.layers[1:]))
 
     def check(self, execution: Execution) -> None:
@@ -426,7 +457,8 @@ class NetworkSpec:
         lanes : int
             Samples side by side.
         optimiser : Optimiser or None
-            None: nothing learns.
+            None: nothing learns. Of binary weights: ``rules.binary.Latent``, which knows the
+            epochs; any other is taken as the inner one, with an epoch per update.
         arithmetic : Arithmetic or None
             Number system; None: float64.
         parameters : tuple of two lists, or None
@@ -445,6 +477,10 @@ class NetworkSpec:
         if isinstance(arithmetic, Loihi2):
             check_on_chip(self, arithmetic)
         weights, biases = parameters or self.initial_parameters()
+        if self.weights != FLOAT and optimiser is None:
+            weights = [binary_weights(theta) for theta in weights]
+        elif self.weights != FLOAT and not isinstance(optimiser, Latent):
+            optimiser = Latent(inner=optimiser, kind=BINARY[self.weights])
         if self.rule in BASELINES:
             numbers = arithmetic or Float()
             return BackpropNetwork(

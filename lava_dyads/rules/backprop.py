@@ -294,11 +294,17 @@ class BackpropNetwork(Trainable):
                 learner = Plasticity(name, self.memory, 1.0, optimiser, decay=kind == "weights")
                 self._on[kind].append(learner)
 
+    def stored(self) -> tuple[list[Array], list[Array]]:
+        """Return what a checkpoint keeps, see :class:`Network`."""
+        return [learner.stored() for learner in self._on["weights"]], self.parameters()[1]
+
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Answer a presentation; learn from it."""
         x, y = inbox.get("input_in"), inbox.get("target_in")
         if x is None or not clock.valid:
             return {}
+        for on_weights in self._on["weights"]:
+            on_weights.show(exact=not clock.learn)
         weights, biases = self.parameters()
         rows = slice(0, clock.valid)
         output = np.zeros((self.lanes, self._n_out))

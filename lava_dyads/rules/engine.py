@@ -26,6 +26,7 @@ from lava_dyads.rules.elements import (
     Population,
 )
 from lava_dyads.rules.elements.base import Trainable
+from lava_dyads.rules.elements.plasticity import Plasticity
 from lava_dyads.rules.spike_window import SpikingWindow
 
 OUTSIDE = "network"
@@ -396,6 +397,14 @@ class Network(Trainable):
                     change = change * numbers.unit / population.scale(c)
                     largest = max(largest, change if np.isfinite(change) else np.inf)
         return float(largest)
+
+    def stored(self) -> tuple[list[Array], list[Array]]:
+        """Return what a checkpoint keeps: parameters, with latent weights where they are binary."""
+        weights, biases = self.parameters()
+        learners = [c.plasticity for c in self.connections.values()]
+        kept = [p.stored() if isinstance(p, Plasticity) else w
+                for p, w in zip(learners, weights, strict=True)]  # fmt: skip
+        return kept, biases
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates that the settled signals hold, weights and biases.

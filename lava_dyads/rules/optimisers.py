@@ -89,6 +89,36 @@ class Optimiser(ABC):
             Number of this update, from 1.
         """
 
+    @property
+    def for_biases(self) -> Optimiser:
+        """The optimiser of biases."""
+        return self
+
+    def begin(self, weights: Array, state: Array) -> Optimiser:
+        """Prepare weights and state, all zeros; return the optimiser that knows them."""
+        return self
+
+    def show(self, weights: Array, state: Array, updates: int, exact: bool) -> None:  # noqa: B027
+        """Write the weights that stand for a state, where they are not what learns.
+
+        Parameters
+        ----------
+        weights : array
+        state : array, shape (slots, *weights.shape)
+        updates : int
+            How many there have been.
+        exact : bool
+            For evaluation instead of training.
+        """
+
+    def stored(self, weights: Array, state: Array) -> Array:
+        """Return a copy of the numbers that learning continues from."""
+        return weights.copy()
+
+    def apply(self, weights: Array, gradient: Array, state: Array, step: int) -> None:
+        """Make a step in place: w <- w + change(gradient)."""
+        weights += self.change(gradient, state, step)
+
     def shrink(self, weights: Array, step: int) -> None:
         """Apply the decoupled decay in place, before an update (counted from 1)."""
         if self.loss_per_update:

@@ -139,6 +139,8 @@ class SpikingWindow:
         x, y = inbox.get("input_in"), inbox.get("target_in")
         if x is None or y is None or clock.valid < self.lanes:
             return None
+        for layer in self.layers:
+            layer.below.plasticity.show(exact=not clock.learn)
         self._begin(x, y)
         events = self._run(clock.learn, steps, watch)
         self._end(clock, x, events)

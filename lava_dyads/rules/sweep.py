@@ -170,6 +170,8 @@ class SweptNetwork(Network):
         """
         counts = self.counting or clock.frozen
         self._active = active
+        for layer in self._layers:
+            layer.connection.plasticity.show(exact=not clock.learn)
         output = self._up(x, y if clock.learn else None)
         if counts:
             self._count_up()
@@ -304,8 +306,7 @@ class SweptNetwork(Network):
         self, layer: _Layer, down: Array, up: Array, batch: int, neurons: slice
     ) -> None:
         """Let some neurons of a layer learn their weights and biases."""
-        learner, down = layer.connection.plasticity.optimiser, down[:, neurons]
-        assert learner is not None
+        down = down[:, neurons]
         product = layer.product[neurons]
         active = self._active if layer is self._layers[0] else slice(None)
         if active != slice(None):
@@ -313,10 +314,12 @@ class SweptNetwork(Network):
             product[:, active.stop :] = 0
         layer.connection.op.outer(down, up[:, active], product[:, active])
         scale = -1.0 / (layer.connection.beta * max(1, batch))
-        for memory, name, found in (
-            (layer.connection.memory, "weights", product),
-            (layer.population.memory, "bias", self._ones[: len(down)] @ down),
+        for owner, name, found in (
+            (layer.connection, "weights", product),
+            (layer.population, "bias", self._ones[: len(down)] @ down),
         ):
+            memory, learner = owner.memory, owner.plasticity.optimiser
+            assert learner is not None
             if not self._whole(memory[f"{name}_accumulator"][neurons], found, batch):
                 continue
             values, state = memory[name][neurons], memory[f"{name}_state"][:, neurons]

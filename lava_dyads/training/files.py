@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from lava_dyads.files import (
 )
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
+from lava_dyads.rules.binary import FLOAT, binary_weights
 from lava_dyads.training.resume import RunState
 
 FORMAT = "lava_dyads checkpoint 1"
@@ -48,6 +49,13 @@ class Checkpoint:
     biases: list[Array]
     meta: dict[str, Any]
     feedback: list[Array | None] | None = None
+
+    def shown(self) -> Checkpoint:
+        """Return the network as it is evaluated: binary weights as numbers."""
+        if self.spec.weights == FLOAT:
+            return self
+        weights = [binary_weights(theta) for theta in self.weights]
+        return replace(self, spec=replace(self.spec, weights=FLOAT), weights=weights)
 
     def save(self, path: Path) -> None:
         """Write an .npz file atomically."""

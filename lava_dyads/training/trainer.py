@@ -29,6 +29,7 @@ from lava_dyads.rules.backprop import (
     BackpropNetwork,
     zero_skipping_operations,
 )
+from lava_dyads.rules.binary import BINARY, FLOAT, Latent, growth_for
 from lava_dyads.rules.clock import FROZEN, Agenda
 from lava_dyads.rules.elements import Element, Population, Sink, Source
 from lava_dyads.rules.elements.ensemble import OWN
@@ -383,6 +384,10 @@ class Trainer:
     def _optimiser(self, numbers: Arithmetic) -> Optimiser | None:
         """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
         made = self.config.build_optimiser(len(self.train_rows))
+        if self.spec.weights != FLOAT:
+            epochs, epoch = self.config.epochs, -(-len(self.train_rows) // self.config.batch_size)
+            kind, growth = BINARY[self.spec.weights], growth_for(epochs)
+            return Latent(inner=made, kind=kind, epoch=epoch, growth=growth, horizon=epochs * epoch)
         if not numbers.exact:
             return made
         if self.config.batch_size > 1:
@@ -686,6 +691,10 @@ class Trainer:
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return copies of the weights (n_out, n_in) and biases (n,)."""
         return self.network.parameters()
+
+    def stored(self) -> tuple[list[Array], list[Array]]:
+        """Return what a checkpoint keeps: those, or the latent weights behind binary ones."""
+        return self.network.stored()
 
     def feedback_drift(self) -> dict[str, float]:
         """Return ``feedback_drift_k`` and ``feedback_angle_k`` of each layer k with B of its own.

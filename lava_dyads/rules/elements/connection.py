@@ -177,6 +177,8 @@ class Connection(Element):
 
     def before(self, clock: Clock) -> Outbox:
         """Send what the last step's messages have become."""
+        if clock.first:
+            self.plasticity.show(exact=not clock.learn)
         if clock.fresh:
             self.reset()
         buffer, self._buffer = self._buffer, {}

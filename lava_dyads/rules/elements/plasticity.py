@@ -23,6 +23,8 @@ class Plasticity:
                                      value <- (1 - lambda) value
                                               + optimiser(gradient, state, updates)
 
+    Of binary weights (``rules.binary``) it is the optimiser's state that learns, and writes them.
+
     Registers in ``memory``: ``<name>_accumulator``, ``<name>_state`` (slots and
     the shape of the value), ``<name>_updates`` (1,).
 
@@ -49,12 +51,28 @@ class Plasticity:
         decay: bool = True,
     ) -> None:
         self.name, self._memory, self._beta, self._decay = name, memory, beta, decay
-        self.optimiser = optimiser
+        if optimiser and not decay:
+            optimiser = optimiser.for_biases
         value = memory[name]
         slots = max(1, optimiser.slots if optimiser else 0)
         memory[f"{name}_accumulator"] = np.zeros_like(value)
         memory[f"{name}_state"] = np.zeros((slots, *value.shape), value.dtype)
         memory[f"{name}_updates"] = np.zeros(1, np.int64)
+        self.optimiser = optimiser.begin(value, memory[f"{name}_state"]) if optimiser else None
+        self._exact = False
+
+    def show(self, exact: bool) -> None:
+        """Write the weights of evaluation (exact) or of training, where they differ."""
+        if exact != self._exact and self.optimiser:
+            self._exact = exact
+            m, name = self._memory, self.name
+            updates = int(m[f"{name}_updates"].flat[0])
+            self.optimiser.show(m[name], m[f"{name}_state"], updates, exact)
+
+    def stored(self) -> Array:
+        """Return a copy of what to keep: of binary weights, what is behind them."""
+        value, state = self._memory[self.name], self._memory[f"{self.name}_state"]
+        return value.copy() if self.optimiser is None else self.optimiser.stored(value, state)
 
     def learn_pair(self, op: Op, down: Array, up: Array, batch: int) -> None:
         """Learn weights from the error above and the activity below, (lanes, n) each."""
@@ -79,7 +97,7 @@ class Plasticity:
             step = int(m[f"{name}_updates"].flat[0])
             if self._decay:
                 self.optimiser.shrink(m[name], step)
-            m[name] += self.optimiser.change(gradient, m[f"{name}_state"], step)
+            self.optimiser.apply(m[name], gradient, m[f"{name}_state"], step)
 
 
 def plasticity(

@@ -97,6 +97,9 @@ class TracePlasticity:
         self.error_bits = TRACE.value - round(math.log2(self.beta)) if self.beta > 0 else 0
         memory[f"{name}_updates"] = np.zeros(1, np.int64)
 
+    def show(self, exact: bool) -> None:
+        """Do nothing: what learns is what is shown."""
+
     def learn_pair(self, op: Op, down: Array, up: Array, batch: int) -> None:
         """Learn weights (n_out, n_in) from the error above and the mean below, both (1, n)."""
         if self.optimiser is None:
