@@ -85,6 +85,8 @@ class SweptGraph(Network):
             return {}
         self._count, self._swept = clock.valid, {}
         self._counts = self.counting or clock.frozen
+        for connection in self.connections.values():
+            connection.plasticity.show(exact=not clock.learn)
         for port in ("input_in", "target_in"):
             message = inbox.get(port)
             if message is None:  # silence is zeros

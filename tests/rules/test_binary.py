@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
 from lava_dyads.errors import UnsupportedError, ValidationError
-from lava_dyads.networks import Execution
+from lava_dyads.networks import Execution, Graph, Node
 from lava_dyads.rules.binary import (
     BEGIN,
     BINARY,
@@ -32,6 +32,7 @@ thetas = st.floats(1e-3, 1).flatmap(lambda size: st.sampled_from([size, -size]))
 strengths = st.floats(-4, 4).map(lambda power: 10.0**power)
 
 
+@settings(deadline=None)
 @given(theta=thetas, b=strengths, a=st.sampled_from([0.01, 0.1]))
 def test_forward_is_the_minimum_of_its_energy(theta, b, a):
     w = np.linspace(-1, 1, 40_001)
@@ -42,6 +43,7 @@ def test_forward_is_the_minimum_of_its_energy(theta, b, a):
     assert adaste_forward(np.array(theta), max(b, 1 / a), a) == np.sign(theta)
 
 
+@settings(deadline=None)
 @given(theta=thetas, gradient=st.floats(0.1, 10), up=st.booleans(), b=strengths)
 def test_backward_is_the_steepest_secant_in_the_direction_of_descent(theta, gradient, up, b):
     gradient = gradient if up else -gradient
@@ -155,6 +157,27 @@ def test_random_feedback_stays_a_matrix_of_numbers():
     assert len(np.unique(np.abs(back))) == back.size
 
 
+@pytest.mark.parametrize("kind", BINARY)
+def test_kernels_of_a_convolution_are_signs_too(kind):
+    graph = Graph([
+        Node("x", "input", shape=(1, 4, 4)),
+        Node("seen", "conv", "x", channels=3, kernel=2, activation="relu"),
+        Node("y", "dense", "seen", size=3),
+    ])  # fmt: skip
+    spec = NetworkSpec(graph=graph, weights=kind, bias_deviation=0.1)
+    network = spec.build(lanes=4, optimiser=Adam(0.01))
+    generator = np.random.default_rng(1)
+    data = {"input_in": generator.uniform(size=(4, 16)), "target_in": np.eye(3)[[0, 1, 2, 0]]}
+    network.after(Clock(1, True, True, True, 4, batch=4), data)
+    exact = network.after(Clock(1, True, True, False, 4), data)["output_out"]
+    weights, biases = network.parameters()
+    for w, fan_in in zip(weights, (4, 27), strict=True):
+        np.testing.assert_allclose(np.abs(w), np.sqrt(2 / fan_in), rtol=1e-14)
+    zeros = np.zeros((4, 3))
+    by_hand = spec.backpropagate(data["input_in"], zeros, weights, biases).output
+    np.testing.assert_allclose(exact, by_hand)
+
+
 @pytest.mark.lava
 @pytest.mark.parametrize("kind", BINARY)
 def test_granularities_and_runtimes_learn_the_same(kind):
@@ -229,3 +252,9 @@ def test_elsewhere_the_table_says_why(execution):
     spec = NetworkSpec((64, 3, 10), weights="adaste")
     with pytest.raises(UnsupportedError, match="adaste"):
         Trainer(spec, DIGITS, TrainingConfig(batch_size=1), execution)
+
+
+def test_a_stream_has_weights_that_are_numbers():
+    spec = NetworkSpec((64, 3, 10), weights="ste")
+    with pytest.raises(UnsupportedError, match="Try: --weights float"):
+        Trainer(spec, DIGITS, TrainingConfig(stream=True), Execution(runtime="reference"))

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -16,7 +16,7 @@ from lava_dyads.rules.elements import LiftedConnection, Population
 from lava_dyads.rules.elements.lifted import largest_curvature
 from lava_dyads.rules.engine import parallel
 from lava_dyads.rules.lifted import lifted_chain
-from lava_dyads.rules.losses import LOSSES, loss
+from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.rules.units import rule
 from lava_dyads.rules.units.lifted import LiftedUnit
@@ -94,7 +94,7 @@ def test_activities_are_the_minimum_that_another_solver_finds(nudged):
     assert objective(ours) <= found.fun + 1e-12
 
 
-@pytest.mark.parametrize("activation", ["relu", "hard-sigmoid", "linear"])
+@pytest.mark.parametrize("activation", ["relu", "hard-sigmoid"])
 def test_the_map_is_one_lipschitz_over_a_thousand_pairs_whatever_the_weights(activation):
     generator = np.random.default_rng(3)
     spec = NetworkSpec(SIZES, activation, rule="lrrn", bias_deviation=0.5, seed=5)
@@ -112,6 +112,7 @@ def test_the_map_is_one_lipschitz_over_a_thousand_pairs_whatever_the_weights(act
     assert np.max(ratios) > 0.3
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), norm=st.floats(0, 20), r=st.floats(0.05, 20))
 def test_the_curvature_is_the_largest_eigenvalue_of_the_hessian(seed, norm, r):
     w = np.random.default_rng(seed).normal(size=(3, 4))
@@ -170,32 +171,32 @@ def differences(value, parameters):
     return np.concatenate(found)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_the_gradient_is_that_of_the_loss_at_the_minimum_of_the_energy(name):
-    spec = NetworkSpec((3, 3, 2), rule="lrrn", loss=name, bias_deviation=0.2, seed=7)
+def test_the_gradient_is_that_of_the_loss_at_the_minimum_of_the_energy():
+    """To O(beta); with other losses and activations in the conformance suite, along directions."""
+    options = {"rule": "lrrn", "bias_deviation": 0.2, "seed": 7}
+    spec = NetworkSpec((3, 3, 2), **options)
     generator = np.random.default_rng(4)
     x, y = generator.normal(size=(6, 3)), np.eye(2)[generator.integers(2, size=6)]
 
     def value(parameters):
-        return loss(name).value(free(spec, x, parameters)[0][-1], y).mean()
+        return loss(spec.loss).value(free(spec, x, parameters)[0][-1], y).mean()
 
     exact = differences(value, spec.initial_parameters())
     errors = []
     for beta in (0.02, 0.01):
-        nudged = NetworkSpec((3, 3, 2), rule="lrrn", loss=name, bias_deviation=0.2, seed=7,
-                             beta=beta).build(lanes=6)  # fmt: skip
+        nudged = NetworkSpec((3, 3, 2), beta=beta, **options).build(lanes=6)
         assert nudged.settle(x, y).converged
         ours = np.concatenate([g.ravel() for part in nudged.gradients() for g in part])
         errors.append(np.linalg.norm(ours - exact) / np.linalg.norm(exact))
     assert errors[1] < 0.02
-    assert errors[0] / errors[1] == pytest.approx(2, rel=0.1)  # O(beta)
+    assert errors[0] / errors[1] == pytest.approx(2, rel=0.1)
 
 
 def test_without_a_loss_weights_descend_the_energy_itself():
-    spec = NetworkSpec((4, 3, 2), rule="lrrn", reconstruction=0.6, seed=8)
+    spec = NetworkSpec((3, 2, 2), rule="lrrn", reconstruction=0.6, seed=8)
     weights, biases = spec.initial_parameters()
     layers = [replace(v, activation=ACTIVATIONS["relu"], loss=None) for v in spec.vertices[1:]]
-    x = np.random.default_rng(5).normal(size=(5, 4))
+    x = np.random.default_rng(5).normal(size=(5, 3))
 
     def settled(weights):
         options = {"rule": rule("lrrn"), "parameters": spec.parameters, "steps": 9, "lanes": 5}
@@ -291,7 +292,7 @@ def test_every_granularity_and_runtime_learns_the_same():
 
 
 def test_it_learns_digits():
-    spec = NetworkSpec((64, 32, 10), rule="lrrn", repeats=8)
+    spec = NetworkSpec((64, 32, 10), rule="lrrn", repeats=6)
     config = TrainingConfig(epochs=2, learning_rate=0.005)
     with Trainer(spec, load("digits"), config, Execution(runtime="reference")) as trainer:
         assert trainer.fit().column("test_accuracy")[-1] > 0.8

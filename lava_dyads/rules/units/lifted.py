@@ -160,11 +160,14 @@ class Lifted(Rule):
     losses = ("squared-error", "cross-entropy")
     activations = ("relu", "hard-sigmoid", "linear")
     lifted = True
+    settings = MappingProxyType({"learning_rate": 0.003})
     refuses = MappingProxyType({
         "neuron": "a lifted layer speaks to its connections in blocks. Try: --granularity layer",
         "async": "its descent is proven for steps that all take together. Try: --clock sync",
         "loihi2": "a neuron of the chip cannot divide by the curvature. Try: --precision float",
     })
+    exact = False
+    promise = -1.0
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`LiftedUnit`."""
