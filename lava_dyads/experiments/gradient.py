@@ -174,7 +174,7 @@ def check_gradient(
         invalid("rule", "counts of spikes do not settle", spec.rule, "lava-dyads check spiking")
     if spec.rule in RULES and RULES[spec.rule].lifted:
         limit = "its gradient is that of another network: at the minimum of an energy"
-        invalid("rule", limit, spec.rule, "tests/rules/test_lifted.py, or rule dp-transpose")
+        invalid("rule", limit, spec.rule, "dp-transpose")
     kind = feedback(spec.feedback)
     teacher = Adam(decay=kind.decay_of(decay))
     results = [

@@ -123,6 +123,7 @@ def _description(spec: NetworkSpec) -> Description:
             shape = str(element.op.shape or (element.op.n_out, element.op.n_in))
             parameters = element.op.synapses * (2 if element.separate else 1)
         elif isinstance(element, Population):
+            shape = f"({element.n},)"
             parameters = element.memory["bias"].size
         kind = element.process_name
         rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))

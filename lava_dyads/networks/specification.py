@@ -227,7 +227,9 @@ class NetworkSpec:
             if not (np.isfinite(value) and value > 0):
                 invalid(name, "must be positive", value, "0.1")
         if self.rate > 1:
-            invalid("rate", "must lie in (0, 1]", self.rate, "1")
+            lifted = self.rule in RULES and RULES[self.rule].lifted
+            why = ", a step beyond 1 / curvature need not converge" if lifted else ""
+            invalid("rate", f"must lie in (0, 1]{why}", self.rate, "1")
         check_threshold("", self.threshold, self.anneal)
         check_threshold("error_", self.error_threshold or 0.0, self.anneal)
         if self.repeats is not None and self.repeats < 0:
@@ -333,9 +335,11 @@ class NetworkSpec:
         if self.rule in BASELINES:
             return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth)
         chosen = rule(self.rule)
+        if chosen.lifted:
+            repeats = LIFTED_REPEATS if self.repeats is None else self.repeats
+            return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth, repeats)
         wiring = wire(self.vertices, chosen, self.parameters, self.nudge)
-        repeats = LIFTED_REPEATS if chosen.lifted and self.repeats is None else self.repeats
-        return wiring.timing(repeats, chosen, self.parameters, self.anneal)
+        return wiring.timing(self.repeats, chosen, self.parameters, self.anneal)
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""

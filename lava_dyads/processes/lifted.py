@@ -13,11 +13,11 @@ from lava_dyads.rules.optimisers import Optimiser
 
 
 class DyadLifted(DyadDense):
-    """A term of the energy of a lifted network (LRRN): the forces on both of its layers.
+    """A term of the energy of a lifted network (LRRN): what it pulls both of its layers to.
 
     See :class:`lava_dyads.rules.elements.LiftedConnection` for its dynamics. Ports: ``mean_in``
     (n_in above data, else 2 n_in: z- and z+ - z-), ``difference_in`` (2 n_out); ``basal_out``
-    (3 n_out: force on z-, its difference at z+, curvature), ``apical_out`` (3 n_in). Vars:
+    (3 n_out: pull at z-, its difference at z+, curvature), ``apical_out`` (3 n_in). Vars:
     those of :class:`DyadDense`.
 
     Parameters

@@ -14,10 +14,10 @@ from lava_dyads.networks import Execution
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.elements import LiftedConnection, Population
 from lava_dyads.rules.elements.lifted import largest_curvature
-from lava_dyads.rules.engine import parallel
 from lava_dyads.rules.lifted import lifted_chain
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import SGD
+from lava_dyads.rules.schedules import parallel
 from lava_dyads.rules.units import rule
 from lava_dyads.rules.units.lifted import LiftedUnit
 
@@ -233,7 +233,7 @@ def test_a_lifted_unit_descends_as_its_docstring_says():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"rate": 1.5}, r"rate: must lie in \(0, 1\]"),
+        ({"rate": 1.5}, r"rate: must lie in \(0, 1\], a step beyond 1 / curvature need not"),
         ({"reconstruction": 0.0}, "reconstruction: must be positive"),
         ({"feedback": "random"}, "feedback: both errors of an energy go through W"),
         ({"activations": "tanh"}, "supports relu or hard-sigmoid or linear"),

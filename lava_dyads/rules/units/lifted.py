@@ -56,9 +56,9 @@ class LiftedUnit(Unit):
         z' = P(y + rate (t - y))        y <- z' + 0.7 (z' - z)        z <- z'
 
     with P the projection onto C, which is the activation: relu, hard-sigmoid or linear. This is
-    projected descent with momentum. With rate <= 1 every step lowers E + m/2 |z' - z|^2 unless
-    it is at rest, so it converges to the minimum: the m of all terms bound the curvature of the
-    sum.
+    projected descent with momentum. With rate <= 1 every step lowers E + m / (2 rate) |z' - z|^2
+    unless it is at rest, so it converges to the minimum: the m of all terms bound the curvature
+    of their sum.
 
     Parameters
     ----------
@@ -87,6 +87,11 @@ class LiftedUnit(Unit):
         if not 0 < self.rate <= 1:
             limit = "a step beyond 1 / curvature need not converge: must lie in (0, 1]"
             invalid("LiftedUnit.rate", limit, self.rate, "1")
+
+    @property
+    def process_name(self) -> str:
+        """``LiftedPopulation``, also of outputs."""
+        return "LiftedPopulation"
 
     def drive(self, state: State, basal: Array, bias: Array) -> Array:
         """Add the bias to the pull, in both compartments alike."""
@@ -161,11 +166,13 @@ class Lifted(Rule):
     activations = ("relu", "hard-sigmoid", "linear")
     lifted = True
     settings = MappingProxyType({"learning_rate": 0.003})
-    refuses = MappingProxyType({
-        "neuron": "a lifted layer speaks to its connections in blocks. Try: --granularity layer",
-        "async": "its descent is proven for steps that all take together. Try: --clock sync",
-        "loihi2": "a neuron of the chip cannot divide by the curvature. Try: --precision float",
-    })
+    refuses = MappingProxyType(
+        {
+            "neuron": "a lifted layer speaks in blocks of n numbers. Try: --granularity layer",
+            "async": "its descent is proven for steps that all take together. Try: --clock sync",
+            "loihi2": "a neuron of the chip cannot divide by the curvature. Try: --precision float",
+        }
+    )
     exact = False
     promise = -1.0
 
