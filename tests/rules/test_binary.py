@@ -232,6 +232,21 @@ def test_a_checkpoint_keeps_theta_and_evaluates_signs(tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["test_accuracy"] > evaluated["test_accuracy"] - 0.1
 
 
+def test_a_run_that_is_resumed_after_an_evaluation_ends_at_the_same_bits():
+    spec = NetworkSpec((64, 6, 10), weights="adaste")
+    config = TrainingConfig(epochs=2, batch_size=64)
+    made = (spec, DIGITS, config, Execution(runtime="reference"))
+    states = []
+    with Trainer(*made) as trainer:
+        trainer.fit(on_epoch=lambda entry: states.append(trainer.state()))
+        whole = trainer.stored()[0]
+    with Trainer(*made) as trainer:
+        trainer.restore(states[0])
+        trainer.fit()
+        for mine, other in zip(trainer.stored()[0], whole, strict=True):
+            np.testing.assert_array_equal(mine, other)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

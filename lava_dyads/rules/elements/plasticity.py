@@ -59,12 +59,10 @@ class Plasticity:
         memory[f"{name}_state"] = np.zeros((slots, *value.shape), value.dtype)
         memory[f"{name}_updates"] = np.zeros(1, np.int64)
         self.optimiser = optimiser.begin(value, memory[f"{name}_state"]) if optimiser else None
-        self._exact = False
 
     def show(self, exact: bool) -> None:
         """Write the weights of evaluation (exact) or of training, where they differ."""
-        if exact != self._exact and self.optimiser:
-            self._exact = exact
+        if self.optimiser:
             m, name = self._memory, self.name
             updates = int(m[f"{name}_updates"].flat[0])
             self.optimiser.show(m[name], m[f"{name}_state"], updates, exact)
