@@ -83,7 +83,13 @@ def show(network, x, y, mode):
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize(
     "options",
-    [{"alpha": 1.0}, {"alpha": 0.0, "threshold": 0.2}, {"rule": "activation-relaxation"}],
+    [
+        {"alpha": 1.0},
+        {"alpha": 0.0, "threshold": 0.2},
+        {"rule": "activation-relaxation"},
+        {"rule": "derivative-free-learning"},
+        {"rule": "predictive-coding"},
+    ],
 )
 def test_a_sweep_learns_counts_and_answers_as_the_elements_do(name, options):
     spec = NetworkSpec(graph=Graph(GRAPHS[name]), bias_deviation=0.1, **options)
