@@ -158,6 +158,12 @@ def test_damping_is_refused_where_it_would_move_the_fixed_point():
         spec_of("dp-damped", "proximal", 1.0, activations="tanh")
 
 
+def test_integers_cannot_take_small_steps():
+    execution = Execution("network", precision="loihi2", runtime="reference")
+    with pytest.raises(UnsupportedError, match="small steps round to nothing"):
+        execution.check("dp-damped")
+
+
 def test_the_damping_is_the_published_one():
     w = GENERATOR.normal(size=(6, 4))
     norm = np.linalg.norm(w, 2)

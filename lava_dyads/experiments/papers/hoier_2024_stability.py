@@ -28,6 +28,9 @@ RULES = ("dp", "dp-transpose")
 CLOSE = 0.02
 """Cases nearer than this to rho = 1 are left out: they take thousands of sweeps."""
 
+_FAR = 3.0
+"""Loop gain up to which damping is asked to settle; beyond about 4 it does not always."""
+
 SWEEPS = 200
 _CYCLE = 1e3
 """A residual below it after all sweeps is that of a cycle; divergence is many orders larger."""
@@ -79,7 +82,10 @@ class Stability(Study):
                 report(f"linear networks, alpha {alpha:.2f}")
                 for beta in betas:
                     linear.append(_linear(float(alpha), float(beta), seed + network))
-        return {"table": cells, "map": linear, "adjoint": _adjoint(seed, steps, betas)}
+        report("linear networks, damped")
+        damped = _damped(seed, 6 if full else 2)
+        adjoint = _adjoint(seed, steps, betas)
+        return {"table": cells, "map": linear, "adjoint": adjoint, "damped": damped}
 
     def findings(self, numbers: dict[str, Any]) -> list[Finding]:
         """Compare verdicts, sides of rho = 1, and growth with rho."""
@@ -96,6 +102,8 @@ class Stability(Study):
         # Below a growth of .01 two sweeps are all there is to fit.
         worst = max(abs(c["growth"] / c["rho"] - 1) for c in cases if c["rho"] > 0.01)
         settled = [c["settled"] for c in numbers["adjoint"]]
+        damped = [c["settled"] for c in numbers["damped"]]
+        rhos = [c["rho"] for c in numbers["damped"]]
         return [
             Finding(
                 "The adjoint form settles after one sweep at alpha 0 and 1, plain DP there "
@@ -117,6 +125,12 @@ class Stability(Study):
                 "The adjoint form settles for every alpha and beta in linear networks",
                 f"{sum(settled)} of {len(settled)}",
                 all(settled),
+            ),
+            Finding(
+                "Damped DP settles at alpha above 1/2 where plain DP does not",
+                f"{sum(damped)} of {len(damped)} linear networks with rho from {min(rhos):.2f} to "
+                f"{max(rhos):.2f}",
+                all(damped),
             ),
         ]
 
@@ -189,7 +203,7 @@ def _spec(name: str, sizes: tuple[int, ...], gain: float, beta: float, rule: str
         gain=gain,
         bias_deviation=0.05,
         seed=seed,
-        nudge="proximal" if rule == "dp" else "linearised",
+        nudge="linearised" if rule == "dp-transpose" else "proximal",
     )
 
 
@@ -230,6 +244,21 @@ def _linear(alpha: float, beta: float, seed: int, rule: str = "dp") -> dict[str,
 def _adjoint(seed: int, steps: int, betas: Array) -> list[dict[str, Any]]:
     alphas = np.linspace(0, 1, steps)
     return [_linear(float(a), float(b), seed, "dp-transpose") for a in alphas for b in betas]
+
+
+def _damped(seed: int, networks: int) -> list[dict[str, Any]]:
+    """Settle linear networks with damped DP where rho is beyond 1, and below 3."""
+    cases = []
+    for number in range(seed, seed + networks):
+        for alpha in (0.7, 0.85, 1.0):
+            for beta in (0.1, 0.2, 0.4, 0.8):
+                spec = _spec("linear", (8, 8, 8, 8, 4), 1.0, beta, "dp-damped", alpha, number)
+                rho = loop_gain(spec.initial_parameters()[0], alpha, beta)
+                if 1 + CLOSE < rho < _FAR:
+                    settled, *_ = _settle(spec, *_data(number, 8, 4, 4), 500)
+                    cases.append({"alpha": alpha, "beta": beta, "seed": number, "rho": rho,
+                                  "settled": settled})  # fmt: skip
+    return cases
 
 
 def _settle(spec: NetworkSpec, x: Array, y: Array, sweeps: int) -> tuple[bool, Array, Network]:

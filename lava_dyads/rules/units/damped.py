@@ -79,14 +79,18 @@ class DampedDualPropagation(DualPropagation):
     """Damped DP (TT), for asymmetric nudging beyond the loop gain that plain DP bears.
 
     The layer below weights W has L = max(0, ||W||^2 - 1) / 2 |1 - 2 alpha|, its norm found by power
-    iteration when the network is built; how W learns later does not move it. At alpha < 1/2 and a
-    loop gain of 1 or more the objective has no saddle: there damping cannot help.
+    iteration when the network is built; how W learns later does not move it. It reaches farther
+    than plain DP, not everywhere: linear networks settle at alpha > 1/2 up to a loop gain of about
+    3. At alpha < 1/2 and a gain of 1 or more there is no saddle, and damping cannot help.
     """
 
     name = "dp-damped"
     summary = "dyads, damped dual propagation (TT): the fixed point of dp, reached more slowly"
     activations: ClassVar[tuple[str, ...]] = PROJECTIONS
     settings = MappingProxyType({"alpha": 1.0, "repeats": 16})
+    refuses = MappingProxyType(
+        {"loihi2": "small steps round to nothing before the fixed point. Try: --rule dp"}
+    )
 
     def below(
         self, weights: Sequence[tuple[Op, Array]], parameters: RuleParameters
