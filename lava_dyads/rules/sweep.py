@@ -46,6 +46,9 @@ Step = Callable[[], None]
 WORTH_SHARING = 1 << 21
 """Products of a sweep up (lanes times weights) from which on several threads share a sweep."""
 
+WORTH_A_THREAD = 16
+"""Lanes from which on a thread takes a part of them: for fewer, products cost what weights cost."""
+
 
 @dataclass
 class _Layer:
@@ -232,7 +235,8 @@ class SweptNetwork(Network):
 
     def _in_parts(self, work: Callable[[slice], None], rows: int) -> None:
         """Do some work on all rows, as many at a time as there are threads."""
-        steps: list[Step] = [partial(work, part) for part in _parts(rows, self.threads)]
+        number = min(self.threads, max(1, rows // WORTH_A_THREAD))
+        steps: list[Step] = [partial(work, part) for part in _parts(rows, number)]
         side_by_side(steps, self._helpers, self.threads)
 
     def _lanes_up(self, x: Array, y: Array | None, lanes: slice) -> None:
