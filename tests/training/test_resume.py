@@ -120,6 +120,7 @@ FAULTS = Faults(drop=0.02, duplicate=0.02, reorder=0.05, flip=0.01, noise=0.05)
                                                            runtime="reference")},
         {"compartment_noise": 0.01},
         {"compartment_noise": 0.01, "execution": NEURONS},
+        {"training": {"updates": 2}},
         {"density": 0.5, "activations": "tanh", "loss": "squared-error"},
         {"training": {"lanes": 4, "silence": 0.05, "dtype": "float32"}},
         {"training": {"stream": True, "batch_size": 1, "optimiser": "momentum"}, "data": TINY},
@@ -252,7 +253,7 @@ def test_a_killed_run_resumes_to_the_same_weights_and_lines(tmp_path, undisturbe
     assert "the run is finished, nothing to resume" in capsys.readouterr().err
 
 
-def interrupted(folder, monkeypatch, after=5, during=None):
+def interrupted(folder, monkeypatch, flags=(), after=5):
     """Run until the state has been kept some times; then stop like Ctrl-C or a dying disk."""
     keep, kept = RunDirectory.keep, []
 
@@ -263,7 +264,17 @@ def interrupted(folder, monkeypatch, after=5, during=None):
 
     with monkeypatch.context() as patch:
         patch.setattr(RunDirectory, "keep", keep_or_stop)
-        return main([*QUICK, "--checkpoint-every", "7", "--out", str(folder)])
+        return main([*QUICK, "--checkpoint-every", "7", "--out", str(folder), *flags])
+
+
+def test_flags_may_be_said_again_or_left_out(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    assert interrupted(folder, monkeypatch, ("--json", "--no-count")) == 130
+    assert main(["train", "--resume", str(folder), "--profile"]) == 2
+    assert "--profile: the run began with False (got True)" in capsys.readouterr().err
+    assert main(["train", "--resume", str(folder), "--no-count", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == 3
+    assert all(line["train_operations"] == 0 for line in lines(folder))
 
 
 def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path, undisturbed, monkeypatch, capsys):
