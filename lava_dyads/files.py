@@ -101,7 +101,13 @@ PART = ".part"
 """How the names of files end that are being written."""
 
 
+def is_part(path: Path) -> bool:
+    """Tell whether a file is what a killed program has left half-written."""
+    return path.name.startswith(".") and path.suffix == PART
+
+
 def remove_parts(folder: Path) -> None:
-    """Remove what a killed program has left half-written in a folder."""
-    for part in folder.glob(f".*{PART}"):
-        part.unlink(missing_ok=True)
+    """Remove what killed programs have left half-written in a folder."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if is_part(path):
+            path.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from rich.table import Table
@@ -10,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.bench_stream import StreamBench, bench_stream
+from lava_dyads.networks import Graph
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,14 +34,19 @@ class BenchStream:
     """Passes of training before; 0: initial weights."""
     seed: int = 0
     """Of weights and images."""
+    graph: Path | None = None
+    """TOML file with a network on a graph (docs/graphs.md), in the place of layers."""
+    speck: int = 0
+    """Not 0: images stand still, and a white square of so many pixels moves over them."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
     def run(self) -> int:
         """Measure; return the exit code."""
+        graph = Graph.load(self.graph) if self.graph else None
         chosen = (self.dataset, self.layers, self.holds, self.images, self.epochs, self.seed)
         with progress_console().status("") as status:
-            found = bench_stream(*chosen, status.update)
+            found = bench_stream(*chosen, graph, self.speck, status.update)
         if self.json:
             print_json({"bench": "stream", **found.as_dict()})
         else:
@@ -47,7 +54,7 @@ class BenchStream:
         return OK
 
     def _print(self, found: StreamBench) -> None:
-        sizes = "-".join(str(n) for n in found.facts["layers"])
+        sizes = str(self.graph or "-".join(str(n) for n in found.facts["layers"]))
         title = f"{self.dataset}, {sizes}: a frame of a stream against one seen alone"
         table = Table(title=title, title_justify="left")
         for column in ("frames per pixel", "operations", "alone", "share", "events", "time",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -119,7 +119,11 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             name, _, given = word.partition("=")
             path = given or "".join(words[i + 1 : i + 2])
             if name == "--resume" and path:
-                return cls._resumed(Path(path))
+                begun = cls._resumed(Path(path))
+                # A flag that is on could only be switched off, and not be said again.
+                flags = (f.name for f in fields(cls) if getattr(begun, f.name) is True)
+                off: dict[str, Any] = dict.fromkeys(flags, False)
+                return replace(begun, **off)
         return None
 
     @classmethod
@@ -136,21 +140,24 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                 options[name] = Path(value)
         return cls(**options)
 
-    def _check_resumed(self) -> None:
-        """Raise where an option differs from the one the run began with."""
+    def _as_begun(self) -> Train:
+        """Return the options the run began with; raise where one that was given differs."""
         assert self.resume is not None
         begun = self._resumed(self.resume)
         for f in fields(self):
             held, given = getattr(begun, f.name), getattr(self, f.name)
-            if f.name not in ("resume", "json") and held != given:
+            same = held == given or (held is True and given is False)
+            if f.name not in ("resume", "json") and not same:
                 option = f"--{f.name.replace('_', '-')}"
                 hint = "the same, or leave it out"
                 raise CheckpointError(message(option, f"the run began with {held}", given, hint))
+        return replace(begun, resume=self.resume, json=self.json)
 
     def run(self) -> int:
         """Train; return the exit code."""
-        if self.resume:
-            self._check_resumed()
+        return self._as_begun()._run() if self.resume else self._run()
+
+    def _run(self) -> int:
         every = Interval.parse(self.checkpoint_every)
         data = load(self.dataset)
         layers = (data.x.shape[1], *self.layers, data.classes)

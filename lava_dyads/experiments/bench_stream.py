@@ -13,6 +13,7 @@ from lava_dyads.data import load
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.data.encoders import LevelCrossing
 from lava_dyads.errors import invalid
+from lava_dyads.networks.graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array
@@ -82,7 +83,7 @@ class StreamBench:
         return {"streams": streams, "facts": self.facts}
 
 
-def moving(image: Array, hold: int) -> Array:
+def moving(image: Array, hold: int, speck: int = 0) -> Array:
     """Return frames of an image that goes once round ``PATH``, (8 hold, rows, columns).
 
     Parameters
@@ -91,9 +92,16 @@ def moving(image: Array, hold: int) -> Array:
         Values in [0, 1].
     hold : int
         Frames per pixel that it moves.
+    speck : int
+        Not 0: the image stands still, and a white square of so many pixels moves over it.
     """
-    paths = [np.array([(0, *shift), (1, *shift)], float) for shift in PATH]
-    seen = [LevelCrossing(path=path).moved(image, 0) for path in paths]
+    if speck:
+        seen = [image.copy() for _ in PATH]
+        for frame, (right, down) in zip(seen, PATH, strict=True):
+            frame[1 + down : 1 + down + speck, 1 + right : 1 + right + speck] = 1.0
+    else:
+        paths = [np.array([(0, *shift), (1, *shift)], float) for shift in PATH]
+        seen = [LevelCrossing(path=path).moved(image, 0) for path in paths]
     return np.repeat(seen, hold, axis=0)
 
 
@@ -104,6 +112,8 @@ def bench_stream(
     images: int = 5,
     epochs: int = 1,
     seed: int = 0,
+    graph: Graph | None = None,
+    speck: int = 0,
     on_stream: Callable[[str], None] | None = None,
 ) -> StreamBench:
     """Train a network, then show it images that move, as a stream and frame by frame.
@@ -121,6 +131,10 @@ def bench_stream(
         Of training before; 0: initial weights.
     seed : int
         Of weights and images.
+    graph : Graph or None
+        A network on a graph, in the place of ``hidden``.
+    speck : int
+        See :func:`moving`.
     on_stream : callable or None
         Called with a line on what is measured next.
 
@@ -130,7 +144,7 @@ def bench_stream(
         If a value is out of range or images are not square.
     """
     for name, least, value in (("holds", 1, min(holds)), ("images", 1, images),
-                               ("epochs", 0, epochs)):  # fmt: skip
+                               ("epochs", 0, epochs), ("speck", 0, speck)):  # fmt: skip
         if value < least:
             invalid(name, f"must be at least {least}", value)
     data = load(dataset)
@@ -138,7 +152,7 @@ def bench_stream(
     if side * side != data.x.shape[1]:
         invalid("dataset", "needs square images", f"{data.x.shape[1]} features", "mnist")
     layers = (data.x.shape[1], *hidden, data.classes)
-    spec = NetworkSpec(layers, seed=seed)
+    spec = NetworkSpec(graph=graph, seed=seed) if graph else NetworkSpec(layers, seed=seed)
     if on_stream:
         on_stream("training")
     parameters, rows = _trained(spec, data, epochs, seed)
@@ -147,12 +161,12 @@ def bench_stream(
     for hold in holds:
         if on_stream:
             on_stream(f"{hold} frames per pixel")
-        seen = [moving(data.x[row].reshape(side, side), hold) for row in chosen]
+        seen = [moving(data.x[row].reshape(side, side), hold, speck) for row in chosen]
         x = np.concatenate(seen).reshape(-1, side * side)
         y = np.eye(data.classes)[np.repeat(data.labels[chosen], len(PATH) * hold)]
         streams.append(_measured(spec, parameters, hold, x, y))
-    facts = {"dataset": dataset, "layers": list(layers), "images": images, "epochs": epochs,
-             "seed": seed, "clock": "wall"}  # fmt: skip
+    facts = {"dataset": dataset, "layers": list(spec.layers), "images": images, "epochs": epochs,
+             "seed": seed, "speck": speck}  # fmt: skip
     return StreamBench(streams, facts)
 
 
@@ -174,8 +188,8 @@ def _measured(spec: NetworkSpec, parameters: Any, hold: int, x: Array, y: Array)
 
     rate = SGD(0.01)
     swept, seconds = built(optimiser=rate), []
-    assert isinstance(swept, SweptNetwork)
-    swept.counting = False
+    if isinstance(swept, SweptNetwork):
+        swept.counting = False
     for _ in range(3):
         stream = FrameStream(built(swept=False))
         begin = time.perf_counter()
@@ -196,7 +210,8 @@ def _measured(spec: NetworkSpec, parameters: Any, hold: int, x: Array, y: Array)
         _alone(lone, frame, target)
     n = len(x)
     pairs = zip(learner.network.parameters()[0], lone.parameters()[0], strict=True)
-    lone_operations = sum(sum(c.counts.values()) for c in lone.connections.values())
+    counts = [element.counts for element in lone.elements.values()]
+    lone_operations = sum(c.get(k, 0) for c in counts for k in ("forward", "backward", "learning"))
     return StreamCost(
         hold,
         n,

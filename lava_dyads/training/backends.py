@@ -133,11 +133,7 @@ class _Stored:
 
     def __init__(self, source: Source, dtype: np.dtype[Any]) -> None:
         self.data = {"x_out": source.x.astype(dtype, copy=False), "y_out": source.y.astype(dtype)}
-        there = [np.flatnonzero(row) for row in source.x]
-        self.events = np.array([len(columns) for columns in there])
-        # Where the events of each row begin and end; a row without any has none to leave out.
-        self.first = np.array([columns[0] if len(columns) else 0 for columns in there])
-        self.last = np.array([columns[-1] + 1 if len(columns) else 1 for columns in there])
+        self.events, self.first, self.last = _extents(source.x)
         shapes = {name: (2, source.lanes, data.shape[1]) for name, data in self.data.items()}
         self.buffers = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
 
@@ -153,6 +149,23 @@ class _Stored:
             found.append(place)
         active = slice(int(self.first[rows].min()), int(self.last[rows].max()))
         return found[0], found[1], active, int(self.events[rows].sum())
+
+
+_PIECE = 4096
+"""Rows that are looked at a time: notes on all entries of a data set would need as much memory."""
+
+
+def _extents(x: Array) -> tuple[IntArray, IntArray, IntArray]:
+    """Return the events in each row, and where they begin and end; 0 to 1 if there are none."""
+    events, first, last = np.zeros((3, len(x)), np.int64)
+    for begin in range(0, len(x), _PIECE):
+        rows = slice(begin, begin + _PIECE)
+        there = x[rows] != 0
+        events[rows] = np.count_nonzero(there, axis=1)
+        first[rows] = there.argmax(axis=1)
+        last[rows] = x.shape[1] - there[:, ::-1].argmax(axis=1)
+    last[events == 0] = 1
+    return events, first, last
 
 
 def _blas_threads() -> int:

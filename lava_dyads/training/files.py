@@ -15,6 +15,7 @@ import numpy as np
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
     PART,
+    is_part,
     opened_arrays,
     remove_parts,
     write_arrays,
@@ -150,7 +151,8 @@ class RunDirectory:
         if (path / MARKER).exists() and not overwrite:
             hint = "another folder, --overwrite, or --resume if it was interrupted"
             invalid("--out", "holds another run", str(path), hint)
-        if path.is_dir() and any(path.iterdir()) and not (path / MARKER).exists():
+        mine = (path / MARKER).exists() or not path.is_dir()
+        if not mine and any(not is_part(file) for file in path.iterdir()):
             invalid("--out", "holds other files", str(path), "an empty or a new folder")
 
     @classmethod

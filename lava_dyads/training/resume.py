@@ -187,13 +187,14 @@ def difference(old: Any, new: Any, name: str = "") -> tuple[str, Any, Any] | Non
 
 def machine() -> dict[str, Any]:
     """Return what the last bits of a product depend on."""
-    blas = [
-        [entry.get("internal_api"), entry.get("architecture"), entry.get("num_threads")]
+    # A set: numpy and scipy may have one each, and scipy comes later.
+    blas = {
+        f"{entry['internal_api']} {entry.get('architecture')}, {entry['num_threads']} threads"
         for entry in threadpool_info()
         if entry["user_api"] == "blas"
-    ]
+    }
     numba = find_spec("numba") is not None
-    return {"numpy": np.__version__, "BLAS": sorted(map(str, blas)), "numba": numba}
+    return {"numpy": np.__version__, "BLAS": "; ".join(sorted(blas)), "numba": numba}
 
 
 def checksum(*arrays: AnyArray) -> int:

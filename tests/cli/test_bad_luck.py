@@ -57,7 +57,7 @@ def test_whatever_damage_ends_in_one_line_or_does_no_harm(tmp_path, kind):
     content, read = made(tmp_path, kind)
     generator, path = random.Random(7), tmp_path / "damaged.npz"
     refused = []
-    for i in range(250):
+    for i in range(150):
         damaged = bytearray(content)
         if i % 3 == 0:
             damaged = damaged[: generator.randrange(len(content))]
@@ -71,7 +71,7 @@ def test_whatever_damage_ends_in_one_line_or_does_no_harm(tmp_path, kind):
                 read(path)
         except ValidationError as error:
             refused.append(str(error))
-    assert len(refused) > 60
+    assert len(refused) > 40
     for text in refused:
         assert "\n" not in text
         assert str(path) in text or kind.startswith("data")
@@ -86,7 +86,7 @@ def limited(size):
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("size", [1000, 30_000, 60_000])
+@pytest.mark.parametrize("size", [1000, 60_000])
 def test_a_full_disk_ends_training_in_one_line_and_a_second_try_works(tmp_path, size, capsys):
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "lava_dyads", *TRAIN, "--out", str(folder)]

@@ -1,6 +1,7 @@
 """Frames of a stream give what the same frames give alone, and cost what changes."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -258,3 +259,16 @@ def test_the_benchmark_counts_both(capsys):
         assert max(row["difference"], row["weight_difference"]) < 1e-9
     assert main(["bench", "stream", "digits", "--holds", "0"]) == 2
     assert "holds: must be at least 1" in capsys.readouterr().err
+
+
+def test_with_convolutions_what_is_local_stays_local(capsys):
+    """A square that goes a pixel further changes what its window sees, and what sees that."""
+    graph = Path(__file__).parents[2] / "tutorials" / "graphs" / "convolution.toml"
+    line = f"bench stream digits --graph {graph} --holds 1 --images 1 --epochs 0 --json"
+    found = []
+    for words in (line, f"{line} --speck 1"):
+        assert main(words.split()) == 0
+        (row,) = json.loads(capsys.readouterr().out)["streams"]
+        assert row["difference"] < 1e-9
+        found.append(row["share"])
+    assert found[1] < 0.6 * found[0]

@@ -25,7 +25,7 @@ from lava_dyads.training import Interval, RunDirectory, RunState
 
 DIGITS = load("digits")
 FEW = Dataset("few", DIGITS.x[:96], DIGITS.labels[:96])
-TINY = Dataset("tiny", DIGITS.x[:40], DIGITS.labels[:40])
+TINY = Dataset("tiny", DIGITS.x[:20], DIGITS.labels[:20], official_training_rows=12)
 REFERENCE = Execution(runtime="reference")
 EVERY = Interval(batches=3)
 
@@ -89,6 +89,8 @@ IN_THIS_PROCESS = [e for e, why in table(neurons=16) if why is None and e.runtim
 def test_every_way_to_run_resumes_bit_by_bit(tmp_path, execution):
     slow = execution.precision == "loihi2" or execution.clock == "async"
     options = {"data": TINY} if slow else {}
+    if execution.clock == "async":
+        options["training"] = {"batch_size": 2}
     # That is after the first epoch and three batches of the second one (loihi2: of the first).
     assert_resumes_to_the_same_bits(tmp_path, 4 if slow else 5, execution=execution, **options)
 
@@ -118,12 +120,14 @@ FAULTS = Faults(drop=0.02, duplicate=0.02, reorder=0.05, flip=0.01, noise=0.05)
                                                            runtime="reference")},
         {"compartment_noise": 0.01},
         {"compartment_noise": 0.01, "execution": NEURONS},
+        {"training": {"updates": 2}},
         {"density": 0.5, "activations": "tanh", "loss": "squared-error"},
         {"training": {"lanes": 4, "silence": 0.05, "dtype": "float32"}},
+        {"training": {"stream": True, "batch_size": 1, "optimiser": "momentum"}, "data": TINY},
         {"execution": EVENTS, "transport": Transport("heavy-tailed", 3, "value", faults=FAULTS),
-         "data": TINY, "training": {"epochs": 1}},
+         "data": TINY, "training": {"epochs": 1, "batch_size": 2}},
         {"execution": EVENTS, "transport": Transport({"head.*": "constant", "*": "uniform"}),
-         "data": TINY},
+         "data": TINY, "training": {"batch_size": 2}},
     ],
     ids=lambda options: " ".join(options),
 )  # fmt: skip
@@ -223,7 +227,7 @@ def test_a_killed_run_resumes_to_the_same_weights_and_lines(tmp_path, undisturbe
     command = [*QUICK, "--checkpoint-every", "7", "--out", str(folder)]
     generator = random.Random(os.getpid())
     while not (folder / "result.json").exists():
-        if kills == 3:
+        if kills == 2:
             assert main(command) == 0
             break
         child = subprocess.Popen([sys.executable, "-m", "lava_dyads", *command])
@@ -249,7 +253,7 @@ def test_a_killed_run_resumes_to_the_same_weights_and_lines(tmp_path, undisturbe
     assert "the run is finished, nothing to resume" in capsys.readouterr().err
 
 
-def interrupted(folder, monkeypatch, after=5, during=None):
+def interrupted(folder, monkeypatch, flags=(), after=5):
     """Run until the state has been kept some times; then stop like Ctrl-C or a dying disk."""
     keep, kept = RunDirectory.keep, []
 
@@ -260,7 +264,17 @@ def interrupted(folder, monkeypatch, after=5, during=None):
 
     with monkeypatch.context() as patch:
         patch.setattr(RunDirectory, "keep", keep_or_stop)
-        return main([*QUICK, "--checkpoint-every", "7", "--out", str(folder)])
+        return main([*QUICK, "--checkpoint-every", "7", "--out", str(folder), *flags])
+
+
+def test_flags_may_be_said_again_or_left_out(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    assert interrupted(folder, monkeypatch, ("--json", "--no-count")) == 130
+    assert main(["train", "--resume", str(folder), "--profile"]) == 2
+    assert "--profile: the run began with False (got True)" in capsys.readouterr().err
+    assert main(["train", "--resume", str(folder), "--no-count", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["epochs"] == 3
+    assert all(line["train_operations"] == 0 for line in lines(folder))
 
 
 def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path, undisturbed, monkeypatch, capsys):

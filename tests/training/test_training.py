@@ -12,6 +12,7 @@ from lava_dyads.errors import CheckpointError, NotSettledError, ValidationError
 from lava_dyads.files import write_atomically
 from lava_dyads.networks import Execution
 from lava_dyads.training import RunDirectory
+from lava_dyads.training.backends import _extents
 from lava_dyads.training.files import FORMAT
 
 DIGITS = load("digits")
@@ -275,6 +276,10 @@ def test_a_run_directory_never_mixes_two_runs(tmp_path):
         RunDirectory(folder)
     RunDirectory(folder, overwrite=True).begin({"a": 2})
     assert sorted(os.listdir(folder)) == ["config.json"]
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".config.json.x.part").write_text("{")
+    RunDirectory(tmp_path / "killed").begin({"a": 3})
+    assert os.listdir(tmp_path / "killed") == ["config.json"]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").write_text("mine")
     with pytest.raises(ValidationError, match="holds other files"):
@@ -297,3 +302,12 @@ def test_several_updates_per_batch_show_each_batch_as_often():
     assert entry["train_samples"] == 3 * 1300 + 47
     for mine, other in zip(ours.parameters()[0], theirs.parameters()[0], strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-14)
+
+
+def test_where_the_events_of_rows_begin_and_end():
+    generator = np.random.default_rng(0)
+    x = generator.random((4200, 7)) * (generator.random((4200, 7)) < 0.2)
+    for row, events, first, last in zip(x, *_extents(x), strict=True):
+        there = np.flatnonzero(row)
+        expected = (len(there), there[0], there[-1] + 1) if len(there) else (0, 0, 1)
+        assert (events, first, last) == expected
