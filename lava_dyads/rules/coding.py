@@ -3,7 +3,7 @@
 Messages are changes. With value v, last sent value m ('mirror') and threshold theta::
 
     d = v - m
-    send d_i where |d_i| > max(theta, FLOOR (scale + |v_i|))      m_i <- m_i + d_i
+    send d_i where |d_i| > max(theta, FLOOR (scale + |m_i|))      m_i <- m_i + d_i
     stay silent elsewhere
 
 Receivers add what they get, so every receiver holds m. The floor removes the chatter of float
@@ -57,7 +57,7 @@ def relative_floor(value: Array) -> float:
 def first_sent(value: Array, threshold: float, scale: float) -> Array:
     """Return what :func:`send_on_change` sends of a value while the mirror is 0, 0 elsewhere.
 
-    Then d = v, and |v| > FLOOR (scale + |v|) is a limit that does not depend on v.
+    Then d = v, and the limit does not depend on v.
 
     Parameters
     ----------
@@ -66,8 +66,7 @@ def first_sent(value: Array, threshold: float, scale: float) -> Array:
     threshold, scale : float
         As there.
     """
-    floor = relative_floor(value)
-    limit = max(threshold, floor * scale / (1.0 - floor))
+    limit = max(threshold, relative_floor(value) * scale)
     return np.where(np.abs(value) <= limit, value.dtype.type(0), value)
 
 
@@ -128,8 +127,9 @@ def send_on_change(
         moved = np.abs(change) > threshold
     else:
         floor = relative_floor(value)
-        # Negated, so that nan counts as a change: what diverged must never look like silence.
-        moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(value))))
+        # Negated, and relative to what was sent, so that nan and infinity count as changes: what
+        # diverged must never look like silence.
+        moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(mirror))))
     events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0

@@ -150,3 +150,14 @@ def test_only_where_all_that_arrives_does_so_at_once():
     image = Graph(GRAPHS["image"])
     for options in ({"alpha": 0.5}, {"rule": "dp"}, {"anneal": 2.0}, {"feedback": "random"}):
         assert type(NetworkSpec(graph=image, **options).build()) is Network
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_diverged_is_never_silent(value):
+    mirror = np.zeros((1, 2))
+    for _ in range(3):  # also once it has been sent
+        with np.errstate(invalid="ignore"):
+            message, events = send_on_change(np.array([[1.0, value]]), mirror, 0.0)
+        assert message is not None
+        assert events >= 1
+    assert first_sent(np.array([value]), 0.1, 1.0)[0] != 0
