@@ -26,7 +26,7 @@ class BenchRules:
     layers: Sizes = (128,)
     """Sizes of the hidden layers."""
     rules: Annotated[tuple[str, ...], arg(metavar="{" + ",".join(ENTRIES) + "} ...")] = ()
-    """Rules; default: all."""
+    """Rules, and weights of one bit; default: all."""
     epochs: int = 20
     """Passes over the training part."""
     batch_size: int = 32
@@ -60,7 +60,8 @@ class BenchRules:
         listing = Table(title=f"{self.dataset}, mean of {self.seeds} seeds", title_justify="left")
         columns = ("rule", "accuracy", "behind backprop", "events", "operations / dense", "seconds")
         for column in columns:
-            listing.add_column(column, justify="left" if column == "rule" else "right")
+            rule = column == "rule"
+            listing.add_column(column, justify="left" if rule else "right", no_wrap=rule)
         for r in found:
             events = "-" if r.events is None else f"{r.events:,.0f}"
             listing.add_row(r.rule, f"{r.accuracy:.4f}", f"{r.behind * 100:+.2f} %", events,

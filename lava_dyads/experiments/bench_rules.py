@@ -12,16 +12,19 @@ import numpy as np
 from lava_dyads.data import load
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks import ALIGNMENT, BACKPROP, BASELINES, Execution, NetworkSpec
+from lava_dyads.rules.binary import BINARY
 from lava_dyads.rules.units import RULES
 from lava_dyads.training import Trainer, TrainingConfig
 from lava_dyads.training.trainer import SETTLED
 
+DYADS = "dp-transpose"
 ENTRIES: dict[str, Mapping[str, Any]] = {
     BACKPROP: MappingProxyType({}),
     ALIGNMENT: MappingProxyType({}),
     **{name: rule.settings for name, rule in RULES.items()},
+    **{f"{DYADS}+{kind}": {"rule": DYADS, "weights": kind} for kind in BINARY},
 }
-"""Every rule and baseline with the settings that are documented for it."""
+"""Every baseline and rule, and weights of one bit, with the settings documented for it."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def bench_rules(
             # One loss for all that know it, so that accuracies can be compared.
             loss = "" if name in RULES and "cross-entropy" not in RULES[name].losses else (
                 "cross-entropy")  # fmt: skip
-            spec = NetworkSpec(sizes, rule=name, seed=seed, **{"loss": loss, **own})
+            spec = NetworkSpec(sizes, **{"rule": name, "loss": loss, "seed": seed, **own})
             config = TrainingConfig(**{"epochs": epochs, "batch_size": batch_size, "seed": seed,
                                        "split_seed": seed, **taught})  # fmt: skip
             with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:
@@ -125,7 +128,7 @@ def bench_rules(
         found.append(
             RuleResult(
                 rule=name,
-                summary=BASELINES.get(name) or RULES[name].summary,
+                summary=BASELINES.get(spec.rule) or RULES[spec.rule].summary,
                 settings=settings,
                 accuracies=accuracies,
                 accuracy=accuracy,
