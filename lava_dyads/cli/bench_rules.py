@@ -10,7 +10,7 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
-from lava_dyads.experiments.bench_rules import ENTRIES, as_json, bench_rules, markdown
+from lava_dyads.experiments.bench_rules import ENTRIES, as_json, bench_rules, into, markdown
 from lava_dyads.files import write_atomically
 
 
@@ -34,7 +34,7 @@ class BenchRules:
     seeds: int = 3
     """Of weights, order and split; means are shown."""
     table: Path | None = None
-    """Write the table as Markdown into this file."""
+    """Write the table as Markdown into this file, in the place of the one that is there."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
@@ -51,7 +51,8 @@ class BenchRules:
                 report=status.update,
             )
         if self.table:
-            write_atomically(self.table, markdown(found))
+            page = self.table.read_text(encoding="utf-8") if self.table.exists() else ""
+            write_atomically(self.table, into(page, markdown(found)))
         if self.json:
             print_json({"bench": "rules", "dataset": self.dataset, "layers": self.layers,
                         "epochs": self.epochs, "seeds": self.seeds,

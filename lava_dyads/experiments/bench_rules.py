@@ -158,6 +158,24 @@ def markdown(found: Sequence[RuleResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def into(page: str, table: str) -> str:
+    """Return a page of Markdown with a table in the place of the one with the same head.
+
+    Where there is none, the table comes last.
+
+    Examples
+    --------
+    >>> lines = ["Rules", "", "| a |", "|---|", "| old |", "", "End"]
+    >>> chr(10).join(lines[:2]) in into(chr(10).join(lines), "| a |")
+    True
+    """
+    lines, head = page.splitlines(), table.splitlines()[0]
+    begin = end = lines.index(head) if head in lines else len(lines)
+    while end < len(lines) and lines[end].startswith("|"):
+        end += 1
+    return "\n".join([*lines[:begin], *table.splitlines(), *lines[end:]]) + "\n"
+
+
 def _short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
