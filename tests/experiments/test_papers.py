@@ -73,7 +73,7 @@ def test_other_figures_agree_for_another_seed(name, tmp_path, capsys):
 
 def test_variants_are_trained_and_what_is_not_there_is_named(monkeypatch, tmp_path, capsys):
     """A small network, and a data set that nobody has."""
-    shape = (64, 24, 24, 10), 16, 3, 1
+    shape = (64, 24, 24, 10), 16, 0.02, 3, 1
     monkeypatch.setattr(millidge_2020_ar_variants, "SHORT", (("digits", *shape),))
     monkeypatch.setattr(
         millidge_2020_ar_variants, "FULL", (("digits", *shape), ("absent.npz", *shape))
