@@ -142,6 +142,25 @@ class Optimiser(ABC):
         gradient *= scale
         weights += self.change(gradient, state, step)
 
+    def update_from_events(
+        self, weights: Array, down: Array, up: Array, state: Array, step: int, scale: float
+    ) -> bool:
+        """Make the step of :meth:`update` along down^T up without forming it, where that is quick.
+
+        Parameters
+        ----------
+        weights : array (n_out, n_in)
+        down, up : arrays (samples, n_out), (samples, n_in)
+        state, step, scale
+            See :meth:`update`.
+
+        Returns
+        -------
+        bool
+            Whether it was made; else nothing has changed.
+        """
+        return False
+
 
 @dataclass(frozen=True)
 class SGD(Optimiser):
@@ -216,16 +235,13 @@ class Adam(Optimiser):
 
         With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
         """
-        q = math.sqrt(1.0 - self.beta_2**step)
-        size = self.rate(step) * q / (1.0 - self.beta_1**step)
-        left, tiny = 1.0 - self.beta_1, _TINY[weights.dtype.type]
-        compiled = kernel("adam")
+        numbers = self._numbers(step, scale)
+        tiny, compiled = _TINY[weights.dtype.type], kernel("adam")
         if compiled and _flat(weights, gradient, *state):
-            second = (1.0 - self.beta_2) * scale**2
-            numbers = [scale * left, second, self.beta_1, self.beta_2, size, self.epsilon * q]
             flat = [array.reshape(-1) for array in (weights, gradient, *state)]
             compiled(*flat, np.array(numbers, weights.dtype), weights.dtype.type(tiny))
             return
+        left, (*_, size, epsilon) = 1.0 - self.beta_1, numbers
         flush = tiny if step % _FLUSH_EVERY == 0 else 0.0
         for w, g, m, v in pieces(weights, gradient, *state):
             g *= scale * left
@@ -236,16 +252,37 @@ class Adam(Optimiser):
             v *= self.beta_2
             v += g
             np.sqrt(v, out=g)
-            g += self.epsilon * q
+            g += epsilon
             np.divide(m, g, out=g)
             g *= size
             w -= g
             if flush:
                 m[np.abs(m) < flush] = 0
 
+    def update_from_events(
+        self, weights: Array, down: Array, up: Array, state: Array, step: int, scale: float
+    ) -> bool:
+        """Make the step, where a few samples have to be gone through and there is a kernel."""
+        compiled = kernel("adam_events")
+        if not compiled or len(down) > _FEW or not _flat(weights, up, *state):
+            return False
+        numbers = np.array(self._numbers(step, scale), weights.dtype)
+        tiny = weights.dtype.type(_TINY[weights.dtype.type])
+        compiled(weights, np.ascontiguousarray(down), up, *state, numbers, tiny)
+        return True
+
+    def _numbers(self, step: int, scale: float) -> list[float]:
+        q = math.sqrt(1.0 - self.beta_2**step)
+        first, second = scale * (1.0 - self.beta_1), scale**2 * (1.0 - self.beta_2)
+        size = self.rate(step) * q / (1.0 - self.beta_1**step)
+        return [first, second, self.beta_1, self.beta_2, size, self.epsilon * q]
+
 
 _PIECE = 1 << 15
 """Weights that are worked on at a time: all passes over them stay in the cache."""
+
+_FEW = 20
+"""Samples up to which a product is not worth forming: measured, a quarter of the entries events."""
 
 _FLUSH_EVERY = 64
 _TINY: dict[type, float] = {np.float32: 1e-30, np.float64: 1e-290}

@@ -310,27 +310,32 @@ class SweptNetwork(Network):
         self, layer: _Layer, down: Array, up: Array, batch: int, neurons: slice
     ) -> None:
         """Let some neurons of a layer learn their weights and biases."""
-        down = down[:, neurons]
+        down, scale = down[:, neurons], -1.0 / (layer.connection.beta * max(1, batch))
+        for owner, name in ((layer.connection, "weights"), (layer.population, "bias")):
+            memory, learner = owner.memory, owner.plasticity.optimiser
+            assert learner is not None
+            values, state = memory[name][neurons], memory[f"{name}_state"][:, neurons]
+            step, alone = int(memory[f"{name}_updates"][0]), batch and not self._begun
+            if name == "weights":
+                if batch:
+                    learner.shrink(values, step)
+                if alone and learner.update_from_events(values, down, up, state, step, scale):
+                    continue
+                found = self._product(layer, down, up, neurons)
+            else:
+                found = self._ones[: len(down)] @ down
+            if self._whole(memory[f"{name}_accumulator"][neurons], found, batch):
+                learner.update(values, found, state, step, scale)
+
+    def _product(self, layer: _Layer, down: Array, up: Array, neurons: slice) -> Array:
+        """Return the sum of all products that meet at the synapses of some neurons."""
         product = layer.product[neurons]
         active = self._active if layer is self._layers[0] else slice(None)
         if active != slice(None):
             product[:, : active.start] = 0
             product[:, active.stop :] = 0
         layer.connection.op.outer(down, up[:, active], product[:, active])
-        scale = -1.0 / (layer.connection.beta * max(1, batch))
-        for owner, name, found in (
-            (layer.connection, "weights", product),
-            (layer.population, "bias", self._ones[: len(down)] @ down),
-        ):
-            memory, learner = owner.memory, owner.plasticity.optimiser
-            assert learner is not None
-            if not self._whole(memory[f"{name}_accumulator"][neurons], found, batch):
-                continue
-            values, state = memory[name][neurons], memory[f"{name}_state"][:, neurons]
-            step = int(memory[f"{name}_updates"][0])
-            if name == "weights":
-                learner.shrink(values, step)
-            learner.update(values, found, state, step, scale)
+        return product
 
     def _learn_events(self) -> None:
         """Descend from one sample: w <- w + (eta / beta) D mean^T where mean is not zero."""

@@ -21,7 +21,7 @@ from lava_dyads.errors import (
     nearest,
 )
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BACKPROP, Execution
+from lava_dyads.networks.support import BASELINES, Execution
 from lava_dyads.rules._types import AnyArray, Array, IntArray
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
@@ -782,7 +782,7 @@ def check_streams(spec: NetworkSpec, execution: Execution) -> None:
         With the reason.
     """
     why = ""
-    if spec.rule == BACKPROP or not rule(spec.rule).finite(spec.parameters) or spec.anneal:
+    if spec.rule in BASELINES or not rule(spec.rule).finite(spec.parameters) or spec.anneal:
         why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
     elif execution.clock == "async":
         why = "needs the clock: without it nobody knows when a frame ends. Try: --clock sync"

@@ -203,6 +203,23 @@ def test_threads_share_a_sweep_and_end(options):
         np.testing.assert_array_equal(element.memory["counts"], same.memory["counts"])
 
 
+def test_adam_goes_through_a_few_samples_as_along_their_product():
+    generator = np.random.default_rng(0)
+    made, w = OPTIMISERS["adam"](0.01, horizon=9), generator.normal(size=(6, 11))
+    state, others = np.zeros((2, 6, 11)), (w.copy(), np.zeros((2, 6, 11)))
+    for step in range(1, 4):
+        down, up = generator.normal(size=(4, 8))[:, 1:7], generator.normal(size=(4, 11))
+        down = down * (generator.random((4, 6)) < 0.4)
+        if not made.update_from_events(w, down, up, state, step, -0.3):
+            pytest.skip("no numba")
+        made.update(others[0], down.T @ up, others[1], step, -0.3)
+        for mine, other in zip((w, state), others, strict=True):
+            np.testing.assert_allclose(mine, other, rtol=0, atol=1e-12)
+    before = w.copy()
+    assert not made.update_from_events(w, np.ones((99, 6)), np.ones((99, 11)), state, 4, 1.0)
+    np.testing.assert_array_equal(w, before)
+
+
 def test_what_goes_wrong_in_a_thread_arrives():
     def fail():
         raise IndexError("here")
