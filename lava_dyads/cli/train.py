@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -194,7 +195,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             invalid("--profile", "needs the in-process runtime", execution.runtime,
                     "--runtime in-process")  # fmt: skip
         options = (transport, self.trace, self.profile)
-        with Trainer(spec, data, config, execution, *options) as trainer:
+        with ExitStack() as claim, Trainer(spec, data, config, execution, *options) as trainer:
             state = folder.state if folder and self.resume else None
             if folder and not state:
                 folder.begin(plain({
@@ -204,6 +205,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                     "execution": asdict(execution),
                     "options": {**asdict(self), "resume": None},
                 }))  # fmt: skip
+            if folder:
+                claim.enter_context(folder.claimed())
             try:
                 if folder and state:
                     self._go_on(trainer, folder, state)
@@ -215,9 +218,9 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                 return INTERRUPTED
             if self.profile:
                 result["profile"] = profile(trainer)
-        if folder:
-            self._save(trainer, folder, result)
-            result["out"] = str(folder.path)
+            if folder:
+                self._save(trainer, folder, result)
+                result["out"] = str(folder.path)
         if self.trace:
             self._draw(self.trace)
         if self.json:

@@ -220,7 +220,7 @@ class IdxSource:
         get, unpack = (str(program) for program in programs)
         on_progress(f"apt-get download {self.debian}")
         with tempfile.TemporaryDirectory() as folder:
-            _call([get, "download", "-q", self.debian], folder)
+            _call([get, "download", self.debian, "-q", "-o", "Acquire::http::Timeout=20"], folder)
             package = _only(Path(folder), "*.deb")
             packed = _call([unpack, "--fsys-tarfile", str(package)], folder)
             with tarfile.open(fileobj=io.BytesIO(packed)) as tar:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -171,10 +172,28 @@ class RunDirectory:
             hint = f"lava-dyads eval {path}"
             text = message("--resume", "the run is finished, nothing to resume", str(path), hint)
             raise CheckpointError(text)
-        folder = cls(path, overwrite=True)
-        with folder.writing():
-            remove_parts(path)
-        return folder
+        return cls(path, overwrite=True)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other processes out of the folder inside the block, after :meth:`begin`.
+
+        The claim ends with the process, whatever ends it.
+
+        Raises
+        ------
+        CheckpointError
+            If another process has claimed it.
+        """
+        with (self.path / MARKER).open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                limit, hint = "another process is writing to it", "another folder, or later"
+                raise CheckpointError(message("--out", limit, str(self.path), hint)) from error
+            with self.writing():
+                remove_parts(self.path)
+            yield
 
     @property
     def config(self) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def test_a_debian_package_is_fetched_by_its_name_and_not_installed(tmp_path, mon
         if not damage:
             np.testing.assert_array_equal(source.load().labels, LABELS)
             np.testing.assert_array_equal(source.load().labels, LABELS)
-            assert calls == [["apt-get", "download", "-q"], ["dpkg-deb", "--fsys-tarfile",
+            assert calls == [["apt-get", "download", "tiny-set"], ["dpkg-deb", "--fsys-tarfile",
                              calls[1][2]]]  # fmt: skip
             return
         text = {"unknown": "E: Unable to locate package tiny-set", "altered": "MD5 must be"}

@@ -120,7 +120,7 @@ FAULTS = Faults(drop=0.02, duplicate=0.02, reorder=0.05, flip=0.01, noise=0.05)
                                                            runtime="reference")},
         {"compartment_noise": 0.01},
         {"compartment_noise": 0.01, "execution": NEURONS},
-        {"training": {"updates": 2}},
+        {"training": {"updates": 2, "falling": True}},
         {"density": 0.5, "activations": "tanh", "loss": "squared-error"},
         {"training": {"lanes": 4, "silence": 0.05, "dtype": "float32"}},
         {"training": {"stream": True, "batch_size": 1, "optimiser": "momentum"}, "data": TINY},
@@ -311,6 +311,15 @@ def test_it_goes_on_from_whatever_is_whole(tmp_path, undisturbed, monkeypatch, c
         np.testing.assert_array_equal(value, weights(undisturbed)[name], err_msg=name)
     assert lines(folder) == lines(undisturbed)
     assert sorted(os.listdir(folder)) == sorted(os.listdir(undisturbed))
+
+
+def test_two_processes_do_not_write_to_one_run(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "run"
+    interrupted(folder, monkeypatch)
+    with RunDirectory.reopen(folder).claimed():
+        assert main(["train", "--resume", str(folder)]) == 2
+        assert "--out: another process is writing to it" in capsys.readouterr().err
+    assert main(["train", "--resume", str(folder), "--json"]) == 0
 
 
 def test_what_cannot_be_resumed_is_refused_in_one_line(tmp_path, monkeypatch, capsys):
