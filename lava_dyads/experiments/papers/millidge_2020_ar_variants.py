@@ -133,6 +133,7 @@ class ArVariants(Study):
             least = min(1 - max(r["accuracy"]) for r in numbers["runs"] if r["data"] == name)
             ticks = [tick for tick in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if tick > least / 2]
             axes.set_yticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
+            axes.tick_params(axis="y", which="minor", labelleft=False)
             axes.grid(alpha=0.3, which="both")
         panels[0].set_ylabel("test error")
         panels[0].legend(frameon=False, fontsize=8)
