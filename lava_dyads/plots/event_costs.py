@@ -39,7 +39,8 @@ def event_costs(found: EventBench, path: Path) -> None:
             axes.annotate(f" {s.threshold:g}", (s.vs_dense, s.test_accuracy), fontsize=7)
     skipping = found.zero_skipping / found.dense
     axes.axvline(skipping, color="#888888", linewidth=0.8)
-    axes.annotate(" zero-skipping backprop", (skipping, axes.get_ylim()[0]), fontsize=8)
+    place = (skipping, axes.get_ylim()[0])
+    axes.annotate("zero-skipping backprop ", place, fontsize=8, ha="right", va="bottom")
     axes.set_xscale("log")
     axes.set_xlabel("synaptic operations, share of dense backprop (numbers: threshold)")
     axes.set_ylabel("test accuracy")
