@@ -20,7 +20,7 @@ demo: $(READY) ## learn digits on Lava's own runtime (other options: DEMO_ARGS=.
 	$(BIN)/lava-dyads $(DEMO_ARGS)
 
 test: $(READY) ## run the tests, without the long studies (other options: TEST_ARGS=...)
-	$(BIN)/python -m pytest -q $(TEST_ARGS)
+	$(BIN)/python -m pytest -q -n 2 $(TEST_ARGS)
 
 lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/ruff check
