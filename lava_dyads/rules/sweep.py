@@ -87,6 +87,8 @@ class SweptNetwork(Network):
     threads: int = 1
     """Threads that share a sweep: lanes on the way up and down, weights when they learn."""
     _helpers: Executor | None = None
+    sharing: bool = False
+    """Whether whoever shows it samples should let threads share sweeps, :meth:`shared_by`."""
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""
 
@@ -194,7 +196,7 @@ class SweptNetwork(Network):
         """Let some threads share the work; afterwards none of them is left.
 
         Then a product has one thread: those of a BLAS library would wait for each other at every
-        product and leave what is between products to one of them.
+        product. With the cores to themselves they are the faster way, among others the slower.
         """
         weights = sum(layer.product.size for layer in self._layers)
         if threads == 1 or self.lanes * weights < WORTH_SHARING:

@@ -61,7 +61,8 @@ class ReferenceBackend:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self._time)
         if self._stored and isinstance(self._network, SweptNetwork):
-            with self._network.shared_by(_blas_threads()):
+            threads = _blas_threads() if self._network.sharing else 1
+            with self._network.shared_by(threads):
                 self._stream(self._network, self._stored, order, poll)
             return
         for _ in range(self._agenda.presentations(len(order))):
