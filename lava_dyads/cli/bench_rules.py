@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.bench_rules import ENTRIES, as_json, bench_rules, into, markdown
-from lava_dyads.files import write_atomically
+from lava_dyads.files import check_writable, write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class BenchRules:
 
     def run(self) -> int:
         """Train; return the exit code."""
+        if self.table:
+            check_writable("--table", self.table)
         with progress_console().status("") as status:
             found = bench_rules(
                 self.dataset,

@@ -12,6 +12,7 @@ from rich.table import Table
 from lava_dyads.cli.common import OK, console, print_json, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.files import check_writable
 from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.feedback import FEEDBACK
@@ -38,6 +39,8 @@ class Info:
         """Print; return the exit code."""
         if self.plot and not self.graph:
             invalid("--plot", "draws the graph of --graph", str(self.plot), "--graph FILE")
+        if self.plot:
+            check_writable("--plot", self.plot)
         if self.graph:
             return self._network(NetworkSpec(graph=Graph.load(self.graph)))
         versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}

@@ -115,14 +115,13 @@ def bench_rules(
                                        "split_seed": seed, **taught})  # fmt: skip
             with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:
                 history = trainer.fit()
-                runs.append((history, trainer.train_seconds, trainer.cost(),
-                             spec.rule in RULES and RULES[spec.rule].spiking))  # fmt: skip
-        accuracies = [history.column("test_accuracy")[-1] for history, *_ in runs]
+                runs.append((history, trainer.train_seconds, trainer.cost()))
+        accuracies = [history.column("test_accuracy")[-1] for history, _, _ in runs]
         accuracy = float(np.mean(accuracies))
         first = found[0].accuracy if found else accuracy
-        costs = [cost for _, _, cost, _ in runs]
+        costs = [cost for _, _, cost in runs]
         sent = [c.spikes if c.spikes is not None else c.events for c in costs]
-        residuals = [max(h.column("train_residual")) for h, *_ in runs]
+        residuals = [max(h.column("train_residual")) for h, _, _ in runs]
         found.append(
             RuleResult(
                 rule=name,
@@ -131,7 +130,7 @@ def bench_rules(
                 accuracies=accuracies,
                 accuracy=accuracy,
                 behind=first - accuracy,
-                seconds=float(np.mean([seconds for _, seconds, _, _ in runs])),
+                seconds=float(np.mean([seconds for _, seconds, _ in runs])),
                 events=None if None in sent else float(np.mean([s for s in sent if s is not None])),
                 operations=float(np.mean([c.operations / c.dense for c in costs])),
                 settled=max(residuals) <= SETTLED,

@@ -108,9 +108,9 @@ class Node:
         for f in fields(self):
             value = getattr(self, f.name)
             if f.name != "name" and (f.default is MISSING or value != f.default):
-                found[_WRITTEN.get(f.name, f.name)] = list(value) if f.type == "Shape" else value
+                found[_WRITTEN.get(f.name, f.name)] = value
         if "from" in found:
-            found["from"] = list(self.sources) if len(self.sources) > 1 else self.sources[0]
+            found["from"] = self.sources if len(self.sources) > 1 else self.sources[0]
         return {key: list(v) if isinstance(v, tuple) else v for key, v in found.items()}
 
 

@@ -15,6 +15,7 @@ on. Outputs, too, are parts of one vector.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -78,10 +79,7 @@ class Vertex:
     @property
     def n(self) -> int:
         """Entries of what it sends up."""
-        n = 1
-        for extent in self.shape:
-            n *= extent
-        return n
+        return math.prod(self.shape)
 
     @property
     def weighted(self) -> Op | None:

@@ -414,6 +414,10 @@ class Trainer:
         elif config.silence:
             limit = "needs granularity network, dense layers, a rule that settles in one sweep"
             invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
+        sweeps = swept and isinstance(network, SweptNetwork)
+        if config.share_sweeps and not (sweeps and self.execution.runtime == "reference"):
+            limit = "needs dense layers, a rule that settles in one sweep, runtime reference"
+            invalid("share_sweeps", limit, self.execution.label, "--runtime reference")
 
     def __enter__(self) -> Trainer:
         return self

@@ -506,3 +506,24 @@ def test_every_rule_is_trained_by_one_command_and_put_into_a_table(capsys, tmp_p
     assert rows == [f"`{name}`" for name in found]
     prose = [line for line in lines if not line.startswith("|")]
     assert prose == [line for line in page if not line.startswith("|")]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("train digits --share-sweeps --runtime lava", "share_sweeps: needs dense layers"),
+        ("train digits --share-sweeps --runtime reference --rule dp", "share_sweeps: needs dense"),
+        ("bench rules --table {file}/rules.md", "--table"),
+        ("info --graph {graph} --plot {file}/graph.png", "--plot"),
+    ],
+)
+def test_what_nobody_would_heed_or_could_write_is_refused_before_the_work(
+    capsys, tmp_path, line, words
+):
+    file = tmp_path / "file"
+    file.touch()
+    code, text, error = run(capsys, line.format(file=file, graph=GRAPHS / "residual.toml"))
+    assert code == 2
+    assert words in error
+    assert not text
+    assert list(tmp_path.iterdir()) == [file]
