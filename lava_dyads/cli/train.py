@@ -94,9 +94,6 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Floating point numbers of precision float."""
     silence: float = 0.0
     """Output error below which a sample is left out of the backward half."""
-    share_sweeps: bool = False
-    """Let threads share whole sweeps instead of single products (runtime reference): quicker where
-    others use the cores, too, slower where they do not."""
     no_count: bool = False
     """Do not count events and operations while training; the final costs are counted anyway."""
     out: Path | None = None
@@ -189,7 +186,6 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             dtype=self.dtype,
             silence=self.silence,
             counting=not self.no_count,
-            share_sweeps=self.share_sweeps,
         )
         execution = self.execution(self.rule)
         check_learns(execution, config)

@@ -10,7 +10,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -235,13 +235,11 @@ class Adam(Optimiser):
 
         With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
         """
-        numbers = self._numbers(step, scale)
-        tiny, compiled = _TINY[weights.dtype.type], kernel("adam")
-        if compiled and _flat(weights, gradient, *state):
-            flat = [array.reshape(-1) for array in (weights, gradient, *state)]
-            compiled(*flat, np.array(numbers, weights.dtype), weights.dtype.type(tiny))
+        numbers, compiled = self._numbers(step, scale, weights.dtype), kernel("adam", weights.size)
+        if compiled and _flat(weights, gradient, state):
+            compiled(weights, gradient, state, numbers)
             return
-        left, (*_, size, epsilon) = 1.0 - self.beta_1, numbers
+        left, (*_, size, epsilon, tiny) = 1.0 - self.beta_1, numbers
         flush = tiny if step % _FLUSH_EVERY == 0 else 0.0
         for w, g, m, v in pieces(weights, gradient, *state):
             g *= scale * left
@@ -263,19 +261,19 @@ class Adam(Optimiser):
         self, weights: Array, down: Array, up: Array, state: Array, step: int, scale: float
     ) -> bool:
         """Make the step, where a few samples have to be gone through and there is a kernel."""
-        compiled = kernel("adam_events")
-        if not compiled or len(down) > _FEW or not _flat(weights, up, *state):
+        compiled = kernel("adam_events", weights.size)
+        if not compiled or len(down) > _FEW or not _flat(weights, up, state):
             return False
-        numbers = np.array(self._numbers(step, scale), weights.dtype)
-        tiny = weights.dtype.type(_TINY[weights.dtype.type])
-        compiled(weights, np.ascontiguousarray(down), up, *state, numbers, tiny)
+        numbers = self._numbers(step, scale, weights.dtype)
+        compiled(weights, np.ascontiguousarray(down), up, state, numbers)
         return True
 
-    def _numbers(self, step: int, scale: float) -> list[float]:
+    def _numbers(self, step: int, scale: float, dtype: np.dtype[Any]) -> Array:
         q = math.sqrt(1.0 - self.beta_2**step)
         first, second = scale * (1.0 - self.beta_1), scale**2 * (1.0 - self.beta_2)
-        size = self.rate(step) * q / (1.0 - self.beta_1**step)
-        return [first, second, self.beta_1, self.beta_2, size, self.epsilon * q]
+        size, tiny = self.rate(step) * q / (1.0 - self.beta_1**step), _TINY[dtype.type]
+        numbers = first, second, self.beta_1, self.beta_2, size, self.epsilon * q, tiny
+        return np.array(numbers, dtype)
 
 
 _PIECE = 1 << 15

@@ -21,17 +21,11 @@ the activity that is zero costs nothing, neither on the way up nor when weights 
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.clock import Clock
@@ -40,22 +34,14 @@ from lava_dyads.rules.elements import Connection, Head, Inbox, Outbox, Populatio
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import SGD
-
-Step = Callable[[], None]
-
-WORTH_SHARING = 1 << 21
-"""Products of a sweep up (lanes times weights) from which on several threads share a sweep."""
-
-WORTH_A_THREAD = 16
-"""Lanes from which on a thread takes a part of them: for fewer, products cost what weights cost."""
+from lava_dyads.rules.units.base import State
 
 
 @dataclass
 class _Layer:
     """A connection, the population above it, and the arrays that every sweep writes anew.
 
-    ``heard`` is what the connection has heard from below, of the samples that are not silent;
-    ``down`` is what the population answers for them.
+    ``heard`` is what the connection has heard from below, of the samples that are not silent.
     """
 
     connection: Connection
@@ -63,7 +49,6 @@ class _Layer:
     basal: Array
     apical: Array
     heard: Array
-    down: Array
     product: Array
 
     @property
@@ -84,11 +69,6 @@ class SweptNetwork(Network):
     """
 
     silence: float = 0.0
-    threads: int = 1
-    """Threads that share a sweep: lanes on the way up and down, weights when they learn."""
-    _helpers: Executor | None = None
-    sharing: bool = False
-    """Whether whoever shows it samples should let threads share sweeps, :meth:`shared_by`."""
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""
 
@@ -106,7 +86,6 @@ class SweptNetwork(Network):
                 basal=zeros((self.lanes, population.n)),
                 apical=zeros((self.lanes, population.n)),
                 heard=zeros((self.lanes, connection.op.n_in)),
-                down=zeros((self.lanes, population.n)),
                 product=zeros((population.n, connection.op.n_in)),
             )
             for connection, population in pairs
@@ -149,14 +128,7 @@ class SweptNetwork(Network):
         output[: clock.valid] = self.present(x[: clock.valid], y[: clock.valid], clock)
         return {"output_out": output}
 
-    def present(
-        self,
-        x: Array,
-        y: Array,
-        clock: Clock,
-        active: slice = slice(None),
-        beside: Step | None = None,
-    ) -> Array:
+    def present(self, x: Array, y: Array, clock: Clock, active: slice = slice(None)) -> Array:
         """Show the samples of a presentation; nudge and learn where the clock says so.
 
         Parameters
@@ -165,8 +137,6 @@ class SweptNetwork(Network):
         clock : Clock
         active : slice
             Columns of x outside of which there are zeros only; no product is made with them.
-        beside : callable or None
-            What else has to be done, while weights learn: to fetch the next samples.
 
         Returns
         -------
@@ -180,34 +150,14 @@ class SweptNetwork(Network):
         output = self._up(x, y if clock.learn else None)
         if counts:
             self._count_up()
-        steps = [beside] if beside else []
         if clock.learn:
             rows = self._down(len(x))
             if counts:
                 self._count_down(rows)
             if not clock.frozen:
-                steps = self._learning(clock.batch) + steps
-        side_by_side(steps, self._helpers, self.threads)
+                self._learn(clock.batch)
         self._begun = self._begun if not clock.learn or clock.frozen else not clock.batch
         return output
-
-    @contextmanager
-    def shared_by(self, threads: int) -> Iterator[None]:
-        """Let some threads share the work; afterwards none of them is left.
-
-        Then a product has one thread: those of a BLAS library would wait for each other at every
-        product. With the cores to themselves they are the faster way, among others the slower.
-        """
-        weights = sum(layer.product.size for layer in self._layers)
-        if threads == 1 or self.lanes * weights < WORTH_SHARING:
-            yield
-            return
-        with ThreadPoolExecutor(threads - 1) as self._helpers, threadpool_limits(1, "blas"):
-            self.threads = threads
-            try:
-                yield
-            finally:
-                self.threads, self._helpers = 1, None
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates of the last sweep, or of the settled signals."""
@@ -226,26 +176,11 @@ class SweptNetwork(Network):
 
     def _up(self, x: Array, y: Array | None) -> Array:
         """Go up, and find the drive of the output if there is a target; return the output."""
-        self._count, self._downs = len(x), []
-        self._in_parts(partial(self._lanes_up, x, y), len(x))
-        self._ups = [x]
+        self._count, self._downs, self._ups = len(x), [], []
+        up = x
         for layer in self._layers:
-            state, unit = self._state(layer, slice(0, len(x))), layer.population.unit
-            self._ups.append(_sent(unit.emit(state, unit.up), layer.population.threshold))
-        self._output = self._ups.pop()
-        return self._output
-
-    def _in_parts(self, work: Callable[[slice], None], rows: int) -> None:
-        """Do some work on all rows, as many at a time as there are threads."""
-        number = min(self.threads, max(1, rows // WORTH_A_THREAD))
-        steps: list[Step] = [partial(work, part) for part in _parts(rows, number)]
-        side_by_side(steps, self._helpers, self.threads)
-
-    def _lanes_up(self, x: Array, y: Array | None, lanes: slice) -> None:
-        """Go up with some of the lanes, and find what drives the output."""
-        up = x[lanes]
-        for layer in self._layers:
-            basal, op, unit = layer.basal[lanes], layer.connection.op, layer.population.unit
+            self._ups.append(up)
+            basal, op, unit = layer.basal[: len(x)], layer.connection.op, layer.population.unit
             if self._single and isinstance(op, Dense):
                 op.forward_events(layer.weights, up[0], basal[0])
             elif layer is self._layers[0]:
@@ -253,30 +188,27 @@ class SweptNetwork(Network):
             else:
                 op.forward(layer.weights, up, basal)
             basal += layer.population.memory["bias"]
-            state = self._state(layer, lanes)
+            state = self._state(layer, slice(0, len(x)))
             unit.step(state, basal, None, self.arithmetic)
             up = _sent(unit.emit(state, unit.up), layer.population.threshold)
+        self._output = up
         if y is not None:
-            self._drive[lanes] = _sent(self._top.drive(up, y[lanes]), self._top.threshold)
+            self._drive[: len(x)] = _sent(self._top.drive(up, y), self._top.threshold)
+        return up
 
-    def _state(self, layer: _Layer, lanes: Any) -> dict[str, Array]:
-        return {name: register[lanes] for name, register in layer.population.state.items()}
+    def _state(self, layer: _Layer, lanes: Any) -> State:
+        state = layer.population.state
+        if isinstance(lanes, slice) and lanes.stop == self.lanes:
+            return state
+        return {name: register[lanes] for name, register in state.items()}
 
     def _down(self, count: int) -> AnyArray | None:
         """Nudge from the top down; return which samples are not silent, None for all."""
         drive = self._drive[:count]
         loud = np.abs(drive).max(axis=1) > self.silence * self._top.beta
         rows = None if loud.all() else np.flatnonzero(loud)
+        chosen: Any = slice(0, count) if rows is None else rows
         count = count if rows is None else len(rows)
-        self._in_parts(partial(self._lanes_down, drive, rows), count)
-        self._downs = [layer.down[:count] for layer in self._layers]
-        if rows is not None:
-            self._ups = [layer.heard[:count] for layer in self._layers]
-        return rows
-
-    def _lanes_down(self, drive: Array, rows: AnyArray | None, part: slice) -> None:
-        """Nudge a part of the samples that are not silent."""
-        chosen: Any = part if rows is None else rows[part]
         apical = drive[chosen]
         for k in range(len(self._layers) - 1, -1, -1):
             layer = self._layers[k]
@@ -285,57 +217,51 @@ class SweptNetwork(Network):
             if rows is not None:
                 for name, register in layer.population.state.items():
                     register[chosen] = state[name]
-                np.take(self._ups[k], chosen, 0, layer.heard[part], "clip")
+                np.take(self._ups[k], chosen, 0, layer.heard[:count], "clip")
+                self._ups[k] = layer.heard[:count]
             least = layer.population.error_threshold * layer.population.beta
-            down = layer.down[part]
-            down[:] = _sent(unit.emit(state, unit.down), least)
+            down = _sent(unit.emit(state, unit.down), least)
+            self._downs.append(down)
             if k:
-                below = self._layers[k - 1].apical[part]
+                below = self._layers[k - 1].apical[:count]
                 apical = layer.connection.op.transpose(layer.weights, down, below)
+        self._downs.reverse()
+        return rows
 
-    def _learning(self, batch: int) -> list[Step]:
-        """Return what has to be done for all weights and biases to learn."""
+    def _learn(self, batch: int) -> None:
+        """Let all weights and biases learn."""
         if self._single and batch == 1 and not self._begun:
-            return [self._learn_events]
-        steps: list[Step] = []
+            self._learn_events()
+            return
         for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
-            if layer.connection.plasticity.optimiser is None:
-                continue
-            if batch:
-                layer.connection.memory["weights_updates"] += 1
-                layer.population.memory["bias_updates"] += 1
-            work = partial(self._neurons_learn, layer, down, up, batch)
-            steps += [partial(work, part) for part in _parts(len(layer.product), self.threads)]
-        return steps
-
-    def _neurons_learn(
-        self, layer: _Layer, down: Array, up: Array, batch: int, neurons: slice
-    ) -> None:
-        """Let some neurons of a layer learn their weights and biases."""
-        down, scale = down[:, neurons], -1.0 / (layer.connection.beta * max(1, batch))
-        for owner, name in ((layer.connection, "weights"), (layer.population, "bias")):
-            memory, learner = owner.memory, owner.plasticity.optimiser
-            assert learner is not None
-            values, state = memory[name][neurons], memory[f"{name}_state"][:, neurons]
-            step, alone = int(memory[f"{name}_updates"][0]), batch and not self._begun
-            if name == "weights":
-                if batch:
-                    learner.shrink(values, step)
-                if alone and learner.update_from_events(values, down, up, state, step, scale):
+            for owner, name in ((layer.connection, "weights"), (layer.population, "bias")):
+                memory, learner = owner.memory, owner.plasticity.optimiser
+                if learner is None:
                     continue
-                found = self._product(layer, down, up, neurons)
-            else:
-                found = self._ones[: len(down)] @ down
-            if self._whole(memory[f"{name}_accumulator"][neurons], found, batch):
-                learner.update(values, found, state, step, scale)
+                if batch:
+                    memory[f"{name}_updates"] += 1
+                values, state = memory[name], memory[f"{name}_state"]
+                step = int(memory[f"{name}_updates"][0])
+                scale = -1.0 / (layer.connection.beta * max(1, batch))
+                if name == "weights":
+                    if batch:
+                        learner.shrink(values, step)
+                    alone = batch and not self._begun
+                    if alone and learner.update_from_events(values, down, up, state, step, scale):
+                        continue
+                    found = self._product(layer, down, up)
+                else:
+                    found = self._ones[: len(down)] @ down
+                if self._whole(memory[f"{name}_accumulator"], found, batch):
+                    learner.update(values, found, state, step, scale)
 
-    def _product(self, layer: _Layer, down: Array, up: Array, neurons: slice) -> Array:
-        """Return the sum of all products that meet at the synapses of some neurons."""
-        product = layer.product[neurons]
-        active = self._active if layer is self._layers[0] else slice(None)
-        if active != slice(None):
-            product[:, : active.start] = 0
-            product[:, active.stop :] = 0
+    def _product(self, layer: _Layer, down: Array, up: Array) -> Array:
+        """Return the sum of all products that meet at the synapses."""
+        product, active = layer.product, self._active
+        if layer is not self._layers[0] or active == slice(None):
+            return layer.connection.op.outer(down, up, product)
+        product[:, : active.start] = 0
+        product[:, active.stop :] = 0
         layer.connection.op.outer(down, up[:, active], product[:, active])
         return product
 
@@ -400,33 +326,6 @@ class SweptNetwork(Network):
         driven = _events(self._downs[-1], FLOOR * population.beta)
         head.count("events_drive", driven)
         head.count("messages_drive", int(driven > 0))
-
-
-def _parts(rows: int, number: int) -> list[slice]:
-    """Cut rows into a number of parts of about the same size."""
-    edges = [rows * i // number for i in range(number + 1)]
-    return [slice(a, b) for a, b in pairwise(edges) if b > a]
-
-
-def side_by_side(steps: list[Step], helpers: Executor | None, threads: int) -> None:
-    """Do everything; each thread takes the next step when it is done with one.
-
-    Numpy and compiled kernels let go of the interpreter, so threads do work side by side.
-    """
-    left = deque(steps)
-
-    def work() -> None:
-        while True:
-            try:
-                step = left.popleft()
-            except IndexError:
-                return
-            step()
-
-    others = [helpers.submit(work) for _ in range(min(threads, len(steps)) - 1)] if helpers else []
-    work()
-    for other in others:
-        other.result()
 
 
 def _sent(values: Array, threshold: float) -> Array:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +15,7 @@ from lava_dyads.networks.support import Execution
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.backprop import BackpropNetwork
 from lava_dyads.rules.clock import Agenda, Clock
+from lava_dyads.rules.crew import WORTH, crew
 from lava_dyads.rules.elements import Sink, Source
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.sweep import SweptNetwork
@@ -60,11 +60,14 @@ class ReferenceBackend:
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self._time)
-        if self._stored and isinstance(self._network, SweptNetwork):
-            threads = _blas_threads() if self._network.sharing else 1
-            with self._network.shared_by(threads):
+        with crew(_threads_for(self._network)):
+            if self._stored and isinstance(self._network, SweptNetwork):
                 self._stream(self._network, self._stored, order, poll)
-            return
+            else:
+                self._step(order, poll)
+
+    def _step(self, order: IntArray, poll: Poll) -> None:
+        """Show rows by messages, a presentation in one step."""
         for _ in range(self._agenda.presentations(len(order))):
             self._time += 1
             clock = self._agenda.at(self._time)
@@ -78,30 +81,24 @@ class ReferenceBackend:
     def _stream(self, network: SweptNetwork, stored: _Stored, order: IntArray, poll: Poll) -> None:
         """Show rows without a message: from the data into one buffer, from there into the sweep."""
         agenda, asked = self._agenda, time.monotonic()
-        outputs = network.arithmetic.zeros((len(order), stored.data["y_out"].shape[1]))
-        totals = self._sink.memory["totals"]
+        targets = stored.y[order]
+        outputs, totals = np.zeros_like(targets), self._sink.memory["totals"]
         clocks = [agenda.at(self._time + 1 + p) for p in range(agenda.presentations(len(order)))]
         self._time += len(clocks)
         places = [slice(clock.start, clock.start + clock.valid) for clock in clocks]
-        fetched = [stored.fetch(order[place], k) for k, place in enumerate(places[:1])]
-
-        def fetch(number: int) -> None:
-            if number < len(places):
-                fetched.append(stored.fetch(order[places[number]], number))
-
-        for number, (clock, place) in enumerate(zip(clocks, places, strict=True)):
-            x, y, active, events = fetched.pop()
-            self._source.count("events_input", events)
-            self._source.count("messages_input", 1)
-            beside = partial(fetch, number + 1)
-            outputs[place] = network.present(x, y, clock, active, beside)
+        active, events = stored.extents(order, [place.start for place in places])
+        self._source.count("events_input", events)
+        self._source.count("messages_input", len(places))
+        for clock, place, columns in zip(clocks, places, active, strict=True):
+            x = stored.fetch(order[place])
+            outputs[place] = network.present(x, targets[place], clock, columns)
             totals[0] += clock.valid
             if time.monotonic() - asked > POLL_SECONDS:
                 asked = time.monotonic()
                 poll()
         # Measured at once: a hundred rows at a time would cost as much as a layer.
         totals[0] -= len(order)
-        self._measure(outputs, stored.data["y_out"][order])
+        self._measure(outputs, targets)
         poll()
 
     def _measure(self, outputs: Array, targets: Array) -> None:
@@ -130,26 +127,22 @@ class ReferenceBackend:
 
 
 class _Stored:
-    """The rows of a source in the number system of a network, and room for two presentations."""
+    """The rows of a source in the number system of a network, and room for a presentation."""
 
     def __init__(self, source: Source, dtype: np.dtype[Any]) -> None:
-        self.data = {"x_out": source.x.astype(dtype, copy=False), "y_out": source.y.astype(dtype)}
-        self.events, self.first, self.last = _extents(source.x)
-        shapes = {name: (2, source.lanes, data.shape[1]) for name, data in self.data.items()}
-        self.buffers = {name: np.zeros(shape, dtype) for name, shape in shapes.items()}
+        self.x, self.y = source.x.astype(dtype, copy=False), source.y.astype(dtype)
+        self._events, self._first, self._last = _extents(source.x)
+        self._buffer = np.zeros((source.lanes, self.x.shape[1]), dtype)
 
-    def fetch(self, rows: IntArray, number: int) -> tuple[Array, Array, slice, int]:
-        """Return inputs and targets of some rows, the columns with events, and how many these are.
+    def fetch(self, rows: IntArray) -> Array:
+        """Return the inputs of some rows; they stay as they are until the next are fetched."""
+        return np.take(self.x, rows, axis=0, out=self._buffer[: len(rows)], mode="clip")
 
-        They stay as they are until the rows after the next ones are fetched.
-        """
-        found = []
-        for name, buffer in self.buffers.items():
-            place = buffer[number % 2, : len(rows)]
-            np.take(self.data[name], rows, axis=0, out=place, mode="clip")
-            found.append(place)
-        active = slice(int(self.first[rows].min()), int(self.last[rows].max()))
-        return found[0], found[1], active, int(self.events[rows].sum())
+    def extents(self, rows: IntArray, starts: list[int]) -> tuple[list[slice], int]:
+        """Return the columns with events from each start to the next, and how many events."""
+        first = np.minimum.reduceat(self._first[rows], starts).tolist()
+        last = np.maximum.reduceat(self._last[rows], starts).tolist()
+        return list(map(slice, first, last)), int(self._events[rows].sum())
 
 
 _PIECE = 4096
@@ -169,8 +162,16 @@ def _extents(x: Array) -> tuple[IntArray, IntArray, IntArray]:
     return events, first, last
 
 
-def _blas_threads() -> int:
-    """Return how many threads numpy's products have."""
+def _threads_for(network: Network | BackpropNetwork) -> int:
+    """Return how many threads share the products of a network: as many as numpy's would have.
+
+    One, if none of its products is worth sharing.
+    """
+    if not isinstance(network, Network):
+        return 1  # backprop is the baseline: plain numpy
+    ops = [connection.op for connection in network.connections.values()]
+    if all(network.lanes * op.n_out * op.fan_in < WORTH for op in ops):
+        return 1
     found = [i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"]
     return int(max([1, *found]))
 
@@ -205,7 +206,9 @@ class LavaBackend:
             self.conductor.lead(self.source, self.network, self.sink)
         config = DyadRunConfig(execution.granularity, clock=execution.clock)
         self.session: Session
+        self._threads = 1
         if execution.runtime == "in-process":
+            self._threads = _threads_for(network) if execution.granularity == "network" else 1
             self.session = InProcessSession(self.network, config, **in_process)
         else:
             self.session = LavaSession(self.network, config)
@@ -216,7 +219,8 @@ class LavaBackend:
         presentations = self._agenda.presentations(len(order))
         # A conductor takes one step per presentation, whatever happens in between.
         steps = 1 if self._conducted else self._agenda.steps
-        self.session.run(presentations * steps, poll=poll)
+        with crew(self._threads):
+            self.session.run(presentations * steps, poll=poll)
 
     def state(self) -> dict[str, Any]:
         """Return virtual time and the generators of messages, where they are simulated."""

@@ -105,9 +105,6 @@ class TrainingConfig:
     counting : bool
         Whether training passes count events and operations (some 5 % of the time of a sweep);
         :meth:`Trainer.cost` always does.
-    share_sweeps : bool
-        On the runtime reference, whether threads share whole sweeps, each with products of its
-        own, instead of single products: quicker where others use the cores, too.
     stream : bool
         Samples are frames of a stream (of ``lanes`` streams, frame by frame): they are shown in
         the order of the data, state is kept from one to the next and only what changes costs
@@ -134,7 +131,6 @@ class TrainingConfig:
     dtype: str = "float64"
     silence: float = 0.0
     counting: bool = True
-    share_sweeps: bool = False
     stream: bool = False
 
     def __post_init__(self) -> None:
@@ -410,14 +406,10 @@ class Trainer:
         if swept and isinstance(network, SweptNetwork | SweptGraph):
             network.counting = config.counting
         if swept and isinstance(network, SweptNetwork):
-            network.silence, network.sharing = config.silence, config.share_sweeps
+            network.silence = config.silence
         elif config.silence:
             limit = "needs granularity network, dense layers, a rule that settles in one sweep"
             invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
-        sweeps = swept and isinstance(network, SweptNetwork)
-        if config.share_sweeps and not (sweeps and self.execution.runtime == "reference"):
-            limit = "needs dense layers, a rule that settles in one sweep, runtime reference"
-            invalid("share_sweeps", limit, self.execution.label, "--runtime reference")
 
     def __enter__(self) -> Trainer:
         return self

@@ -511,15 +511,11 @@ def test_every_rule_is_trained_by_one_command_and_put_into_a_table(capsys, tmp_p
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("train digits --share-sweeps --runtime lava", "share_sweeps: needs dense layers"),
-        ("train digits --share-sweeps --runtime reference --rule dp", "share_sweeps: needs dense"),
         ("bench rules --table {file}/rules.md", "--table"),
         ("info --graph {graph} --plot {file}/graph.png", "--plot"),
     ],
 )
-def test_what_nobody_would_heed_or_could_write_is_refused_before_the_work(
-    capsys, tmp_path, line, words
-):
+def test_what_could_not_be_written_is_refused_before_the_work(capsys, tmp_path, line, words):
     file = tmp_path / "file"
     file.touch()
     code, text, error = run(capsys, line.format(file=file, graph=GRAPHS / "residual.toml"))

@@ -1,8 +1,5 @@
 """One sweep up and one down against the elements, step by step, and against backprop."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 
@@ -16,7 +13,7 @@ from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import dense
 from lava_dyads.rules.optimisers import OPTIMISERS, SGD
-from lava_dyads.rules.sweep import SweptNetwork, side_by_side
+from lava_dyads.rules.sweep import SweptNetwork
 
 LAYERS = (12, 17, 9, 5)
 
@@ -164,7 +161,7 @@ def test_a_step_in_place_is_the_change_of_the_published_equation(name, compiled,
     if compiled:
         pytest.importorskip("numba")
     else:
-        monkeypatch.setattr(optimisers, "kernel", lambda name: None)
+        monkeypatch.setattr(optimisers, "kernel", lambda *name: None)
     generator = np.random.default_rng(0)
     optimiser = OPTIMISERS[name](learning_rate=0.01)
     w = generator.normal(size=(3, 50_000))
@@ -184,25 +181,6 @@ def test_a_step_in_place_is_the_change_of_the_published_equation(name, compiled,
     np.testing.assert_allclose(w, expected, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("options", [{}, {"threshold": 0.05}, {"silence": 0.8}])
-def test_threads_share_a_sweep_and_end(options):
-    silence = options.pop("silence", 0.0)
-    spec = NetworkSpec((150, 200, 5), bias_deviation=0.1, **options)
-    generator = np.random.default_rng(0)
-    x, y = generator.normal(size=(150, 150)), np.eye(5)[generator.integers(5, size=150)]
-    alone, shared = (pair(spec, OPTIMISERS["adam"](), lanes=75)[0] for _ in range(2))
-    alone.silence = shared.silence = silence
-    before, outputs = threading.active_count(), show(alone, x, y)
-    with shared.shared_by(3):
-        assert shared.threads == 3
-        np.testing.assert_allclose(show(shared, x, y), outputs, rtol=0, atol=1e-12)
-    assert threading.active_count() == before
-    for mine, other in zip(shared.parameters()[0], alone.parameters()[0], strict=True):
-        np.testing.assert_allclose(mine, other, rtol=0, atol=1e-9)
-    for element, same in zip(shared.elements.values(), alone.elements.values(), strict=True):
-        np.testing.assert_array_equal(element.memory["counts"], same.memory["counts"])
-
-
 def test_adam_goes_through_a_few_samples_as_along_their_product():
     generator = np.random.default_rng(0)
     made, w = OPTIMISERS["adam"](0.01, horizon=9), generator.normal(size=(6, 11))
@@ -218,14 +196,6 @@ def test_adam_goes_through_a_few_samples_as_along_their_product():
     before = w.copy()
     assert not made.update_from_events(w, np.ones((99, 6)), np.ones((99, 11)), state, 4, 1.0)
     np.testing.assert_array_equal(w, before)
-
-
-def test_what_goes_wrong_in_a_thread_arrives():
-    def fail():
-        raise IndexError("here")
-
-    with ThreadPoolExecutor(1) as helpers, pytest.raises(IndexError, match="here"):
-        side_by_side([fail, fail, fail], helpers, 2)
 
 
 def test_columns_without_an_event_are_left_out_of_the_products():

@@ -58,10 +58,13 @@ def main(folder: str, rule: str, silence: float) -> None:
     # scipy brings a library of its own; the products are numpy's.
     libraries = [i for i in threadpool_info() if "numpy" in i["filepath"]]
     blas: dict[str, Any] = libraries[0] if libraries else {}
-    numba = "numba" if kernel("adam") else "numpy"
+    form = "optimiser in numpy"
+    if kernel("adam"):
+        shared = f", which {config['threads']} threads share" if config["threads"] > 1 else ""
+        form = f"optimiser in numba{shared}"
     facts = {
         "version": f"numpy {np.__version__}",
-        "form": "" if rule == "backprop" else f"optimiser in {numba}",
+        "form": "" if rule == "backprop" else form,
         "blas": {k: blas.get(k) for k in ("internal_api", "version", "architecture")},
     }
     serve(facts, train, accuracy)

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from lava_dyads.rules._types import AnyArray, Array
-from lava_dyads.rules.compiled import kernel
+from lava_dyads.rules.compiled import kernel, present
 
 
 @dataclass(frozen=True)
@@ -119,6 +119,10 @@ def product(left: Array, right: Array, out: Array | None = None) -> Array:
         If an integer product might not be exact.
     """
     if left.dtype.kind == "f":
+        if present.crew:
+            out = np.empty((len(left), right.shape[1]), left.dtype) if out is None else out
+            if present.crew.product(left, right, out):
+                return out
         made: Array = np.matmul(left, right, out=out)
         return made
     if left.shape[0] == 1:

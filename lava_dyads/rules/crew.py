@@ -1,0 +1,126 @@
+"""Threads that share single products and optimiser steps, and hardly wait for each other.
+
+The threads of a BLAS library cut a product as small as those of a sweep (100 samples, 512
+neurons) at the cost of a quarter of it, and spin between products on cores that others want.
+Here every thread takes some of the *neurons*: of a product some rows or columns, of an optimiser
+step some weights. A helper waits for its part inside compiled code, without the interpreter, so
+that handing it one takes about a microsecond; when nothing comes for a while it sleeps.
+
+Needs numba (extra ``fast``); products are then those of scipy's BLAS, with one thread each.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from importlib.util import find_spec
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from lava_dyads.rules import compiled
+from lava_dyads.rules._types import Array
+from lava_dyads.rules.compiled import Kernel
+
+WORTH = 1 << 19
+"""Multiplications of a product from which on it is shared: those take some 8 us."""
+
+MOST = 8
+"""Threads at most: then each has 64 of 512 neurons, and BLAS multiplies less well with fewer."""
+
+
+class Crew:
+    """Threads, that of the caller among them, that share a product or a step.
+
+    Parameters
+    ----------
+    threads : int
+        All of them, at least 2.
+
+    Attributes
+    ----------
+    kernels : dict of str to callable
+        Kernels (:mod:`lava_dyads.rules.kernels`) in the form in which all of them take part.
+    """
+
+    def __init__(self, threads: int) -> None:
+        from lava_dyads.rules import kernels
+
+        self.threads = threads
+        self._board = np.zeros(kernels.BOARD, np.int64)
+        tasks, system = np.zeros((threads, kernels.WIDTH), np.int64), kernels.system_calls()
+        shared = self._board, tasks, system
+        self.kernels: dict[str, Kernel] = {
+            "adam": partial(kernels.shared_adam, *shared),
+            "adam_events": partial(kernels.shared_adam_events, *shared),
+        }
+        blas = {np.dtype(kind): kernels.gemm(kind) for kind in (np.float32, np.float64)}
+        self._memory = list(blas.values())  # the library reads it
+        self._products = {
+            kind: partial(kernels.shared_product, *shared, addresses)
+            for kind, (addresses, _) in blas.items()
+        }
+        self._dismiss = partial(kernels.dismiss, self._board)
+        self._helpers = [
+            threading.Thread(target=kernels.serve, args=shared, daemon=True)
+            for _ in range(1, threads)
+        ]
+        for helper in self._helpers:
+            helper.start()
+
+    def close(self) -> None:
+        """End the helpers."""
+        self._dismiss()
+        for helper in self._helpers:
+            helper.join()
+
+    def product(self, left: Array, right: Array, out: Array) -> bool:
+        """Set out to left @ right; tell whether that was worth sharing, and done.
+
+        Parameters
+        ----------
+        left, right, out : arrays (m, k), (k, n), (m, n)
+        """
+        (m, n), k, kind = out.shape, left.shape[1], out.dtype
+        if m * n * k < WORTH or kind not in self._products:
+            return False
+        if left.shape != (m, k) or right.shape != (k, n):
+            return False
+        if not (left.dtype == right.dtype == kind and _rows(out) and _blas(left) and _blas(right)):
+            return False
+        # Every thread reads all of the operand that is not cut: the smaller one, but where weights
+        # learn. There rows are cut, which the same thread then has in its cache for their step.
+        self._products[kind](left, right, out, 2 * m > n)
+        return True
+
+
+def _rows(array: Array) -> bool:
+    """Tell whether rows lie in one piece, as BLAS wants them."""
+    down, right = array.strides
+    return right == array.itemsize and down >= array.shape[1] * right
+
+
+def _blas(array: Array) -> bool:
+    return _rows(array) or _rows(array.T)
+
+
+@contextmanager
+def crew(threads: int) -> Iterator[Crew | None]:
+    """Let some threads share what this one computes; afterwards they are gone.
+
+    None without numba, and for one thread: then products are left to the BLAS library. No more
+    than ``MOST`` take part.
+    """
+    if threads < 2 or find_spec("numba") is None:
+        yield None
+        return
+    made = Crew(min(threads, MOST))
+    try:
+        with threadpool_limits(1, "blas"):
+            compiled.present.crew = made
+            yield made
+    finally:
+        compiled.present.crew = None
+        made.close()
