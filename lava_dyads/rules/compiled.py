@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -33,11 +34,17 @@ present = _Present()
 def kernel(name: str, weights: int = 0) -> Kernel | None:
     """Return a compiled kernel by name, ``adam`` for one; None without numba.
 
-    With a crew at work it is the form that its threads share, if there are enough weights.
+    With a crew at work it is the form that its threads share, if there are enough weights;
+    ``descent`` (product and step in one) is None without a crew.
     """
     if weights >= WORTH and present.crew and name in present.crew.kernels:
         return present.crew.kernels[name]
     return _alone(name)
+
+
+def later() -> AbstractContextManager[None]:
+    """Let a crew's threads begin with the steps of weights in here, see :meth:`Crew.later`."""
+    return present.crew.later() if present.crew else nullcontext()
 
 
 @cache
@@ -46,5 +53,5 @@ def _alone(name: str) -> Kernel | None:
         return None
     from lava_dyads.rules import kernels  # imports numba: half a second
 
-    compiled: Any = getattr(kernels, name)
+    compiled: Any = getattr(kernels, name, None)
     return compiled  # type: ignore[no-any-return]

@@ -6,7 +6,7 @@ Here every thread takes some of the *neurons*: of a product some rows or columns
 step some weights. A helper waits for its part inside compiled code, without the interpreter, so
 that handing it one takes about a microsecond; when nothing comes for a while it sleeps.
 
-Needs numba (extra ``fast``); products are then those of scipy's BLAS, with one thread each.
+Needs numba (extra ``fast``); products are those of :mod:`lava_dyads.rules.blas`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from importlib.util import find_spec
 
 import numpy as np
@@ -48,23 +47,18 @@ class Crew:
     def __init__(self, threads: int) -> None:
         from lava_dyads.rules import kernels
 
-        self.threads = threads
-        self._board = np.zeros(kernels.BOARD, np.int64)
-        tasks, system = np.zeros((threads, kernels.WIDTH), np.int64), kernels.system_calls()
-        shared = self._board, tasks, system
+        self.threads, self._compiled, self._later = threads, kernels, False
+        tasks = np.zeros((kernels.RING, kernels.WIDTH), np.int64)
+        self._board = np.zeros(kernels.BOARD, np.int64), tasks, kernels.system_calls()
+        self._gemm = {np.dtype(kind): kernels.gemm(kind) for kind in (np.float32, np.float64)}
         self.kernels: dict[str, Kernel] = {
-            "adam": partial(kernels.shared_adam, *shared),
-            "adam_events": partial(kernels.shared_adam_events, *shared),
+            "adam": self._adam,
+            "adam_events": self._adam_events,
+            "descent": self._descent,
         }
-        blas = {np.dtype(kind): kernels.gemm(kind) for kind in (np.float32, np.float64)}
-        self._memory = list(blas.values())  # the library reads it
-        self._products = {
-            kind: partial(kernels.shared_product, *shared, addresses)
-            for kind, (addresses, _) in blas.items()
-        }
-        self._dismiss = partial(kernels.dismiss, self._board)
+        self._kept: list[tuple[Array, ...]] = []
         self._helpers = [
-            threading.Thread(target=kernels.serve, args=shared, daemon=True)
+            threading.Thread(target=kernels.serve, args=self._board, daemon=True)
             for _ in range(1, threads)
         ]
         for helper in self._helpers:
@@ -72,9 +66,40 @@ class Crew:
 
     def close(self) -> None:
         """End the helpers."""
-        self._dismiss()
+        self._compiled.dismiss(self._board[0])
         for helper in self._helpers:
             helper.join()
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """Let helpers begin with the steps that weights take in here, and finish them at the end.
+
+        Meanwhile this thread goes on. It must not look at what takes part in these steps.
+        """
+        self._later = True
+        try:
+            yield
+        finally:
+            self._later = False
+            self._compiled.finish(*self._board)
+            self._kept.clear()
+
+    def _adam(self, *arrays: Array) -> None:
+        self._compiled.shared_adam(*self._board, self.threads, *arrays)
+
+    def _adam_events(self, *arrays: Array) -> None:
+        self._keep(arrays)
+        self._compiled.shared_adam_events(*self._board, self.threads, *arrays, not self._later)
+
+    def _descent(self, *arrays: Array) -> None:
+        self._keep(arrays)
+        gemm, _ = self._gemm[arrays[0].dtype]
+        self._compiled.shared_descent(*self._board, self.threads, gemm, *arrays, not self._later)
+
+    def _keep(self, arrays: tuple[Array, ...]) -> None:
+        """Keep arrays from being freed before they are used."""
+        if self._later:
+            self._kept.append(arrays)
 
     def product(self, left: Array, right: Array, out: Array) -> bool:
         """Set out to left @ right; tell whether that was worth sharing, and done.
@@ -84,7 +109,7 @@ class Crew:
         left, right, out : arrays (m, k), (k, n), (m, n)
         """
         (m, n), k, kind = out.shape, left.shape[1], out.dtype
-        if m * n * k < WORTH or kind not in self._products:
+        if m * n * k < WORTH or kind not in self._gemm:
             return False
         if left.shape != (m, k) or right.shape != (k, n):
             return False
@@ -92,7 +117,8 @@ class Crew:
             return False
         # Every thread reads all of the operand that is not cut: the smaller one, but where weights
         # learn. There rows are cut, which the same thread then has in its cache for their step.
-        self._products[kind](left, right, out, 2 * m > n)
+        gemm, _ = self._gemm[kind]
+        self._compiled.shared_product(*self._board, self.threads, gemm, left, right, out, 2 * m > n)
         return True
 
 

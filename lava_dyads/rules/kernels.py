@@ -4,10 +4,9 @@ Imported where numba is installed only, see :mod:`lava_dyads.rules.compiled`. Al
 one file: numba keeps what it has compiled until the file of a function changes, not those of the
 functions that it calls.
 
-A *board* is what the threads of a crew read and write. ``board[TICKET]`` is the number of the
-present job times 256 plus how many of its parts are taken; whoever adds one to it owns the next.
-``board[DONE]`` counts the parts that are done. ``tasks[t]`` is a part: its kind, then sizes and
-addresses. No job is handed out before the last one is done.
+A *board* is what the threads of a crew read and write: how many parts of jobs have been
+published, taken and done since it was made. Whoever raises the number of those taken by one owns
+that part, ``tasks[number % RING]``: its kind, then sizes and addresses.
 """
 
 from __future__ import annotations
@@ -19,8 +18,9 @@ import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
-from numba.extending import get_cython_function_address, intrinsic
+from numba.extending import intrinsic
 
+from lava_dyads.rules import blas
 from lava_dyads.rules._types import AnyArray
 
 _compiled: Any = njit(nogil=True, error_model="numpy", cache=True)
@@ -180,14 +180,17 @@ def _caller(words: int) -> Any:
 _GEMM_ARGUMENTS = 13
 _call_gemm, _call_system = _caller(_GEMM_ARGUMENTS), _caller(1)
 
-NOTHING, PRODUCT, ADAM_32, ADAM_64, EVENTS_32, EVENTS_64 = range(6)
-"""Kinds of tasks."""
+PRODUCT, STEP, EVENTS = 1, 2, 4
+"""Kinds of tasks, in bits: a product, then a step of Adam; or the step of :func:`adam_events`."""
 
-TICKET, DONE, BOARD = 0, 8, 16
-"""Places on the board, a cache line each, and its size."""
+_DOUBLE = 8
+"""Added to a kind: numbers have 64 bits."""
 
-WIDTH = 32
-"""Words of a task, of which those from 16 on hold the sizes that a product is called with."""
+PUBLISHED, TAKEN, DONE, OVER, RESTED, BOARD = 0, 8, 16, 24, 32, 40
+"""Places on the board, a cache line each, and its size. RESTED: all parts before are done."""
+
+RING, WIDTH = 64, 32
+"""Parts that may wait, and words of each: from 16 on sizes of a product, from 22 on a step."""
 
 _SPINS, _YIELDS = 20_000, 4_000
 """How often to look for work before giving the core away (some 40 us), and before sleeping."""
@@ -195,21 +198,24 @@ _SPINS, _YIELDS = 20_000, 4_000
 _NAP = 50
 """Microseconds of sleep, as long as there is no work."""
 
+_NEURONS = 128
+"""Neurons whose step is a part: fewer, and every part reads the samples again for little."""
+
 _EVEN = 16
 """A product is cut at multiples of this, where the library's inner loops end, too."""
 
 
 @_compiled
 def _take_part(board: AnyArray, tasks: AnyArray) -> bool:
-    """Do the next part of the present job that nobody has taken; tell whether there was one."""
-    place = board.ctypes.data + 8 * TICKET
+    """Do the next part that nobody has taken; tell whether there was one."""
+    start = board.ctypes.data
     while True:
-        ticket = _load(place)
-        if ticket < 0 or ticket % 256 >= len(tasks):
+        number = _load(start + 8 * TAKEN)
+        if number >= _load(start + 8 * PUBLISHED):
             return False
-        if _swap(place, ticket, ticket + 1):
-            _do(tasks[ticket % 256])
-            _add(board.ctypes.data + 8 * DONE, 1)
+        if _swap(start + 8 * TAKEN, number, number + 1):
+            _do(tasks[number % RING])
+            _add(start + 8 * DONE, 1)
             return True
 
 
@@ -217,43 +223,45 @@ def _take_part(board: AnyArray, tasks: AnyArray) -> bool:
 def _do(task: AnyArray) -> None:
     """Do a part."""
     kind = task[0]
-    if kind == PRODUCT:
+    if kind & PRODUCT:
         _call_gemm(task[1], task.ctypes.data + 16)
-    elif kind == ADAM_32:
-        _adam_part(task, np.float32)
-    elif kind == ADAM_64:
-        _adam_part(task, np.float64)
-    elif kind == EVENTS_32:
-        _events_part(task, np.float32)
-    elif kind == EVENTS_64:
-        _events_part(task, np.float64)
+    if kind & STEP:
+        if kind & _DOUBLE:
+            _adam_part(task, np.float64)
+        else:
+            _adam_part(task, np.float32)
+    if kind & EVENTS:
+        if kind & _DOUBLE:
+            _events_part(task, np.float64)
+        else:
+            _events_part(task, np.float32)
 
 
 @_compiled
 def _adam_part(task: AnyArray, dtype: Any) -> None:
-    n = task[1]
-    numbers = carray(_pointer(task[6]), 7, dtype)
-    w, g = carray(_pointer(task[2]), n, dtype), carray(_pointer(task[3]), n, dtype)
-    m, v = carray(_pointer(task[4]), n, dtype), carray(_pointer(task[5]), n, dtype)
+    n = task[22]
+    numbers = carray(_pointer(task[27]), 7, dtype)
+    w, g = carray(_pointer(task[23]), n, dtype), carray(_pointer(task[24]), n, dtype)
+    m, v = carray(_pointer(task[25]), n, dtype), carray(_pointer(task[26]), n, dtype)
     _adam(w, g, m, v, numbers)
 
 
 @_compiled
 def _events_part(task: AnyArray, dtype: Any) -> None:
-    rows, columns, samples, first, width = task[7], task[8], task[9], task[10], task[11]
-    numbers, shape = carray(_pointer(task[6]), 7, dtype), (rows, columns)
-    w = carray(_pointer(task[1]), shape, dtype)
-    m, v = carray(_pointer(task[4]), shape, dtype), carray(_pointer(task[5]), shape, dtype)
-    down = carray(_pointer(task[2]), (samples, width), dtype)[:, first : first + rows]
-    up = carray(_pointer(task[3]), (samples, columns), dtype)
+    rows, columns, samples, first, width = task[1], task[2], task[3], task[4], task[5]
+    numbers, shape = carray(_pointer(task[27]), 7, dtype), (rows, columns)
+    w = carray(_pointer(task[23]), shape, dtype)
+    m, v = carray(_pointer(task[25]), shape, dtype), carray(_pointer(task[26]), shape, dtype)
+    down = carray(_pointer(task[6]), (samples, width), dtype)[:, first : first + rows]
+    up = carray(_pointer(task[7]), (samples, columns), dtype)
     _adam_events(w, down, up, m, v, numbers)
 
 
 @_compiled
 def serve(board: AnyArray, tasks: AnyArray, system: AnyArray) -> None:
-    """Take part in every job until there are none; ``system``: sched_yield, usleep, _NAP."""
+    """Take parts until it is over; ``system``: sched_yield, usleep, _NAP."""
     idle = 0
-    while _load(board.ctypes.data + 8 * TICKET) >= 0:
+    while _load(board.ctypes.data + 8 * OVER) == 0:
         if _take_part(board, tasks):
             idle = 0
             continue
@@ -265,24 +273,40 @@ def serve(board: AnyArray, tasks: AnyArray, system: AnyArray) -> None:
 
 
 @_compiled
-def _together(board: AnyArray, tasks: AnyArray, system: AnyArray) -> None:
-    """Hand out a job, take part in it, and wait until it is done."""
-    ticket, done = board.ctypes.data + 8 * TICKET, board.ctypes.data + 8 * DONE
-    _store(done, 0)
-    _store(ticket, (_load(ticket) // 256 + 1) * 256)
+def finish(board: AnyArray, tasks: AnyArray, system: AnyArray) -> None:
+    """Take parts, too, and wait until all that were published are done."""
+    start = board.ctypes.data
     while _take_part(board, tasks):
         pass
     idle = 0
-    while _load(done) < len(tasks):
+    while _load(start + 8 * DONE) < _load(start + 8 * PUBLISHED):
         idle += 1
         if idle > _SPINS:
             _call_system(system[0], system.ctypes.data + 16)
+    board[RESTED] = board[PUBLISHED]
+
+
+@_compiled
+def _room(board: AnyArray, tasks: AnyArray, system: AnyArray, parts: int) -> int:
+    """Return the number of the next part, with room for some of them in the ring."""
+    if board[PUBLISHED] + parts - board[RESTED] > RING:
+        finish(board, tasks, system)
+    return int(board[PUBLISHED])
+
+
+@_compiled
+def _publish(board: AnyArray, tasks: AnyArray, system: AnyArray, parts: int, wait: bool) -> None:
+    """Let everybody see the next parts, and wait for them if wanted."""
+    start = board.ctypes.data
+    _store(start + 8 * PUBLISHED, _load(start + 8 * PUBLISHED) + parts)
+    if wait:
+        finish(board, tasks, system)
 
 
 @_compiled
 def dismiss(board: AnyArray) -> None:
-    """Tell the helpers that there are no more jobs."""
-    _store(board.ctypes.data + 8 * TICKET, -1)
+    """Tell the helpers that it is over."""
+    _store(board.ctypes.data + 8 * OVER, 1)
 
 
 @_compiled
@@ -292,54 +316,81 @@ def _edge(n: int, part: int, parts: int, even: int) -> int:
 
 
 @_compiled
+def _set_product(
+    task: AnyArray,
+    gemm: AnyArray,
+    left: AnyArray,
+    right: AnyArray,
+    out: AnyArray,
+    by_rows: bool,
+    first: int,
+    last: int,
+) -> None:
+    """Make a task of some rows, or columns, of out = left right.
+
+    BLAS takes columns for rows: out^T = right^T left^T. ``gemm``: its address for this kind of
+    number, those of the letters N and T and of the numbers 1 and 0.
+    """
+    size = out.itemsize
+    turned_a, turned_b = left.strides[1] != size, right.strides[1] != size
+    lead_a = (left.strides[1] if turned_a else left.strides[0]) // size
+    lead_b = (right.strides[1] if turned_b else right.strides[0]) // size
+    lead_c = out.strides[0] // size
+    a, b, c = left.ctypes.data, right.ctypes.data, out.ctypes.data
+    rows, columns = out.shape
+    if by_rows:
+        rows = last - first
+        a += first * (size if turned_a else lead_a * size)
+        c += first * lead_c * size
+    else:
+        columns = last - first
+        b += first * (lead_b * size if turned_b else size)
+        c += first * size
+    task[0], task[1] = PRODUCT, gemm[0]
+    task[2], task[3] = gemm[1 + int(turned_b)], gemm[1 + int(turned_a)]
+    sizes = task.ctypes.data + 8 * 16
+    task[4], task[5], task[6], task[7] = sizes, sizes + 8, sizes + 16, gemm[3]
+    task[8], task[9], task[10], task[11] = b, sizes + 24, a, sizes + 32
+    task[12], task[13], task[14] = gemm[4], c, sizes + 40
+    # Integers of 32 bits, read from the low half of a word (little-endian).
+    task[16], task[17], task[18] = columns, rows, left.shape[1]
+    task[19], task[20], task[21] = lead_b, lead_a, lead_c
+
+
+@_compiled
+def _set_step(
+    task: AnyArray, w: AnyArray, g: int, state: AnyArray, numbers: AnyArray, first: int, n: int
+) -> None:
+    """Add the step of n weights to a task; ``g``: the address of their gradients."""
+    size = w.itemsize
+    task[0] |= _DOUBLE if size == 8 else 0
+    task[22], task[23], task[24] = n, w.ctypes.data + first * size, g
+    task[25] = state.ctypes.data + first * size
+    task[26], task[27] = task[25] + w.size * size, numbers.ctypes.data
+
+
+@_compiled
 def shared_product(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
+    threads: int,
     gemm: AnyArray,
     left: AnyArray,
     right: AnyArray,
     out: AnyArray,
     by_rows: bool,
 ) -> None:
-    """Set out (m, n) to left (m, k) right (k, n), every thread some of its rows or columns.
-
-    BLAS takes columns for rows: out^T = right^T left^T. ``gemm``: its address for this kind of
-    number, those of the letters N and T and of the numbers 1 and 0.
-    """
-    size = out.itemsize
-    m, n = out.shape
-    k = left.shape[1]
-    turned_a, turned_b = left.strides[1] != size, right.strides[1] != size
-    lead_a = (left.strides[1] if turned_a else left.strides[0]) // size
-    lead_b = (right.strides[1] if turned_b else right.strides[0]) // size
-    lead_c = out.strides[0] // size
-    parts = len(tasks)
-    for t in range(parts):
-        task = tasks[t]
-        whole = m if by_rows else n
-        first, last = _edge(whole, t, parts, _EVEN), _edge(whole, t + 1, parts, _EVEN)
-        a, b, c = left.ctypes.data, right.ctypes.data, out.ctypes.data
-        rows, columns = m, n
-        if by_rows:
-            rows = last - first
-            a += first * (size if turned_a else lead_a * size)
-            c += first * lead_c * size
-        else:
-            columns = last - first
-            b += first * (lead_b * size if turned_b else size)
-            c += first * size
-        task[0] = PRODUCT if last > first else NOTHING
-        task[1] = gemm[0]
-        task[2], task[3] = gemm[1 + int(turned_b)], gemm[1 + int(turned_a)]
-        sizes = task.ctypes.data + 8 * 16
-        task[4], task[5], task[6], task[7] = sizes, sizes + 8, sizes + 16, gemm[3]
-        task[8], task[9], task[10], task[11] = b, sizes + 24, a, sizes + 32
-        task[12], task[13], task[14] = gemm[4], c, sizes + 40
-        # Integers of 32 bits, read from the low half of a word (little-endian).
-        task[16], task[17], task[18] = columns, rows, k
-        task[19], task[20], task[21] = lead_b, lead_a, lead_c
-    _together(board, tasks, system)
+    """Set out (m, n) to left (m, k) right (k, n), every thread some of its rows or columns."""
+    whole = out.shape[0] if by_rows else out.shape[1]
+    next_one, parts = _room(board, tasks, system, threads), 0
+    for t in range(threads):
+        first, last = _edge(whole, t, threads, _EVEN), _edge(whole, t + 1, threads, _EVEN)
+        if last > first:
+            task = tasks[(next_one + parts) % RING]
+            _set_product(task, gemm, left, right, out, by_rows, first, last)
+            parts += 1
+    _publish(board, tasks, system, parts, True)
 
 
 @_compiled
@@ -347,22 +398,52 @@ def shared_adam(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
+    threads: int,
     w: AnyArray,
     g: AnyArray,
     state: AnyArray,
     numbers: AnyArray,
 ) -> None:
     """Take Adam's step, every thread for some weights."""
-    size, parts = w.itemsize, len(tasks)
+    next_one = _room(board, tasks, system, threads)
+    for t in range(threads):
+        first, last = _edge(w.size, t, threads, _EVEN), _edge(w.size, t + 1, threads, _EVEN)
+        task = tasks[(next_one + t) % RING]
+        task[0] = STEP
+        gradient = g.ctypes.data + first * w.itemsize
+        _set_step(task, w, gradient, state, numbers, first, last - first)
+    _publish(board, tasks, system, threads, True)
+
+
+@_compiled
+def shared_descent(
+    board: AnyArray,
+    tasks: AnyArray,
+    system: AnyArray,
+    threads: int,
+    gemm: AnyArray,
+    w: AnyArray,
+    down: AnyArray,
+    up: AnyArray,
+    g: AnyArray,
+    state: AnyArray,
+    numbers: AnyArray,
+    wait: bool,
+) -> None:
+    """Take Adam's step along g = down^T up (n, columns), a part for some neurons after others."""
+    n, columns = w.shape
+    parts = min(RING, max(threads, n // _NEURONS))
+    next_one, number = _room(board, tasks, system, parts), 0
     for t in range(parts):
-        task = tasks[t]
-        first, last = _edge(w.size, t, parts, _EVEN), _edge(w.size, t + 1, parts, _EVEN)
-        task[0], task[1] = ADAM_32 if size == 4 else ADAM_64, last - first
-        task[2], task[3] = w.ctypes.data + first * size, g.ctypes.data + first * size
-        task[4] = state.ctypes.data + first * size
-        task[5] = task[4] + w.size * size
-        task[6] = numbers.ctypes.data
-    _together(board, tasks, system)
+        first, last = _edge(n, t, parts, _EVEN), _edge(n, t + 1, parts, _EVEN)
+        if last > first:
+            task = tasks[(next_one + number) % RING]
+            _set_product(task, gemm, down.T, up, g, True, first, last)
+            task[0] |= STEP
+            gradient = g.ctypes.data + first * columns * g.itemsize
+            _set_step(task, w, gradient, state, numbers, first * columns, (last - first) * columns)
+            number += 1
+    _publish(board, tasks, system, number, wait)
 
 
 @_compiled
@@ -370,26 +451,25 @@ def shared_adam_events(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
+    threads: int,
     w: AnyArray,
     down: AnyArray,
     up: AnyArray,
     state: AnyArray,
     numbers: AnyArray,
+    wait: bool,
 ) -> None:
-    """Take Adam's step along down^T up, every thread for some neurons."""
-    size, parts = w.itemsize, len(tasks)
+    """Take Adam's step along down^T up, a part for some neurons after others."""
     n, columns = w.shape
+    parts = min(RING, max(threads, n // _NEURONS))
+    next_one = _room(board, tasks, system, parts)
     for t in range(parts):
-        task = tasks[t]
         first, last = _edge(n, t, parts, 1), _edge(n, t + 1, parts, 1)
-        skipped = first * columns * size
-        task[0] = EVENTS_32 if size == 4 else EVENTS_64
-        task[1], task[2], task[3] = w.ctypes.data + skipped, down.ctypes.data, up.ctypes.data
-        task[4] = state.ctypes.data + skipped
-        task[5] = task[4] + w.size * size
-        task[6], task[7], task[8] = numbers.ctypes.data, last - first, columns
-        task[9], task[10], task[11] = len(down), first, n
-    _together(board, tasks, system)
+        task = tasks[(next_one + t) % RING]
+        task[0], task[1], task[2], task[3] = EVENTS, last - first, columns, len(down)
+        task[4], task[5], task[6], task[7] = first, n, down.ctypes.data, up.ctypes.data
+        _set_step(task, w, 0, state, numbers, first * columns, 0)
+    _publish(board, tasks, system, parts, wait)
 
 
 def system_calls() -> AnyArray:
@@ -400,7 +480,7 @@ def system_calls() -> AnyArray:
 
 
 def gemm(dtype: type) -> tuple[AnyArray, AnyArray]:
-    """Return what :func:`shared_product` wants to know of BLAS, and the memory that it points to.
+    """Return what products want to know of the BLAS library, and the memory that it points to.
 
     Parameters
     ----------
@@ -412,7 +492,7 @@ def gemm(dtype: type) -> tuple[AnyArray, AnyArray]:
     numbers: AnyArray = memory[2:].view(dtype)
     letters[:2] = ord("N"), ord("T")
     numbers[:2] = 1, 0
-    name = {4: "sgemm", 8: "dgemm"}[np.dtype(dtype).itemsize]
-    address = get_cython_function_address("scipy.linalg.cython_blas", name)
+    _, single, double = blas.gemm()
+    address = single if numbers.itemsize == 4 else double
     start, one = letters.ctypes.data, numbers.ctypes.data
     return np.array([address, start, start + 1, one, one + numbers.itemsize], np.int64), memory

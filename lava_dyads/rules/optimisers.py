@@ -142,10 +142,19 @@ class Optimiser(ABC):
         gradient *= scale
         weights += self.change(gradient, state, step)
 
-    def update_from_events(
-        self, weights: Array, down: Array, up: Array, state: Array, step: int, scale: float
+    def update_along(
+        self,
+        weights: Array,
+        down: Array,
+        up: Array,
+        state: Array,
+        step: int,
+        scale: float,
+        room: Array,
     ) -> bool:
-        """Make the step of :meth:`update` along down^T up without forming it, where that is quick.
+        """Make the step of :meth:`update` along down^T up, where there is a quick way.
+
+        Within :func:`lava_dyads.rules.compiled.later` it may be made only at the end.
 
         Parameters
         ----------
@@ -153,6 +162,8 @@ class Optimiser(ABC):
         down, up : arrays (samples, n_out), (samples, n_in)
         state, step, scale
             See :meth:`update`.
+        room : array (n_out, n_in)
+            To work in.
 
         Returns
         -------
@@ -257,15 +268,26 @@ class Adam(Optimiser):
             if flush:
                 m[np.abs(m) < flush] = 0
 
-    def update_from_events(
-        self, weights: Array, down: Array, up: Array, state: Array, step: int, scale: float
+    def update_along(
+        self,
+        weights: Array,
+        down: Array,
+        up: Array,
+        state: Array,
+        step: int,
+        scale: float,
+        room: Array,
     ) -> bool:
-        """Make the step, where a few samples have to be gone through and there is a kernel."""
-        compiled = kernel("adam_events", weights.size)
-        if not compiled or len(down) > _FEW or not _flat(weights, up, state):
+        """Make the step event by event for a few samples, and while a product is made for more."""
+        few = len(down) <= _FEW
+        compiled = kernel("adam_events" if few else "descent", weights.size)
+        if not compiled or not _flat(weights, up, state, room):
             return False
-        numbers = self._numbers(step, scale, weights.dtype)
-        compiled(weights, np.ascontiguousarray(down), up, state, numbers)
+        down, numbers = np.ascontiguousarray(down), self._numbers(step, scale, weights.dtype)
+        if few:
+            compiled(weights, down, up, state, numbers)
+        else:
+            compiled(weights, down, up, room, state, numbers)
         return True
 
     def _numbers(self, step: int, scale: float, dtype: np.dtype[Any]) -> Array:

@@ -30,6 +30,7 @@ import numpy as np
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.coding import FLOOR
+from lava_dyads.rules.compiled import later
 from lava_dyads.rules.elements import Connection, Head, Inbox, Outbox, Population
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.ops import Dense
@@ -128,7 +129,14 @@ class SweptNetwork(Network):
         output[: clock.valid] = self.present(x[: clock.valid], y[: clock.valid], clock)
         return {"output_out": output}
 
-    def present(self, x: Array, y: Array, clock: Clock, active: slice = slice(None)) -> Array:
+    def present(
+        self,
+        x: Array,
+        y: Array,
+        clock: Clock,
+        active: slice = slice(None),
+        beside: Callable[[], None] | None = None,
+    ) -> Array:
         """Show the samples of a presentation; nudge and learn where the clock says so.
 
         Parameters
@@ -137,6 +145,8 @@ class SweptNetwork(Network):
         clock : Clock
         active : slice
             Columns of x outside of which there are zeros only; no product is made with them.
+        beside : callable or None
+            What else has to be done, while weights learn: to fetch the next samples.
 
         Returns
         -------
@@ -155,7 +165,13 @@ class SweptNetwork(Network):
             if counts:
                 self._count_down(rows)
             if not clock.frozen:
-                self._learn(clock.batch)
+                with later():
+                    self._learn(clock.batch)
+                    if beside:
+                        beside()
+                        beside = None
+        if beside:
+            beside()
         self._begun = self._begun if not clock.learn or clock.frozen else not clock.batch
         return output
 
@@ -247,7 +263,9 @@ class SweptNetwork(Network):
                     if batch:
                         learner.shrink(values, step)
                     alone = batch and not self._begun
-                    if alone and learner.update_from_events(values, down, up, state, step, scale):
+                    if alone and learner.update_along(
+                        values, down, up, state, step, scale, layer.product
+                    ):
                         continue
                     found = self._product(layer, down, up)
                 else:

@@ -89,9 +89,15 @@ class ReferenceBackend:
         active, events = stored.extents(order, [place.start for place in places])
         self._source.count("events_input", events)
         self._source.count("messages_input", len(places))
-        for clock, place, columns in zip(clocks, places, active, strict=True):
-            x = stored.fetch(order[place])
-            outputs[place] = network.present(x, targets[place], clock, columns)
+        ahead = [stored.fetch(order[place]) for place in places[:1]]
+        for number, (clock, place) in enumerate(zip(clocks, places, strict=True), 1):
+
+            def fetch(number: int = number) -> None:
+                if number < len(places):
+                    ahead.append(stored.fetch(order[places[number]], number % 2))
+
+            x, columns = ahead.pop(), active[number - 1]
+            outputs[place] = network.present(x, targets[place], clock, columns, fetch)
             totals[0] += clock.valid
             if time.monotonic() - asked > POLL_SECONDS:
                 asked = time.monotonic()
@@ -127,16 +133,16 @@ class ReferenceBackend:
 
 
 class _Stored:
-    """The rows of a source in the number system of a network, and room for a presentation."""
+    """The rows of a source in the number system of a network, and room for two presentations."""
 
     def __init__(self, source: Source, dtype: np.dtype[Any]) -> None:
         self.x, self.y = source.x.astype(dtype, copy=False), source.y.astype(dtype)
         self._events, self._first, self._last = _extents(source.x)
-        self._buffer = np.zeros((source.lanes, self.x.shape[1]), dtype)
+        self._buffers = np.zeros((2, source.lanes, self.x.shape[1]), dtype)
 
-    def fetch(self, rows: IntArray) -> Array:
-        """Return the inputs of some rows; they stay as they are until the next are fetched."""
-        return np.take(self.x, rows, axis=0, out=self._buffer[: len(rows)], mode="clip")
+    def fetch(self, rows: IntArray, buffer: int = 0) -> Array:
+        """Return the inputs of some rows in one of two buffers."""
+        return np.take(self.x, rows, axis=0, out=self._buffers[buffer, : len(rows)], mode="clip")
 
     def extents(self, rows: IntArray, starts: list[int]) -> tuple[list[slice], int]:
         """Return the columns with events from each start to the next, and how many events."""

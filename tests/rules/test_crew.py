@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.rules import crew as crews
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.compiled import kernel, present
+from lava_dyads.rules.compiled import kernel, later, present
 from lava_dyads.rules.crew import WORTH, crew
 from lava_dyads.rules.ops.dense import product
 from lava_dyads.rules.optimisers import OPTIMISERS
@@ -99,18 +100,55 @@ def test_a_shared_step_is_the_step_of_one_thread(team, shape, dtype):
     np.testing.assert_array_equal(state, moments)
 
 
+@pytest.mark.parametrize("waits", [False, True])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_a_shared_step_from_events_is_that_of_one_thread(team, dtype):
+def test_a_shared_step_from_events_is_that_of_one_thread(team, dtype, waits):
     generator = np.random.default_rng(0)
-    w, state = generator.normal(size=(133, 150)), generator.random((2, 133, 150))
+    w, state = generator.normal(size=(333, 150)), generator.random((2, 333, 150))
     w, state, numbers = w.astype(dtype), state.astype(dtype), np.array(NUMBERS, dtype)
-    down = (generator.normal(size=(5, 133)) * (generator.random((5, 133)) < 0.4)).astype(dtype)
+    down = (generator.normal(size=(5, 333)) * (generator.random((5, 333)) < 0.4)).astype(dtype)
     up = generator.normal(size=(5, 150)).astype(dtype)
     expected, moments = w.copy(), state.copy()
     kernel("adam_events")(expected, down, up, moments, numbers)
-    kernel("adam_events", w.size)(w, down, up, state, numbers)
+    with nullcontext() if waits else later():
+        kernel("adam_events", w.size)(w, down, up, state, numbers)
     np.testing.assert_array_equal(w, expected)
     np.testing.assert_array_equal(state, moments)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_descent_is_a_product_and_a_step(team, dtype):
+    generator, layers = np.random.default_rng(0), []
+    for n, columns in [(512, 70), (33, 600), (130, 129)] * 12:  # more parts than may wait
+        w, room = generator.normal(size=(2, n, columns)).astype(dtype)
+        down, up = generator.normal(size=(9, n)), generator.normal(size=(9, columns))
+        state = generator.random((2, n, columns)).astype(dtype)
+        layers.append((w, down.astype(dtype), up.astype(dtype), room, state))
+    numbers = np.array(NUMBERS, dtype)
+    expected = [(w.copy(), state.copy()) for w, _, _, _, state in layers]
+    for (w, state), (_, down, up, *_) in zip(expected, layers, strict=True):
+        kernel("adam")(w, down.T @ up, state, numbers)
+    with later():
+        for layer in layers:
+            kernel("descent", layer[0].size)(*layer, numbers)
+    for (w, state), (mine, *_, moments) in zip(expected, layers, strict=True):
+        # A gradient that is rounded otherwise, by some eps, moves a step of .01 by as much at most.
+        bound = 100 * np.finfo(dtype).eps
+        np.testing.assert_allclose(mine, w, rtol=bound, atol=bound)
+        np.testing.assert_allclose(moments, state, rtol=bound, atol=bound)
+
+
+def test_what_helpers_still_read_is_kept(team):
+    w, state = np.zeros((640, 300)), np.zeros((2, 640, 300))
+    numbers = np.array(NUMBERS)
+    with later():
+        for _ in range(5):
+            down, up = np.ones((4, 640)), np.ones((4, 300))
+            kernel("adam_events", w.size)(w, down, up, state, numbers)
+            del down, up
+            np.full((4, 640), np.nan)
+    assert np.all(np.isfinite(w))
+    assert np.all(w == w[0, 0])
 
 
 def test_helpers_that_slept_take_part_again(team):

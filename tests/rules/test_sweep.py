@@ -188,13 +188,14 @@ def test_adam_goes_through_a_few_samples_as_along_their_product():
     for step in range(1, 4):
         down, up = generator.normal(size=(4, 8))[:, 1:7], generator.normal(size=(4, 11))
         down = down * (generator.random((4, 6)) < 0.4)
-        if not made.update_from_events(w, down, up, state, step, -0.3):
+        if not made.update_along(w, down, up, state, step, -0.3, np.empty((6, 11))):
             pytest.skip("no numba")
         made.update(others[0], down.T @ up, others[1], step, -0.3)
         for mine, other in zip((w, state), others, strict=True):
             np.testing.assert_allclose(mine, other, rtol=0, atol=1e-12)
     before = w.copy()
-    assert not made.update_from_events(w, np.ones((99, 6)), np.ones((99, 11)), state, 4, 1.0)
+    many = np.ones((99, 6)), np.ones((99, 11))
+    assert not made.update_along(w, *many, state, 4, 1.0, np.empty((6, 11)))
     np.testing.assert_array_equal(w, before)
 
 
