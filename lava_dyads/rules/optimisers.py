@@ -247,7 +247,7 @@ class Adam(Optimiser):
         With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
         """
         numbers, compiled = self._numbers(step, scale, weights.dtype), kernel("adam", weights.size)
-        if compiled and _flat(weights, gradient, state):
+        if compiled and _alike(weights, gradient, state):
             compiled(weights, gradient, state, numbers)
             return
         left, (*_, size, epsilon, tiny) = 1.0 - self.beta_1, numbers
@@ -281,9 +281,10 @@ class Adam(Optimiser):
         """Make the step event by event for a few samples, and while a product is made for more."""
         few = len(down) <= _FEW
         compiled = kernel("adam_events" if few else "descent", weights.size)
-        if not compiled or not _flat(weights, up, state, room):
+        down = np.ascontiguousarray(down)
+        if not compiled or not _alike(weights, down, up, state, room):
             return False
-        down, numbers = np.ascontiguousarray(down), self._numbers(step, scale, weights.dtype)
+        numbers = self._numbers(step, scale, weights.dtype)
         if few:
             compiled(weights, down, up, state, numbers)
         else:
@@ -311,6 +312,11 @@ _TINY: dict[type, float] = {np.float32: 1e-30, np.float64: 1e-290}
 
 def _flat(*arrays: Array) -> bool:
     return all([array.flags.c_contiguous for array in arrays])  # noqa: C419 (half the time)
+
+
+def _alike(*arrays: Array) -> bool:
+    """Tell whether compiled code may go through the memory of all of them alike."""
+    return _flat(*arrays) and all([array.dtype == arrays[0].dtype for array in arrays])  # noqa: C419
 
 
 def pieces(*arrays: Array) -> Iterator[tuple[Array, ...]]:

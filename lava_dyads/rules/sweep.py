@@ -126,6 +126,8 @@ class SweptNetwork(Network):
             x = self.arithmetic.zeros((self.lanes, self._layers[0].connection.op.n_in))
         if y is None:
             y = np.zeros_like(output)
+        # A source may send other numbers: with those of the weights every product is one of BLAS.
+        x, y = x.astype(output.dtype, copy=False), y.astype(output.dtype, copy=False)
         output[: clock.valid] = self.present(x[: clock.valid], y[: clock.valid], clock)
         return {"output_out": output}
 

@@ -91,7 +91,9 @@ class SweptGraph(Network):
             message = inbox.get(port)
             if message is None:  # silence is zeros
                 message = self.arithmetic.zeros((self.lanes, self.inputs[port]))
-            self._values[OUTSIDE, port] = message[: clock.valid]
+            # A source may send other numbers: with those of the weights products are BLAS's.
+            numbers = self.arithmetic.dtype
+            self._values[OUTSIDE, port] = message[: clock.valid].astype(numbers, copy=False)
         self._up()
         output = self.arithmetic.zeros((self.lanes, self.outputs["output_out"]))
         output[: clock.valid] = self._at(OUTSIDE, "output_out")

@@ -11,7 +11,7 @@ from lava_dyads import Checkpoint, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.errors import CheckpointError, NotSettledError, ValidationError
 from lava_dyads.files import write_atomically
 from lava_dyads.networks import Execution
-from lava_dyads.training import RunDirectory
+from lava_dyads.training import RunDirectory, backends
 from lava_dyads.training.backends import _extents
 from lava_dyads.training.files import FORMAT
 
@@ -35,6 +35,23 @@ def test_dyads_learn_digits_as_well_as_backprop():
     )
     assert theirs > 0.93
     assert ours == pytest.approx(theirs, abs=0.01)
+
+
+@pytest.mark.parametrize("runtime", ["reference", "in-process"])
+@pytest.mark.parametrize(("dtype", "bound"), [("float64", 1e-9), ("float32", 1e-3)])
+def test_threads_that_help_change_nothing_on_any_runtime(monkeypatch, runtime, dtype, bound):
+    spec = NetworkSpec((64, 256, 256, 10))
+    config = TrainingConfig(epochs=1, batch_size=100, dtype=dtype, optimiser="adam")
+    found = []
+    for threads in (1, 2):
+        monkeypatch.setattr(backends, "_threads_for", lambda network, n=threads: n)
+        with Trainer(spec, DIGITS, config, Execution(runtime=runtime)) as trainer:
+            trainer.run(trainer.train_rows[:300], 1)
+            found.append(trainer.network.parameters())
+    first = spec.initial_parameters()
+    for kind, begun in enumerate(first):
+        for mine, theirs, before in zip(*(parts[kind] for parts in found), begun, strict=True):
+            assert np.linalg.norm(mine - theirs) <= bound * np.linalg.norm(theirs - before)
 
 
 def test_with_a_tiny_nudge_the_weights_are_those_of_backprop():
