@@ -17,20 +17,25 @@ _REPRODUCIBLE = 0x10002
 """MKL_CBWR_AUTO | MKL_CBWR_STRICT: the best kernels of this machine, the same bits every time."""
 
 
-@cache
-def gemm() -> tuple[str, int, int]:
-    """Return the library's name, and the addresses of its sgemm and dgemm (Fortran, int32)."""
+def library() -> str:
+    """Return the library's name."""
+    return "MKL" if _mkl() else "scipy's BLAS"
+
+
+def gemm() -> tuple[int, int]:
+    """Return the addresses of sgemm and dgemm (Fortran's calls, integers of 32 bits)."""
     found = _mkl()
     if found:
         addresses = [ctypes.cast(f, ctypes.c_void_p).value or 0 for f in (found.sgemm, found.dgemm)]
-        return "MKL", addresses[0], addresses[1]
+        return addresses[0], addresses[1]
     from numba.extending import get_cython_function_address
 
     of = "scipy.linalg.cython_blas"
     single, double = (get_cython_function_address(of, name) for name in ("sgemm", "dgemm"))
-    return "scipy's BLAS", single, double
+    return single, double
 
 
+@cache
 def _mkl() -> Any:
     """Return the library, with one thread; None where it is not installed or refuses that."""
     try:

@@ -74,7 +74,8 @@ class Crew:
     def later(self) -> Iterator[None]:
         """Let helpers begin with the steps that weights take in here, and finish them at the end.
 
-        Meanwhile this thread goes on. It must not look at what takes part in these steps.
+        Meanwhile this thread goes on. It must not look at what takes part in these steps, and no
+        weight can take two of them.
         """
         self._later = True
         try:

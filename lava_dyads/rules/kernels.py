@@ -492,7 +492,7 @@ def gemm(dtype: type) -> tuple[AnyArray, AnyArray]:
     numbers: AnyArray = memory[2:].view(dtype)
     letters[:2] = ord("N"), ord("T")
     numbers[:2] = 1, 0
-    _, single, double = blas.gemm()
+    single, double = blas.gemm()
     address = single if numbers.itemsize == 4 else double
     start, one = letters.ctypes.data, numbers.ctypes.data
     return np.array([address, start, start + 1, one, one + numbers.itemsize], np.int64), memory

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_info
 from lava_dyads.errors import CheckpointError, invalid
 from lava_dyads.files import opened_arrays, write_arrays
 from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.blas import library
 
 FORMAT = "lava_dyads run state 1"
 
@@ -191,10 +192,10 @@ def machine() -> dict[str, Any]:
     blas = {
         f"{entry['internal_api']} {entry.get('architecture')}, {entry['num_threads']} threads"
         for entry in threadpool_info()
-        if entry["user_api"] == "blas"
+        if entry["user_api"] == "blas" and entry["internal_api"] != "mkl"
     }
-    numba = find_spec("numba") is not None
-    return {"numpy": np.__version__, "BLAS": "; ".join(sorted(blas)), "numba": numba}
+    helped = library() if find_spec("numba") else ""  # what threads multiply with, if any help
+    return {"numpy": np.__version__, "BLAS": "; ".join(sorted(blas)), "numba": helped}
 
 
 def checksum(*arrays: AnyArray) -> int:

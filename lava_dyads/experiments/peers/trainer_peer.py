@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_info
 from lava_dyads.data import Dataset
 from lava_dyads.experiments.peers.protocol import job, parameters, serve
 from lava_dyads.networks import Execution, NetworkSpec
+from lava_dyads.rules.blas import library
 from lava_dyads.rules.compiled import kernel
 from lava_dyads.training import Trainer, TrainingConfig
 
@@ -60,8 +61,9 @@ def main(folder: str, rule: str, silence: float) -> None:
     blas: dict[str, Any] = libraries[0] if libraries else {}
     form = "optimiser in numpy"
     if kernel("adam"):
-        shared = f", which {config['threads']} threads share" if config["threads"] > 1 else ""
-        form = f"optimiser in numba{shared}"
+        form = "optimiser in numba"
+        if config["threads"] > 1:
+            form = f"numba, products by {library()}, shared by {config['threads']} threads"
     facts = {
         "version": f"numpy {np.__version__}",
         "form": "" if rule == "backprop" else form,
