@@ -36,7 +36,7 @@ class Crew:
     Parameters
     ----------
     threads : int
-        All of them, at least 2.
+        All of them, at least 1.
 
     Attributes
     ----------
@@ -137,10 +137,10 @@ def _blas(array: Array) -> bool:
 def crew(threads: int) -> Iterator[Crew | None]:
     """Let some threads share what this one computes; afterwards they are gone.
 
-    None without numba, and for one thread: then products are left to the BLAS library. No more
-    than ``MOST`` take part.
+    None without numba, and for none: then products are left to numpy's BLAS library. One thread
+    multiplies with ours. No more than ``MOST`` take part.
     """
-    if threads < 2 or find_spec("numba") is None:
+    if threads < 1 or find_spec("numba") is None:
         yield None
         return
     made = Crew(min(threads, MOST))

@@ -171,13 +171,13 @@ def _extents(x: Array) -> tuple[IntArray, IntArray, IntArray]:
 def _threads_for(network: Network | BackpropNetwork) -> int:
     """Return how many threads share the products of a network: as many as numpy's would have.
 
-    One, if none of its products is worth sharing.
+    None, if no product is worth it.
     """
     if not isinstance(network, Network):
-        return 1  # backprop is the baseline: plain numpy
+        return 0  # backprop is the baseline: plain numpy
     ops = [connection.op for connection in network.connections.values()]
     if all(network.lanes * op.n_out * op.fan_in < WORTH for op in ops):
-        return 1
+        return 0
     found = [i["num_threads"] for i in threadpool_info() if i["user_api"] == "blas"]
     return int(max([1, *found]))
 
@@ -212,9 +212,9 @@ class LavaBackend:
             self.conductor.lead(self.source, self.network, self.sink)
         config = DyadRunConfig(execution.granularity, clock=execution.clock)
         self.session: Session
-        self._threads = 1
+        self._threads = 0
         if execution.runtime == "in-process":
-            self._threads = _threads_for(network) if execution.granularity == "network" else 1
+            self._threads = _threads_for(network) if execution.granularity == "network" else 0
             self.session = InProcessSession(self.network, config, **in_process)
         else:
             self.session = LavaSession(self.network, config)

@@ -171,8 +171,11 @@ def test_helpers_end_whatever_happens():
             pass
         assert present.crew is None
         assert threading.active_count() == before
-    with crew(1) as none:
+    with crew(0) as none:
         assert none is None
+    with crew(1) as alone:
+        assert threading.active_count() == before
+        check_product(alone, *operands(100, 300, 100), np.empty((100, 100)))
     with crew(crews.MOST + 9) as many:
         assert many.threads == crews.MOST
 
@@ -196,7 +199,7 @@ def test_a_network_with_helpers_learns_what_it_learns_alone(options):
     for network in networks:
         network.silence = silence
     outputs = []
-    for threads, network in zip((1, 3), networks, strict=True):
+    for threads, network in zip((0, 3), networks, strict=True):
         with crew(threads):
             clock = Clock(1, True, True, False, 75, batch=75)
             outputs.append([network.present(x, y, clock).copy() for _ in range(4)])

@@ -43,7 +43,7 @@ def test_threads_that_help_change_nothing_on_any_runtime(monkeypatch, runtime, d
     spec = NetworkSpec((64, 256, 256, 10))
     config = TrainingConfig(epochs=1, batch_size=100, dtype=dtype, optimiser="adam")
     found = []
-    for threads in (1, 2):
+    for threads in (0, 2):
         monkeypatch.setattr(backends, "_threads_for", lambda network, n=threads: n)
         with Trainer(spec, DIGITS, config, Execution(runtime=runtime)) as trainer:
             trainer.run(trainer.train_rows[:300], 1)

@@ -61,9 +61,7 @@ def main(folder: str, rule: str, silence: float) -> None:
     blas: dict[str, Any] = libraries[0] if libraries else {}
     form = "optimiser in numpy"
     if kernel("adam"):
-        form = "optimiser in numba"
-        if config["threads"] > 1:
-            form = f"numba, products by {library()}, shared by {config['threads']} threads"
+        form = f"optimiser in numba, products by {library()}"
     facts = {
         "version": f"numpy {np.__version__}",
         "form": "" if rule == "backprop" else form,
