@@ -305,7 +305,7 @@ class BackpropNetwork(Trainable):
             return {}
         for on_weights in self._on["weights"]:
             on_weights.show(exact=not clock.learn)
-        weights, biases = self.parameters()
+        weights, biases = self._registers("weights"), self._registers("biases")
         rows = slice(0, clock.valid)
         output = np.zeros((self.lanes, self._n_out))
         if clock.learn and y is not None:

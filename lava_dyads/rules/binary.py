@@ -243,13 +243,9 @@ class Latent(Optimiser):
         np.clip(theta, -1, 1, out=theta)
         return np.asarray(theta - before)
 
-    def apply(self, weights: Array, gradient: Array, state: Array, step: int) -> None:
-        """Make a step of theta; write W."""
-        self.change(gradient, state, step)
-        self.show(weights, state, step, exact=False)
-
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
     ) -> None:
-        """Make a step in place, for ``scale`` times the gradient."""
-        self.apply(weights, gradient * scale, state, step)
+        """Make a step of theta, for ``scale`` times the gradient; write W."""
+        self.change(gradient * scale, state, step)
+        self.show(weights, state, step, exact=False)

@@ -115,10 +115,6 @@ class Optimiser(ABC):
         """Return a copy of the numbers that learning continues from."""
         return weights.copy()
 
-    def apply(self, weights: Array, gradient: Array, state: Array, step: int) -> None:
-        """Make a step in place: w <- w + change(gradient)."""
-        weights += self.change(gradient, state, step)
-
     def shrink(self, weights: Array, step: int) -> None:
         """Apply the decoupled decay in place, before an update (counted from 1)."""
         if self.loss_per_update:

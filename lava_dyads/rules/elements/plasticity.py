@@ -95,7 +95,7 @@ class Plasticity:
             step = int(m[f"{name}_updates"].flat[0])
             if self._decay:
                 self.optimiser.shrink(m[name], step)
-            self.optimiser.apply(m[name], gradient, m[f"{name}_state"], step)
+            self.optimiser.update(m[name], gradient, m[f"{name}_state"], step)
 
 
 def plasticity(
