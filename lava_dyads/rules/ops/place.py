@@ -80,24 +80,6 @@ class Place(Weightless):
         return slice(self.offset, self.offset + self.n_in)
 
 
-class Identity(Place):
-    """Hand messages on as they are: what a sum is made of.
-
-    Parameters
-    ----------
-    n : int
-        Neurons below and above.
-
-    Examples
-    --------
-    >>> Identity(2).transpose(np.zeros(()), np.array([[1.0, 2.0]]))
-    array([[1., 2.]])
-    """
-
-    def __init__(self, n: int) -> None:
-        super().__init__(n, n)
-
-
 @dataclass(frozen=True)
 class Pick(Weightless):
     """Take n_out neurons out of n_in, from ``offset`` on: the transpose of :class:`Place`.
