@@ -143,11 +143,11 @@ def crew(threads: int) -> Iterator[Crew | None]:
     if threads < 1 or find_spec("numba") is None:
         yield None
         return
-    made = Crew(min(threads, MOST))
+    made, before = Crew(min(threads, MOST)), compiled.present.crew
     try:
         with threadpool_limits(1, "blas"):
             compiled.present.crew = made
             yield made
     finally:
-        compiled.present.crew = None
+        compiled.present.crew = before
         made.close()

@@ -159,7 +159,7 @@ def test_helpers_that_slept_take_part_again(team):
 
 
 def test_helpers_end_whatever_happens():
-    before = threading.active_count()
+    before, others = threading.active_count(), present.crew
     for error in (None, ValueError):
         try:
             with crew(3) as made:
@@ -169,8 +169,12 @@ def test_helpers_end_whatever_happens():
                     raise error
         except ValueError:
             pass
-        assert present.crew is None
+        assert present.crew is others
         assert threading.active_count() == before
+    with crew(2) as outer:
+        with crew(2):
+            pass
+        assert present.crew is outer
     with crew(0) as none:
         assert none is None
     with crew(1) as alone:
