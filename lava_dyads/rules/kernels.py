@@ -39,20 +39,20 @@ def _adam(w: AnyArray, g: AnyArray, m: AnyArray, v: AnyArray, numbers: AnyArray)
 
 
 @_compiled
-def adam(w: AnyArray, g: AnyArray, state: AnyArray, numbers: AnyArray) -> None:
-    """Take Adam's step on arrays of one shape, row by row in memory; ``state`` are both moments.
+def adam(w: AnyArray, g: AnyArray, m: AnyArray, v: AnyArray, numbers: AnyArray) -> None:
+    """Take Adam's step on arrays of one shape, row by row in memory.
 
     ``numbers``: scale (1 - b1), scale^2 (1 - b2), b1, b2, size, eps, and the moment below which
     it is 0.
     """
-    moments = state.reshape(2, w.size)
-    _adam(w.reshape(-1), g.reshape(-1), moments[0], moments[1], numbers)
+    _adam(w.reshape(-1), g.reshape(-1), m.reshape(-1), v.reshape(-1), numbers)
 
 
 @_compiled
-def _adam_events(
+def adam_events(
     w: AnyArray, down: AnyArray, up: AnyArray, m: AnyArray, v: AnyArray, numbers: AnyArray
 ) -> None:
+    """Take Adam's step along down^T up, row by row: entries of down that are 0 cost nothing."""
     g = np.empty(w.shape[1], w.dtype)
     for i in range(w.shape[0]):
         g[:] = 0
@@ -62,14 +62,6 @@ def _adam_events(
                 for j in range(g.size):
                     g[j] += d * up[k, j]
         _adam(w[i], g, m[i], v[i], numbers)
-
-
-@_compiled
-def adam_events(
-    w: AnyArray, down: AnyArray, up: AnyArray, state: AnyArray, numbers: AnyArray
-) -> None:
-    """Take Adam's step along down^T up, row by row: entries of down that are 0 cost nothing."""
-    _adam_events(w, down, up, state[0], state[1], numbers)
 
 
 @_compiled
@@ -254,7 +246,7 @@ def _events_part(task: AnyArray, dtype: Any) -> None:
     m, v = carray(_pointer(task[25]), shape, dtype), carray(_pointer(task[26]), shape, dtype)
     down = carray(_pointer(task[6]), (samples, width), dtype)[:, first : first + rows]
     up = carray(_pointer(task[7]), (samples, columns), dtype)
-    _adam_events(w, down, up, m, v, numbers)
+    adam_events(w, down, up, m, v, numbers)
 
 
 @_compiled
@@ -359,14 +351,21 @@ def _set_product(
 
 @_compiled
 def _set_step(
-    task: AnyArray, w: AnyArray, g: int, state: AnyArray, numbers: AnyArray, first: int, n: int
+    task: AnyArray,
+    w: AnyArray,
+    g: int,
+    m: AnyArray,
+    v: AnyArray,
+    numbers: AnyArray,
+    first: int,
+    n: int,
 ) -> None:
     """Add the step of n weights to a task; ``g``: the address of their gradients."""
     size = w.itemsize
     task[0] |= _DOUBLE if size == 8 else 0
     task[22], task[23], task[24] = n, w.ctypes.data + first * size, g
-    task[25] = state.ctypes.data + first * size
-    task[26], task[27] = task[25] + w.size * size, numbers.ctypes.data
+    task[25], task[26] = m.ctypes.data + first * size, v.ctypes.data + first * size
+    task[27] = numbers.ctypes.data
 
 
 @_compiled
@@ -401,7 +400,8 @@ def shared_adam(
     threads: int,
     w: AnyArray,
     g: AnyArray,
-    state: AnyArray,
+    m: AnyArray,
+    v: AnyArray,
     numbers: AnyArray,
 ) -> None:
     """Take Adam's step, every thread for some weights."""
@@ -411,7 +411,7 @@ def shared_adam(
         task = tasks[(next_one + t) % RING]
         task[0] = STEP
         gradient = g.ctypes.data + first * w.itemsize
-        _set_step(task, w, gradient, state, numbers, first, last - first)
+        _set_step(task, w, gradient, m, v, numbers, first, last - first)
     _publish(board, tasks, system, threads, True)
 
 
@@ -426,7 +426,8 @@ def shared_descent(
     down: AnyArray,
     up: AnyArray,
     g: AnyArray,
-    state: AnyArray,
+    m: AnyArray,
+    v: AnyArray,
     numbers: AnyArray,
     wait: bool,
 ) -> None:
@@ -441,7 +442,7 @@ def shared_descent(
             _set_product(task, gemm, down.T, up, g, True, first, last)
             task[0] |= STEP
             gradient = g.ctypes.data + first * columns * g.itemsize
-            _set_step(task, w, gradient, state, numbers, first * columns, (last - first) * columns)
+            _set_step(task, w, gradient, m, v, numbers, first * columns, (last - first) * columns)
             number += 1
     _publish(board, tasks, system, number, wait)
 
@@ -455,7 +456,8 @@ def shared_adam_events(
     w: AnyArray,
     down: AnyArray,
     up: AnyArray,
-    state: AnyArray,
+    m: AnyArray,
+    v: AnyArray,
     numbers: AnyArray,
     wait: bool,
 ) -> None:
@@ -468,7 +470,7 @@ def shared_adam_events(
         task = tasks[(next_one + t) % RING]
         task[0], task[1], task[2], task[3] = EVENTS, last - first, columns, len(down)
         task[4], task[5], task[6], task[7] = first, n, down.ctypes.data, up.ctypes.data
-        _set_step(task, w, 0, state, numbers, first * columns, 0)
+        _set_step(task, w, 0, m, v, numbers, first * columns, 0)
     _publish(board, tasks, system, parts, wait)
 
 

@@ -243,8 +243,8 @@ class Adam(Optimiser):
         With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
         """
         numbers, compiled = self._numbers(step, scale, weights.dtype), kernel("adam", weights.size)
-        if compiled and _alike(weights, gradient, state):
-            compiled(weights, gradient, state, numbers)
+        if compiled and _alike(weights, gradient, *state):
+            compiled(weights, gradient, *state, numbers)
             return
         left, (*_, size, epsilon, tiny) = 1.0 - self.beta_1, numbers
         flush = tiny if step % _FLUSH_EVERY == 0 else 0.0
@@ -278,13 +278,13 @@ class Adam(Optimiser):
         few = len(down) <= _FEW
         compiled = kernel("adam_events" if few else "descent", weights.size)
         down = np.ascontiguousarray(down)
-        if not compiled or not _alike(weights, down, up, state, room):
+        if not compiled or not _alike(weights, down, up, room, *state):
             return False
         numbers = self._numbers(step, scale, weights.dtype)
         if few:
-            compiled(weights, down, up, state, numbers)
+            compiled(weights, down, up, *state, numbers)
         else:
-            compiled(weights, down, up, room, state, numbers)
+            compiled(weights, down, up, room, *state, numbers)
         return True
 
     def _numbers(self, step: int, scale: float, dtype: np.dtype[Any]) -> Array:

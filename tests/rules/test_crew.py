@@ -92,10 +92,10 @@ def test_a_shared_step_is_the_step_of_one_thread(team, shape, dtype):
     w, g = generator.normal(size=(2, *shape)).astype(dtype)
     state, numbers = generator.random((2, *shape)).astype(dtype), np.array(NUMBERS, dtype)
     expected, moments = w.copy(), state.copy()
-    kernel("adam")(expected, g, moments, numbers)
+    kernel("adam")(expected, g, *moments, numbers)
     assert kernel("adam", w.size) is team.kernels["adam"]
     assert kernel("adam", 9) is kernel("adam")
-    team.kernels["adam"](w, g, state, numbers)
+    team.kernels["adam"](w, g, *state, numbers)
     np.testing.assert_array_equal(w, expected)
     np.testing.assert_array_equal(state, moments)
 
@@ -109,9 +109,9 @@ def test_a_shared_step_from_events_is_that_of_one_thread(team, dtype, waits):
     down = (generator.normal(size=(5, 333)) * (generator.random((5, 333)) < 0.4)).astype(dtype)
     up = generator.normal(size=(5, 150)).astype(dtype)
     expected, moments = w.copy(), state.copy()
-    kernel("adam_events")(expected, down, up, moments, numbers)
+    kernel("adam_events")(expected, down, up, *moments, numbers)
     with nullcontext() if waits else later():
-        kernel("adam_events", w.size)(w, down, up, state, numbers)
+        kernel("adam_events", w.size)(w, down, up, *state, numbers)
     np.testing.assert_array_equal(w, expected)
     np.testing.assert_array_equal(state, moments)
 
@@ -127,10 +127,10 @@ def test_a_descent_is_a_product_and_a_step(team, dtype):
     numbers = np.array(NUMBERS, dtype)
     expected = [(w.copy(), state.copy()) for w, _, _, _, state in layers]
     for (w, state), (_, down, up, *_) in zip(expected, layers, strict=True):
-        kernel("adam")(w, down.T @ up, state, numbers)
+        kernel("adam")(w, down.T @ up, *state, numbers)
     with later():
         for layer in layers:
-            kernel("descent", layer[0].size)(*layer, numbers)
+            kernel("descent", layer[0].size)(*layer[:4], *layer[4], numbers)
     for (w, state), (mine, *_, moments) in zip(expected, layers, strict=True):
         # A gradient that is rounded otherwise, by some eps, moves a step of .01 by as much at most.
         bound = 100 * np.finfo(dtype).eps
@@ -143,7 +143,7 @@ def test_what_helpers_still_read_is_kept(team):
     with later():
         for weights, moments in zip(w, state, strict=True):
             down, up = np.ones((4, 640)), np.ones((4, 300))
-            kernel("adam_events", weights.size)(weights, down, up, moments, numbers)
+            kernel("adam_events", weights.size)(weights, down, up, *moments, numbers)
             del down, up
             np.full((4, 640), np.nan)
     assert np.all(w == w[0, 0, 0])
