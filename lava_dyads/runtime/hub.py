@@ -127,17 +127,16 @@ class Hub:
         if not self._ordered:
             self._arrange(turns, finished)
 
-    def run_only(self, turns: list[Turn]) -> None:
-        """Run the job of the only task, which has nobody to wait for.
+    def run_only(self, job: Callable[[int], None], steps: int) -> None:
+        """Run the job of the only task, which has nobody to wait for, for some steps.
 
         Raises
         ------
         ModelError
             As :meth:`run`.
         """
-        ((_, job, model),) = turns
         try:
-            job(model)
+            job(steps)
         except Exception as error:
             raise self._failure() from error
 

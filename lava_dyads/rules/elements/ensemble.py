@@ -90,6 +90,11 @@ class Ensemble(Population):
         for member in self.members:
             member._spoken = self._spoken
 
+    @property
+    def rests(self) -> bool:
+        """Whether it does nothing in the midst of a presentation unless it hears something."""
+        return self._spoken and self._answers_only
+
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Do what every member would do with its entry of the messages."""
         if self._spoken and self._answers_only and not (inbox or clock.first or clock.last):
