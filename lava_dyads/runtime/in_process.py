@@ -29,6 +29,7 @@ from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session
 from lava_dyads.runtime.private.batches import Convoy, batched
+from lava_dyads.runtime.private.choirs import choirs
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
@@ -159,6 +160,8 @@ class InProcessRuntime:
             self._alone: list[Node] = []
             if not self.asynchronous:
                 self._convoy, self._alone = batched(self.nodes, self._hub)
+            elif not measure:  # else every model is timed
+                choirs(self.nodes)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         if self.asynchronous:

@@ -180,7 +180,7 @@ class Batch:
         self._values: AnyArray = np.zeros(0)
         self._inputs: list[tuple[str, AnyArray, AnyArray]] = []
         for node, element in zip(nodes, ensemble.members, strict=True):
-            _look_at(node.model, element.memory)
+            look_at(node.model, element.memory)
 
     @property
     def gathered(self) -> int:
@@ -353,7 +353,7 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
         if len(group) < SMALLEST:
             continue
         # Lava numbers the neurons of a layer by the spelling of their names.
-        group.sort(key=lambda i: _address(nodes[i].model.element))
+        group.sort(key=lambda i: address(nodes[i].model.element))
         members = [nodes[i] for i in group]
         wired = {p for p in members[0].model.element.outputs if _channels(members[0], p)}
         try:
@@ -543,12 +543,18 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
             fits = fits and all(_summable(c, senders) for c in channels)
         if not fits:
             return None
-    whole = owner(element.memory["basal"])
-    home = None if whole.size == element.memory["basal"].size else id(whole)
-    return same, id(model.agenda), model.time_step, wired, home
+    return same, id(model.agenda), model.time_step, wired, home(element)
 
 
-def _address(element: Any) -> int:
+def home(element: Any) -> int | None:
+    """Return what identifies the layer that a neuron was cut out of; None if there is none."""
+    own = element.memory["basal"]
+    whole = owner(own)
+    return None if whole.size == own.size else id(whole)
+
+
+def address(element: Any) -> int:
+    """Return where the registers of a neuron are, by which those of a layer are in order."""
     return int(element.memory["basal"].__array_interface__["data"][0])
 
 
@@ -587,7 +593,7 @@ def _by_outbox(port: Any) -> bool:
     return isinstance(getattr(port.send, "__self__", None), Outbox)
 
 
-def _look_at(model: Any, memory: dict[str, AnyArray]) -> None:
+def look_at(model: Any, memory: dict[str, AnyArray]) -> None:
     """Let the Vars of a model be views on registers that have moved."""
     state = model.__dict__
     model._registers.update(memory)
