@@ -166,7 +166,7 @@ class InProcessRuntime:
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         if self.asynchronous:
             self._hub.tasks[:] = [node.task for node in self.nodes]
-        self._spike = [node.spike() for node in self._alone]
+        self._spike = [turn for node in self._alone for turn in node.spikes(measure)]
         if self._convoy:
             self._spike.append(self._convoy.turn)
         self._phases = {
