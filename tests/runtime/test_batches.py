@@ -244,6 +244,30 @@ def nobody_else(lanes):
     return [dyad for layer in layers for dyad in layer]
 
 
+def test_an_odd_neuron_is_a_batch_of_its_own_where_nobody_else_is():
+    generator = np.random.default_rng(8)
+    values = generator.choice([1e16, 1.0, -1e16, 3.0, 0.1], size=40)
+    results = []
+    for one_by_one in (True, False):
+        agenda = Agenda(steps=3)
+        below = [Dyad((1,), activation="linear", bias=v, agenda=agenda) for v in values]
+        odd = Dyad((1,), activation="linear", bias=0.5, optimiser=Adam(0.1), agenda=agenda)
+        for dyad in below:
+            dyad.mean_out.connect(odd.basal_in)
+            dyad.mean_out.connect(odd.apical_in)
+        with InProcessSession(odd, measure=one_by_one) as session:
+            session.run(1)
+            session.run(40)
+            batched = sizes(session)
+        results.append(registers([*below, odd]))
+    assert batched == [1, 40]
+    assert_same(results[1], results[0])
+    total = 0.0
+    for value in values:
+        total += value
+    assert odd.read("basal") == total
+
+
 @pytest.mark.parametrize("lanes", [1, 3])
 def test_many_steps_in_one_go_are_bit_equal_to_one_after_the_other(lanes):
     results = []

@@ -28,7 +28,7 @@ from lava_dyads.rules.elements.ensemble import Ensemble, kind, owner
 from lava_dyads.runtime.hub import Channel, Hub, Inbox, Outbox, Task, Turn
 
 SMALLEST = 2
-"""Members from which on a batch is quicker; also numpy adds up in pairs where there is only one."""
+"""Members from which on a batch is quicker."""
 
 
 add_up = np.add.reduce
@@ -172,7 +172,8 @@ class Batch:
     def __init__(self, nodes: list[Any], ensemble: Ensemble) -> None:
         self.nodes, self.ensemble = nodes, ensemble
         self.agenda = nodes[0].model.agenda
-        self.task = Task(f"{nodes[0].task.label} and {len(nodes) - 1} more")
+        others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        self.task = Task(f"{nodes[0].task.label}{others}")
         self.done = 0
         self.feeds: list[tuple[Channel, slice]] = []
         self.heard: list[tuple[str, AnyArray]] = []
@@ -219,7 +220,7 @@ class Batch:
             values.take(sources, 0, space, "wrap")
             message = add_up(space, 0, initial=0.0)  # row by row, in order: not the last axis
             if np.count_nonzero(message):
-                heard[port] = message.T
+                heard[port] = message[: len(self.nodes)].T
         for output in self.outputs:
             output.clear(values)
         if span.calm and ensemble.rests and not heard:
@@ -348,9 +349,12 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
     for i, depth in enumerate(_depths(nodes, senders)):
         if plain[i] is not None and depth >= 0:
             groups[depth, plain[i]].append(i)
+    few = [group for group in groups.values() if len(group) < SMALLEST]
+    # A few odd ones are batches of their own where there is nobody else then.
+    everybody = sum(map(len, groups.values())) == len(nodes) >= 2 * sum(map(len, few))
     batches, places = [], {}
     for _, group in sorted(groups.items(), key=lambda item: item[0][0]):
-        if len(group) < SMALLEST:
+        if len(group) < SMALLEST and not everybody:
             continue
         # Lava numbers the neurons of a layer by the spelling of their names.
         group.sort(key=lambda i: address(nodes[i].model.element))
@@ -562,6 +566,8 @@ def _padded(lists: list[list[int]]) -> AnyArray:
     """Return lists as the columns of one array, filled up with place 0."""
     longest = max(map(len, lists))
     rows = [heard + [0] * (longest - len(heard)) for heard in lists]
+    if len(rows) == 1:
+        rows.append([0] * longest)  # a single column numpy would add up in pairs
     return np.ascontiguousarray(np.array(rows, np.intp).T)
 
 
