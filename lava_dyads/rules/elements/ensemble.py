@@ -78,7 +78,6 @@ class Ensemble(Population):
         self.memory.update(joined)
         self.listened = set(first.listened)
         self._spoken = first._spoken
-        self._answers_only = not self.anneal and self.unit.instantaneous
         for i, member in enumerate(members):
             member.memory.update(
                 {n: a[..., i] if n in OWN else a[..., i : i + 1] for n, a in joined.items()}
@@ -90,14 +89,9 @@ class Ensemble(Population):
         for member in self.members:
             member._spoken = self._spoken
 
-    @property
-    def rests(self) -> bool:
-        """Whether it does nothing in the midst of a presentation unless it hears something."""
-        return self._spoken and self._answers_only
-
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Do what every member would do with its entry of the messages."""
-        if self._spoken and self._answers_only and not (inbox or clock.first or clock.last):
+        if self.rests and not (inbox or clock.first or clock.last):
             return SILENCE
         if clock.fresh:
             self.reset()
@@ -112,7 +106,7 @@ class Ensemble(Population):
                 heard = there if heard is None else heard | there
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
-            if not (self._spoken and self._answers_only):
+            if not self.rests:
                 self._spoken = True
                 outbox = self._update(clock)
             else:
@@ -198,7 +192,7 @@ class Chorus(Ensemble):
     """
 
     def __init__(self, members: list[Population]) -> None:
-        if members[0].anneal or not members[0].unit.instantaneous:
+        if not members[0]._answers_only:
             raise ValueError("restless")
         super().__init__(members)
 
