@@ -18,6 +18,7 @@ from lava.magma.core.resources import CPU
 from lava_dyads.errors import invalid
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules._types import AnyArray
+from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.elements import Outbox
 
 LABELS = {"float": "floating_pt", "loihi2": "fixed_pt"}
@@ -59,12 +60,15 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._wired: tuple[Any, ...] = ()
+        self._clock: Clock
 
     def _wire(self) -> tuple[Any, ...]:
         """Note which ports are connected; the others cost nothing."""
         element = self.element
         entries = [(port, getattr(self, port)) for port in element.inputs]
-        inputs = tuple((port, entry.recv) for port, entry in entries if entry.csp_ports)
+        inputs = tuple(
+            (port, entry.recv, _silence(entry._shape)) for port, entry in entries if entry.csp_ports
+        )
         outputs = []
         for port in element.outputs:
             out = getattr(self, port)
@@ -77,15 +81,25 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
 
     def run_spk(self) -> None:
         """Take one step of the element."""
-        element, agenda, inputs, outputs = self._wired or self._wire()
+        self.speak()
+        self.hear()
+
+    def speak(self) -> None:
+        """Send what the messages of earlier steps have become; populations have nothing yet."""
+        element, agenda, _, outputs = self._wired or self._wire()
         clock = agenda.at(self.time_step)
+        self.__dict__["_clock"] = clock  # Lava's __setattr__ looks for ports each time
         outbox = element.before(clock)
         if not element.answers:
             _send(outbox, outputs)
-        inbox = {}
-        for port, recv in inputs:
+
+    def hear(self) -> None:
+        """Receive the messages of this step; populations answer."""
+        element, _, inputs, outputs = self._wired
+        clock, inbox = self._clock, {}
+        for port, recv, silence in inputs:
             message = recv()
-            if np.count_nonzero(message):
+            if message is not silence and np.count_nonzero(message):
                 inbox[port] = message.reshape(element.lanes, -1)
         answer = element.after(clock, inbox)
         if element.answers:
@@ -98,7 +112,10 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
 
 @cache
 def _silence(shape: tuple[int, ...]) -> AnyArray:
-    return np.zeros(shape)
+    """Return zeros, the same for all; in-process they may reach who listens as they are."""
+    zeros = np.zeros(shape)
+    zeros.flags.writeable = False
+    return zeros
 
 
 def _send(outbox: Outbox, outputs: tuple[Any, ...]) -> None:

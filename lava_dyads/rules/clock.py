@@ -136,6 +136,15 @@ class Agenda:
             self._last = key, clock
         return clock
 
+    def calm(self, time_step: int, steps: int) -> bool:
+        """Tell whether no presentation begins or ends in some steps, from a time step on."""
+        begin = self.window.item(0)
+        offset = time_step - begin - 1
+        if not self.steps:
+            return not offset <= 0 < offset + steps
+        offset %= self.steps
+        return 0 < offset < self.steps - steps
+
     def settled(self, presentation: int) -> Clock:
         """Return the clock of a presentation at rest: read-out and learning, no steps counted.
 

@@ -126,14 +126,16 @@ def send_on_change(
     elif scale is None:
         moved = np.abs(change) > threshold
     else:
-        floor = relative_floor(value)
+        limit = relative_floor(value) * (scale + np.abs(mirror))
+        if threshold:
+            limit = np.maximum(threshold, limit)
         # Negated, and relative to what was sent, so that nan and infinity count as changes: what
         # diverged must never look like silence.
-        moved = ~(np.abs(change) <= np.maximum(threshold, floor * (scale + np.abs(mirror))))
+        moved = ~(np.abs(change) <= limit)
     events = int(np.count_nonzero(moved))
     if events == 0:
         return None, 0
-    if threshold or scale is not None:
+    if events < moved.size and (threshold or scale is not None):
         change = np.where(moved, change, change.dtype.type(0))
     if arithmetic.exact:
         change = arithmetic.payload(change, "payload")

@@ -58,6 +58,8 @@ class Reactive:
     def __init__(self, element: Element, agenda: Agenda) -> None:
         self.element, self.agenda = element, agenda
         self.restless = False
+        self._settled: Clock
+        self._clock: Clock
         self._turn_to(0)
 
     def obey(self, command: int, presentation: int) -> Outbox:
@@ -84,6 +86,10 @@ class Reactive:
             self.restless = bool(outbox) and not element.unit.instantaneous
         return outbox
 
+    def follow(self, other: Reactive) -> None:
+        """Turn to the presentation that another one of the same agenda is at."""
+        self._settled, self._clock = other._settled, other._clock
+
     def _turn_to(self, presentation: int) -> None:
-        self._settled: Clock = self.agenda.settled(presentation)
+        self._settled = self.agenda.settled(presentation)
         self._clock = self._settled._replace(last=False, read=False)

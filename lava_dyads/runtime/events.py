@@ -69,6 +69,8 @@ class EventHub:
         self.transport = transport
         self.tasks: list[Task] = []
         self.channels: list[Wire] = []
+        self.faulty: list[FaultyWire] = []
+        """Those of the channels that keep things back and take note of commands."""
         self.measuring = False
         self.recorder: Recorder | None = None
         self.asked_to_pause = False
@@ -85,7 +87,9 @@ class EventHub:
         self._streams: list[tuple[np.random.Generator, list[float]]] = []
         self._numbers = itertools.count()
         self._listeners: list[Task] = []
-        self._idle_polls = self._cap = 0
+        self._cap = 0
+        self.idle_polls = 0
+        """How often somebody has looked at an empty port since the last message came."""
         self.current: Task | None = None
         """Who runs."""
         self.pipes: list[Any] = []
@@ -147,9 +151,13 @@ class EventHub:
 
     def wire(self, source: str, target: str, shape: tuple[int, ...], dtype: Any) -> Wire:
         """Make a channel from one port to another ('process.port')."""
-        made = (Wire if self.transport.plain else FaultyWire)(self, source, target, shape, dtype)
-        self.channels.append(made)
-        return made
+        if self.transport.plain:
+            wire = Wire(self, source, target, shape, dtype)
+        else:
+            wire = FaultyWire(self, source, target, shape, dtype)
+            self.faulty.append(wire)
+        self.channels.append(wire)
+        return wire
 
     def latency(self, channel: str) -> Callable[[], float]:
         """Return what draws the latencies of a channel; equal models share one stream."""
@@ -247,7 +255,7 @@ class EventHub:
 
     def _released(self) -> bool:
         """Send what was to be overtaken and was not; tell whether there was something."""
-        for wire in self.channels:
+        for wire in self.faulty:
             wire.release()
         return bool(self.queue)
 
@@ -274,13 +282,13 @@ class EventHub:
         """Pass a command on to the wires."""
         if command == Command.BEGIN:
             self.presentation += 1
-        for wire in self.channels:
+        for wire in self.faulty:
             wire.obey(command)
 
     def poll(self) -> None:
         """Let others run before somebody looks at an empty port again."""
-        self._idle_polls += 1
-        if self._idle_polls > _IDLE_POLLS * len(self.tasks) and not self.endless:
+        self.idle_polls += 1
+        if self.idle_polls > _IDLE_POLLS * len(self.tasks) and not self.endless:
             self._deadlock()
         task = getattr(getcurrent(), "task", None)
         if task is not None:
@@ -296,10 +304,6 @@ class EventHub:
             return len(side) > 0
 
         return probe
-
-    def arrived(self) -> None:
-        """Note that a message has come: whoever polls, polls for a reason."""
-        self._idle_polls = 0
 
     def _deadlock(self) -> None:
         waiting = [f"  {t.label} waits {t.waits_for}" for t in self.tasks if not t.done]
@@ -479,12 +483,6 @@ class Wire:
         now = hub.now
         hub.queue.push((now + self.latency(), next(hub._numbers), self, index, change, now))
 
-    def release(self) -> None:
-        """Send what was kept back; nothing is."""
-
-    def obey(self, command: Command) -> None:
-        """Take note of a command; nothing to do."""
-
     def content(self, payload: Any) -> Any:
         """Return what is on the wire, for a trace."""
         return payload
@@ -501,7 +499,7 @@ class Wire:
 
     def deliver(self, index: int, change: Any) -> None:
         """Hand a message over: add it to the mailbox, or queue it up."""
-        self.hub.arrived()
+        self.hub.idle_polls = 0  # whoever polls, polls for a reason
         slot, box = self.slot, self.box
         if slot is None or box is None:
             self._enqueue(change)
@@ -702,6 +700,10 @@ class EventMailbox(Mailbox):
         self.hub, self.task, self.slots, self.limit = hub, task, slots, limit
         self.waiting = self.pending_now = False
         self.followers: list[EventMailbox] = []
+        self.choirs: list[Any] = []
+        """Followers that obey together."""
+        self.said: list[dict[str, AnyArray]] = []
+        """What has been said in obedience, and has not been sent."""
         self._orders: list[tuple[int, int]] = []
         self.over = False
         self._outlets: dict[str, _Outlet] = {}
@@ -759,11 +761,19 @@ class EventMailbox(Mailbox):
     def tell(self, command: Command, presentation: int) -> None:
         """Give a command to all followers; it takes no time."""
         self.hub.tell(command, presentation)
-        for box in self.followers:
-            if command == Command.END:
+        if command == Command.END:
+            for box in self.followers:
                 box.end()
-            else:
+            return
+        done: dict[EventMailbox, dict[str, AnyArray]] = {}
+        for choir in self.choirs:
+            done.update(choir.obey(command, presentation) or {})
+        for box in self.followers:
+            if box not in done:
                 box._orders.append((command, presentation))
+                box._wake()
+            elif done[box]:
+                box.said.append(done[box])
                 box._wake()
 
     def silence(self) -> None:
@@ -822,6 +832,8 @@ class DrivenTask:
             self._begun = True
             model._send(model.begin())
         due, self._holding = self._holding, False
+        while box.said:
+            model._send(box.said.pop(0))
         while True:
             for command, presentation in box.commands():
                 model._send(model.obey(command, presentation))

@@ -127,17 +127,16 @@ class Hub:
         if not self._ordered:
             self._arrange(turns, finished)
 
-    def run_only(self, turns: list[Turn]) -> None:
-        """Run the job of the only task, which has nobody to wait for.
+    def run_only(self, job: Callable[[int], None], steps: int) -> None:
+        """Run the job of the only task, which has nobody to wait for, for some steps.
 
         Raises
         ------
         ModelError
             As :meth:`run`.
         """
-        ((_, job, model),) = turns
         try:
-            job(model)
+            job(steps)
         except Exception as error:
             raise self._failure() from error
 
@@ -567,7 +566,8 @@ class Outbox:
         else:
             send = self.mixed
         if given and any(inbox.borrows for inbox in self.inboxes):
-            send = self.give
+            lent = whole and len(channels) == len(arrays) == 1
+            send = self.lend if lent else self.give
             for channel in channels:
                 channel.shared = False  # whoever does not borrow gets a copy at once
         self.send: Callable[[Any], None] = send
@@ -617,6 +617,17 @@ class Outbox:
                 inbox[place] = part
             else:
                 channel.put(part)
+
+    def lend(self, data: Any) -> None:
+        """Send an array that will not change before the next step to the only receiver."""
+        if data.shape != self.shape:
+            self.channels[0].check(data)
+        message = data if data.dtype is self.dtype else data.astype(self.dtype)
+        inbox, place = self.inboxes[0], self.places[0]
+        if inbox[place] is None:
+            inbox[place] = message
+        else:
+            self.channels[0].put(message)
 
     def give(self, data: Any) -> None:
         """Send an array that will not change before the next step: who borrows gets it as it is.

@@ -7,7 +7,7 @@ import itertools
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,8 @@ from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session
-from lava_dyads.runtime.private.batches import Batch, Convoy, batched
+from lava_dyads.runtime.private.batches import Convoy, batched
+from lava_dyads.runtime.private.choirs import choirs
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
@@ -155,16 +156,17 @@ class InProcessRuntime:
                 self._hub = Hub(measure)
                 self._hub.idle = self._serve
             self.nodes: list[Node] = build(chosen, self._hub, self._answers)
-            self._batches: list[Batch] = []
+            self._convoy: Convoy | None = None
             self._alone: list[Node] = []
             if not self.asynchronous:
-                self._batches, self._alone = batched(self.nodes, self._hub)
+                self._convoy, self._alone = batched(self.nodes, self._hub)
+            elif not measure:  # else every model is timed
+                choirs(self.nodes)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         if self.asynchronous:
             self._hub.tasks[:] = [node.task for node in self.nodes]
-        self._spike = [node.spike() for node in self._alone]
-        self._convoy = Convoy(self._hub, self._batches) if self._batches else None
+        self._spike = [turn for node in self._alone for turn in node.spikes(measure)]
         if self._convoy:
             self._spike.append(self._convoy.turn)
         self._phases = {
@@ -370,7 +372,7 @@ class InProcessRuntime:
                 if self.asynchronous:
                     self._events(steps)
                 else:
-                    stop = self._steps(itertools.count() if steps is None else range(steps))
+                    stop = self._steps(steps)
         except Interrupted:
             stop = True
         except BaseException:
@@ -384,14 +386,16 @@ class InProcessRuntime:
             if stop:
                 self._end()
 
-    def _steps(self, numbers: Iterable[int]) -> bool:
+    def _steps(self, steps: int | None) -> bool:
         """Run time steps; tell whether a model asked for a stop."""
+        if self._convoy and not self._alone:
+            self._many_steps(self._convoy, steps)
+            return False
         hub, asked, phases, spike = self._hub, self._answers.asked, self._phases, self._spike
-        run = hub.run if self._alone else hub.run_only
         for node in self._alone:
             node.enter()
-        for _ in numbers:
-            run(spike)
+        for _ in itertools.count() if steps is None else range(steps):
+            hub.run(spike)
             self.steps_done += 1
             if asked:
                 while due := asked & phases.keys():
@@ -412,6 +416,20 @@ class InProcessRuntime:
             node.host()
         self._serve()
         return False
+
+    def _many_steps(self, convoy: Convoy, steps: int | None) -> None:
+        """Run time steps of neurons that are all in batches: they ask for nothing in between."""
+        # A time limit is one of a single step.
+        longest = convoy.longest if self._timeout is None else 1
+        left = longest if steps is None else steps
+        while left and not self._halt:
+            begin = convoy.time_step
+            # As equal as possible: another number of steps takes other arrays.
+            try:
+                self._hub.run_only(convoy.step, -(-left // -(-left // longest)))
+            finally:
+                self.steps_done += convoy.time_step - begin
+            left -= 0 if steps is None else convoy.time_step - begin
 
     def _events(self, steps: int | None) -> None:
         for node in self.nodes:

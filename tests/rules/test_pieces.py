@@ -204,6 +204,16 @@ def test_every_sample_is_shown_once_and_every_batch_applied_once(
     assert all(c.last for c in clocks if c.batch)
 
 
+@pytest.mark.parametrize("period", [0, 1, 2, 5])
+def test_calm_steps_are_those_where_no_presentation_begins_or_ends(period):
+    agenda = Agenda(period)
+    agenda.window[0] = 3
+    for first in range(4, 16):
+        for steps in range(1, 8):
+            clocks = [agenda.at(t) for t in range(first, first + steps)]
+            assert agenda.calm(first, steps) == (not any(c.first or c.last for c in clocks))
+
+
 def test_a_batch_must_be_a_multiple_of_the_lanes():
     with pytest.raises(ValidationError, match="multiple of lanes = 4"):
         Agenda(1, lanes=4, batch_size=6)

@@ -1,15 +1,17 @@
 """Neurons that take their step together, against the same neurons one by one."""
 
 import re
-from itertools import pairwise
+import time
+from itertools import count, pairwise
 
 import numpy as np
 import pytest
 from faulty.process import ring
+from lava.magma.core.run_conditions import RunContinuous
 from lava.proc.monitor.process import Monitor
 
 from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, NetworkSpec
-from lava_dyads.errors import DeadlockError
+from lava_dyads.errors import DeadlockError, ModelError
 from lava_dyads.processes.virtual import put, take
 from lava_dyads.rules.optimisers import Adam
 from lava_dyads.runtime.in_process import InProcessSession
@@ -22,7 +24,8 @@ STEPS = 24
 
 
 def sizes(session):
-    return sorted(len(batch.nodes) for batch in session.runtime._batches)
+    convoy = session.runtime._convoy
+    return sorted(len(batch.nodes) for batch in convoy.batches) if convoy else []
 
 
 def registers(dyads):
@@ -210,3 +213,122 @@ def test_a_receiver_that_never_listens_blocks_neurons():
         dyad.mean_out.connect(recorder.inp)
     with pytest.raises(DeadlockError, match="has not listened"), InProcessSession(deaf) as s:
         s.run(200)
+
+
+def nobody_else(lanes):
+    """Build dyads alone, which speak in several steps of a presentation and learn."""
+    generator = np.random.default_rng(2)
+    agendas = [Agenda(steps=7, lanes=lanes, batch_size=2 * lanes), Agenda(lanes=lanes)]
+    layers = [
+        [
+            Dyad(
+                (1,),
+                activation="tanh",
+                alpha=0.3,
+                bias=bias,
+                lanes=lanes,
+                first_step=3 - k % 3,
+                optimiser=Adam(0.1),
+                agenda=agendas[k == 4],
+            )
+            for bias in generator.normal(size=8)
+        ]
+        for k in range(6)
+    ]
+    for k, (below, above) in enumerate(pairwise(layers)):
+        for i, dyad in enumerate(above):
+            for source in generator.permutation(8)[: 2 + (i + k) % 5]:
+                below[source].mean_out.connect(dyad.basal_in)
+            below[i].mean_out.connect(dyad.apical_in)
+            layers[0][i].difference_out.connect(dyad.apical_in)
+    return [dyad for layer in layers for dyad in layer]
+
+
+def test_an_odd_neuron_is_a_batch_of_its_own_where_nobody_else_is():
+    generator = np.random.default_rng(8)
+    values = generator.choice([1e16, 1.0, -1e16, 3.0, 0.1], size=40)
+    results = []
+    for one_by_one in (True, False):
+        agenda = Agenda(steps=3)
+        below = [Dyad((1,), activation="linear", bias=v, agenda=agenda) for v in values]
+        odd = Dyad((1,), activation="linear", bias=0.5, optimiser=Adam(0.1), agenda=agenda)
+        for dyad in below:
+            dyad.mean_out.connect(odd.basal_in)
+            dyad.mean_out.connect(odd.apical_in)
+        with InProcessSession(odd, measure=one_by_one) as session:
+            session.run(1)
+            session.run(40)
+            batched = sizes(session)
+        results.append(registers([*below, odd]))
+    assert batched == [1, 40]
+    assert_same(results[1], results[0])
+    total = 0.0
+    for value in values:
+        total += value
+    assert odd.read("basal") == total
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_many_steps_in_one_go_are_bit_equal_to_one_after_the_other(lanes):
+    results = []
+    for one_by_one in (True, False):
+        dyads = nobody_else(lanes)
+        with InProcessSession(dyads[0], measure=one_by_one) as session:
+            seen = []
+            for steps in (1, 2, 150, 30, 7, 61):
+                session.run(steps)
+                seen.append([dyads[k].s_plus.get() for k in (0, 20, 40, 47)])
+            dyads[3].bias.set(np.array([2.0]))
+            dyads[9].agenda.learn[:] = 0
+            session.run(40)
+            if not one_by_one:
+                assert session.runtime._convoy.longest == 64
+                assert len(session.runtime._convoy.batches) > 5
+            assert session.steps_done == 291
+        results.append({**registers(dyads), ("seen", 0): np.array(seen)})
+    assert_same(results[1], results[0])
+    final = results[1]
+    assert final[35, "bias_updates"] == 0 < final[47, "bias_updates"]
+    assert len({a.tobytes() for a in final["seen", 0]}) > 4  # something has happened
+
+
+def test_a_pause_finds_all_neurons_in_the_same_step():
+    paused = nobody_else(1)
+    with InProcessSession(paused[0]) as session:
+        session.runtime.start(RunContinuous())
+        while session.steps_done < 100:
+            time.sleep(0.001)
+        session.runtime.pause()
+        steps = session.steps_done
+    one_by_one = nobody_else(1)
+    with InProcessSession(one_by_one[0], measure=True) as session:
+        session.run(steps)
+    assert_same(registers(paused), registers(one_by_one))
+
+
+def fails(after, step, text):
+    """Return an element's ``after`` that fails when it is called the n-th time."""
+    calls = count(1)
+
+    def failing(clock, inbox):
+        if next(calls) == step:
+            raise ZeroDivisionError(text)
+        return after(clock, inbox)
+
+    return failing
+
+
+@pytest.mark.parametrize(("first", "second"), [(9, 5), (5, 9), (5, 5), (1, 9), (9, 1)])
+def test_who_fails_in_the_earlier_step_has_failed(first, second):
+    dyads = nobody_else(1)
+    session = InProcessSession(dyads[0])
+    session.run(3)
+    batches = session.runtime._convoy.batches[1::2]
+    for k, step in enumerate((first, second)):
+        ensemble = batches[k].ensemble
+        ensemble.after = fails(ensemble.after, step, f"batch {k}")
+    loser = int(second < first)
+    with pytest.raises(ModelError, match=f"batch {loser}") as caught:
+        session.run(20)
+    assert str(caught.value).startswith(batches[loser].task.label)
+    assert session.steps_done == 3 + min(first, second) - 1

@@ -661,3 +661,71 @@ def test_many_rounds_of_events_leak_nothing():
     after = used()
     assert after[0] - before[0] < 3_000_000
     assert after[1:] == before[1:]
+
+
+def led(lanes, conductor_first):
+    """Build learning dyads with uneven fan-in and a conductor, made first or last."""
+    generator = np.random.default_rng(3)
+    agenda = Agenda(1, lanes, 2 * lanes)
+    conductor = Conductor(agenda) if conductor_first else None
+    layers = [
+        [
+            Dyad((1,), activation="tanh", alpha=0.3, bias=bias, lanes=lanes,
+                 optimiser=optimiser("adam", 0.1), agenda=agenda)
+            for bias in generator.normal(size=6) * (k < 2)
+        ]
+        for k in range(4)
+    ]  # fmt: skip
+    for k, (below, above) in enumerate(itertools.pairwise(layers)):
+        for i, dyad in enumerate(above):
+            for source in generator.permutation(6)[: 1 + (i + k) % 4]:
+                below[source].mean_out.connect(dyad.basal_in)
+            below[i].mean_out.connect(dyad.apical_in)
+        layers[0][k].difference_out.connect(above[k].apical_in)
+    dyads = [dyad for layer in layers for dyad in layer]
+    (conductor or Conductor(agenda)).lead(*generator.permutation(dyads))
+    return dyads
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("conductor_first", [True, False])
+@pytest.mark.parametrize("faults", [Faults(), Faults(drop=0.1, reorder=0.2)])
+def test_followers_that_obey_together_send_the_same_messages(lanes, conductor_first, faults):
+    results = []
+    for together in (True, False):
+        dyads = led(lanes, conductor_first)
+        config = DyadRunConfig(clock="async")
+        transport = Transport("exponential", seed=4, faults=faults)
+        # Measuring times every model by itself.
+        options = {"measure": not together, "transport": transport}
+        with InProcessSession(dyads[0], config, **options) as session:
+            session.runtime.record()
+            session.run(1)
+            session.run(4)
+            dyads[2].bias.set(np.array([0.7]))
+            dyads[0].agenda.learn[0] = 0
+            session.run(2)
+            boxes = session.runtime._hub.boxes
+            assert any(box.choirs for box in boxes) == together
+            found = session.trace().columns
+        results.append(
+            {**found, **{(i, n): d.read(n) for i, d in enumerate(dyads) for n in d.registers()}}
+        )
+    assert len(results[0]["sent"]) > 100
+    assert results[0].keys() == results[1].keys()
+    for name, value in results[1].items():
+        np.testing.assert_array_equal(results[0][name], value, err_msg=str(name))
+    assert all(results[0][i, "bias_updates"] == 2 for i in range(len(dyads)))
+
+
+def test_a_layer_that_was_cut_up_obeys_together(tmp_path):
+    results = []
+    for together in (True, False):
+        network = digit()
+        network.run("neuron", measure=not together, trace=tmp_path / "trace.npz")
+        trace = Trace.load(tmp_path / "trace.npz").columns
+        results.append({**trace, "weights": network.weights})
+        sizes = [len(c.models) for box in network.runtime._hub.boxes for c in box.choirs]
+        assert sorted(sizes) == ([10, 32] if together else [])
+    for name, value in results[1].items():
+        np.testing.assert_array_equal(results[0][name], value, err_msg=name)

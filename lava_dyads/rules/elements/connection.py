@@ -179,13 +179,15 @@ class Connection(Element):
         """Send what the last step's messages have become."""
         if clock.first:
             self.plasticity.show(exact=not clock.learn)
-        if clock.fresh:
-            self.reset()
+            if clock.fresh:
+                self.reset()
         buffer, self._buffer = self._buffer, {}
         return buffer
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive, transform for the next step, learn in the last one."""
+        if not (inbox or clock.last):
+            return {}
         m = self.memory
         up, down = inbox.get("mean_in"), inbox.get("difference_in")
         numbers = self.arithmetic

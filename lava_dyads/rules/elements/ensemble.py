@@ -78,7 +78,6 @@ class Ensemble(Population):
         self.memory.update(joined)
         self.listened = set(first.listened)
         self._spoken = first._spoken
-        self._answers_only = not self.anneal and self.unit.instantaneous
         for i, member in enumerate(members):
             member.memory.update(
                 {n: a[..., i] if n in OWN else a[..., i : i + 1] for n, a in joined.items()}
@@ -92,7 +91,7 @@ class Ensemble(Population):
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Do what every member would do with its entry of the messages."""
-        if self._spoken and self._answers_only and not (inbox or clock.first or clock.last):
+        if self.rests and not (inbox or clock.first or clock.last):
             return SILENCE
         if clock.fresh:
             self.reset()
@@ -107,7 +106,7 @@ class Ensemble(Population):
                 heard = there if heard is None else heard | there
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
-            if not (self._spoken and self._answers_only):
+            if not self.rests:
                 self._spoken = True
                 outbox = self._update(clock)
             else:
@@ -123,7 +122,7 @@ class Ensemble(Population):
         if clock.last:
             # What has heard nothing has not moved; the others say so themselves, below.
             self.memory["residual"][0, slice(None) if heard is None else ~heard] = 0.0
-        if heard is None:
+        if heard is None or not heard.any():
             return {}
         whole, some = self.memory, np.flatnonzero(heard)
         written = (*self.unit.state, "counts", "residual", *(f"sent_{c}" for c in self.channels))
@@ -178,6 +177,40 @@ class Ensemble(Population):
             return
         for member in self.members:  # somebody has set the counts of updates apart
             member.plasticity.learn_alone(member.memory[down], clock.batch)
+
+
+class Chorus(Ensemble):
+    """Members that answer messages each for itself, and do together what all are told at once.
+
+    See :class:`~lava_dyads.rules.reactive.Reactive`. Nothing is heard together, so inboxes are
+    empty.
+
+    Raises
+    ------
+    ValueError
+        Also if members have something to do without being told.
+    """
+
+    def __init__(self, members: list[Population]) -> None:
+        if not members[0]._answers_only:
+            raise ValueError("restless")
+        super().__init__(members)
+
+    def reset(self) -> None:
+        """Forget the last presentation."""
+        super().reset()
+        self.leave()
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Let those speak who have not; learn in the last step."""
+        outbox: Outbox = {}
+        if clock.valid:
+            outbox = self._update_some(clock, np.array([not m._spoken for m in self.members]))
+            self._spoken = True
+            self.leave()
+        if clock.last:
+            self.finish(clock)
+        return outbox
 
 
 def _joined(members: list[Population], name: str) -> AnyArray:

@@ -16,6 +16,8 @@ from lava_dyads.rules.elements.plasticity import plasticity
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units import Unit
 
+_ALL = slice(None)
+
 
 class Population(Element):
     """Integrate drives, step the unit, send what changed, learn the bias.
@@ -137,7 +139,7 @@ class Population(Element):
             arithmetic,
         )
         self.beta, self.first_step = beta, first_step
-        self.awake = slice(None)
+        self.awake = _ALL
         self._spoken = False
         self._state: dict[str, Array] = {}
         self._scales = {c: self.scale(c) for c in self.channels}
@@ -146,6 +148,7 @@ class Population(Element):
             c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
         }
         self.threshold, self.error_threshold, self.anneal = threshold, error_threshold, anneal
+        self._answers_only = not anneal and unit.instantaneous
         self._thresholds = self._thresholds_at(1)
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in unit.state}
@@ -251,8 +254,16 @@ class Population(Element):
             self.memory[name].fill(0)
         self.unit.begin(self.state)
 
+    @property
+    def rests(self) -> bool:
+        """Whether it does nothing in the midst of a presentation unless it hears something."""
+        return self._spoken and self._answers_only
+
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive drives, step, send changes; learn in the last step."""
+        awake = self.awake == _ALL
+        if self.rests and awake and not (inbox or clock.first or clock.last):
+            return {}
         m = self.memory
         if clock.fresh:
             self.reset()
@@ -264,9 +275,7 @@ class Population(Element):
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
             # The first time also without a message: the bias has something to say.
-            asleep = self.awake != slice(None)
-            restless = self.anneal or asleep or not self.unit.instantaneous
-            if moved or not self._spoken or restless:
+            if moved or not (self.rests and awake):
                 self._spoken = True
                 outbox = self._update(clock)
             elif clock.last:

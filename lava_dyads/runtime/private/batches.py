@@ -4,13 +4,17 @@ Every Process keeps its model, its ports and its registers, which become views o
 :class:`~lava_dyads.rules.elements.ensemble.Ensemble`. What the members of batches tell each other
 is gathered in one go; all other Processes are connected as before. Results are the same to the
 bit: each sum is taken in the same order.
+
+Within a step each batch hears only those before it, and what it says reaches only those after it.
+So where there is nobody but batches, the first one can take several steps before the second one
+takes its first: one call gathers the messages of all these steps.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable
-from itertools import chain, groupby
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,15 +23,21 @@ from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.models.shell import ElementModel
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.clock import Clock
+from lava_dyads.rules.clock import Agenda, Clock
 from lava_dyads.rules.elements.ensemble import Ensemble, kind, owner
 from lava_dyads.runtime.hub import Channel, Hub, Inbox, Outbox, Task, Turn
 
 SMALLEST = 2
-"""Members from which on a batch is quicker; also numpy adds up in pairs where there is only one."""
+"""Members from which on a batch is quicker."""
 
 
 add_up = np.add.reduce
+
+
+GATHERED = 1 << 16
+"""Numbers gathered in one go at most, for several steps: they stay in the cache."""
+LONGEST = 64
+"""Steps in one go at most."""
 
 
 class Convoy:
@@ -40,36 +50,102 @@ class Convoy:
     hub : Hub
     batches : list of Batch
         In an order in which each can speak once those before it have.
+    places : int
+        How many numbers batches hear and say in a step, per lane.
+    alone : bool
+        Whether there is nobody else in the network.
+
+    Attributes
+    ----------
+    time_step : int
+        Of the last step that was taken to its end.
+    longest : int
+        Steps it can take in one go.
     """
 
-    def __init__(self, hub: Hub, batches: list[Batch]) -> None:
-        self.hub = hub
+    def __init__(self, hub: Hub, batches: list[Batch], places: int, alone: bool) -> None:
+        self.hub, self.batches = hub, batches
         self.task = Task(batches[0].task.label)
         groups = groupby(batches, key=lambda batch: batch.agenda)
         self._stages = [(agenda, list(group)) for agenda, group in groups]
-        self._time_step = batches[0].nodes[0].model.time_step
+        self.time_step = batches[0].nodes[0].model.time_step
+        self._places = places
+        self._gathered = max(batch.gathered for batch in batches)
+        lanes = max(batch.ensemble.lanes for batch in batches)
+        space = min(GATHERED // max(1, self._gathered), 16 * GATHERED // (places * lanes))
+        self.longest = max(1, min(LONGEST, space)) if alone else 1
+        self._steps = 0
+        self._resize(1)
 
     @property
     def turn(self) -> Turn:
         """What the hub runs in a spiking phase."""
         return self.task, Convoy.step, self
 
-    def step(self) -> None:
-        """Take one step of all batches."""
-        hub = self.hub
-        self._time_step = time_step = self._time_step + 1
+    def step(self, steps: int = 1) -> None:
+        """Take some steps with all batches."""
+        if steps != self._steps:
+            self._resize(steps)
+        hub, time_step = self.hub, self.time_step
+        failed: tuple[Task, Exception] | None = None
         for agenda, batches in self._stages:
-            clock = agenda.at(time_step)
+            span = Span(agenda, time_step, steps)
             for batch in batches:
                 hub.current = batch.task
-                batch.step(clock)
+                try:
+                    batch.step(span)
+                except Exception as error:
+                    if not batch.done:
+                        raise
+                    # Others may fail yet in an earlier step.
+                    failed, steps = (batch.task, error), batch.done
+                    span = Span(agenda, time_step, steps)
+        self.time_step += steps
+        if failed is not None:
+            hub.current, what = failed
+            raise what
 
     def leave(self) -> None:
         """Tell the models what they cannot see in their registers, at the end."""
-        for batch in chain.from_iterable(batches for _, batches in self._stages):
+        for batch in self.batches:
             batch.ensemble.leave()
             for node in batch.nodes:
-                node.model.__dict__["time_step"] = self._time_step
+                node.model.__dict__["time_step"] = self.time_step
+
+    def _resize(self, steps: int) -> None:
+        """Make room for the messages of some steps; nobody says anything so far."""
+        self._steps = steps
+        space = np.zeros(self._gathered * steps)
+        lanes = {batch.ensemble.lanes for batch in self.batches}
+        values = {n: np.zeros((self._places, steps * n)) for n in lanes}
+        for batch in self.batches:
+            batch.resize(steps, values[batch.ensemble.lanes], space)
+
+
+class Span:
+    """Some steps that follow a time step.
+
+    Attributes
+    ----------
+    steps : int
+    calm : bool
+        Whether no presentation begins or ends in them.
+    """
+
+    __slots__ = ("_agenda", "_clocks", "_first", "calm", "steps")
+
+    def __init__(self, agenda: Agenda, time_step: int, steps: int) -> None:
+        self._agenda, self._first, self.steps = agenda, time_step + 1, steps
+        self.calm = agenda.calm(self._first, steps)
+        self._clocks: list[Clock] | None = None
+
+    @property
+    def clocks(self) -> list[Clock]:
+        """The clock of every step."""
+        if self._clocks is None:
+            at, first = self._agenda.at, self._first
+            self._clocks = [at(time_step) for time_step in range(first, first + self.steps)]
+        return self._clocks
 
 
 class Batch:
@@ -83,38 +159,86 @@ class Batch:
 
     Attributes
     ----------
-    values : array
-        What all batches hear and say in a step, (lanes, place); shared.
+    done : int
+        Steps of the present span that it has taken.
     feeds : list of (Channel, slice)
         Messages of other Processes, and their places.
-    inputs : list of (str, array, array)
+    heard : list of (str, array)
         Per port: which places each member adds up, (sources, members), in the order of the
-        sources; and an array to put them, (lanes, sources, members), which others use as well.
+        sources.
     outputs : list of _Output
     """
 
     def __init__(self, nodes: list[Any], ensemble: Ensemble) -> None:
         self.nodes, self.ensemble = nodes, ensemble
         self.agenda = nodes[0].model.agenda
-        self.task = Task(f"{nodes[0].task.label} and {len(nodes) - 1} more")
-        self.values: AnyArray = np.zeros(0)
+        others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
+        self.task = Task(f"{nodes[0].task.label}{others}")
+        self.done = 0
         self.feeds: list[tuple[Channel, slice]] = []
-        self.inputs: list[tuple[str, AnyArray, AnyArray]] = []
+        self.heard: list[tuple[str, AnyArray]] = []
         self.outputs: list[_Output] = []
+        self._values: AnyArray = np.zeros(0)
+        self._inputs: list[tuple[str, AnyArray, AnyArray]] = []
         for node, element in zip(nodes, ensemble.members, strict=True):
-            _look_at(node.model, element.memory)
+            look_at(node.model, element.memory)
 
-    def step(self, clock: Clock) -> None:
-        """Take one step of all members; see ``ElementModel.run_spk``."""
-        values, ensemble = self.values, self.ensemble
+    @property
+    def gathered(self) -> int:
+        """Numbers gathered at once in a step."""
+        sizes = [sources.size for _, sources in self.heard]
+        return self.ensemble.lanes * max(sizes, default=0)
+
+    def resize(self, steps: int, values: AnyArray, space: AnyArray) -> None:
+        """Make ready for a number of steps in one go.
+
+        Parameters
+        ----------
+        steps : int
+        values : array, shape (places, steps * lanes)
+            What all batches hear and say; shared. Zeros.
+        space : array
+            Where messages are gathered; others use it as well.
+        """
+        columns = steps * self.ensemble.lanes
+        self._values = values
+        self._inputs = [
+            (port, sources, space[: sources.size * columns].reshape(*sources.shape, columns))
+            for port, sources in self.heard
+        ]
+        for output in self.outputs:
+            output.said = False
+
+    def step(self, span: Span) -> None:
+        """Take some steps with all members; see ``ElementModel.run_spk``."""
+        values, ensemble = self._values, self.ensemble
+        lanes, self.done = ensemble.lanes, 0
         for channel, place in self.feeds:
-            values[:, place] = channel.take()
-        inbox = {}
-        for port, sources, space in self.inputs:
-            values.take(sources, 1, space, "wrap")
-            message = add_up(space, 1, initial=0.0)  # row by row, in order: not the last axis
+            values[place] = channel.take().reshape(lanes, -1).T
+        heard = {}
+        for port, sources, space in self._inputs:
+            values.take(sources, 0, space, "wrap")
+            message = add_up(space, 0, initial=0.0)  # row by row, in order: not the last axis
             if np.count_nonzero(message):
-                inbox[port] = message
+                heard[port] = message[: len(self.nodes)].T
+        for output in self.outputs:
+            output.clear(values)
+        if span.calm and ensemble.rests and not heard:
+            for output in self.outputs:
+                output.send(values, None)
+        elif values.shape[1] == lanes:
+            self._step(span.clocks[0], heard, values)
+        else:
+            for clock in span.clocks:
+                # Columns of the step, lane by lane.
+                here = slice(self.done * lanes, (self.done + 1) * lanes)
+                parts = ((port, message[here]) for port, message in heard.items())
+                inbox = {port: part for port, part in parts if np.count_nonzero(part)}
+                self._step(clock, inbox, values[:, here])
+                self.done += 1
+
+    def _step(self, clock: Clock, inbox: dict[str, AnyArray], values: AnyArray) -> None:
+        ensemble = self.ensemble
         outbox = ensemble.after(clock, inbox)
         for output in self.outputs:
             output.send(values, outbox.get(output.port))
@@ -140,7 +264,7 @@ class _Output:
         A member, and what sends its entry to others.
     """
 
-    __slots__ = ("index", "place", "port", "silence", "silent", "single", "whole")
+    __slots__ = ("index", "place", "port", "said", "silence", "single", "whole")
 
     def __init__(
         self,
@@ -154,21 +278,24 @@ class _Output:
         self.port, self.index, self.place = port, index, place
         self.whole, self.single = whole, single
         self.silence: AnyArray = np.zeros((*shape[:-1], place.stop - place.start))
-        self.silent = True
+        self.said = False
+
+    def clear(self, values: AnyArray) -> None:
+        """Take back what was said before."""
+        if self.said:
+            values[self.place] = 0.0
+            self.said = False
 
     def send(self, values: AnyArray, message: AnyArray | None) -> None:
         """Put the message (lanes, members) in its place, and send it to those outside."""
-        said = self.silence
+        told = self.silence
         if message is not None:
-            values[:, self.place] = message
-            said, self.silent = message.reshape(said.shape), False
-        elif not self.silent:
-            values[:, self.place] = 0.0
-            self.silent = True
+            values[self.place] = message.T
+            told, self.said = message.reshape(told.shape), True
         for channel in self.whole:
-            channel.put(said)
+            channel.put(told)
         for i, send in self.single:
-            send(said[..., i : i + 1])
+            send(told[..., i : i + 1])
 
 
 class _Sender(NamedTuple):
@@ -191,7 +318,7 @@ class _Sender(NamedTuple):
     direct: bool
 
 
-def batched(nodes: list[Any], hub: Hub) -> tuple[list[Batch], list[Any]]:
+def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
     """Put nodes that can step together into batches.
 
     Parameters
@@ -202,13 +329,13 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[list[Batch], list[Any]]:
 
     Returns
     -------
-    batches : list of Batch
-        In the order in which they can speak.
+    convoy : Convoy or None
+        The batches, if there are any.
     rest : list of Node
         All other nodes.
     """
     if hub.measuring:  # every model is timed, and every channel counted
-        return [], nodes
+        return None, nodes
     senders: dict[Channel, _Sender] = {}
     for i, node in enumerate(nodes):
         for port in node.process.out_ports:
@@ -217,17 +344,20 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[list[Batch], list[Any]]:
             senders.update(dict.fromkeys(_channels(node, port.name), sender))
     plain = [_kind(node, senders) for node in nodes]
     if sum(k is not None for k in plain) < SMALLEST:
-        return [], nodes
+        return None, nodes
     groups: dict[tuple[int, Hashable], list[int]] = defaultdict(list)
     for i, depth in enumerate(_depths(nodes, senders)):
         if plain[i] is not None and depth >= 0:
             groups[depth, plain[i]].append(i)
+    few = [group for group in groups.values() if len(group) < SMALLEST]
+    # A few odd ones are batches of their own where there is nobody else then.
+    everybody = sum(map(len, groups.values())) == len(nodes) >= 2 * sum(map(len, few))
     batches, places = [], {}
     for _, group in sorted(groups.items(), key=lambda item: item[0][0]):
-        if len(group) < SMALLEST:
+        if len(group) < SMALLEST and not everybody:
             continue
         # Lava numbers the neurons of a layer by the spelling of their names.
-        group.sort(key=lambda i: _address(nodes[i].model.element))
+        group.sort(key=lambda i: address(nodes[i].model.element))
         members = [nodes[i] for i in group]
         wired = {p for p in members[0].model.element.outputs if _channels(members[0], p)}
         try:
@@ -240,8 +370,12 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[list[Batch], list[Any]]:
         batch = Batch(members, ensemble)
         places.update({i: (batch, k) for k, i in enumerate(group)})
         batches.append(batch)
-    _Wiring(hub, nodes, senders, batches, places).connect()
-    return batches, [node for i, node in enumerate(nodes) if i not in places]
+    if not batches:
+        return None, nodes
+    wiring = _Wiring(hub, nodes, senders, batches, places)
+    wiring.connect()
+    rest = [node for i, node in enumerate(nodes) if i not in places]
+    return Convoy(hub, batches, wiring.used, alone=not rest), rest
 
 
 class _Wiring:
@@ -273,7 +407,6 @@ class _Wiring:
             for channel in _channels(node, port.name)[:1]
         }
         self.used = 1
-        self.heard: list[tuple[Batch, str, list[list[int]]]] = []
         self.spots: dict[Hashable, slice] = {}
         """Places of what is said, by port: (batch, name), or (number of a node, name).
 
@@ -291,16 +424,7 @@ class _Wiring:
                 feeds[number, name].append(batch)
         for (number, name), listeners in feeds.items():
             self._feed(self.nodes[number], name, self.spots[number, name], listeners)
-        patterns = [(batch, name, _padded(lists)) for batch, name, lists in self.heard]
-        sizes = [pattern.size * batch.ensemble.lanes for batch, _, pattern in patterns]
-        space = np.zeros(max(sizes, default=0))
-        for (batch, name, pattern), size in zip(patterns, sizes, strict=True):
-            shape = (batch.ensemble.lanes, *pattern.shape)
-            batch.inputs.append((name, pattern, space[:size].reshape(shape)))
-        lanes = {batch.ensemble.lanes for batch in self.batches}
-        values = {n: np.zeros((n, self.used)) for n in lanes}
         for batch in self.batches:
-            batch.values = values[batch.ensemble.lanes]
             for name in self._wired(batch, batch.ensemble.outputs):
                 batch.outputs.append(self._output(batch, name))
 
@@ -328,7 +452,7 @@ class _Wiring:
                     spot = self.spots[number if source is None else source, port]
                     heard.append(spot.start + k)
                 lists.append(heard)
-            self.heard.append((batch, name, lists))
+            batch.heard.append((name, _padded(lists)))
         return list(outside)
 
     def _feed(self, node: Any, name: str, place: slice, listeners: list[Batch]) -> None:
@@ -423,12 +547,18 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
             fits = fits and all(_summable(c, senders) for c in channels)
         if not fits:
             return None
-    whole = owner(element.memory["basal"])
-    home = None if whole.size == element.memory["basal"].size else id(whole)
-    return same, id(model.agenda), model.time_step, wired, home
+    return same, id(model.agenda), model.time_step, wired, home(element)
 
 
-def _address(element: Any) -> int:
+def home(element: Any) -> int | None:
+    """Return what identifies the layer that a neuron was cut out of; None if there is none."""
+    own = element.memory["basal"]
+    whole = owner(own)
+    return None if whole.size == own.size else id(whole)
+
+
+def address(element: Any) -> int:
+    """Return where the registers of a neuron are, by which those of a layer are in order."""
     return int(element.memory["basal"].__array_interface__["data"][0])
 
 
@@ -436,6 +566,8 @@ def _padded(lists: list[list[int]]) -> AnyArray:
     """Return lists as the columns of one array, filled up with place 0."""
     longest = max(map(len, lists))
     rows = [heard + [0] * (longest - len(heard)) for heard in lists]
+    if len(rows) == 1:
+        rows.append([0] * longest)  # a single column numpy would add up in pairs
     return np.ascontiguousarray(np.array(rows, np.intp).T)
 
 
@@ -467,7 +599,7 @@ def _by_outbox(port: Any) -> bool:
     return isinstance(getattr(port.send, "__self__", None), Outbox)
 
 
-def _look_at(model: Any, memory: dict[str, AnyArray]) -> None:
+def look_at(model: Any, memory: dict[str, AnyArray]) -> None:
     """Let the Vars of a model be views on registers that have moved."""
     state = model.__dict__
     model._registers.update(memory)
