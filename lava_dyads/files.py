@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
-import tempfile
+import secrets
 import tokenize
 import zipfile
 import zlib
@@ -71,22 +72,33 @@ def check_writable(what: str, path: Path) -> None:
 def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
     """Write a file so that readers see the old one or the whole new one, never a part.
 
-    What it replaces is there until then, also where the program is killed in between.
+    What it replaces is there until then, also where the program is killed in between or the
+    machine loses its power: the new one is on the disk before it takes the name.
     """
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
+    # Not tempfile's: its files are nobody else's, and a result may be read like any new file.
+    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with made.open("xb") as file:
             file.write(data)
-        # mkstemp gives 0600; a result may be read by others like any new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)
-        os.replace(name, path)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(made, path)
     except BaseException:
-        os.unlink(name)
+        made.unlink(missing_ok=True)
         raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names of the files in a folder on the disk, where the system can do that."""
+    with contextlib.suppress(OSError):  # Windows opens no folder, some file systems sync none
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def write_arrays(path: Path, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -94,7 +106,9 @@ def write_arrays(path: Path, header: str, arrays: Mapping[str, NDArray[Any]]) ->
     # By way of the memory: numpy's archive complains once more where the disk has failed it.
     buffer = io.BytesIO()
     np.savez(buffer, header=np.array(header), **arrays)
-    write_atomically(path, buffer.getbuffer())
+    # Released at once, whatever happens: a buffer that outlives its memory crashes Python 3.12.
+    with buffer.getbuffer() as content:
+        write_atomically(path, content)
 
 
 PART = ".part"

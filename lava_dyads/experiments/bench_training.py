@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import psutil
 
 from lava_dyads.data import load
 from lava_dyads.errors import LavaRuntimeError, invalid
@@ -135,7 +136,7 @@ class Course:
                 invalid(name, "must be at least 1", getattr(self, name))
         if self.samples is not None and self.samples < self.batch_size:
             invalid("samples", f"must be at least a batch, {self.batch_size}", self.samples)
-        cores = len(os.sched_getaffinity(0))
+        cores = usable_cores()
         if self.threads > cores:
             invalid("threads", f"this process may use {cores} cores", self.threads, str(cores))
 
@@ -195,6 +196,11 @@ def bench_training(
                 skipped)  # fmt: skip
 
 
+def usable_cores() -> int:
+    """Return how many cores this process may use; all there are, where the system has no share."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def machine() -> dict[str, Any]:
     """Return the facts of this machine that times depend on."""
     model = platform.processor()
@@ -204,8 +210,8 @@ def machine() -> dict[str, Any]:
         model = lines[0].partition(":")[2].strip() if lines else model
     return {
         "cpu": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "load_average": os.getloadavg()[0],
+        "cores": usable_cores(),
+        "load_average": psutil.getloadavg()[0],
         "python": platform.python_version(),
         "unset": [name for name in SLOWING if name in os.environ],
         "dtype": "float32",

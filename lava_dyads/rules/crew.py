@@ -11,6 +11,7 @@ Needs numba (extra ``fast``); products are those of :mod:`lava_dyads.rules.blas`
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,10 +138,11 @@ def _blas(array: Array) -> bool:
 def crew(threads: int) -> Iterator[Crew | None]:
     """Let some threads share what this one computes; afterwards they are gone.
 
-    None without numba, and for none: then products are left to numpy's BLAS library. One thread
-    multiplies with ours. No more than ``MOST`` take part.
+    None for none, without numba, and without the POSIX calls by which helpers sleep: then products
+    are left to numpy's BLAS library. One thread multiplies with ours. No more than ``MOST`` take
+    part.
     """
-    if threads < 1 or find_spec("numba") is None:
+    if threads < 1 or sys.platform == "win32" or find_spec("numba") is None:
         yield None
         return
     made, before = Crew(min(threads, MOST)), compiled.present.crew

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
@@ -19,6 +20,7 @@ from lava_dyads.files import (
     is_part,
     opened_arrays,
     remove_parts,
+    sync_folder,
     write_arrays,
     write_atomically,
 )
@@ -30,6 +32,9 @@ from lava_dyads.training.resume import RunState
 FORMAT = "lava_dyads checkpoint 1"
 MARKER = "config.json"
 """File that makes a folder a run directory."""
+
+LOCK = ".lock"
+"""File of a run directory that is locked by the process that writes to it."""
 
 
 @dataclass(frozen=True)
@@ -185,15 +190,21 @@ class RunDirectory:
         CheckpointError
             If another process has claimed it.
         """
-        with (self.path / MARKER).open() as file:
+        lock = FileLock(self.path / LOCK, blocking=False)
+        with self.writing():
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                lock.acquire()
+            except Timeout as error:
                 limit, hint = "another process is writing to it", "another folder, or later"
                 raise CheckpointError(message("--out", limit, str(self.path), hint)) from error
+        try:
             with self.writing():
                 remove_parts(self.path)
             yield
+        finally:
+            with contextlib.suppress(OSError):  # Windows keeps a file that is open
+                (self.path / LOCK).unlink()
+            lock.release()
 
     @property
     def config(self) -> dict[str, Any]:
@@ -246,6 +257,7 @@ class RunDirectory:
             if newest.exists():
                 os.replace(newest, self.path / PREVIOUS)
             os.replace(made, newest)
+            sync_folder(self.path)
 
     def add_metrics(self, *entries: Mapping[str, float]) -> None:
         """Add lines to metrics.jsonl."""

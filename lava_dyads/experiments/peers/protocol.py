@@ -16,8 +16,8 @@ import numpy as np
 def job(folder: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the configuration and the arrays of a race; keep to the first cores."""
     config = json.loads((Path(folder) / "config.json").read_text())
-    cores = sorted(os.sched_getaffinity(0))[: config["threads"]]
-    os.sched_setaffinity(0, cores)
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config["threads"]])
     with np.load(Path(folder) / "data.npz") as file:
         arrays = dict(file)
     return config, arrays

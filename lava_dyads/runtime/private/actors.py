@@ -13,7 +13,6 @@ import faulthandler
 import multiprocessing
 import os
 import pickle
-import resource
 import signal
 import sys
 import threading
@@ -38,8 +37,15 @@ from lava_dyads.processes.base import own_logging, shared
 from lava_dyads.rules._types import IntArray
 from lava_dyads.runtime.private.graph import forget
 
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
 _PR_SET_PDEATHSIG = 1
-_DUMP_SIGNAL = signal.SIGUSR2
+# Windows has neither; nor does anything here run there, but it is imported with the rest.
+_DUMP_SIGNAL = getattr(signal, "SIGUSR2", signal.SIGTERM)
+_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 @dataclass
@@ -211,7 +217,7 @@ class LavaRun:
         for actor in self.actors:
             if actor.pid is not None:
                 with contextlib.suppress(ProcessLookupError, ValueError):
-                    os.kill(actor.pid, signal.SIGKILL)
+                    os.kill(actor.pid, _KILL)
         for actor in self.actors:
             with contextlib.suppress(ValueError, AssertionError):
                 # The plain join of the base class: Lava's own closes pipes we still read.
@@ -293,10 +299,11 @@ def _after_fork() -> None:
     SystemProcess.run = _run_and_report
     _note_requests(_forking.asked_at)
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _KILL)
 
 
-os.register_at_fork(after_in_child=_after_fork)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 def _note_requests(asked_at: IntArray) -> None:
