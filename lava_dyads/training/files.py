@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
@@ -190,6 +189,8 @@ class RunDirectory:
         CheckpointError
             If another process has claimed it.
         """
+        from filelock import FileLock, Timeout  # only runs that are kept need it
+
         lock = FileLock(self.path / LOCK, blocking=False)
         with self.writing():
             try:
