@@ -1,7 +1,9 @@
 """Asynchronous messages as a discrete-event simulation in virtual time.
 
 Every message of an event-driven ProcessModel is on its way for a time drawn from its channel's
-latency model; what arrives first is delivered first, whoever sent first. A model runs when a
+latency model; what arrives first is delivered first, whoever sent first. But a channel that
+begins or ends at any other model is first in, first out, as Lava's are: messages that wait for
+nobody overtake each other only between EventModels, which add changes up. A model runs when a
 message has arrived for it, or when a time it has asked for has come, and not otherwise. Where
 nothing is on its way and every model waits, there is silence: a conductor is told, or, without
 one, the run ends.
@@ -149,12 +151,14 @@ class EventHub:
         for task in self.tasks:
             task.close()
 
-    def wire(self, source: str, target: str, shape: tuple[int, ...], dtype: Any) -> Wire:
-        """Make a channel from one port to another ('process.port')."""
+    def wire(
+        self, source: str, target: str, shape: tuple[int, ...], dtype: Any, ordered: bool = False
+    ) -> Wire:
+        """Make a channel from one port to another ('process.port'); see :class:`Wire`."""
         if self.transport.plain:
-            wire = Wire(self, source, target, shape, dtype)
+            wire = Wire(self, source, target, shape, dtype, ordered)
         else:
-            wire = FaultyWire(self, source, target, shape, dtype)
+            wire = FaultyWire(self, source, target, shape, dtype, ordered)
             self.faulty.append(wire)
         self.channels.append(wire)
         return wire
@@ -425,6 +429,8 @@ class Wire:
         Of the source's messages.
     dtype : numpy type
         Of the source; messages are cast to it, as Lava does.
+    ordered : bool
+        First in, first out, as Lava's channels are: a message waits for the one before it.
 
     Attributes
     ----------
@@ -437,13 +443,20 @@ class Wire:
     """
 
     __slots__ = (
-        "_reader", "box", "dtype", "entry", "events", "hub", "latency", "messages", "number",
-        "offset", "queue", "shape", "slot", "source", "target", "transform",
+        "_latest", "_reader", "box", "dtype", "entry", "events", "hub", "latency", "messages",
+        "number", "offset", "ordered", "queue", "shape", "slot", "source", "target", "transform",
     )  # fmt: skip
 
     def __init__(
-        self, hub: EventHub, source: str, target: str, shape: tuple[int, ...], dtype: Any
+        self,
+        hub: EventHub,
+        source: str,
+        target: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        ordered: bool = False,
     ) -> None:
+        self.ordered, self._latest = ordered, 0.0
         self.hub, self.source, self.target, self.shape = hub, source, target, shape
         self.dtype = np.dtype(dtype)
         self.number = len(hub.channels)
@@ -481,7 +494,15 @@ class Wire:
         if hub.measuring:
             self.events += int(np.count_nonzero(change))
         now = hub.now
-        hub.queue.push((now + self.latency(), next(hub._numbers), self, index, change, now))
+        at = now + self.latency()
+        if self.ordered:
+            at = self.behind(at)
+        hub.queue.push((at, next(hub._numbers), self, index, change, now))
+
+    def behind(self, at: float) -> float:
+        """Return when a message arrives that overtakes none; equal times keep their order."""
+        self._latest = max(at, self._latest)
+        return self._latest
 
     def content(self, payload: Any) -> Any:
         """Return what is on the wire, for a trace."""
@@ -558,9 +579,15 @@ class FaultyWire(Wire):
     """
 
     def __init__(
-        self, hub: EventHub, source: str, target: str, shape: tuple[int, ...], dtype: Any
+        self,
+        hub: EventHub,
+        source: str,
+        target: str,
+        shape: tuple[int, ...],
+        dtype: Any,
+        ordered: bool = False,
     ) -> None:
-        super().__init__(hub, source, target, shape, dtype)
+        super().__init__(hub, source, target, shape, dtype, ordered)
         faults = self.faults = hub.transport.faults
         self.by_value = hub.transport.coding == "value"
         ends = [end.rpartition(".")[0] for end in (source, target)]
@@ -587,9 +614,11 @@ class FaultyWire(Wire):
         if hub.measuring:
             self.events += int(np.count_nonzero(change))
         number = next(self._numbers)
-        moved = np.asarray(change != 0)
-        if index == WHOLE:
-            moved = moved.any(axis=-1)
+        if self.ordered:  # a message of zeros is one, too, and has no lanes
+            moved = np.asarray(True)
+        else:
+            moved = np.asarray(change != 0)
+            moved = moved.any(axis=-1) if index == WHOLE else moved
         wrong = {s: generator.random(moved.shape) < share for s, share in self._shares.items()}
         if "noise" in wrong:
             factor = 1.0 + faults.noise_size * generator.normal(size=np.shape(content))
@@ -617,8 +646,10 @@ class FaultyWire(Wire):
         self, index: int, number: int, content: Any, lanes: AnyArray, extra: float = 0.0
     ) -> None:
         if lanes.any():
-            hub = self.hub
-            hub.post(hub.now + self.latency() + extra, self, index, (number, content, lanes))
+            at = self.hub.now + self.latency() + extra
+            if self.ordered:  # but for what is to be reordered: that is posted behind the next
+                at = self.behind(at)
+            self.hub.post(at, self, index, (number, content, lanes))
 
     def content(self, payload: Any) -> Any:
         """Return what is on the wire."""
@@ -647,7 +678,7 @@ class FaultyWire(Wire):
             return
         number, content, lanes = payload
         if not self.by_value:
-            super().deliver(index, np.where(_over(lanes, index), content, 0.0))
+            self._hand_over(index, np.where(_over(lanes, index), content, 0.0))
             return
         newest = self._newest.get(index, np.zeros(lanes.shape, np.int64))
         newer = lanes & (number > newest)  # else an older value, or the same again
@@ -655,7 +686,10 @@ class FaultyWire(Wire):
         self._newest[index] = np.where(newer, number, newest)
         self._heard[index] = np.where(_over(newer, index), content, held)
         if newer.any():
-            super().deliver(index, self._heard[index] - held)
+            self._hand_over(index, self._heard[index] - held)
+
+    def _hand_over(self, index: int, change: AnyArray) -> None:
+        super().deliver(index, change.astype(self.dtype))
 
 
 def _over(lanes: AnyArray, index: int) -> AnyArray:

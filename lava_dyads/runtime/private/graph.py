@@ -473,7 +473,9 @@ class _Wiring:
         names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
         shape, dtype = port.shape, _dtype(port)
         if isinstance(self.hub, EventHub):
-            channel: Any = self.hub.wire(*names, shape, dtype)
+            ends = source.model_class, target.process.model_class
+            ordered = not all(issubclass(model, EventModel) for model in ends)
+            channel: Any = self.hub.wire(*names, shape, dtype, ordered)
         else:
             channel = Channel(self.hub, *names, shape, dtype, CHANNEL_SIZE, inbox, entry)
         self._add(source, SendEnd(port.name, channel))
