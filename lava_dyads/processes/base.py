@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import mmap
+import multiprocessing.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.process.variable import Var
+from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+from lava.magma.runtime.runtime import Runtime
 
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray
@@ -178,3 +183,18 @@ class _Arena:
 
 
 _arena = _Arena()
+
+
+@atexit.register  # after multiprocessing.util, which would wait for them for ever
+def _end_actors() -> None:
+    """End what a program has left running on Lava's runtime."""
+    for process in ProcessServer().processes:
+        if isinstance(process._runtime, Runtime):
+            # Lava's __del__ would ask the dead to stop.
+            process._runtime._is_started, process._runtime = False, None
+    for child in multiprocessing.active_children():
+        if child._parent_pid != os.getpid():  # type: ignore[attr-defined]
+            # A forked OS process inherits the list, but must not end what is not its own.
+            multiprocessing.process._children.discard(child)  # type: ignore[attr-defined]
+        elif isinstance(child, SystemProcess):
+            child.kill()

@@ -27,7 +27,7 @@ from lava_dyads.rules.transport import Transport
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.events import EventHub
 from lava_dyads.runtime.hub import Hub, Interrupted
-from lava_dyads.runtime.interface import Session
+from lava_dyads.runtime.interface import Session, step_count
 from lava_dyads.runtime.private.batches import Convoy, batched
 from lava_dyads.runtime.private.choirs import choirs
 from lava_dyads.runtime.private.graph import (
@@ -538,8 +538,7 @@ class InProcessSession(Session):
         poll : callable or None
             Called some 20 times a second.
         """
-        if steps < 1:
-            invalid("InProcessSession.run", "needs at least 1 step", steps)
+        steps = step_count("InProcessSession.run", steps)
         runtime = self.runtime
         first, chunk = runtime.steps_done, 1 if poll else steps
         while (left := steps - (runtime.steps_done - first)) > 0:

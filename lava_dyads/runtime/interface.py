@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
+
+import numpy as np
+
+from lava_dyads.errors import invalid
 
 _Self = TypeVar("_Self", bound="Session")
 
@@ -58,3 +64,20 @@ class Session(ABC):
         trace: TracebackType | None,
     ) -> None:
         self.stop(kill=error is not None)
+
+
+def step_count(where: str, steps: object) -> int:
+    """Return a number of steps as an int; raise where it is none, or below 1.
+
+    Raises
+    ------
+    ValidationError
+        Naming ``where``.
+    """
+    count = 0
+    if not isinstance(steps, bool | np.bool_):
+        with contextlib.suppress(TypeError):
+            count = operator.index(steps)  # type: ignore[arg-type]
+    if count < 1:
+        invalid(where, "needs a whole number of steps, at least 1", steps)
+    return count

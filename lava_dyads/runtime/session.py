@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
+import _thread
 import contextlib
+import os
 import tempfile
 import threading
 import time
@@ -12,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
-from lava.magma.core.run_conditions import RunSteps
 
 from lava_dyads.errors import (
     DeadlockError,
@@ -24,8 +24,9 @@ from lava_dyads.errors import (
 )
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
-from lava_dyads.runtime.interface import Session
+from lava_dyads.runtime.interface import Session, step_count
 from lava_dyads.runtime.private.actors import LavaRun
+from lava_dyads.runtime.private.supervised import stopped
 
 _POLL = 0.02
 _CHUNK_SECONDS = 1.0
@@ -90,24 +91,24 @@ class LavaSession(Session):
         self.process = process
         self.timeout, self.idle_timeout = timeout, idle_timeout
         self.steps_done = 0
-        self._run: LavaRun | None = None
-        self._dump = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed in stop)
-        _open_sessions.add(self)
-        run = LavaRun(process, self._dump)
+        self._running = False
+        dump = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed in _abandon)
+        self._run = LavaRun(process, dump, weakref.ref(self))
+        # A session that goes out of scope ends its OS processes, or nobody could.
+        weakref.finalize(self, _forgotten, self._run).atexit = False  # see processes/base
         try:
-            run.start(run_cfg or DyadRunConfig(), compile_config)
+            self._run.start(run_cfg or DyadRunConfig(), compile_config)
         except BaseException as error:
-            self._abandon(run)
+            _abandon(self._run)
             trace = getattr(error, "trace", None)
             if isinstance(trace, str) and not isinstance(error, ModelError):
                 raise ModelError(f"a ProcessModel failed while it started\n{trace}") from error
             raise
-        self._run = run
 
     @property
     def alive(self) -> bool:
         """Whether it can still run."""
-        return self._run is not None
+        return self._run.alive
 
     def run(self, steps: int, poll: Callable[[], None] | None = None) -> int:
         """Run a number of time steps, fewer where a model asks for it; return how many.
@@ -126,12 +127,15 @@ class LavaSession(Session):
         LavaRuntimeError
             If the session has been stopped.
         """
-        if steps < 1:
-            invalid("LavaSession.run", "needs at least 1 step", steps)
-        if self._run is None:
+        steps = step_count("LavaSession.run", steps)
+        if not self.alive:
+            raise stopped("run")
+        if self._running or self._run.runtime._is_running:
+            raise LavaRuntimeError("LavaSession.run: it runs already. Try: wait for its end")
+        if self._run.owner != os.getpid():
             raise LavaRuntimeError(
-                "LavaSession.run: the session has been stopped. Try: build the Processes anew "
-                "and open a new session; Lava cannot run a stopped Process again"
+                "LavaSession.run: the session belongs to the OS process that has forked this one. "
+                "Try: open a session in the OS process that runs it"
             )
         # An asynchronous model is called once per run, so its run cannot be cut into chunks.
         done, chunk = 0, steps if self._run.asynchronous else 1
@@ -150,45 +154,35 @@ class LavaSession(Session):
         return done
 
     def stop(self, kill: bool = False) -> None:
-        """End the run and all its OS processes. Safe to call more than once.
+        """End the run and all its OS processes. Safe to call more than once, from any thread.
 
         Parameters
         ----------
         kill : bool
             Do not ask the models to end by themselves first.
         """
-        run, self._run = self._run, None
-        _open_sessions.discard(self)
-        if run is None:
-            return
+        run = self._run
         try:
-            if not kill:
+            # While it runs, its models hear of nothing else.
+            if run.alive and not (kill or self._running or run.owner != os.getpid()):
                 with own_logging(), contextlib.suppress(Exception):
-                    self._in_thread(run.runtime.stop, limit=self.idle_timeout)
+                    self._in_thread(run.runtime.end, limit=self.idle_timeout)
         finally:
-            self._abandon(run)
-
-    def _abandon(self, run: LavaRun) -> None:
-        """Kill what is left of a run."""
-        run.kill()
-        self._dump.close()
-        _open_sessions.discard(self)
+            _abandon(run)
 
     def _run_chunk(self, steps: int, poll: Callable[[], None] | None) -> int:
         """Run; return the time step in which a model asked for a pause or a stop, or 0."""
         run = self._run
-        assert run is not None
-        run.asked_at[:] = 0
-        run.runtime._is_started = True
-        with own_logging():
-            run.runtime.start(RunSteps(steps, blocking=False))
-            waiting = threading.Thread(target=_swallow, args=(run.wait,), daemon=True)
-            waiting.start()
-            try:
-                self._supervise(run, waiting, steps, poll)
-            except BaseException:
-                self.stop(kill=True)
-                raise
+        self._running = True
+        try:
+            with own_logging():
+                run.begin(steps)
+                self._supervise(run, steps, poll)
+        except BaseException:
+            self.stop(kill=True)
+            raise
+        finally:
+            self._running = False
         if not run.runtime._is_started:
             self.stop(kill=True)
         return int(run.asked_at[0])
@@ -196,20 +190,21 @@ class LavaSession(Session):
     def _supervise(
         self,
         run: LavaRun,
-        waiting: threading.Thread,
         steps: int,
         poll: Callable[[], None] | None,
     ) -> None:
         begin = checked = quiet_since = time.monotonic()
         used = -1.0
         while True:
-            waiting.join(_POLL)
+            ended = run.listen(_POLL)
             if poll is not None:
                 poll()
-            if not waiting.is_alive() and not run.runtime._is_running:
+            if not run.alive:
+                raise stopped("run")
+            if ended:
                 return
             now = time.monotonic()
-            if now - checked < 0.2 and waiting.is_alive():
+            if now - checked < 0.2:
                 continue
             checked = now
             for actor, error, trace in run.failures():
@@ -253,11 +248,15 @@ def _places(run: LavaRun) -> str:
     )
 
 
-_open_sessions: weakref.WeakSet[LavaSession] = weakref.WeakSet()
+def _abandon(run: LavaRun) -> None:
+    """Kill what is left of a run."""
+    run.kill()
+    run.dump.close()
 
 
-@atexit.register
-def _stop_all() -> None:
-    """End what a script left running; the interpreter would wait for it for ever."""
-    for session in list(_open_sessions):
-        session.stop(kill=True)
+def _forgotten(run: LavaRun) -> None:
+    """Kill the run of a session that is collected; Ctrl-C would be dropped here."""
+    try:
+        _abandon(run)
+    except KeyboardInterrupt:
+        threading.Timer(0.01, _thread.interrupt_main).start()

@@ -18,13 +18,16 @@ import sys
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import IO, Any
 
 import numpy as np
 import psutil
 from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.compiler.exceptions import ProcessAlreadyCompiled
 from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
@@ -32,10 +35,12 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProc
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal
 from threadpoolctl import threadpool_limits
 
-from lava_dyads.errors import ModelError, invalid
+from lava_dyads.errors import LavaRuntimeError, ModelError, invalid
+from lava_dyads.interrupts import ENDING, held_back
 from lava_dyads.processes.base import own_logging, shared
 from lava_dyads.rules._types import IntArray
 from lava_dyads.runtime.private.graph import forget
+from lava_dyads.runtime.private.supervised import SupervisedRuntime
 
 try:
     import resource
@@ -43,9 +48,8 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 _PR_SET_PDEATHSIG = 1
-# Windows has neither; nor does anything here run there, but it is imported with the rest.
+# Windows has none; nor does anything here run there, but it is imported with the rest.
 _DUMP_SIGNAL = getattr(signal, "SIGUSR2", signal.SIGTERM)
-_KILL = getattr(signal, "SIGKILL", signal.SIGTERM)
 
 
 @dataclass
@@ -95,22 +99,40 @@ class LavaRun:
         Any Process of the graph.
     dump : file
         Where actors write their stacks on request.
+    session : weak reference
+        To whoever is asked when a Process of the graph is told to run or to stop.
     """
 
-    def __init__(self, process: AbstractProcess, dump: IO[bytes]) -> None:
+    def __init__(
+        self, process: AbstractProcess, dump: IO[bytes], session: weakref.ref[Any]
+    ) -> None:
         self.process = process
         self.processes: list[AbstractProcess] = []
         self.dump = dump
         self.actors: list[Actor] = []
         self.runtime: Any = None
         self.asynchronous = False
+        self.owner = os.getpid()
+        """A forked OS process has a copy of the run, but must not end what is not its own."""
+        self._session = session
+        self._lock = threading.RLock()  # nobody listens to a channel while it is unmapped
+        self._heard = threading.Event()
+        self._at_work: set[Any] = set()
+        """Ports of the runtime services that have not ended the present run."""
+        self._pausing = False
         self.asked_at: IntArray = shared(np.zeros(1, np.int64))
         """Time step in which a model last asked for a pause or a stop."""
 
     def start(self, run_cfg: Any, compile_config: dict[str, Any] | None) -> None:
         """Compile the graph and start its OS processes; after an error, ``kill``."""
         with own_logging():
-            executable = self.process.compile(run_cfg, compile_config)
+            try:
+                executable = self.process.compile(run_cfg, compile_config)
+            except ProcessAlreadyCompiled:
+                raise LavaRuntimeError(
+                    f"LavaSession: {self.process.name} or a Process connected with it has run "
+                    "already. Try: build the Processes anew; Lava cannot compile one twice"
+                ) from None
             self.processes = list(executable.proc_builders)
             models = [b.proc_model for b in executable.proc_builders.values()]
             self.asynchronous = any(m.implements_protocol is AsyncProtocol for m in models)
@@ -118,15 +140,12 @@ class LavaRun:
             self._start(executable)
 
     def _start(self, executable: Any) -> None:
-        from lava.magma.core.process.message_interface_enum import ActorType
-        from lava.magma.runtime.runtime import Runtime
-
         models = [
             f"{p.name} ({b.proc_model.__name__})"
             for p, b in executable.proc_builders.items()
             if isinstance(b, PyProcessBuilder)
         ]
-        runtime = self.runtime = Runtime(executable, ActorType.MultiProcessing)
+        runtime = self.runtime = SupervisedRuntime(executable, self._session)
         self.process._runtime = runtime
         executable.assign_runtime_to_all_processes(runtime)
         watch = threading.Event()
@@ -137,43 +156,53 @@ class LavaRun:
             try:
                 with _quiet_stdout():
                     runtime.initialize()
-            except BaseException:
-                self._adopt_actors(models)
-                raise
             finally:
                 watch.set()
-        self._adopt_actors(models)
-
-    def _adopt_actors(self, models: list[str]) -> None:
-        infrastructure = self.runtime._messaging_infrastructure
-        actors = infrastructure.actors if infrastructure else []
+        actors = runtime._messaging_infrastructure.actors
         labels = models + ["runtime service"] * (len(actors) - len(models))
-        self.actors = [Actor(n, a) for n, a in zip(labels, actors, strict=False)]
+        self.actors = [Actor(n, a) for n, a in zip(labels, actors, strict=True)]
 
-    def wait(self) -> None:
-        """Return when the present run has ended, or a model has asked for a pause or a stop.
+    @property
+    def alive(self) -> bool:
+        """Whether it can still run."""
+        return self.runtime is not None and not self.runtime.dead
 
-        Lava's own answer to such a model fails in the last step of a run, where the runtime
-        service says both that it has been asked and that it is done.
+    def begin(self, steps: int) -> None:
+        """Start a number of steps; :meth:`listen` tells when they are done."""
+        self.asked_at[:] = 0
+        self._at_work, self._pausing = set(self.runtime.service_to_runtime), False
+        for port in self._at_work:
+            port.observer = self._heard.set  # Process.wait takes it off
+        self.runtime.begin(steps)
+
+    def listen(self, seconds: float) -> bool:
+        """Wait for news from the runtime services; tell whether the present run has ended.
+
+        It ends as well where a model has asked for a pause or a stop. Lava's own answer to such
+        a model fails in the last step of a run, where the runtime service says both that it has
+        been asked and that it is done.
         """
-        runtime = self.runtime
+        self._heard.wait(seconds)
+        self._heard.clear()
+        with self._lock:
+            for port in list(self._at_work):
+                while self.alive and port in self._at_work and port.probe():
+                    self._hear(port, port.recv())
+            if self.alive:
+                self.runtime._is_running = bool(self._at_work)
+        return not self._at_work
 
-        def pause() -> None:
-            for port in runtime.runtime_to_service:
-                port.send(MGMT_COMMAND.PAUSE)
-            for port in runtime.service_to_runtime:
-                while not enum_equal(port.recv(), MGMT_RESPONSE.PAUSED):
-                    pass
-            runtime._is_running = False
-
-        def stop() -> None:
-            runtime._is_running = runtime._is_started = False
-
-        runtime.pause, runtime.stop = pause, stop
-        try:
-            runtime.wait()
-        finally:
-            del runtime.pause, runtime.stop
+    def _hear(self, port: Any, word: Any) -> None:
+        if enum_equal(word, MGMT_RESPONSE.REQ_STOP):
+            self._at_work.clear()
+            self.runtime._is_started = False
+        elif enum_equal(word, MGMT_RESPONSE.REQ_PAUSE):
+            if not self._pausing:
+                self._at_work, self._pausing = set(self.runtime.service_to_runtime), True
+                for service in self.runtime.runtime_to_service:
+                    service.send(MGMT_COMMAND.PAUSE)
+        elif enum_equal(word, MGMT_RESPONSE.PAUSED if self._pausing else MGMT_RESPONSE.DONE):
+            self._at_work.discard(port)
 
     def failures(self) -> list[tuple[Actor, BaseException | None, str]]:
         """Return who has failed, with the error and its traceback; models first."""
@@ -213,29 +242,37 @@ class LavaRun:
 
     def kill(self) -> None:
         """End exactly the OS processes of this run, and release what they held."""
-        infrastructure = self.runtime and self.runtime._messaging_infrastructure
-        for actor in self.actors:
-            if actor.pid is not None:
-                with contextlib.suppress(ProcessLookupError, ValueError):
-                    os.kill(actor.pid, _KILL)
-        for actor in self.actors:
-            with contextlib.suppress(ValueError, AssertionError):
-                # The plain join of the base class: Lava's own closes pipes we still read.
-                multiprocessing.Process.join(actor.system, 5)
-        if infrastructure:
-            infrastructure._actors.clear()
-            with contextlib.suppress(Exception):
-                infrastructure.smm.shutdown()
-        self.release()
+        with self._lock, held_back():
+            if self.alive:
+                self.runtime.dead = True
+                infrastructure = self.runtime._messaging_infrastructure
+                if infrastructure and self.owner == os.getpid():
+                    _end(infrastructure)
+            self.release()
 
     def release(self) -> None:
         """Cut the Processes loose, so that nothing of Lava touches a dead runtime again."""
-        if self.runtime is not None:
-            self.runtime._is_started = self.runtime._is_running = False
-            self.runtime._is_initialized = False
+        if self.runtime is None:
+            return  # they may belong to another session
+        self.runtime._is_started = self.runtime._is_running = False
+        self.runtime._is_initialized = False
         for process in (self.process, *self.processes):
             process._runtime = None
         forget((self.process, *self.processes))
+
+
+def _end(infrastructure: Any) -> None:
+    """End the OS processes of a runtime, and remove its shared memory."""
+    for actor in infrastructure.actors:
+        with contextlib.suppress(ValueError):  # closed
+            actor.kill()
+    for actor in infrastructure.actors:
+        with contextlib.suppress(ValueError):
+            # The plain join of the base class: Lava's own closes pipes we still read.
+            multiprocessing.Process.join(actor, 5)
+    infrastructure.actors.clear()
+    with contextlib.suppress(Exception):
+        infrastructure.smm.shutdown()
 
 
 def _check_open_files(models: int, channels: int) -> None:
@@ -276,30 +313,61 @@ def _quiet_stdout() -> Iterator[None]:
         yield
 
 
+@dataclass
+class _Forking:
+    """What a child of Lava's needs to know of its parent."""
+
+    dump: IO[bytes]
+    asked_at: IntArray
+    parent: int
+    by_main_thread: bool
+    mask: Any
+
+
 _forking = threading.local()
 
 
 @contextlib.contextmanager
 def children_of_lava(dump: IO[bytes], asked_at: IntArray) -> Iterator[None]:
     """Set the OS processes up that are forked inside: see :func:`_after_fork`."""
-    _forking.dump, _forking.asked_at = dump, asked_at
+    by_main_thread = threading.current_thread() is threading.main_thread()
+    # The tracker of shared memory lifts every block of signals when it starts.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    _forking.now = _Forking(dump, asked_at, os.getpid(), by_main_thread, mask)
     try:
         yield
     finally:
-        _forking.dump = None
+        _forking.now = None
 
 
 def _after_fork() -> None:
     """Make a child die with its parent, leave Ctrl-C to the parent, and tell its stack."""
-    dump = getattr(_forking, "dump", None)
-    if dump is None:
+    now = getattr(_forking, "now", None)
+    if now is None:
         return
+    _forking.now = None
+    for number in ENDING:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    faulthandler.register(_DUMP_SIGNAL, file=dump, all_threads=True)
+    signal.pthread_sigmask(signal.SIG_SETMASK, now.mask)
+    faulthandler.register(_DUMP_SIGNAL, file=now.dump, all_threads=True)
     SystemProcess.run = _run_and_report
-    _note_requests(_forking.asked_at)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _KILL)
+    _note_requests(now.asked_at)
+    if sys.platform == "linux" and now.by_main_thread:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != now.parent:  # it has died meanwhile
+            os._exit(1)
+    else:
+        # Linux takes the thread that forks for the parent, and it may end before its program.
+        threading.Thread(target=_end_with, args=(now.parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 if hasattr(os, "register_at_fork"):
