@@ -419,7 +419,7 @@ class Network(Trainable):
             unit = c.arithmetic.unit
             weights.append(c.op.outer(d, z) * unit**2 / (-c.arithmetic.gain(c.beta) * count))
         for p in self.populations.values():
-            d = p.by_bias(p.unit.bias_error(p.memory[f"sent_{p.unit.teacher}"][rows]))
+            d = p.by_bias(p.bias_errors[rows])
             biases.append(d.sum(axis=0) * p.arithmetic.unit / (-p.arithmetic.gain(p.beta) * count))
         return weights, biases
 

@@ -1,5 +1,7 @@
 """Neurons stepped at once against the same neurons stepped one by one, to the bit."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Population
 from lava_dyads.rules.elements.ensemble import Ensemble, kind
 from lava_dyads.rules.losses import loss
+from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.optimisers import SGD, Adam, Momentum
 from lava_dyads.rules.units import RULES, RuleParameters
 
@@ -31,6 +34,24 @@ CASES = {
     "relaxing": (hidden("activation-relaxation", rate=0.3), {"optimiser": SGD(0.1)}),
     "spiking": (hidden("spiking", "relu", alpha=0.5, window=8), {"optimiser": SGD(0.1)}),
 }
+
+
+def units():
+    """Return every unit a rule puts anywhere, where its neurons can be cut apart, by name."""
+    numbers, found = RuleParameters(alpha=0.25, rate=0.4, window=8), {}
+    for name, rule in RULES.items():
+        hidden = ("relu", "tanh", "hard-sigmoid", "linear")
+        made = {f: rule.hidden(activation(f), numbers) for f in rule.activations or hidden}
+        made["first"] = rule.above_input(next(iter(made.values())))
+        made["read-out"] = rule.read_out(numbers)
+        for nudge in (nudge for nudge in rule.nudges if not NUDGES[nudge].head):
+            made[nudge] = rule.output(loss("squared-error"), numbers, NUDGES[nudge].frozen)
+        options = {"optimiser": Adam(0.1)}
+        found |= {f"{name}, {place}": (unit, options) for place, unit in made.items()}
+    return {name: (unit, o) for name, (unit, o) in found.items() if not unit.blocks}
+
+
+EVERY = CASES | units()
 
 
 def alone(unit, options, cut, lanes=1):
@@ -65,10 +86,16 @@ def one_by_one(members, clock, rows):
 
 
 # With 8 lanes and more numpy adds up in pairs.
-@pytest.mark.parametrize(("cut", "lanes"), [(False, 1), (True, 1), (True, 3), (False, 19)])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "cut", "lanes"),
+    [
+        *product(CASES, (False,), (1, 19)),
+        *product(CASES, (True,), (1, 3)),
+        *((case, i % 2 == 0, (1, 3, 19)[i % 3]) for i, case in enumerate(units())),
+    ],
+)
 def test_at_once_and_one_by_one_are_bit_equal(case, cut, lanes):
-    unit, options = CASES[case]
+    unit, options = EVERY[case]
     single, _ = alone(unit, options, cut, lanes)
     members, layer = alone(unit, options, cut, lanes)
     ensemble = Ensemble(members)
@@ -126,6 +153,26 @@ def test_what_is_alike_and_what_is_not():
     assert plain != kind(Population(unit, np.zeros(1), lanes=2))
     assert kind(Population(unit, np.zeros(2))) is None
     assert kind(Population(unit, np.zeros(1), noise=0.1)) is None
+    blocks = RULES["lrrn"].hidden(activation("relu"), RuleParameters())
+    assert kind(Population(blocks, np.zeros(1))) is None  # a message is not one number each
+
+
+@pytest.mark.parametrize("case", ["derivative-free-relaxation, tanh", "unfrozen-relaxation, tanh"])
+def test_a_bias_learns_from_the_teacher_where_the_error_is_another(case):
+    """By hand: the teacher is f'(a) x, the error is x, or that of a drive that has moved since."""
+    unit, _ = EVERY[case]
+    members = [Population(unit, np.zeros(1), beta=0.5, optimiser=SGD(1.0)) for _ in range(N)]
+    ensemble, agenda = Ensemble(members), Agenda(steps=4)
+    drives = np.linspace(-1, 1, N)[None]
+    for k in range(4):
+        ports = ("basal_in", "apical_in", "basal_in")
+        inbox = {port: drives if port[0] == "b" else np.ones((1, N)) for port in ports[k : k + 1]}
+        ensemble.after(agenda.at(k + 1), inbox)
+    # Drives are twice as large by the end; the unfrozen one keeps the slope of its forward pass.
+    slope = 1 - np.tanh((2 if "free" in case else 1) * drives[0]) ** 2
+    expected = slope * ensemble.memory["relaxation"][0] / 0.5
+    np.testing.assert_allclose([m.memory["bias"].item() for m in members], expected)
+    assert not np.allclose(ensemble.memory["sent_error"], ensemble.memory["sent_teacher"])
 
 
 def test_neurons_of_a_layer_stay_where_they_are():

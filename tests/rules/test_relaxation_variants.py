@@ -218,3 +218,26 @@ def test_weights_without_neurons_between_are_refused():
     ])  # fmt: skip
     with pytest.raises(ValidationError, match="node b: derivative-free-relaxation needs neurons"):
         NetworkSpec(graph=graph, rule="derivative-free-relaxation").build()
+
+
+VARIANTS = sorted(name for name, made in RULES.items() if "relaxation" in made.summary)
+
+
+@pytest.mark.parametrize("rule", VARIANTS)
+def test_neurons_without_weights_below_learn_their_biases_all_the_same(rule):
+    """On linear networks every variant is backprop; here nobody listens to all teachers."""
+    linear = {"activation": "linear"}
+    graph = Graph([
+        Node("x", "input", shape=(3,)),
+        Node("a", "dense", "x", size=4, **linear),
+        Node("again", "sum", "a", **linear),
+        Node("both", "sum", ("a", "again"), **linear),
+        Node("y", "dense", "both", size=2),
+    ])  # fmt: skip
+    spec = NetworkSpec(graph=graph, rule=rule, loss="squared-error", bias_deviation=0.3)
+    generator = np.random.default_rng(7)
+    x, y = generator.normal(size=(5, 3)), generator.normal(size=(5, 2))
+    network = spec.build(lanes=5)
+    assert network.settle(x, y).converged
+    exact = spec.backpropagate(x, y, *spec.initial_parameters()).gradients()
+    np.testing.assert_allclose(flat(*network.gradients()), flat(*exact), rtol=1e-9)

@@ -20,13 +20,14 @@ OWN = ("counts", "sends", "residual", "bias_updates")
 def kind(element: object) -> Hashable:
     """Return what elements have in common that can be members of one ensemble; None: nothing.
 
-    A member is a plain population of one neuron, in float64 and without noise.
+    A member is a plain population of one neuron, in float64 and without noise, whose messages are
+    one number each.
     """
     if type(element) is not Population or vars(element).keys() & {"before", "after"}:
         return None
     numbers = element.arithmetic
     plain = numbers.name == "float" and numbers.dtype == np.float64 and not element.noise
-    if not plain or element.n != 1:
+    if not plain or element.n != 1 or element.unit.blocks:
         return None
     parameters = (
         element.lanes,
@@ -167,16 +168,16 @@ class Ensemble(Population):
             counts[self.counted.index("straddling")] += straddle
         if clock.frozen:
             return
-        down = f"sent_{self.unit.down}"
+        errors = self.bias_errors
         updates = self.memory["bias_updates"][0]
         learner = self.plasticity
         if isinstance(learner, Plasticity) and (updates == updates[0]).all():
             # Numpy adds up along the last axis as it does in an array of one column.
-            product = np.ascontiguousarray(self.memory[down].T).sum(axis=1)
+            product = np.ascontiguousarray(errors.T).sum(axis=1)
             learner.learn(product, clock.batch)
             return
         for member in self.members:  # somebody has set the counts of updates apart
-            member.plasticity.learn_alone(member.memory[down], clock.batch)
+            member.plasticity.learn_alone(member.bias_errors, clock.batch)
 
 
 class Chorus(Ensemble):

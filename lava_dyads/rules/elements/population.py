@@ -43,7 +43,7 @@ class Population(Element):
     beta : float
         Nudge strength; scales the threshold of the error channel and the bias gradient.
     threshold : float
-        Send-on-change threshold of the activity channel.
+        Send-on-change threshold of the activity channel (and of its cause, where that is another).
     error_threshold : float or None
         Of the other channels, in units of beta; None: the same.
     anneal : float
@@ -306,7 +306,8 @@ class Population(Element):
         outbox: Outbox = {}
         thresholds = self._thresholds_at(clock.step) if self.anneal else self._thresholds
         for channel in self.channels:
-            if channel in unit.extra and f"{channel}_out" not in self.listened:
+            heard = channel not in unit.extra or f"{channel}_out" in self.listened
+            if not heard and channel != unit.teacher:  # from which the bias learns in any case
                 continue
             mirror = m[f"sent_{channel}"]
             if channel in changes:
@@ -314,7 +315,7 @@ class Population(Element):
             else:
                 value, floor = unit.emit(state, channel), self._floors[channel]
                 message, events = send_on_change(value, mirror, thresholds[channel], floor, numbers)
-            if message is not None:
+            if message is not None and heard:
                 outbox[f"{channel}_out"] = message
                 self._sent(channel, message, events)
         if old:
@@ -333,11 +334,11 @@ class Population(Element):
         self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
 
     def _thresholds_at(self, step: int) -> dict[str, float]:
-        left, up = annealed(self.anneal, step), self.unit.up
+        left, active = annealed(self.anneal, step), (self.unit.up, self.unit.cause)
         least, threshold = self.unit.least, self.arithmetic.threshold
         return {
             c: max(
-                threshold(left * scale * (self.threshold if c == up else self.error_threshold)),
+                threshold(left * scale * (self.threshold if c in active else self.error_threshold)),
                 least(c),
             )
             for c, scale in self._scales.items()
@@ -362,5 +363,9 @@ class Population(Element):
         if straddling is not None:
             self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
         if not clock.frozen:
-            errors = self.unit.bias_error(self.memory[f"sent_{self.unit.teacher}"])
-            self.plasticity.learn_alone(self.by_bias(errors), clock.batch)
+            self.plasticity.learn_alone(self.by_bias(self.bias_errors), clock.batch)
+
+    @property
+    def bias_errors(self) -> Array:
+        """What every neuron's bias learns from, (lanes, n)."""
+        return self.unit.bias_error(self.memory[f"sent_{self.unit.teacher}"])
