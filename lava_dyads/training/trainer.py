@@ -151,8 +151,19 @@ class TrainingConfig:
     def build_optimiser(self, samples: int = 0) -> Optimiser:
         """Return the optimiser for a number of training samples."""
         decay = self.decay or 0.0
-        updates = self.epochs * -(-samples // self.batch_size) if self.falling else 0
-        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, updates)
+        horizon = self.epochs * self.updates_per_epoch(samples) if self.falling else 0
+        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, horizon)
+
+    def updates_per_epoch(self, samples: int) -> int:
+        """Return the updates of an epoch of so many samples; a batch that is not full gets one.
+
+        Examples
+        --------
+        >>> TrainingConfig(batch_size=4, updates=3).updates_per_epoch(10)
+        7
+        """
+        full, rest = divmod(samples, self.batch_size)
+        return full * self.updates + (rest > 0)
 
 
 @dataclass(frozen=True)
@@ -385,7 +396,7 @@ class Trainer:
         """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
         made = self.config.build_optimiser(len(self.train_rows))
         if self.spec.weights != FLOAT:
-            epochs, epoch = self.config.epochs, -(-len(self.train_rows) // self.config.batch_size)
+            epochs, epoch = self.config.epochs, self.config.updates_per_epoch(len(self.train_rows))
             kind, growth = BINARY[self.spec.weights], growth_for(epochs)
             return Latent(inner=made, kind=kind, epoch=epoch, growth=growth, horizon=epochs * epoch)
         if not numbers.exact:
@@ -396,7 +407,7 @@ class Trainer:
             limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
             invalid("optimiser", limit, made.name, "sgd, without weight decay")
         rate = self.config.learning_rate or CHIP_RATE
-        horizon = self.config.epochs * len(self.train_rows) * self.config.updates
+        horizon = self.config.epochs * self.config.updates_per_epoch(len(self.train_rows))
         return ChipSGD(rate, decay=made.decay, horizon=horizon)
 
     def _sweep(self) -> None:

@@ -3,11 +3,13 @@
 import json
 import os
 import stat
+from itertools import product
 
 import numpy as np
 import pytest
 
 from lava_dyads import Checkpoint, NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.data import Dataset
 from lava_dyads.errors import CheckpointError, NotSettledError, ValidationError
 from lava_dyads.files import write_atomically
 from lava_dyads.networks import Execution
@@ -328,3 +330,35 @@ def test_where_the_events_of_rows_begin_and_end():
         there = np.flatnonzero(row)
         expected = (len(there), there[0], there[-1] + 1) if len(there) else (0, 0, 1)
         assert (events, first, last) == expected
+
+
+SMALL = Dataset("small", np.random.default_rng(2).random((23, 4)), np.arange(23) % 2)
+NUMPY, ELSEWHERE = ("network", "sync", "float", "reference"), "dp-transpose"
+FALLING = [
+    *product(("dp-transpose", "activation-relaxation", "backprop"), [NUMPY], ["float"], (1, 4, 50)),
+    *product(("dp-transpose", "backprop"), [NUMPY], ["ste", "adaste"], (4,)),
+    (ELSEWHERE, ("neuron", "sync", "float", "in-process"), "float", 4),
+    (ELSEWHERE, ("layer", "async", "float", "in-process"), "float", 4),
+    (ELSEWHERE, ("network", "sync", "loihi2", "reference"), "float", 1),
+    (ELSEWHERE, ("layer", "sync", "loihi2", "in-process"), "float", 1),
+]
+
+
+@pytest.mark.parametrize(("rule", "way", "weights", "batch_size"), FALLING)
+@pytest.mark.parametrize("updates", [1, 3])
+def test_what_falls_over_a_training_has_fallen_after_its_last_update(
+    rule, way, weights, batch_size, updates
+):
+    """A horizon is the number of updates that every weight and bias will have made."""
+    spec = NetworkSpec((4, 3, 2), rule=rule, weights=weights, beta=1.0)
+    config = TrainingConfig(
+        epochs=2, batch_size=batch_size, updates=updates, falling=True, optimiser="sgd"
+    )
+    with Trainer(spec, SMALL, config, Execution(*way)) as trainer:
+        horizon = trainer._optimiser(trainer.network.arithmetic).horizon
+        trainer.fit()
+        inner = getattr(trainer.network, "elements", {}).values()
+        held = [part for e in (trainer.network, *inner) for part in (e.parts or [e])]
+    found = [e.memory[name] for e in held for name in e.memory if name.endswith("_updates")]
+    assert len(found) >= 4
+    assert {int(n) for register in found for n in register.flat} == {horizon}
