@@ -13,13 +13,16 @@ import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from lava_dyads.errors import DyadsError, invalid
+
+AnyPath: TypeAlias = str | os.PathLike[str]
+"""What names a file or a folder: a text, a pathlib.Path, or whatever else is a path."""
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Errors of a disk that cannot take more: full, over quota, past a limit, read-only, broken."""
@@ -31,8 +34,35 @@ _UNREADABLE = (
 """What numpy and zipfile raise about a file that is damaged or something else."""
 
 
+def as_path(what: str, path: AnyPath, try_: str = "") -> Path:
+    """Return a path, whatever names it.
+
+    Parameters
+    ----------
+    what : str
+        What the path is for, as the message of an error begins.
+    path : str or path
+    try_ : str
+        What else there is, for the message.
+
+    Raises
+    ------
+    ValidationError
+        If it is something else, empty, or no file can have such a name.
+    """
+    try:
+        found = os.fspath(path)
+    except TypeError:
+        found = None
+    if not isinstance(found, str):
+        invalid(what, "must be a path", path, "a text or a pathlib.Path")
+    if not found or "\0" in found:
+        invalid(what, "must name a file or a folder", found, try_)
+    return Path(found)
+
+
 @contextmanager
-def opened_arrays(path: Path) -> Iterator[NpzFile]:
+def opened_arrays(path: AnyPath) -> Iterator[NpzFile]:
     """Open an .npz file; whatever turns out to be wrong with it is a ValueError of one line.
 
     Raises
@@ -44,7 +74,7 @@ def opened_arrays(path: Path) -> Iterator[NpzFile]:
     """
     try:
         # numpy leaves a file open that is no whole archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        with as_path("file", path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             yield arrays
     except (DyadsError, FileNotFoundError):
         raise
@@ -53,32 +83,38 @@ def opened_arrays(path: Path) -> Iterator[NpzFile]:
         raise ValueError(detail) from error
 
 
-def check_writable(what: str, path: Path) -> None:
-    """Raise where a file could not be written at the end of a long run.
+def check_writable(what: str, path: AnyPath) -> Path:
+    """Return a path; raise where its file could not be written at the end of a long run.
 
     Raises
     ------
     ValidationError
-        If the path is a folder, or its folder is missing or not writable.
+        If the path is a folder, its name too long, or its folder missing or not writable.
     """
-    if path.is_dir():
-        invalid(what, "is a folder", str(path), f"{path / 'a file'}")
-    if not path.parent.is_dir():
-        invalid(what, "its folder does not exist", str(path), f"mkdir -p {path.parent}")
+    path = as_path(what, path)
+    try:
+        if path.is_dir():
+            invalid(what, "is a folder", str(path), f"{path / 'a file'}")
+        if not path.parent.is_dir():
+            invalid(what, "its folder does not exist", str(path), f"mkdir -p {path.parent}")
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        invalid(what, f"cannot be written ({error.strerror})", str(path), "another file")
     if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         invalid(what, "its folder is not writable", str(path), "another folder")
+    return path
 
 
-def write_atomically(path: Path, content: bytes | memoryview | str) -> None:
+def write_atomically(path: AnyPath, content: bytes | memoryview | str) -> None:
     """Write a file so that readers see the old one or the whole new one, never a part.
 
     What it replaces is there until then, also where the program is killed in between or the
     machine loses its power: the new one is on the disk before it takes the name.
     """
+    path = as_path("file", path)
     data = content.encode() if isinstance(content, str) else content
     path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile's: its files are nobody else's, and a result may be read like any new file.
-    made = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PART}")
+    made = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PART}")
     try:
         with made.open("xb") as file:
             file.write(data)
@@ -101,7 +137,7 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def write_arrays(path: Path, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_arrays(path: AnyPath, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz file atomically, with a text beside the arrays."""
     # By way of the memory: numpy's archive complains once more where the disk has failed it.
     buffer = io.BytesIO()

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.bench_events import EventBench, bench_events
-from lava_dyads.files import check_writable
+from lava_dyads.plots.canvas import check_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +39,14 @@ class BenchEvents:
     seeds: int = 1
     """Of initial weights and orders; means are shown."""
     plot: Path | None = None
-    """Draw accuracy against operations into this PNG file."""
+    """Draw accuracy against operations into this file: .png, .pdf, .svg, .jpg or .webp."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
     def run(self) -> int:
         """Train; return the exit code."""
         if self.plot:
-            check_writable("--plot", self.plot)
+            check_picture("--plot", self.plot)
         with progress_console().status("") as status:
             found = bench_events(
                 self.dataset,

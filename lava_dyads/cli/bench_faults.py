@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.faults import KINDS, FaultStudy, fault_study
-from lava_dyads.files import check_writable
+from lava_dyads.plots.canvas import check_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +39,14 @@ class BenchFaults:
     seeds: int = 1
     """Weights, splits and faults; means are shown."""
     plot: Path | None = None
-    """Draw the figures into this PNG file."""
+    """Draw the figures into this file: .png, .pdf, .svg, .jpg or .webp."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
     def run(self) -> int:
         """Measure; return the exit code."""
         if self.plot:
-            check_writable("--plot", self.plot)
+            check_picture("--plot", self.plot)
         with progress_console().status("") as status:
             study = fault_study(
                 hidden=self.layers,

@@ -11,7 +11,7 @@ from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
 from lava_dyads.experiments.bench_training import PEERS, Course, Race, bench_training
-from lava_dyads.files import check_writable
+from lava_dyads.plots.canvas import check_picture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,14 +55,14 @@ class BenchTraining:
     torch_python: Path | None = None
     """Interpreter that has torch; default: this one."""
     plot: Path | None = None
-    """Draw speed and accuracy into this PNG file."""
+    """Draw speed and accuracy into this file: .png, .pdf, .svg, .jpg or .webp."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
     def run(self) -> int:
         """Race; return the exit code."""
         if self.plot:
-            check_writable("--plot", self.plot)
+            check_picture("--plot", self.plot)
         course = Course(**{f.name: getattr(self, f.name) for f in fields(Course)})
         given = {"jax": self.jax_python, "torch": self.torch_python}
         interpreters = {name: str(path) for name, path in given.items() if path}

@@ -12,8 +12,8 @@ from rich.table import Table
 from lava_dyads.cli.common import OK, console, print_json, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
-from lava_dyads.files import check_writable
 from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
+from lava_dyads.plots.canvas import check_picture
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
@@ -31,7 +31,7 @@ class Info:
     graph: Path | None = None
     """TOML file with a network on a graph (docs/graphs.md): print its Processes instead."""
     plot: Path | None = None
-    """Draw the graph into this PNG file."""
+    """Draw the graph into this file: .png, .pdf, .svg, .jpg or .webp."""
     json: bool = False
     """Print one JSON object instead of tables."""
 
@@ -40,7 +40,7 @@ class Info:
         if self.plot and not self.graph:
             invalid("--plot", "draws the graph of --graph", str(self.plot), "--graph FILE")
         if self.plot:
-            check_writable("--plot", self.plot)
+            check_picture("--plot", self.plot)
         if self.graph:
             return self._network(NetworkSpec(graph=Graph.load(self.graph)))
         versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}

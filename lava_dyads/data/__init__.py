@@ -9,7 +9,7 @@ from types import ModuleType
 
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import DataError, message, nearest
-from lava_dyads.files import opened_arrays
+from lava_dyads.files import AnyPath, as_path, opened_arrays
 
 __all__ = ["Dataset", "available", "load"]
 
@@ -22,12 +22,12 @@ def available() -> dict[str, ModuleType]:
     return {module.NAME: module for module in modules if hasattr(module, "NAME")}
 
 
-def load(name: str) -> Dataset:
+def load(name: AnyPath) -> Dataset:
     """Return a data set by name, or from an .npz file with arrays ``x`` and ``labels``.
 
     Parameters
     ----------
-    name : str
+    name : str or path
         ``digits``, ``mnist``, ``fashion-mnist``, or a path that ends in .npz.
 
     Raises
@@ -35,9 +35,11 @@ def load(name: str) -> Dataset:
     DataError
         If it is unknown (the nearest names are suggested), missing or malformed.
     """
-    if name.endswith(".npz"):
-        return _from_file(Path(name))
     known = available()
+    path = as_path("data set", name, ", ".join(known))
+    if path.suffix == ".npz":
+        return _from_file(path)
+    name = str(path)
     if name not in known:
         hint = f"{nearest(name, known)}, or a path to an .npz file with arrays x and labels"
         raise DataError(message("data set", "unknown name", name, hint))

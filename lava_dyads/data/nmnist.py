@@ -10,12 +10,11 @@ neuromorphic datasets using saccades*, Front. Neurosci. 9, 437 (2015).
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from lava_dyads.data.events import EVENT, Events
 from lava_dyads.errors import DataError, message
+from lava_dyads.files import AnyPath, as_path
 
 SIZE = 5
 """Bytes per event."""
@@ -26,12 +25,12 @@ SENSOR = (34, 34)
 """Rows and columns of N-MNIST."""
 
 
-def read_events(path: Path | str, shape: tuple[int, int] = SENSOR) -> Events:
+def read_events(path: AnyPath, shape: tuple[int, int] = SENSOR) -> Events:
     """Return the events of a file, as a structured array ``EVENT`` in the order of the file.
 
     Parameters
     ----------
-    path : path
+    path : str or path
     shape : (rows, columns)
         Of the sensor.
 
@@ -42,7 +41,7 @@ def read_events(path: Path | str, shape: tuple[int, int] = SENSOR) -> Events:
     """
     what = f"events {path}"
     try:
-        content = Path(path).read_bytes()
+        content = as_path("events", path).read_bytes()
     except OSError as error:
         raise DataError(f"{what}: cannot be read ({error.strerror or error})") from error
     if len(content) % SIZE:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import ValidationError, invalid
+from lava_dyads.files import AnyPath, as_path
 from lava_dyads.loihi import SigmaDelta, netx, nir_graph, rule_text
 from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.rules._types import Array, IntArray
@@ -176,7 +177,7 @@ def _rules(spec: NetworkSpec, exponents: tuple[int, ...], rate: float) -> Learni
     return LearningRules(rate, tuple(rules))
 
 
-def check_export(path: Path, activations: Sequence[str]) -> str:
+def check_export(path: AnyPath, activations: Sequence[str]) -> str:
     """Return the format a file name stands for.
 
     Raises
@@ -184,6 +185,7 @@ def check_export(path: Path, activations: Sequence[str]) -> str:
     ValidationError
         If it stands for none, or the format has no place for a layer.
     """
+    path = as_path("--export", path)
     if path.suffix not in FORMATS:
         invalid("--export", "knows files by their ends", str(path), ", ".join(FORMATS))
     {"netx": netx.check, "NIR": nir_graph.check}[FORMATS[path.suffix]](activations)
@@ -209,12 +211,12 @@ class Exported:
     same: int
 
 
-def export(path: Path, network: SigmaDelta, x: Array) -> Exported:
+def export(path: AnyPath, network: SigmaDelta, x: Array) -> Exported:
     """Write a network, read the file back, and compare the predictions.
 
     Parameters
     ----------
-    path : Path
+    path : str or path
         Ending in .net, .h5, .hdf5 (for lava-dl) or .nir.
     network : SigmaDelta
     x : array, shape (samples, n_0)
@@ -225,6 +227,7 @@ def export(path: Path, network: SigmaDelta, x: Array) -> Exported:
     ValidationError
         If the format has no place for a layer.
     """
+    path = as_path("--export", path)
     kind = check_export(path, network.spec.activations)
     module: Any = netx if kind == "netx" else nir_graph
     module.write(path, network)

@@ -33,13 +33,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lava_dyads.errors import UnsupportedError, ValidationError, invalid
-from lava_dyads.files import write_atomically
+from lava_dyads.files import AnyPath, as_path, write_atomically
 from lava_dyads.loihi.inference import SigmaDelta
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic.limits import PAYLOAD, SDN_SHIFT, STATE
@@ -68,12 +67,12 @@ def check(activations: Sequence[str]) -> None:
             invalid(f"layer {k}", "sigma-delta blocks of lava-dl are relu", name, "relu, or .nir")
 
 
-def write(path: Path, network: SigmaDelta) -> None:
+def write(path: AnyPath, network: SigmaDelta) -> None:
     """Write a network for lava-dl.
 
     Parameters
     ----------
-    path : Path
+    path : str or path
     network : SigmaDelta
 
     Raises
@@ -133,7 +132,7 @@ class NetxFile:
     input_fraction: int
 
 
-def read(path: Path) -> NetxFile:
+def read(path: AnyPath) -> NetxFile:
     """Read a file that :func:`write` wrote.
 
     Raises
@@ -142,7 +141,7 @@ def read(path: Path) -> NetxFile:
         If it is no such file.
     """
     try:
-        with _h5py().File(path, "r") as file:
+        with _h5py().File(as_path("netx file", path), "r") as file:
             layers = [file["layer"][str(k)] for k in range(1, len(file["layer"]))]
             if any(layer["neuron/type"][()] != b"SDNN" for layer in layers):
                 raise KeyError("a neuron that is not SDNN")
@@ -160,14 +159,14 @@ def read(path: Path) -> NetxFile:
         ) from error
 
 
-def run(path: Path, x: Array) -> IntArray:
+def run(path: AnyPath, x: Array) -> IntArray:
     """Run a file in Lava's own Dense and SigmaDelta Processes (fixed point, in-process).
 
     lava-dl builds the same Processes from the same file.
 
     Parameters
     ----------
-    path : Path
+    path : str or path
     x : array, shape (samples, n_0)
         In units of the activity.
 

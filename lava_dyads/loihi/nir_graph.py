@@ -15,13 +15,12 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.errors import UnsupportedError, ValidationError
-from lava_dyads.files import write_atomically
+from lava_dyads.files import AnyPath, as_path, write_atomically
 from lava_dyads.loihi.inference import SigmaDelta
 from lava_dyads.rules._types import Array
 
@@ -43,7 +42,7 @@ def check(activations: Sequence[str]) -> None:
             )
 
 
-def write(path: Path, network: SigmaDelta) -> None:
+def write(path: AnyPath, network: SigmaDelta) -> None:
     """Write a network whose hidden layers are linear as a NIR graph.
 
     Raises
@@ -65,12 +64,12 @@ def write(path: Path, network: SigmaDelta) -> None:
     write_atomically(path, buffer.getvalue())
 
 
-def run(path: Path, x: Array) -> Array:
+def run(path: AnyPath, x: Array) -> Array:
     """Read a chain of affine maps with NIR's own reader, and apply it.
 
     Parameters
     ----------
-    path : Path
+    path : str or path
     x : array, shape (samples, n_0)
 
     Returns
@@ -84,7 +83,7 @@ def run(path: Path, x: Array) -> Array:
     """
     nir = _nir()
     try:
-        graph = nir.read(path)
+        graph = nir.read(as_path("NIR file", path))
     except (OSError, KeyError, ValueError, AttributeError) as error:
         detail = str(error).splitlines()[0]
         raise ValidationError(f"NIR file {path}: cannot be read ({detail})") from error

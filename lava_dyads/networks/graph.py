@@ -33,12 +33,12 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.errors import ValidationError, invalid, nearest
+from lava_dyads.files import AnyPath, as_path
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.graph import Vertex
@@ -315,7 +315,7 @@ class Graph:
         return cls(made)
 
     @classmethod
-    def load(cls, path: Path) -> Graph:
+    def load(cls, path: AnyPath) -> Graph:
         """Read a TOML file.
 
         Raises
@@ -324,7 +324,7 @@ class Graph:
             If it cannot be read, is no TOML, or describes no graph.
         """
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = tomllib.loads(as_path("graph", path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ValidationError(f"graph {path}: cannot be read ({error})") from error
         return cls.from_dict(values, f"graph {path}")

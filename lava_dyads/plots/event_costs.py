@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
-
 from lava_dyads.experiments.bench_events import EventBench
-from lava_dyads.files import write_atomically
+from lava_dyads.files import AnyPath
+from lava_dyads.plots.canvas import canvas, save
 
 
-def event_costs(found: EventBench, path: Path) -> None:
-    """Draw accuracy over operations, a line per silence, into a PNG file.
+def event_costs(found: EventBench, path: AnyPath) -> None:
+    """Draw accuracy over operations, a line per silence, into a file.
 
     Parameters
     ----------
     found : EventBench
-    path : Path
+    path : str or path
         Written atomically.
     """
+    figure = canvas(7, 4.4)
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 4.4), layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     silences = sorted({s.silence for s in found.settings})
     for i, silence in enumerate(silences):
@@ -46,6 +41,4 @@ def event_costs(found: EventBench, path: Path) -> None:
     axes.set_ylabel("test accuracy")
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False, fontsize=8)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    write_atomically(path, buffer.getvalue())
+    save(figure, path)

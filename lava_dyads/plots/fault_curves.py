@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from lava_dyads.experiments.faults import FaultStudy
+from lava_dyads.files import AnyPath
 from lava_dyads.plots.canvas import canvas, save
 
 
-def fault_curves(study: FaultStudy, path: Path) -> None:
-    """Draw cosine and accuracy over the share of each fault and the noise, into a PNG file.
+def fault_curves(study: FaultStudy, path: AnyPath) -> None:
+    """Draw cosine and accuracy over the share of each fault and the noise, into a file.
 
     Parameters
     ----------
     study : FaultStudy
-    path : Path
+    path : str or path
         Written atomically.
     """
+    figure = canvas(10, 6.4)
     from matplotlib import colormaps
 
-    figure = canvas(10, 6.4)
     panels = figure.subplots(2, 2)
     kinds = list(dict.fromkeys(row.fault for row in study.faults))
     for (left, right), figure_name in zip(panels, ("cosine", "accuracy"), strict=True):

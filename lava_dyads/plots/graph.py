@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lava_dyads.plots.canvas import canvas, save
+from lava_dyads.files import AnyPath
+from lava_dyads.plots.canvas import canvas, save, verbatim
 from lava_dyads.rules.graph import Vertex
 
 if TYPE_CHECKING:
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _FILLS = {"input": "#dddddd", "op": "#ffffff", "neurons": "#cfe3f5", "output": "#f8d9c4"}
 
 
-def graph_picture(spec: NetworkSpec, path: Path) -> None:
-    """Draw a specification's graph into a PNG file, atomically.
+def graph_picture(spec: NetworkSpec, path: AnyPath) -> None:
+    """Draw a specification's graph into a file, atomically.
 
     Boxes are nodes with their shapes; filled ones have neurons. Errors go back along the same
     arrows, but for those from data.
@@ -24,7 +24,7 @@ def graph_picture(spec: NetworkSpec, path: Path) -> None:
     Parameters
     ----------
     spec : NetworkSpec
-    path : Path
+    path : str or path
     """
     vertices = spec.vertices
     places = _places(vertices)
@@ -102,7 +102,7 @@ def _label(vertex: Vertex) -> str:
     does = "" if not vertex.sources else (
         type(vertex.op).__name__ if vertex.op else "side by side" if vertex.beside else "sum"
     )  # fmt: skip
-    lines = [vertex.name, " ".join(part for part in (does, shape) if part)]
+    lines = [verbatim(vertex.name), " ".join(part for part in (does, shape) if part)]
     if vertex.activation and not vertex.loss:
         lines.append(vertex.activation.name)
     if vertex.loss:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from lava_dyads.plots.canvas import canvas, save
+from lava_dyads.files import AnyPath
+from lava_dyads.plots.canvas import canvas, save, verbatim
 from lava_dyads.training import History
 
 
-def learning_curve(history: History, title: str, path: Path) -> None:
-    """Draw loss and accuracy over the epochs, training and test, into a PNG file.
+def learning_curve(history: History, title: str, path: AnyPath) -> None:
+    """Draw loss and accuracy over the epochs, training and test, into a file.
 
     Parameters
     ----------
     history : History
     title : str
-    path : Path
+    path : str or path
         Written atomically.
     """
+    figure = canvas(8, 3.6)
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     epochs = history.column("epoch")
-    figure = canvas(8, 3.6)
     left, right = figure.subplots(1, 2)
     for axes, name, label in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
         for part, colour in (("train", "#0b5fa5"), ("test", "#d1495b")):
@@ -34,5 +33,5 @@ def learning_curve(history: History, title: str, path: Path) -> None:
         axes.legend(frameon=False)
     left.set_yscale("log")
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(verbatim(title), fontsize=10)
     save(figure, path)

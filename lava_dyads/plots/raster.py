@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lava_dyads.errors import invalid
-from lava_dyads.plots.canvas import canvas, save
+from lava_dyads.files import AnyPath
+from lava_dyads.plots.canvas import canvas, save, verbatim
 from lava_dyads.runtime.trace import Trace
 
 if TYPE_CHECKING:
@@ -26,14 +26,16 @@ SHIFTS = {"mean_out": 0.2, "difference_out": -0.2}
 """A dyad often speaks on both channels at once: draw the dots beside each other."""
 
 
-def raster(trace: Trace, path: Path | None = None, presentation: int = 0, lane: int = 0) -> Figure:
+def raster(
+    trace: Trace, path: AnyPath | None = None, presentation: int = 0, lane: int = 0
+) -> Figure:
     """Draw a dot for every event, over the time it was sent.
 
     Parameters
     ----------
     trace : Trace
-    path : Path or None
-        PNG file, written atomically.
+    path : str, path or None
+        Picture, written atomically.
     presentation, lane : int
         Which sample.
 
@@ -68,7 +70,9 @@ def raster(trace: Trace, path: Path | None = None, presentation: int = 0, lane: 
     groups: dict[str, list[float]] = {}
     for (process, _), row in rows.items():
         groups.setdefault(process.rpartition(".")[0] or process, []).append(row)
-    axes.set_yticks([float(np.mean(g)) for g in groups.values()], list(groups))
+    axes.set_yticks(
+        [float(np.mean(g)) for g in groups.values()], [verbatim(name) for name in groups]
+    )
     for members in groups.values():
         axes.axhline(max(members) + 0.5, color="#cccccc", linewidth=0.5)
     axes.set_ylim(0, height + 1)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.plots.canvas import canvas, save
+from lava_dyads.files import AnyPath
+from lava_dyads.plots.canvas import canvas, save, verbatim
 
 if TYPE_CHECKING:
     pass
@@ -18,14 +18,14 @@ PLUS, MINUS = "#0b5fa5", "#d1495b"
 """Colours of the two compartments."""
 
 
-def spike_raster(trains: Sequence[NDArray[np.bool_]], path: Path, steps: int = 200) -> None:
-    """Draw the spikes of the first sample, a row per dyad, plus above minus, into a PNG file.
+def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: int = 200) -> None:
+    """Draw the spikes of the first sample, a row per dyad, plus above minus, into a file.
 
     Parameters
     ----------
     trains : sequence of bool arrays, shape (2, steps, samples, n_k)
         Of each layer, from the input up.
-    path : Path
+    path : str or path
         Written atomically.
     steps : int
         How many of the first steps to show.
@@ -50,15 +50,15 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: Path, steps: int = 2
     save(figure, path)
 
 
-def membrane(trace: NDArray[np.floating[Any]], title: str, path: Path) -> None:
-    """Draw V+ and V- of one dyad before its resets into a PNG file.
+def membrane(trace: NDArray[np.floating[Any]], title: str, path: AnyPath) -> None:
+    """Draw V+ and V- of one dyad before its resets into a file.
 
     Parameters
     ----------
     trace : array, shape (2, steps)
         In thresholds; a value of at least 1 is a spike.
     title : str
-    path : Path
+    path : str or path
         Written atomically.
     """
     figure = canvas(8, 3.6)
@@ -71,13 +71,13 @@ def membrane(trace: NDArray[np.floating[Any]], title: str, path: Path) -> None:
         axes.plot(times[spikes], v[spikes], "o", color=colour, markersize=4)
         axes.set_ylabel(f"{name} (thresholds)")
         axes.grid(alpha=0.3)
-    upper.set_title(title, fontsize=10)
+    upper.set_title(verbatim(title), fontsize=10)
     lower.set_xlabel("time (steps); dots are spikes, each takes one threshold away")
     save(figure, path)
 
 
-def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, path: Path) -> None:
-    """Draw the error of the gradient against the read-out window, log-log, into a PNG file.
+def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, path: AnyPath) -> None:
+    """Draw the error of the gradient against the read-out window, log-log, into a file.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, pat
         Relative errors of the gradient to the rate fixed point.
     slope : float
         Of the fitted line.
-    path : Path
+    path : str or path
         Written atomically.
     """
     figure = canvas(5, 4)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import io
 from itertools import accumulate
-from pathlib import Path
 
 from lava_dyads.experiments.bench_training import Race
-from lava_dyads.files import write_atomically
+from lava_dyads.files import AnyPath
+from lava_dyads.plots.canvas import canvas, save, verbatim
 
 
-def training_race(race: Race, path: Path) -> None:
-    """Draw samples per second, epoch by epoch, and accuracy over training seconds, as PNG.
+def training_race(race: Race, path: AnyPath) -> None:
+    """Draw samples per second, epoch by epoch, and accuracy over training seconds.
 
     Parameters
     ----------
     race : Race
-    path : Path
+    path : str or path
         Written atomically.
     """
+    figure = canvas(10, 4)
     from matplotlib import colormaps
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for i, party in enumerate(race.parties):
         colour = colormaps["tab10"](i)
@@ -47,10 +43,8 @@ def training_race(race: Race, path: Path) -> None:
     facts = race.facts
     sizes = "-".join(str(n) for n in facts["layers"])
     figure.suptitle(
-        f"{facts['dataset']}, hidden {sizes}, batch {facts['batch_size']}, {facts['optimiser']}, "
-        f"{facts['threads']} threads",
+        f"{verbatim(facts['dataset'])}, hidden {sizes}, batch {facts['batch_size']}, "
+        f"{facts['optimiser']}, {facts['threads']} threads",
         fontsize=10,
     )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=130)
-    write_atomically(path, buffer.getvalue())
+    save(figure, path)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from scipy.sparse import csr_matrix
 
 from lava_dyads.errors import LavaRuntimeError, invalid
-from lava_dyads.files import check_writable
+from lava_dyads.files import AnyPath, check_writable
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Connection
@@ -472,7 +471,7 @@ class InProcessSession(Session):
         ever ends in HangError; one that waits for another one is a deadlock, found at once.
     transport : Transport or None
         How asynchronous messages travel; None: exponential latencies, no faults.
-    trace : Path or None
+    trace : str, path or None
         File (.npz) for a :class:`Trace` of the asynchronous messages, written when it stops.
 
     Raises
@@ -499,14 +498,13 @@ class InProcessSession(Session):
         measure: bool = False,
         timeout: float | None = None,
         transport: Transport | None = None,
-        trace: Path | None = None,
+        trace: AnyPath | None = None,
     ) -> None:
-        if trace is not None:
-            check_writable("trace", trace)
+        path = None if trace is None else check_writable("trace", trace)
         self.runtime = InProcessRuntime(
             process, run_cfg or DyadRunConfig(), transport, measure=measure, timeout=timeout
         )
-        self._trace = trace
+        self._trace = path
         if trace is not None:
             self.runtime.record()
         self.process = process

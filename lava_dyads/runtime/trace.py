@@ -5,13 +5,12 @@ from __future__ import annotations
 import io
 from array import array
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.errors import DataError
-from lava_dyads.files import opened_arrays, write_atomically
+from lava_dyads.files import AnyPath, opened_arrays, write_atomically
 from lava_dyads.rules._types import AnyArray
 
 COLUMNS = {
@@ -46,7 +45,7 @@ class Trace:
     def __len__(self) -> int:
         return len(self.columns["sent"])
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write it as .npz, one array per column and ``source``, ``target`` per channel."""
         ends = np.array(self.channels, dtype=str).reshape(-1, 2)
         buffer = io.BytesIO()
@@ -54,7 +53,7 @@ class Trace:
         write_atomically(path, buffer.getvalue())
 
     @classmethod
-    def load(cls, path: Path) -> Trace:
+    def load(cls, path: AnyPath) -> Trace:
         """Read what ``save`` has written.
 
         Raises

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,8 @@ import numpy as np
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
     PART,
+    AnyPath,
+    as_path,
     is_part,
     opened_arrays,
     remove_parts,
@@ -63,7 +64,7 @@ class Checkpoint:
         weights = [binary_weights(theta) for theta in self.weights]
         return replace(self, spec=replace(self.spec, weights=FLOAT), weights=weights)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write an .npz file atomically."""
         header = {"format": FORMAT, "spec": self.spec.as_dict(), "meta": self.meta}
         arrays = {f"weights_{k}": w for k, w in enumerate(self.weights, 1)}
@@ -74,7 +75,7 @@ class Checkpoint:
         write_arrays(path, json.dumps(header), arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Checkpoint:
+    def load(cls, path: AnyPath) -> Checkpoint:
         """Read one back.
 
         Raises
@@ -118,7 +119,7 @@ class Checkpoint:
         return cls(spec, weights, biases, header.get("meta", {}), back)
 
 
-def _check(path: Path, name: str, array: Array, shape: tuple[int, ...]) -> None:
+def _check(path: AnyPath, name: str, array: Array, shape: tuple[int, ...]) -> None:
     if array.dtype.kind != "f":
         raise CheckpointError(
             f"checkpoint {path}: {name} should be real numbers, whatever precision they learnt in "
@@ -138,7 +139,7 @@ class RunDirectory:
 
     Parameters
     ----------
-    path : Path
+    path : str or path
     overwrite : bool
         Replace the files of an earlier run in it.
 
@@ -148,8 +149,8 @@ class RunDirectory:
         If it holds another run, or is a file, or cannot be written.
     """
 
-    def __init__(self, path: Path, overwrite: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: AnyPath, overwrite: bool = False) -> None:
+        self.path = path = as_path("--out", path)
         self._metrics: list[str] = []
         if path.exists() and not path.is_dir():
             invalid("--out", "must be a folder", str(path))
@@ -161,7 +162,7 @@ class RunDirectory:
             invalid("--out", "holds other files", str(path), "an empty or a new folder")
 
     @classmethod
-    def reopen(cls, path: Path) -> RunDirectory:
+    def reopen(cls, path: AnyPath) -> RunDirectory:
         """Return the folder of a run that was interrupted.
 
         Raises
@@ -169,6 +170,7 @@ class RunDirectory:
         CheckpointError
             If there is none in it, or one that is finished.
         """
+        path = as_path("--resume", path)
         if not (path / MARKER).is_file():
             text = message("--resume", "holds no run", str(path), "the --out of the run")
             raise CheckpointError(text)

@@ -14,14 +14,13 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info
 
 from lava_dyads.errors import CheckpointError, invalid
-from lava_dyads.files import opened_arrays, write_arrays
+from lava_dyads.files import AnyPath, opened_arrays, write_arrays
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.blas import library
 
@@ -114,14 +113,14 @@ class RunState:
     arrays: dict[str, AnyArray]
     machine: dict[str, Any]
 
-    def save(self, path: Path) -> None:
+    def save(self, path: AnyPath) -> None:
         """Write it atomically; what was there before stays until the new one is whole."""
         names = ("made_for", "progress", "machine")
         header = {"format": FORMAT, **{name: getattr(self, name) for name in names}}
         write_arrays(path, json.dumps(header), self.arrays)
 
     @classmethod
-    def load(cls, path: Path) -> RunState:
+    def load(cls, path: AnyPath) -> RunState:
         """Read one back.
 
         Raises

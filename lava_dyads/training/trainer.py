@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from lava_dyads.errors import (
     invalid,
     nearest,
 )
+from lava_dyads.files import AnyPath
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES, Execution
 from lava_dyads.rules._types import AnyArray, Array, IntArray
@@ -263,7 +263,7 @@ class Trainer:
     execution : Execution
     transport : Transport or None
         How messages travel, for ``clock async`` on the in-process runtime.
-    trace : Path or None
+    trace : str, path or None
         File for a trace of the messages, likewise.
     measure : bool
         Time every ProcessModel and count on every channel, in-process; see :meth:`usage`.
@@ -303,7 +303,7 @@ class Trainer:
         config: TrainingConfig | None = None,
         execution: Execution | None = None,
         transport: Transport | None = None,
-        trace: Path | None = None,
+        trace: AnyPath | None = None,
         measure: bool = False,
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,
