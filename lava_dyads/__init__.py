@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from lava_dyads import lava_compat as lava_compat  # repairs Lava before anything imports it
+
 __version__ = "0.1.0"
 
 _HOMES = {
