@@ -127,7 +127,7 @@ def write_atomically(path: AnyPath, content: bytes | memoryview | str) -> None:
     sync_folder(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: AnyPath) -> None:
     """Put the names of the files in a folder on the disk, where the system can do that."""
     with contextlib.suppress(OSError):  # Windows opens no folder, some file systems sync none
         handle = os.open(folder, os.O_RDONLY)
