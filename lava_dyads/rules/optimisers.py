@@ -348,6 +348,8 @@ class ChipSGD(Optimiser):
         if 0 < self.decay < least:
             limit = f"the chip's smallest is 2^-16 = {least:.3g}"
             invalid("decay", limit, self.decay, f"{least:.3g}")
+        if self.decay > 7 / 8:
+            invalid("decay", "the chip's largest is 7/8", self.decay, "0.001")
 
     def decay_at(self, step: int) -> float:
         """Return lambda at an update, counted from 1."""

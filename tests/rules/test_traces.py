@@ -1,10 +1,11 @@
 """Learning in the chip's arithmetic against Python's fractions and the float gradient."""
 
 from fractions import Fraction
+from math import ceil, floor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lava_dyads.errors import FixedPointError, ValidationError
@@ -28,12 +29,59 @@ def learnt(up, down, *, numbers=None, beta=1.0, start=0, eta=ETA, horizon=0, upd
     return memory["weights"]
 
 
-@given(rate=st.floats(2.0**-12, 0.99), exponent=st.integers(-12, 12))
+RATES = st.floats(0, exclude_min=True, allow_infinity=False)
+"""Every number that a rate can be: from 5e-324 to 1.8e308."""
+
+
+def power(shift):
+    return Fraction(2) ** shift
+
+
+@given(rate=RATES, exponent=st.integers(-12, 12))
 def test_a_rate_is_a_mantissa_of_three_bits_and_a_shift(rate, exponent):
     mantissa, shift = mantissa_and_shift(rate, exponent)
     assert 1 <= mantissa <= 7
     # Three bits hold every number to half a step of a quarter to an eighth: 1/8 at most.
-    assert abs(mantissa * 2.0**-shift / (rate * 2.0**exponent) - 1) <= 1 / 8
+    assert abs(mantissa * power(-shift) / (Fraction(rate) * power(exponent)) - 1) <= Fraction(1, 8)
+
+
+@given(rate=RATES, beta=st.sampled_from([2.0**-7, 1.0, 100.0]), sign=st.sampled_from([-1, 1]))
+@example(rate=1e-17, beta=1.0, sign=1)
+@example(rate=5e-324, beta=2.0**-7, sign=-1)
+@example(rate=1.7e308, beta=2.0**-7, sign=-1)
+def test_a_step_is_in_proportion_to_its_rate_whatever_that_is(rate, beta, sign):
+    """Traces are exact here, so floor and ceiling of the exact step are all that it can be."""
+    numbers = Loihi2(fraction=11)
+    error_bits = 7 - round(np.log2(beta))
+    x1, y = 96, sign * 64
+    down = y * 2.0**-error_bits
+    memory = {"weights": np.zeros((1, 1), np.int32), "bias": np.zeros(1, np.int32)}
+    made = {
+        name: TracePlasticity(name, memory, beta, ChipSGD(rate), numbers) for name in tuple(memory)
+    }
+    error = numbers.number([[down]])
+    made["weights"].learn_pair(Dense(1, 1), error, numbers.number([[0.75]]), 1)
+    made["bias"].learn_alone(error, 1)
+    exact = {"weights": power(7 - 7 - error_bits) * x1 * y, "bias": power(11 - error_bits) * y}
+    limits = {"weights": (-128, 127), "bias": (-(2**23) + 1, 2**23 - 1)}
+    for name, unscaled in exact.items():
+        step = unscaled * Fraction(rate) / Fraction(beta)
+        ends = sorted((step * 7 / 8, step * 9 / 8))
+        least, most = limits[name]
+        low, high = (min(max(e, least), most) for e in ends)
+        assert floor(low) <= memory[name].item() <= ceil(high)
+
+
+def test_what_no_rate_can_be_is_a_line():
+    for rate in (0.0, -1.0, np.inf, np.nan):
+        with pytest.raises(ValidationError, match="learning_rate: must be positive"):
+            ChipSGD(rate)
+    for beta in (2.0**-9, 2.0**16, 1e308):
+        with pytest.raises(ValidationError, match="gains"):
+            learnt([0.5], [0.5], beta=beta)
+    for decay in (2.0**-17, 0.99, 1.0, np.nan):
+        with pytest.raises(ValidationError, match="decay: "):
+            ChipSGD(1.0, decay=decay)
 
 
 @pytest.mark.parametrize("beta", [0.25, 1.0])

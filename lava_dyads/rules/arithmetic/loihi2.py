@@ -221,7 +221,16 @@ class Loihi2:
         return float(np.floor(value * 2.0**self.fraction))
 
     def gain(self, value: float) -> float:
-        """Return the multiple of 2^-7 that stands for a gain."""
+        """Return the multiple of 2^-7 that stands for a gain.
+
+        Raises
+        ------
+        ValidationError
+            If it does not fit into the 24 bits of a state.
+        """
+        limit = 2.0 ** (STATE.value - 1 - GAIN_FRACTION)
+        if not abs(value) < limit:
+            invalid("gain", f"precision loihi2 knows gains below {limit:g}", value, "1")
         return float(round(value * 2**GAIN_FRACTION) / 2**GAIN_FRACTION)
 
     def scale(self, gain: float, value: Array) -> Array:

@@ -21,10 +21,11 @@ The mean has no such partner: it has to be at least 0 (inputs, relu).
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 
-from lava_dyads.errors import FixedPointError
+from lava_dyads.errors import FixedPointError, invalid
 from lava_dyads.rules._types import AnyArray, Array, IntArray
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import (
@@ -40,6 +41,10 @@ from lava_dyads.rules.optimisers import ChipSGD
 
 FULL = 2**TRACE.value - 1
 """Largest trace."""
+
+_BEYOND, _RANDOM = 39, 62
+"""Bits to shift left at most, and random bits: both leave room in 64 for a value of 24 and a sign.
+"""
 
 
 class TracePlasticity:
@@ -79,6 +84,11 @@ class TracePlasticity:
     numbers : Loihi2
     index : int
         Number of the first entry, where the register is a part of a bias.
+
+    Raises
+    ------
+    ValidationError
+        If it learns and the number system has no beta as small, or as large.
     """
 
     def __init__(
@@ -93,6 +103,9 @@ class TracePlasticity:
         self.name, self._memory, self.optimiser = name, memory, optimiser
         self._numbers, self._index = numbers, index
         self.beta = numbers.gain(beta)
+        if optimiser is not None and not self.beta > 0:
+            limit = "precision loihi2 rounds gains to multiples of 2^-7"
+            invalid("beta", limit, beta, "0.125 or 1")
         self.mean_bits = TRACE.value if numbers.layer == 1 else TRACE.value - 2
         self.error_bits = TRACE.value - round(math.log2(self.beta)) if self.beta > 0 else 0
         memory[f"{name}_updates"] = np.zeros(1, np.int64)
@@ -157,7 +170,7 @@ class TracePlasticity:
 
     def _rate(self, step: int) -> float:
         assert self.optimiser is not None
-        return self.optimiser.rate(step) / self.beta
+        return min(self.optimiser.rate(step) / self.beta, sys.float_info.max)
 
     def _next(self) -> int:
         updates = self._memory[f"{self.name}_updates"]
@@ -182,9 +195,15 @@ class TracePlasticity:
     def _stochastic(
         self, value: IntArray, shift: int, step: int, stream: int, place: IntArray
     ) -> IntArray:
-        """Return floor((value + u) / 2^shift), u uniform in 0 .. 2^shift - 1."""
+        """Return floor((value + u) / 2^shift), u uniform in 0 .. 2^shift - 1.
+
+        Values have 24 bits at most. What would be beyond 2^40 saturates wherever it goes to, and
+        a step of a probability below 2^-38 is none.
+        """
         if shift <= 0:
-            return value << -shift
+            return value << min(-shift, _BEYOND)
+        if shift > _RANDOM:
+            return np.zeros_like(value)
         numbers = self._numbers
         # Kinds 1 .. 5 are those of forward synapses.
         key = numbers.seed, numbers.layer, stream + 5 * numbers.synapse, step
@@ -201,6 +220,8 @@ def mantissa_and_shift(rate: float, exponent: int) -> tuple[int, int]:
     >>> mantissa_and_shift(2.0**-6, -3), mantissa_and_shift(0.7 * 2.0**-6, -3)
     ((1, 9), (3, 11))
     """
+    if not math.isfinite(rate):
+        invalid("rate", "must be finite", rate, "0.01")
     if rate <= 0:
         return 0, 1
     bits = MANTISSA.value - 1
