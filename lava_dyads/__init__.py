@@ -1,60 +1,29 @@
 """Networks whose every neuron is a dyad, on Intel Lava.
 
 The names below are loaded when they are first used: ``import lava_dyads.rules`` and the help
-of the command line do not pay for Lava.
+of the command line do not pay for Lava. ``__init__.pyi`` says which they are and where they stand.
 """
 
 from __future__ import annotations
 
+import ast
 import importlib
+import pkgutil
 from typing import Any
 
 from lava_dyads import lava_compat as lava_compat  # repairs Lava before anything imports it
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "lava_dyads.processes": (
-        "Conductor",
-        "DatasetSource",
-        "Dyad",
-        "DyadAveragePool",
-        "DyadConv",
-        "DyadConvFeedback",
-        "DyadDense",
-        "DyadDenseFeedback",
-        "DyadMaxPool",
-        "DyadNetwork",
-        "DyadPlace",
-        "DyadProduct",
-        "LossHead",
-        "MetricSink",
-    ),
-    "lava_dyads.models": ("EventModel",),
-    "lava_dyads.runtime": (
-        "DyadRunConfig",
-        "Faults",
-        "InProcessSession",
-        "LavaSession",
-        "Trace",
-        "Transport",
-        "in_process",
-    ),
-    "lava_dyads.networks": ("Execution", "Graph", "NetworkSpec", "Node", "describe"),
-    "lava_dyads.training": ("Checkpoint", "Trainer", "TrainingConfig"),
-    "lava_dyads.experiments": ("check_gradient",),
-    "lava_dyads.data": ("Dataset", "load"),
-    "lava_dyads.rules.clock": ("Agenda",),
-    "lava_dyads.rules.optimisers": ("SGD", "Adam", "Momentum"),
-    "lava_dyads.errors": (
-        "DeadlockError",
-        "DyadsError",
-        "HangError",
-        "ModelError",
-        "ValidationError",
-    ),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+def _homes() -> dict[str, str]:
+    """Return the module of every public name: the imports of the stub, which has the one list."""
+    stub = ast.parse(pkgutil.get_data(__name__, "__init__.pyi") or b"")
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {name.name: str(node.module) for node in imports for name in node.names}
+
+
+_HOME_OF = _homes()
 
 __all__ = sorted(_HOME_OF)
 

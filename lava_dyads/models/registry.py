@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol
@@ -128,7 +128,7 @@ def lead(proc: DyadNetwork, processes: Iterable[ElementProcess]) -> None:
         process.report_out.connect(proc.report_out)
 
 
-def alias_weights(proc: DyadNetwork, processes: dict[str, ElementProcess]) -> None:
+def alias_weights(proc: DyadNetwork, processes: Mapping[str, Any]) -> None:
     """Let a network's Vars of weights be those of its connections."""
     for k, (name, connection) in enumerate(proc.network.connections.items(), 1):
         getattr(proc, f"weights_{k}").alias(processes[name].weights)
@@ -155,7 +155,8 @@ class SubDyadNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         network = proc.network
         alias_weights(proc, processes)
         for k, name in enumerate(network.populations, 1):
-            getattr(proc, f"biases_{k}").alias(processes[name].bias)
+            population: Any = processes[name]
+            getattr(proc, f"biases_{k}").alias(population.bias)
         first = processes[next(iter(network.populations))]
         proc.learn.alias(first.learn)
         proc.window.alias(first.window)

@@ -13,19 +13,18 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess, ProcessServer
-from lava.magma.core.process.variable import Var
+from lava.magma.core.process.process import ProcessServer
 from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
 from lava.magma.runtime.runtime import Runtime
 
 from lava_dyads.errors import invalid
+from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort, Var
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.elements import Element
 
 
-class _OutPort(OutPort):  # type: ignore[misc]
+class _OutPort(OutPort):
     """An OutPort that names both ends where it cannot be connected."""
 
     def connect(self, ports: Any, connection_configs: Any = None) -> None:
@@ -40,7 +39,7 @@ class _OutPort(OutPort):  # type: ignore[misc]
 _OutPort.__name__ = OutPort.__name__  # Lava's compiler asks for it
 
 
-class ElementProcess(AbstractProcess):  # type: ignore[misc]
+class ElementProcess(AbstractProcess):
     """A Process that is one element: its registers are Vars, its ports are ports.
 
     Ports have shape (n,) with one lane and (lanes, n) with more. Two more, ``command_in`` and
@@ -58,6 +57,13 @@ class ElementProcess(AbstractProcess):  # type: ignore[misc]
     variables : tuple of str or None
         Registers that become Vars; None: all of them.
     """
+
+    counts: Member[Var]
+    sends: Member[Var]
+    learn: Member[Var]
+    window: Member[Var]
+    command_in: Member[InPort]
+    report_out: Member[OutPort]
 
     # Lava's __del__ looks for it, also where __init__ refused its arguments.
     _runtime: Any = None

@@ -5,15 +5,13 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from lava.magma.core.process.ports.ports import InPort, OutPort
-from lava.magma.core.process.process import AbstractProcess
-
 from lava_dyads.errors import invalid
-from lava_dyads.processes.base import own_logging
+from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort
+from lava_dyads.processes.base import ElementProcess, own_logging
 from lava_dyads.rules.clock import Agenda
 
 
-class Conductor(AbstractProcess):  # type: ignore[misc]
+class Conductor(AbstractProcess):
     """Leads asynchronous processes through presentations; no data passes it.
 
     A run of k steps is k presentations. For each, and each after the silence of the one before::
@@ -46,6 +44,9 @@ class Conductor(AbstractProcess):  # type: ignore[misc]
     F. Mattern, Algorithms for distributed termination detection, Distributed Computing 2, 1987.
     """
 
+    command_out: Member[OutPort]
+    report_in: Member[InPort]
+
     # Lava's __del__ looks for it, also where __init__ refused its arguments.
     _runtime: Any = None
 
@@ -61,7 +62,7 @@ class Conductor(AbstractProcess):  # type: ignore[misc]
         self.command_out = OutPort((2,))
         self.report_in = InPort((2,))
 
-    def lead(self, *processes: AbstractProcess) -> None:
+    def lead(self, *processes: ElementProcess) -> None:
         """Connect processes that shall follow; a ``DyadNetwork`` stands for all of its own."""
         for process in processes:
             self.command_out.connect(process.command_in)

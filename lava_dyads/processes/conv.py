@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.errors import invalid
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
@@ -71,6 +72,17 @@ class DyadConv(ElementProcess):
     ----------
     DP, convolutional networks.
     """
+
+    weights: Member[Var]
+    held_mean: Member[Var]
+    held_difference: Member[Var]
+    weights_accumulator: Member[Var]
+    weights_state: Member[Var]
+    weights_updates: Member[Var]
+    mean_in: Member[InPort]
+    difference_in: Member[InPort]
+    basal_out: Member[OutPort]
+    apical_out: Member[OutPort]
 
     def __init__(
         self,
@@ -141,6 +153,11 @@ class DyadConvFeedback(DyadConv):
     ----------
     FA, KP and AK: see ``lava_dyads.rules.feedback``.
     """
+
+    feedback: Member[Var]
+    feedback_accumulator: Member[Var]
+    feedback_state: Member[Var]
+    feedback_updates: Member[Var]
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix, issparse
 
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
@@ -63,6 +64,17 @@ class DyadDense(ElementProcess):
     ----------
     DP and TT, weight update.
     """
+
+    weights: Member[Var]
+    held_mean: Member[Var]
+    held_difference: Member[Var]
+    weights_accumulator: Member[Var]
+    weights_state: Member[Var]
+    weights_updates: Member[Var]
+    mean_in: Member[InPort]
+    difference_in: Member[InPort]
+    basal_out: Member[OutPort]
+    apical_out: Member[OutPort]
 
     def __init__(
         self,
@@ -124,6 +136,11 @@ class DyadDenseFeedback(DyadDense):
     ----------
     FA, KP and AK: see ``lava_dyads.rules.feedback``.
     """
+
+    feedback: Member[Var]
+    feedback_accumulator: Member[Var]
+    feedback_state: Member[Var]
+    feedback_updates: Member[Var]
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.errors import invalid
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.activations import activation as activation_by_name
@@ -28,6 +29,16 @@ class PopulationProcess(ElementProcess):
     agenda : Agenda or None
     name : str or None
     """
+
+    basal: Member[Var]
+    apical: Member[Var]
+    bias: Member[Var]
+    residual: Member[Var]
+    bias_accumulator: Member[Var]
+    bias_state: Member[Var]
+    bias_updates: Member[Var]
+    basal_in: Member[InPort]
+    apical_in: Member[InPort]
 
     unit_class: ClassVar[type[Unit]]
     prototype: ClassVar[Unit]
@@ -104,6 +115,17 @@ class Dyad(PopulationProcess):
     ----------
     DP and TT, inference of the two compartments; see docs/equations.md.
     """
+
+    s_plus: Member[Var]
+    s_minus: Member[Var]
+    sent_mean: Member[Var]
+    sent_difference: Member[Var]
+    sent_plus: Member[Var]
+    sent_minus: Member[Var]
+    mean_out: Member[OutPort]
+    difference_out: Member[OutPort]
+    plus_out: Member[OutPort]
+    minus_out: Member[OutPort]
 
     unit_class = DyadUnit
     prototype = DyadUnit(ACTIVATIONS["relu"], 1.0, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
@@ -42,6 +43,13 @@ class LossHead(ElementProcess):
     ----------
     TT, output nudge linearised at the mean.
     """
+
+    held_output: Member[Var]
+    held_target: Member[Var]
+    sent_drive: Member[Var]
+    mean_in: Member[InPort]
+    target_in: Member[InPort]
+    drive_out: Member[OutPort]
 
     def __init__(
         self,

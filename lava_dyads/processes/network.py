@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from lava_dyads.errors import invalid
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
+from lava_dyads.rules.backprop import BackpropNetwork
 from lava_dyads.rules.clock import Agenda
 from lava_dyads.rules.engine import Network
 
@@ -32,11 +37,31 @@ class DyadNetwork(ElementProcess):
     agenda : Agenda or None
         Shared with source and sink; None: one presentation after the other, without end.
     name : str or None
+
+    Raises
+    ------
+    ValidationError
+        For a baseline: it has no Lava Process.
     """
 
+    input_in: Member[InPort]
+    target_in: Member[InPort]
+    output_out: Member[OutPort]
+
+    if TYPE_CHECKING:  # weights_1 and so on, as many as there are
+
+        def __getattr__(self, name: str) -> Var: ...
+
     def __init__(
-        self, network: Network, *, agenda: Agenda | None = None, name: str = "network"
+        self,
+        network: Network | BackpropNetwork,
+        *,
+        agenda: Agenda | None = None,
+        name: str = "network",
     ) -> None:
+        if not isinstance(network, Network):
+            hint = "NetworkSpec(..., rule='dp-transpose').build()"
+            invalid("DyadNetwork.network", "a baseline has no Lava Process", type(network), hint)
         self.network = network
         variables = tuple(v for v in network.memory if v.startswith(PARAMETERS))
         super().__init__(

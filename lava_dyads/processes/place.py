@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
@@ -50,6 +51,13 @@ class DyadPlace(ElementProcess):
     >>> DyadPlace(2, 5, offset=3).basal_out.shape
     (5,)
     """
+
+    held_mean: Member[Var]
+    held_difference: Member[Var]
+    mean_in: Member[InPort]
+    difference_in: Member[InPort]
+    basal_out: Member[OutPort]
+    apical_out: Member[OutPort]
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
@@ -64,6 +65,15 @@ class DyadMaxPool(ElementProcess):
     DP, convolutional networks: state = f(maxpool(conv(.))).
     """
 
+    held_mean: Member[Var]
+    held_difference: Member[Var]
+    sent_basal: Member[Var]
+    sent_apical: Member[Var]
+    mean_in: Member[InPort]
+    difference_in: Member[InPort]
+    basal_out: Member[OutPort]
+    apical_out: Member[OutPort]
+
     def __init__(
         self,
         image: tuple[int, int, int] = (1, 1, 1),
@@ -123,6 +133,13 @@ class DyadAveragePool(ElementProcess):
     >>> DyadAveragePool((4, 8, 8), kernel=4).basal_out.shape
     (16,)
     """
+
+    held_mean: Member[Var]
+    held_difference: Member[Var]
+    mean_in: Member[InPort]
+    difference_in: Member[InPort]
+    basal_out: Member[OutPort]
+    apical_out: Member[OutPort]
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
@@ -49,6 +50,19 @@ class DyadProduct(ElementProcess):
     >>> DyadProduct(3).mean_2_in.shape
     (3,)
     """
+
+    held_mean_1: Member[Var]
+    held_mean_2: Member[Var]
+    held_difference: Member[Var]
+    sent_basal: Member[Var]
+    sent_apical_1: Member[Var]
+    sent_apical_2: Member[Var]
+    mean_1_in: Member[InPort]
+    mean_2_in: Member[InPort]
+    difference_in: Member[InPort]
+    basal_out: Member[OutPort]
+    apical_1_out: Member[OutPort]
+    apical_2_out: Member[OutPort]
 
     def __init__(
         self,

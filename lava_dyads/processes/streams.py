@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.clock import Agenda
@@ -37,6 +38,10 @@ class DatasetSource(ElementProcess):
     >>> DatasetSource([[0.0, 1.0]], [[1.0]]).x_out.shape
     (2,)
     """
+
+    order: Member[Var]
+    x_out: Member[OutPort]
+    y_out: Member[OutPort]
 
     def __init__(
         self,
@@ -72,6 +77,13 @@ class MetricSink(ElementProcess):
         Samples of the longest run, for ``predicted``.
     """
 
+    output: Member[Var]
+    target: Member[Var]
+    totals: Member[Var]
+    predicted: Member[Var]
+    output_in: Member[InPort]
+    target_in: Member[InPort]
+
     def __init__(
         self,
         n: int = 1,
@@ -103,6 +115,9 @@ class RelayProcess(ElementProcess):
     agenda : Agenda or None
     name : str or None
     """
+
+    each_in: Member[InPort]
+    all_out: Member[OutPort]
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Relay:

@@ -1,0 +1,139 @@
+"""What a user's type checker and editor know of the public names.
+
+Pyright (from npm) was given the same program by hand; it finds the same types and the same errors.
+"""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+import typing
+from pathlib import Path
+
+import pytest
+
+import lava_dyads
+
+PROGRAM = """
+from pathlib import Path
+
+import numpy as np
+from lava_dyads import (
+    SGD, Adam, Agenda, Checkpoint, Dataset, Dyad, DyadConv, DyadDense, DyadNetwork, DyadRunConfig,
+    Execution, Faults, Graph, InProcessSession, LavaSession, Momentum, NetworkSpec, Node, Trace,
+    Trainer, TrainingConfig, Transport, ValidationError, check_gradient, describe, in_process, load,
+)
+
+
+def train() -> float:
+    spec = NetworkSpec((64, 32, 10), rule="dp-transpose", alpha=1.0, beta=0.1)
+    reveal_type(spec.layers)  # tuple[int, ...]
+    reveal_type(describe(spec).rows)  # tuple[lava_dyads.networks.describe.Row, ...]
+    data = load("digits")
+    reveal_type(data)  # lava_dyads.data.dataset.Dataset
+    config = TrainingConfig(epochs=5, optimiser="adam")
+    with Trainer(spec, data, config, Execution("layer")) as trainer:
+        reveal_type(trainer)  # lava_dyads.training.trainer.Trainer
+        history = trainer.fit(on_epoch=lambda epoch: print(epoch["test_accuracy"]))
+        reveal_type(history.column("test_accuracy"))  # list[float]
+        reveal_type(trainer.evaluate().accuracy)  # float
+        weights, biases = trainer.stored()
+        Checkpoint(spec, weights, biases, {"dataset": "digits"}).save(Path("checkpoint.npz"))
+    reveal_type(Checkpoint.load(Path("checkpoint.npz")).spec)  # NetworkSpec
+    reveal_type(check_gradient(spec))  # GradientCheck
+    graph = Graph([Node("x", "input", size=2), Node("y", "dense", "x", loss="squared-error")])
+    reveal_type(NetworkSpec(graph=graph))  # NetworkSpec
+    return trainer.evaluate().loss
+
+
+def play() -> None:
+    dyad = Dyad((2,), bias=[0.5, -0.5])
+    dense = DyadDense(np.eye(2), optimiser=Adam(), agenda=Agenda())
+    dyad.mean_out.connect(dense.mean_in)
+    reveal_type(dyad.mean_out)  # OutPort
+    reveal_type(dyad.basal_in.shape)  # tuple[int, ...]
+    reveal_type(dyad.s_plus)  # Var
+    reveal_type(dyad.name)  # str
+    reveal_type(DyadNetwork(NetworkSpec((2, 2)).build()).weights_1)  # Var
+    with LavaSession(dyad) as session:
+        reveal_type(session)  # LavaSession
+        reveal_type(session.run(1))  # int
+    with InProcessSession(dyad, DyadRunConfig("layer")) as other:
+        reveal_type(other.run(1))  # int
+        reveal_type(other.usage().seconds)  # dict[str, float]
+    with in_process():
+        dyad.stop()
+    reveal_type(Transport(faults=Faults(drop=0.1)))  # Transport
+    try:
+        reveal_type(Trace.load(Path("trace.npz")))  # Trace
+    except ValidationError as error:
+        reveal_type(error.args)  # tuple[Any, ...]
+
+
+NetworkSpec("wrong")  # error
+NetworkSpec((2, 2), alpha="one")  # error
+Trainer(NetworkSpec((2, 2)))  # error
+Dyad((2,)).no_such_port  # error
+lava_dyads.NoSuchName  # error
+from lava_dyads import NoSuchName  # error
+"""
+
+
+def test_a_users_program_has_types_and_its_slips_are_errors(tmp_path, request):
+    pytest.importorskip("mypy")
+    program = tmp_path / "program.py"
+    program.write_text("import lava_dyads\n" + PROGRAM)
+    command = [sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent"]
+    command += [f"--cache-dir={request.config.cache.mkdir('mypy')}", "--config-file="]
+    home = Path(lava_dyads.__file__).parents[1]  # mypy does not see what is installed editable
+    environment = os.environ | ({} if home.name == "site-packages" else {"MYPYPATH": str(home)})
+    done = subprocess.run(
+        [*command, "program.py"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    lines = program.read_text().splitlines()
+    said = {}
+    for line in done.stdout.splitlines()[:-1]:
+        number, kind, text = re.fullmatch(r"program\.py:(\d+): (note|error): (.*)", line).groups()
+        said.setdefault(int(number), (kind, text))
+    expected = {number for number, line in enumerate(lines, 1) if "  # " in line}
+    assert set(said) == expected, done.stdout + done.stderr
+    for number in expected:
+        kind, text = said[number]
+        wanted = lines[number - 1].rpartition("  # ")[2]
+        revealed = re.sub(r'Revealed type is "(.*)"', r"\1", text).replace("builtins.", "")
+        assert (kind == "error") == (wanted == "error"), (lines[number - 1], text)
+        assert kind == "error" or revealed.endswith(wanted), (lines[number - 1], text)
+
+
+def test_the_list_of_public_names_stands_once_and_holds():
+    for name in lava_dyads.__all__:
+        value = getattr(lava_dyads, name)
+        assert getattr(lava_dyads, name) is value
+        assert name in dir(lava_dyads)
+    with pytest.raises(AttributeError, match="NoSuchName"):
+        lava_dyads.NoSuchName  # noqa: B018
+    stub = inspect.getsourcefile(lava_dyads) + "i"
+    with open(stub) as file:
+        again = re.findall(r"import (\w+) as (\w+)", file.read())
+    assert sorted(name for name, _ in again) == lava_dyads.__all__
+    assert all(name == known_as for name, known_as in again)
+
+
+def test_the_declared_ports_and_vars_of_processes_are_those_they_have():
+    from lava_dyads.lava_types import InPort, OutPort, Var
+    from lava_dyads.processes import PARTS, DatasetSource, MetricSink, RelayProcess
+
+    for cls in (*PARTS, DatasetSource, MetricSink, RelayProcess):
+        members = vars(cls(element=cls.example()))
+        declared = typing.get_type_hints(cls)
+        for name, kind in declared.items():
+            if kind in (InPort, OutPort, Var):
+                assert isinstance(members[name], kind), (cls, name)
+        if cls.__module__.endswith("dyad") and cls.__name__ != "Dyad":
+            continue  # made from the registry: what a rule's own registers are, no file declares
+        if "Instructed" in cls.__name__:
+            continue
+        for name, member in members.items():
+            if isinstance(member, InPort | OutPort | Var):
+                assert name in declared, (cls, name)
