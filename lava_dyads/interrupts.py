@@ -21,6 +21,14 @@ ENDING = tuple(
 """Signals by which a terminal or a system asks a program to end."""
 
 
+_blocks = 0
+
+
+def holding() -> bool:
+    """Tell whether signals are held back now."""
+    return _blocks > 0
+
+
 class _Held:
     """A handler that notes a signal and leaves it to the handler before, later."""
 
@@ -51,15 +59,18 @@ def held_back() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    global _blocks
     held: dict[int, _Held] = {}
     for number in ENDING:
         if callable(before := signal.getsignal(number)):
             held[number] = _Held(before)
+    _blocks += 1
     try:
         for number, handler in held.items():
             signal.signal(number, handler)
         yield
     finally:
+        _blocks -= 1
         for handler in held.values():
             handler.holding = False
         for number, handler in held.items():

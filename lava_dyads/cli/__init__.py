@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Protocol
 
+from lava_dyads.cli.ending import Ending
 from lava_dyads.errors import DyadsError, ValidationError, nearest
 
 
@@ -74,7 +75,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``lava-dyads``; return the exit code.
 
-    0: done. 1: a check did not hold or a run failed. 2: bad input. 130: Ctrl-C.
+    0: done. 1: a check did not hold or a run failed. 2: bad input. 130: Ctrl-C (128 and its
+    number for other signals that ask to end).
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in ("-h", "--help"):
@@ -84,29 +86,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if group and words[1:] in ([], ["-h"], ["--help"]):
         print(_help(group))
         return 0 if words[1:] else 2
-    try:
-        name = _command(words)
-        command = _parse(name, words[len(name.split()) :])
-        code = command.run()
-        sys.stdout.flush()
-        return code
-    except ValidationError as error:
+    with Ending() as ending:
+        try:
+            name = _command(words)
+            code = _parse(name, words[len(name.split()) :]).run()
+            sys.stdout.flush()
+        except BaseException as error:
+            ending.over = True
+            if not ending.number and not isinstance(error, KeyboardInterrupt):
+                return _told(error)
+            code = ending.code
+            hints = error.args if isinstance(error, KeyboardInterrupt) else ()
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                print("; ".join(["interrupted", *hints]), file=sys.stderr)
+    return code
+
+
+def _told(error: BaseException) -> int:
+    """Say in a line what has gone wrong; return the exit code, or raise what nobody expects."""
+    if isinstance(error, ValidationError):
         return _fail(error, 2)
-    except DyadsError as error:
+    if isinstance(error, DyadsError):
         return _fail(error, 1)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # e.g. piped into head
+    if isinstance(error, BrokenPipeError):  # e.g. piped into head
         sys.stderr.close()
         return 1
-    except OSError as error:
+    if isinstance(error, OSError):
         from lava_dyads.files import DISK  # costs numpy, which help does without
 
-        if error.errno not in DISK:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}cannot be written ({error.strerror}). Try: make room, then again", 1)
+        if error.errno in DISK:
+            where = f"{error.filename}: " if error.filename else ""
+            hint = "make room, then again"
+            return _fail(f"{where}cannot be written ({error.strerror}). Try: {hint}", 1)
+    raise error
 
 
 def _parse(name: str, words: list[str]) -> Command:

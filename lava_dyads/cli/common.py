@@ -29,7 +29,7 @@ from lava_dyads.rules.schedules import ORDERS
 from lava_dyads.rules.transport import SHARES, Faults, Transport
 from lava_dyads.rules.units import RULES
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, BAD_INPUT = 0, 1, 2
 """Exit codes: done, a check did not hold or a run failed, bad input, Ctrl-C."""
 
 

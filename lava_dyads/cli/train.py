@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -15,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import (
-    INTERRUPTED,
     OK,
     ExecutionOptions,
     NetworkOptions,
@@ -213,9 +211,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                 self._fit(trainer, folder, every)
                 result = summarise(trainer, execution)
             except KeyboardInterrupt:
-                hint = f"; to go on: lava-dyads train --resume {folder.path}" if folder else ""
-                print(f"interrupted{hint}", file=sys.stderr)
-                return INTERRUPTED
+                hint = [f"to go on: lava-dyads train --resume {folder.path}"] if folder else []
+                raise KeyboardInterrupt(*hint) from None
             if self.profile:
                 result["profile"] = profile(trainer)
             if folder:

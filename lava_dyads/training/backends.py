@@ -41,8 +41,8 @@ class Backend(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` has returned elsewhere."""
 
-    def stop(self) -> None:
-        """Release everything."""
+    def stop(self, kill: bool = False) -> None:
+        """Release everything; ``kill``: do not ask the models to end by themselves first."""
 
 
 class ReferenceBackend:
@@ -128,7 +128,7 @@ class ReferenceBackend:
     def restore(self, state: dict[str, Any]) -> None:
         """Nothing to set."""
 
-    def stop(self) -> None:
+    def stop(self, kill: bool = False) -> None:
         """Nothing to release."""
 
 
@@ -236,9 +236,9 @@ class LavaBackend:
         """Set them."""
         self.session.restore(state)
 
-    def stop(self) -> None:
+    def stop(self, kill: bool = False) -> None:
         """End all OS processes of the run."""
-        self.session.stop()
+        self.session.stop(kill)
 
 
 def _announce(source: Source, agenda: Agenda, order: IntArray, learn: int, time: int) -> None:

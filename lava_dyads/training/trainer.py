@@ -431,7 +431,7 @@ class Trainer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        self._backend.stop(kill=error is not None)
 
     def close(self) -> None:
         """End the run; weights and metrics stay readable."""
