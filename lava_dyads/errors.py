@@ -27,6 +27,10 @@ class DataError(ValidationError):
     """A data set that is unknown, missing or malformed."""
 
 
+class DataChangedError(DataError):
+    """Data that are not those a network was trained on."""
+
+
 class CheckpointError(ValidationError):
     """A checkpoint that cannot be read or belongs to another network."""
 

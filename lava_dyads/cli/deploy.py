@@ -17,11 +17,12 @@ from lava_dyads.cli.common import (
     ActivationName,
     RuleName,
     Sizes,
+    checkpoint_file,
     console,
     print_json,
 )
 from lava_dyads.data import Dataset, load
-from lava_dyads.errors import CheckpointError, DataError, invalid
+from lava_dyads.errors import CheckpointError, DataChangedError, DataError, invalid
 from lava_dyads.experiments import Exported, Traffic, export, learning_rules, traffic
 from lava_dyads.experiments.deployment import LearningRules, check_export
 from lava_dyads.loihi import (
@@ -113,7 +114,8 @@ class Deploy:
             try:
                 data = self._data(checkpoint)
             except (CheckpointError, DataError) as error:
-                if self.export or self.dataset:
+                changed = isinstance(error, DataChangedError)
+                if changed or self.export or self.dataset is not None:
                     raise
                 why = str(error)  # the worst case stands in the table
             else:
@@ -162,24 +164,18 @@ class Deploy:
                 invalid(f"--{name.replace('_', '-')}", f"needs {what}", got, hint)
 
     def _load(self) -> Checkpoint | None:
-        path = self.checkpoint
-        if path is None:
+        if self.checkpoint is None:
             return None
-        return Checkpoint.load(path / "checkpoint.npz" if path.is_dir() else path).shown()
+        return Checkpoint.load(checkpoint_file(self.checkpoint)).shown()
 
     def _spec(self) -> NetworkSpec:
         given: dict[str, Any] = {} if self.beta is None else {"beta": self.beta}
         return NetworkSpec(self.layers, self.activation, rule=self.rule, **given)
 
     def _data(self, checkpoint: Checkpoint) -> Dataset:
-        name = self.dataset or checkpoint.meta.get("dataset")
-        if not name:
-            precision = checkpoint.meta.get("precision", "float")
-            raise CheckpointError(
-                f"checkpoint {self.checkpoint}: has precision {precision} and names no data set to "
-                "find the chip's numbers with. Try: --dataset NAME"
-            )
-        data = load(name)
+        assert self.checkpoint is not None
+        folder = checkpoint_file(self.checkpoint).parent
+        data = checkpoint.data(folder) if self.dataset is None else load(self.dataset)
         check_fit(checkpoint.spec, data)
         return data
 

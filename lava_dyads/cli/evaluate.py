@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,11 +10,19 @@ from typing import Annotated, Any
 import numpy as np
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, ExecutionOptions, console, print_json, result_table
-from lava_dyads.data import load
-from lava_dyads.errors import CheckpointError
+from lava_dyads.cli.common import (
+    OK,
+    ExecutionOptions,
+    checkpoint_file,
+    console,
+    print_json,
+    result_table,
+)
+from lava_dyads.data import Dataset, load
+from lava_dyads.errors import invalid
 from lava_dyads.loihi import calibrated
 from lava_dyads.training import Checkpoint, Trainer, TrainingConfig
+from lava_dyads.training.origin import is_same
 from lava_dyads.training.trainer import check_fit
 
 CALIBRATION_ROWS = 5000
@@ -32,7 +41,7 @@ class Evaluate(ExecutionOptions):
     dataset: str | None = None
     """Other data than the checkpoint was trained on: a name or an .npz file."""
     split_seed: int | None = None
-    """Other split than that of the training."""
+    """Split of other data; by default as in training."""
     batch_size: int = 32
     """Samples side by side."""
     json: bool = False
@@ -40,13 +49,12 @@ class Evaluate(ExecutionOptions):
 
     def run(self) -> int:
         """Evaluate; return the exit code."""
-        path = self.checkpoint
-        checkpoint = Checkpoint.load(path / "checkpoint.npz" if path.is_dir() else path)
+        path = checkpoint_file(self.checkpoint)
+        checkpoint = Checkpoint.load(path)
         meta = checkpoint.meta
-        name = self.dataset or meta.get("dataset")
-        if not name:
-            raise CheckpointError(f"checkpoint {path}: names no data set. Try: --dataset NAME")
-        seed = meta.get("split_seed", 0) if self.split_seed is None else self.split_seed
+        name = meta.get("dataset") if self.dataset is None else self.dataset
+        data = checkpoint.data(path.parent) if self.dataset is None else load(self.dataset)
+        seed = self._split_seed(meta, data)
         config = TrainingConfig(
             epochs=1,
             batch_size=self.batch_size,
@@ -54,7 +62,6 @@ class Evaluate(ExecutionOptions):
             test_share=meta.get("test_share", 0.25),
         )
         execution = self.execution(checkpoint.spec.rule)
-        data = load(name)
         kind = checkpoint.spec.weights
         if execution.precision == "loihi2":
             checkpoint = checkpoint.shown()
@@ -77,7 +84,7 @@ class Evaluate(ExecutionOptions):
         with Trainer(spec, data, config, execution, **begin) as trainer:
             metrics = trainer.evaluate()
         result: dict[str, Any] = {
-            "checkpoint": str(path),
+            "checkpoint": str(self.checkpoint),
             "dataset": name,
             "rule": checkpoint.spec.rule,
             "weights": kind,
@@ -93,5 +100,15 @@ class Evaluate(ExecutionOptions):
         if self.json:
             print_json(result)
         else:
-            console().print(result_table(f"{path} on {name}", result))
+            console().print(result_table(f"{self.checkpoint} on {name}", result))
         return OK
+
+    def _split_seed(self, meta: Mapping[str, Any], data: Dataset) -> int:
+        """Return the seed of the split; the test part has to be one that was not trained on."""
+        trained: int = meta.get("split_seed", 0)
+        seed = trained if self.split_seed is None else self.split_seed
+        if seed != trained and data.official_training_rows is None and is_same(meta, data):
+            limit = "the test part of another split holds samples that were trained on"
+            hint = f"{trained}, that of the training, or --dataset with other data"
+            invalid("--split-seed", limit, seed, hint)
+        return seed

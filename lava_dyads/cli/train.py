@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -28,7 +29,7 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import CheckpointError, invalid, message
-from lava_dyads.networks import Execution
+from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.training import (
     Checkpoint,
     History,
@@ -38,6 +39,7 @@ from lava_dyads.training import (
     Trainer,
     TrainingConfig,
 )
+from lava_dyads.training.origin import check_unchanged, recalled, remembered
 from lava_dyads.training.trainer import SETTLED, check_learns
 
 
@@ -143,14 +145,21 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         """Return the options the run began with; raise where one that was given differs."""
         assert self.resume is not None
         begun = self._resumed(self.resume)
+        rooted = self._rooted()
         for f in fields(self):
-            held, given = getattr(begun, f.name), getattr(self, f.name)
+            held, given = getattr(begun, f.name), getattr(rooted, f.name)
             same = held == given or (held is True and given is False)
-            if f.name not in ("resume", "json") and not same:
+            if f.name not in ("dataset", "resume", "json") and not same:
                 option = f"--{f.name.replace('_', '-')}"
                 hint = "the same, or leave it out"
                 raise CheckpointError(message(option, f"the run began with {held}", given, hint))
-        return replace(begun, resume=self.resume, json=self.json)
+        return replace(begun, dataset=self.dataset, resume=self.resume, json=self.json)
+
+    def _rooted(self) -> Train:
+        """Return the options with absolute paths: a run goes on from any folder."""
+        options: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        paths = {name: path for name, path in options.items() if isinstance(path, Path)}
+        return Train(**options | {name: path.absolute() for name, path in paths.items()})
 
     def run(self) -> int:
         """Train; return the exit code."""
@@ -158,7 +167,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
 
     def _run(self) -> int:
         every = Interval.parse(self.checkpoint_every)
-        data = load(self.dataset)
+        begun = RunDirectory.reopen(self.resume).config if self.resume else None
+        data = self._data(begun)
         layers = (data.x.shape[1], *self.layers, data.classes)
         coding = {
             "threshold": self.threshold,
@@ -166,7 +176,10 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             "anneal": self.anneal,
         }
         biases = self.bias_deviation
-        spec = self.spec(layers, repeats=self.repeats, bias_deviation=biases, **coding)
+        if begun:  # its graph may be elsewhere by now
+            spec = NetworkSpec.from_dict(begun.get("spec", {}))
+        else:
+            spec = self.spec(layers, repeats=self.repeats, bias_deviation=biases, **coding)
         on_chip = self.precision == "loihi2"
         config = TrainingConfig(
             epochs=self.epochs,
@@ -197,11 +210,11 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             state = folder.state if folder and self.resume else None
             if folder and not state:
                 folder.begin(plain({
-                    "dataset": self.dataset,
+                    **remembered(self.dataset, trainer.data_checksum, folder.path),
                     "spec": spec.as_dict(),
                     "training": asdict(trainer.config),
                     "execution": asdict(execution),
-                    "options": {**asdict(self), "resume": None},
+                    "options": {**asdict(self._rooted()), "resume": None},
                 }))  # fmt: skip
             if folder:
                 claim.enter_context(folder.claimed())
@@ -226,6 +239,17 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             self._print(result)
         return OK
 
+    def _data(self, begun: Mapping[str, Any] | None) -> Dataset:
+        """Return the data; those of a run that goes on have to be as they were."""
+        if begun is None:
+            return load(self.dataset)
+        assert self.resume is not None
+        if self.dataset != begun.get("dataset"):  # they have been moved
+            data = load(self.dataset)
+            check_unchanged(begun, data, self.dataset)
+            return data
+        return recalled(begun, self.resume, f"lava-dyads train FILE --resume {self.resume}")
+
     def _draw(self, path: Path) -> None:
         from lava_dyads.plots import raster
         from lava_dyads.runtime import Trace
@@ -248,8 +272,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         done = trainer.history.epochs
         folder.add_metrics(*(plain(entry) for entry in done))
         if done and not trainer.position:
-            with folder.writing():
-                save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
+            self._checkpoint(trainer, folder)
         out = progress_console()
         at = f"after {len(done)} of {self.epochs} epochs"
         at += f" and {trainer.position:,} samples" if trainer.position else ""
@@ -281,8 +304,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             def on_epoch(entry: dict[str, float]) -> None:
                 if folder:
                     folder.add_metrics(plain(entry))
-                    with folder.writing():
-                        save_checkpoint(trainer, self.dataset, folder.path / "checkpoint.npz")
+                    self._checkpoint(trainer, folder)
                 progress.update(
                     task,
                     epoch=min(self.epochs, int(entry["epoch"]) + 1),
@@ -294,6 +316,12 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                 folder.keep(trainer.state())
 
             trainer.fit(on_epoch, on_progress, on_checkpoint if folder else None, every)
+
+    def _checkpoint(self, trainer: Trainer, folder: RunDirectory) -> None:
+        """Write the trainer's present weights."""
+        with folder.writing():
+            made = Checkpoint.of(trainer, self.dataset, folder.path)
+            made.save(folder.path / "checkpoint.npz")
 
     def _save(self, trainer: Trainer, folder: RunDirectory, result: dict[str, Any]) -> None:
         from lava_dyads.plots import learning_curve
@@ -348,20 +376,6 @@ def profile(trainer: Trainer) -> dict[str, dict[str, str | float]]:
             if any(sums)
         },
     }
-
-
-def save_checkpoint(trainer: Trainer, dataset: str, path: Path) -> None:
-    """Write the trainer's present weights."""
-    weights, biases = trainer.stored()
-    config = trainer.config
-    meta = {
-        "dataset": dataset,
-        "split_seed": config.split_seed,
-        "test_share": config.test_share,
-        "precision": trainer.execution.precision,
-        "epochs": len(trainer.history.epochs),
-    }
-    Checkpoint(trainer.spec, weights, biases, meta, trainer.network.feedback()).save(path)
 
 
 def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:

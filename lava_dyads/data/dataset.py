@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,6 +96,12 @@ class Dataset:
     def classes(self) -> int:
         """Number of classes."""
         return int(self.labels.max()) + 1
+
+    @property
+    def checksum(self) -> int:
+        """CRC-32 of features and labels in the order of the rows: other data have another."""
+        features, labels = (np.ascontiguousarray(a).reshape(-1) for a in (self.x, self.labels))
+        return zlib.crc32(labels.data, zlib.crc32(features.data))
 
     @property
     def targets(self) -> NDArray[np.float64]:

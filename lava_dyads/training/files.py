@@ -8,10 +8,12 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_dyads.data import Dataset
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
     PART,
@@ -27,7 +29,11 @@ from lava_dyads.files import (
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.binary import FLOAT, binary_weights
+from lava_dyads.training.origin import recalled, remembered
 from lava_dyads.training.resume import RunState
+
+if TYPE_CHECKING:
+    from lava_dyads.training.trainer import Trainer
 
 FORMAT = "lava_dyads checkpoint 1"
 MARKER = "config.json"
@@ -46,7 +52,7 @@ class Checkpoint:
     spec : NetworkSpec
     weights, biases : lists of arrays (n_out, n_in), (n,)
     meta : dict
-        Data set name, split seed, test share, epochs.
+        Data set and its checksum, split seed, test share, epochs.
     feedback : list of arrays (n_out, n_in) or None per layer, or None
         Feedback weights, where they are separate. None: none are.
     """
@@ -63,6 +69,45 @@ class Checkpoint:
             return self
         weights = [binary_weights(theta) for theta in self.weights]
         return replace(self, spec=replace(self.spec, weights=FLOAT), weights=weights)
+
+    @classmethod
+    def of(cls, trainer: Trainer, dataset: AnyPath, folder: AnyPath = "") -> Checkpoint:
+        """Return a trainer's present weights, and what is needed to find its data again.
+
+        Parameters
+        ----------
+        trainer : Trainer
+        dataset : str or path
+            What ``load`` was asked for.
+        folder : str or path
+            Where the checkpoint will be; by default here.
+        """
+        config = trainer.config
+        meta = {
+            **remembered(dataset, trainer.data_checksum, folder or Path()),
+            "split_seed": config.split_seed,
+            "test_share": config.test_share,
+            "precision": trainer.execution.precision,
+            "epochs": len(trainer.history.epochs),
+        }
+        return cls(trainer.spec, *trainer.stored(), meta, trainer.network.feedback())
+
+    def data(self, folder: AnyPath = "") -> Dataset:
+        """Return the data it was trained on, if they are still the same.
+
+        Parameters
+        ----------
+        folder : str or path
+            Where the checkpoint is now: a relative path is looked for from here and from there.
+
+        Raises
+        ------
+        CheckpointError
+            If it names none.
+        DataError
+            If they are missing or, a :class:`DataChangedError`, have changed.
+        """
+        return recalled(self.meta, folder or Path())
 
     def save(self, path: AnyPath) -> None:
         """Write an .npz file atomically."""

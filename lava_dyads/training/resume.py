@@ -10,7 +10,6 @@ another order with another kernel or another number of threads.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -195,11 +194,3 @@ def machine() -> dict[str, Any]:
     }
     helped = library() if find_spec("numba") else ""  # what threads multiply with, if any help
     return {"numpy": np.__version__, "BLAS": "; ".join(sorted(blas)), "numba": helped}
-
-
-def checksum(*arrays: AnyArray) -> int:
-    """Return the CRC-32 of some arrays, one after the other."""
-    sum_ = 0
-    for array in arrays:
-        sum_ = zlib.crc32(np.ascontiguousarray(array).reshape(-1).data, sum_)
-    return sum_

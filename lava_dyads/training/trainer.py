@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ from lava_dyads.rules.sweep_graph import SweptGraph
 from lava_dyads.rules.transport import Transport
 from lava_dyads.rules.units import rule
 from lava_dyads.training.backends import open_backend
-from lava_dyads.training.resume import Interval, RunState, checksum, machine
+from lava_dyads.training.resume import Interval, RunState, machine
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime.in_process import Usage
@@ -357,7 +358,6 @@ class Trainer:
         self.train_seconds = self._pass_seconds = 0.0
         self.position = 0  # samples of the present epoch that have been shown
         self._drawn_from: Any = None
-        self._data_sum: int | None = None
         self._transport = transport
         self._backend = open_backend(
             spec,
@@ -573,9 +573,12 @@ class Trainer:
             return "on Lava's own runtime noise is drawn in OS processes, where it begins anew"
         return ""
 
+    @cached_property
+    def data_checksum(self) -> int:
+        """Checksum of the data, computed once: a state is kept more often than they change."""
+        return self.data.checksum
+
     def _made_for(self) -> dict[str, Any]:
-        if self._data_sum is None:
-            self._data_sum = checksum(self.data.x, self.data.labels)
         numbers = self.network.arithmetic
         found = {
             "spec": self.spec.as_dict(),
@@ -583,7 +586,7 @@ class Trainer:
             "execution": asdict(self.execution),
             "transport": self._transport and asdict(self._transport),
             "arithmetic": repr(vars(numbers)),
-            "data": {"name": self.data.name, "checksum": self._data_sum},
+            "data": {"checksum": self.data_checksum},
         }
         made: dict[str, Any] = json.loads(json.dumps(found, default=str))
         return made

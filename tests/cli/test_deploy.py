@@ -8,7 +8,6 @@ import pytest
 
 from lava_dyads import Execution, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
-from lava_dyads.cli.train import save_checkpoint
 from lava_dyads.loihi import netx
 from lava_dyads.training import Checkpoint
 
@@ -27,7 +26,7 @@ def trained(tmp_path_factory):
     config = TrainingConfig(epochs=4, learning_rate=0.005)
     with Trainer(spec, load("digits"), config, Execution(runtime="reference")) as trainer:
         trainer.fit()
-        save_checkpoint(trainer, "digits", out / "checkpoint.npz")
+        Checkpoint.of(trainer, "digits", out).save(out / "checkpoint.npz")
         return out, trainer.evaluate().accuracy
 
 
@@ -147,7 +146,7 @@ def checkpoint(path, scale=1.0, dtype=np.float64, meta=None):
     [
         ({"scale": 1e3}, "does not fit into 8 bits"),
         ({"dtype": np.int8, "scale": 50}, "should be real numbers"),
-        ({"meta": {"precision": "float"}}, "has precision float and names no data set"),
+        ({"meta": {"precision": "float"}}, "names no data set"),
     ],
 )
 def test_checkpoints_that_have_no_place_are_one_line(capsys, tmp_path, others, words):
