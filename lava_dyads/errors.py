@@ -7,8 +7,9 @@ A message says what was wrong, the value received, the limit it broke and what t
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 
 class DyadsError(Exception):
@@ -16,7 +17,10 @@ class DyadsError(Exception):
 
 
 class ValidationError(DyadsError, ValueError):
-    """An argument, a file or a combination that cannot be used (exit code 2)."""
+    """An argument, a file or a combination that cannot be used (exit code 2), in one line."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(one_line(text))
 
 
 class UnsupportedError(ValidationError):
@@ -84,11 +88,68 @@ def invalid(what: str, limit: str, got: object, try_: str = "") -> NoReturn:
 def message(what: str, limit: str, got: object, try_: str = "") -> str:
     """Return the text of an error: what, limit, value received, what to try."""
     hint = f". Try: {try_}" if try_ else ""
-    return f"{what}: {limit} (got {got!r}){hint}"
+    return f"{what}: {limit} (got {shown(got)}){hint}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: object, known: Iterable[str]) -> str:
     """Return the known names closest to a misspelt one, for the 'Try' of a message."""
     names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    text = name[:_LONGEST_NAME] if isinstance(name, str) else ""
+    close = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
     return " or ".join(close) if close else ", ".join(names)
+
+
+def one_line(text: str) -> str:
+    r"""Return a text as a line that any terminal can show: without line ends and control signs.
+
+    Examples
+    --------
+    >>> one_line("a name\nof two lines")
+    'a name of two lines'
+    """
+    if text.isprintable():
+        return text
+    words = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in words)
+
+
+def shown(value: object) -> str:
+    """Return any value whatever for a message: short, and as its user would write it.
+
+    Examples
+    --------
+    >>> shown("relu"), shown(list(range(100)))
+    ("'relu'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...]')
+    """
+    return _shown.repr(value)
+
+
+_LONGEST_NAME = 100
+
+
+class _Shown(reprlib.Repr):
+    """As ``repr``, but never long, never an error, and without numpy's wrappings of a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel = 4
+        self.maxtuple = self.maxlist = self.maxdict = self.maxset = self.maxfrozenset = 12
+        self.maxstring = self.maxother = 300
+        self.maxlong = 60
+
+    def repr1(self, x: Any, level: int) -> str:
+        """Return the text of a value; numpy's by their attributes, so that it is not needed."""
+        try:
+            kind, shape = getattr(x, "dtype", None), getattr(x, "shape", None)
+            if kind is not None and isinstance(shape, tuple):
+                if shape:
+                    return f"array of {kind}, shape {shape}"
+                plain = x.item()
+                # float32 has fewer digits than the float that it becomes.
+                return str(x) if isinstance(plain, float) else super().repr1(plain, level)
+            return super().repr1(x, level)
+        except Exception:  # an object whose attributes or whose text fail in whatever way
+            return f"<{type(x).__name__}>"
+
+
+_shown = _Shown()

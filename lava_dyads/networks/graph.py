@@ -33,10 +33,11 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
+from lava_dyads.checks import Limit, Natural, check_fields, taken
 from lava_dyads.errors import ValidationError, invalid, nearest
 from lava_dyads.files import AnyPath, as_path
 from lava_dyads.rules._types import AnyArray
@@ -51,6 +52,10 @@ else:
     import tomli as tomllib
 
 Shape = tuple[int, ...]
+Pair = tuple[Natural, Natural]
+Density: TypeAlias = Annotated[
+    float, Limit("must lie in (0, 1]", "1 (dense) or 0.1", lambda share: 0 < share <= 1)
+]
 
 
 @dataclass(frozen=True)
@@ -88,19 +93,16 @@ class Node:
     loss: str = ""
     shape: Shape = ()
     size: int = 0
-    density: float = 1.0
-    channels: int = 0
-    kernel: int | tuple[int, int] = 0
-    stride: int | tuple[int, int] = 0
-    padding: int | tuple[int, int] = 0
+    density: Density = 1.0
+    channels: Natural = 0
+    kernel: Natural | Pair = 0
+    stride: Natural | Pair = 0
+    padding: Natural | Pair = 0
 
     def __post_init__(self) -> None:
-        given = self.sources
-        object.__setattr__(self, "sources", (given,) if isinstance(given, str) else tuple(given))
-        for name in ("shape", "kernel", "stride", "padding"):
-            value = getattr(self, name)
-            if isinstance(value, list | tuple):
-                object.__setattr__(self, name, tuple(value))
+        check_fields(self, f"node {self.name}: " if isinstance(self.name, str) else "")
+        if isinstance(self.sources, str):
+            object.__setattr__(self, "sources", (self.sources,))
 
     def as_dict(self) -> dict[str, Any]:
         """Return what was written down, for TOML and JSON."""
@@ -153,8 +155,6 @@ def _input(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
 def _dense(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
     if not _whole(node.size):
         invalid(f"node {node.name}: size", "must be a whole number of at least 1", node.size)
-    if not 0 < node.density <= 1:
-        invalid(f"node {node.name}: density", "must lie in (0, 1]", node.density, "1 or 0.1")
     below = math.prod(shapes[0])
     mask = synapses(node.size, below, node.density, seed)
     op = Dense(node.size, below) if mask is None else Sparse(node.size, below, mask)
@@ -270,7 +270,7 @@ class Graph:
     nodes: tuple[Node, ...]
 
     def __init__(self, nodes: Iterable[Node]) -> None:
-        object.__setattr__(self, "nodes", tuple(nodes))
+        object.__setattr__(self, "nodes", taken(nodes, Iterable[Node], "Graph.nodes"))
         by_name: dict[str, Node] = {}
         for node in self.nodes:
             if not (node.name.isidentifier() and node.name[0].isalpha() and node.name.isascii()):

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from lava_dyads.checks import Count, Limit, Natural, NotNegative, Positive, Share, check_fields
 from lava_dyads.errors import UnsupportedError, invalid, nearest
-from lava_dyads.networks.graph import Graph, synapses
+from lava_dyads.networks.graph import Density, Graph, synapses
 from lava_dyads.networks.support import ALIGNMENT, BASELINES, Execution, reason
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
@@ -19,7 +20,6 @@ from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.backprop import BackpropNetwork, Pass, differentiate, graph_operations
 from lava_dyads.rules.binary import BINARY, FLOAT, Latent, binary_weights, check_weights
 from lava_dyads.rules.chain import chain_vertices
-from lava_dyads.rules.coding import check_threshold
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import RANDOM, TIED, feedback
 from lava_dyads.rules.graph import Vertex, assemble, only_data, wire
@@ -31,6 +31,8 @@ from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.timing import Timing
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
+
+_SIZES = Limit("needs two or more sizes of at least 1", "(64, 128, 10)")
 
 
 @dataclass(frozen=True)
@@ -113,32 +115,33 @@ class NetworkSpec:
     (9610, 6)
     """
 
-    layers: tuple[int, ...] = ()
+    layers: Annotated[tuple[int, ...], _SIZES] = ()
     activations: str | tuple[str, ...] = "relu"
     loss: str = ""
     rule: str = "dp-transpose"
-    alpha: float = None  # type: ignore[assignment] # the rule's own, set below
-    beta: float = None  # type: ignore[assignment]
+    alpha: Share = None  # type: ignore[assignment] # the rule's own, set below
+    beta: Positive = None  # type: ignore[assignment]
     nudge: str = ""
-    rate: float = None  # type: ignore[assignment]
-    threshold: float = 0.0
-    error_threshold: float | None = None
-    anneal: float = 0.0
-    repeats: int | None = None
-    window: int = 32
-    scale: float = 0.375
-    hysteresis: int = 1
-    reconstruction: float = 1.0
-    gain: float | None = None
-    bias_deviation: float = 0.0
-    compartment_noise: float = 0.0
+    rate: Positive = None  # type: ignore[assignment]
+    threshold: NotNegative = 0.0
+    error_threshold: NotNegative | None = None
+    anneal: NotNegative = 0.0
+    repeats: Natural | None = None
+    window: Count = 32
+    scale: Positive = 0.375
+    hysteresis: Count = 1
+    reconstruction: Positive = 1.0
+    gain: Positive | None = None
+    bias_deviation: NotNegative = 0.0
+    compartment_noise: NotNegative = 0.0
     feedback: str = TIED.name
-    density: float | tuple[float, ...] = 1.0
+    density: Density | tuple[Density, ...] = 1.0
     weights: str = FLOAT
-    seed: int = 0
+    seed: Natural = 0
     graph: Graph | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         known = (*RULES, *BASELINES)
         if self.rule not in known:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
@@ -173,14 +176,12 @@ class NetworkSpec:
                 object.__setattr__(self, name, value)
 
     def _check_layers(self) -> None:
-        sizes = tuple(self.layers)
-        whole = all(isinstance(n, int | np.integer) and n >= 1 for n in sizes)
-        if len(sizes) < 2 or not whole:
+        sizes = self.layers
+        if len(sizes) < 2 or min(sizes) < 1:
             invalid("layers", "needs two or more sizes of at least 1", self.layers, "(64, 128, 10)")
-        object.__setattr__(self, "layers", tuple(int(n) for n in sizes))
         hidden = len(sizes) - 2
         names = self.activations
-        names = (names,) * hidden if isinstance(names, str) else tuple(names)
+        names = (names,) * hidden if isinstance(names, str) else names
         if len(names) != hidden:
             invalid("activations", f"needs one per hidden layer, {hidden}", names)
         for name in names or (self.activations,):
@@ -220,39 +221,15 @@ class NetworkSpec:
                 invalid(f"node {vertex.name}: nudge", limit, self.nudge, "linearised")
 
     def _check_numbers(self) -> None:
-        if not 0 <= self.alpha <= 1:
-            invalid("alpha", "must lie in [0, 1]", self.alpha, "0, 0.5 or 1")
-        for name in ("beta", "rate", "reconstruction"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value > 0):
-                invalid(name, "must be positive", value, "0.1")
         if self.rate > 1:
             lifted = self.rule in RULES and RULES[self.rule].lifted
             why = ", a step beyond 1 / curvature need not converge" if lifted else ""
             invalid("rate", f"must lie in (0, 1]{why}", self.rate, "1")
-        check_threshold("", self.threshold, self.anneal)
-        check_threshold("error_", self.error_threshold or 0.0, self.anneal)
-        if self.repeats is not None and self.repeats < 0:
-            invalid("repeats", "must be at least 0", self.repeats)
-        if self.gain is not None and not (np.isfinite(self.gain) and self.gain > 0):
-            invalid("gain", "must be positive", self.gain, "1.41")
-        for name in ("bias_deviation", "compartment_noise"):
-            value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
-                invalid(name, "must be at least 0", value, "0.05")
-        if self.seed < 0:
-            invalid("seed", "must be at least 0", self.seed)
 
     def _check_density(self) -> None:
         given, depth = self.density, len(self.layers) - 1
-        if isinstance(given, list):
-            object.__setattr__(self, "density", tuple(given))
-        shares = tuple(given) if isinstance(given, tuple | list) else (given,) * depth
-        if len(shares) != depth:
+        if isinstance(given, tuple) and len(given) != depth:
             invalid("density", f"needs one per layer of weights, {depth}", given)
-        for share in shares:
-            if not 0 < share <= 1:
-                invalid("density", "must lie in (0, 1]", share, "1 (dense) or 0.1")
 
     def _check_rule(self) -> None:
         chosen = rule(self.rule)
@@ -548,9 +525,6 @@ class NetworkSpec:
         made = dict(values)
         if isinstance(made.get("graph"), Mapping):
             made["graph"] = Graph.from_dict(made["graph"])
-        for name in ("layers", "activations", "density"):
-            if isinstance(made.get(name), list):
-                made[name] = tuple(made[name])
         return cls(**made)
 
 

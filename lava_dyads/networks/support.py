@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import product
 
+from lava_dyads.checks import check_fields
 from lava_dyads.errors import UnsupportedError, invalid, nearest
 from lava_dyads.rules.units import RULES
 
@@ -49,6 +50,9 @@ class Execution:
     clock: str = "sync"
     precision: str = "float"
     runtime: str = "lava"
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def check(self, rule: str, neurons: int | None = None) -> None:
         """Raise where this combination, with this rule, does not run.

@@ -40,6 +40,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.checks import Count, Natural, Positive
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.optimisers import Optimiser
@@ -181,10 +182,10 @@ class Latent(Optimiser):
 
     inner: Optimiser | None = None
     kind: Binary = BINARY["ste"]
-    epoch: int = 1
-    growth: float = GROWTH
-    horizon: int = 0
-    scale: float = 1.0
+    epoch: Count = 1
+    growth: Positive = GROWTH
+    horizon: Natural = 0
+    scale: Positive = 1.0
 
     @property
     def slots(self) -> int:  # type: ignore[override]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lava_dyads.checks import NotNegative, check_fields
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import Array
 
@@ -41,13 +42,12 @@ class Latency:
     """
 
     model: str = "exponential"
-    mean: float = 1.0
+    mean: NotNegative = 1.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.model not in LATENCIES:
             invalid("latency", "unknown model", self.model, nearest(self.model, LATENCIES))
-        if not 0 <= self.mean < np.inf:
-            invalid("latency", "the mean must be at least 0 and finite", self.mean, "1")
 
     def stream(
         self, generator: np.random.Generator, ahead: list[float] | None = None

@@ -10,14 +10,18 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from lava_dyads.checks import Limit, Natural, NotNegative, Positive, check_fields
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic.limits import DECIMATION, EXPONENT_MIN
 from lava_dyads.rules.compiled import kernel
+
+Fading = Annotated[float, Limit("must lie in [0, 1)", "0.9", lambda v: 0 <= v < 1)]
+"""What is left of a mean after one step."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +51,16 @@ class Optimiser(ABC):
     slots: ClassVar[int]
     """Number of state arrays per weight."""
 
-    learning_rate: float = 0.001
-    weight_decay: float = 0.0
-    decay: float = 0.0
-    horizon: int = 0
+    learning_rate: Positive = 0.001
+    weight_decay: NotNegative = 0.0
+    decay: NotNegative = 0.0
+    horizon: Natural = 0
 
     def __post_init__(self) -> None:
-        if self.horizon < 0:
-            invalid("horizon", "must be at least 0", self.horizon, "0")
-        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
-            invalid("learning_rate", "must be positive", self.learning_rate, "0.001")
-        if not 0 <= self.weight_decay * self.learning_rate < 1:
+        check_fields(self)
+        if not self.weight_decay * self.learning_rate < 1:
             invalid("weight_decay", "needs 0 <= rate * decay < 1", self.weight_decay, "0")
-        if not (self.decay >= 0 and self.loss_per_update < 1):
+        if not self.loss_per_update < 1:
             limit = "the share of a weight lost per update, weight_decay included, is in [0, 1)"
             invalid("decay", limit, self.decay, "0.001")
 
@@ -176,7 +177,7 @@ class SGD(Optimiser):
     name: ClassVar[str] = "sgd"
     slots: ClassVar[int] = 0
 
-    learning_rate: float = 0.1
+    learning_rate: Positive = 0.1
 
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return -eta g."""
@@ -202,8 +203,8 @@ class Momentum(Optimiser):
     name: ClassVar[str] = "momentum"
     slots: ClassVar[int] = 1
 
-    learning_rate: float = 0.05
-    momentum: float = 0.9
+    learning_rate: Positive = 0.05
+    momentum: Fading = 0.9
 
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return -eta v with the new v."""
@@ -225,9 +226,9 @@ class Adam(Optimiser):
     name: ClassVar[str] = "adam"
     slots: ClassVar[int] = 2
 
-    beta_1: float = 0.9
-    beta_2: float = 0.999
-    epsilon: float = 1e-8
+    beta_1: Fading = 0.9
+    beta_2: Fading = 0.999
+    epsilon: Positive = 1e-8
 
     def change(self, gradient: Array, state: Array, step: int) -> Array:
         """Return the bias-corrected step."""
@@ -337,7 +338,7 @@ class ChipSGD(Optimiser):
     name: ClassVar[str] = "sgd"
     slots: ClassVar[int] = 0
 
-    learning_rate: float = 2.0**-6
+    learning_rate: Positive = 2.0**-6
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
 from typing import TypeAlias
 
+from lava_dyads.checks import Count, Natural, NotNegative, Share, check_fields
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules.latency import Latency
 
@@ -56,25 +57,20 @@ class Faults:
         If a share lies outside [0, 1] or a size is negative.
     """
 
-    drop: float = 0.0
-    delay: float = 0.0
-    duplicate: float = 0.0
-    reorder: float = 0.0
-    flip: float = 0.0
-    noise: float = 0.0
-    delay_time: float = 50.0
-    noise_size: float = 0.1
+    drop: Share = 0.0
+    delay: Share = 0.0
+    duplicate: Share = 0.0
+    reorder: Share = 0.0
+    flip: Share = 0.0
+    noise: Share = 0.0
+    delay_time: NotNegative = 50.0
+    noise_size: NotNegative = 0.1
     killed: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
-    seed: int = 0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
-        for name in SHARES:
-            if not 0 <= getattr(self, name) <= 1:
-                invalid(f"Faults.{name}", "a share must lie in [0, 1]", getattr(self, name), "0.01")
-        for name in ("delay_time", "noise_size"):
-            if not getattr(self, name) >= 0:
-                invalid(f"Faults.{name}", "must be at least 0", getattr(self, name))
+        check_fields(self)
 
     @property
     def any(self) -> bool:
@@ -123,21 +119,18 @@ class Transport:
     """
 
     latency: Latencies = "exponential"
-    seed: int = 0
+    seed: Natural = 0
     coding: str = "change"
     packets: str = "event"
     faults: Faults = field(default_factory=Faults)
-    max_deliveries: int | None = None
+    max_deliveries: Count | None = None
 
     def __post_init__(self) -> None:
-        if self.max_deliveries is not None and self.max_deliveries < 1:
-            invalid("max_deliveries", "must be at least 1", self.max_deliveries)
+        check_fields(self)
         for name, choices in (("coding", CODINGS), ("packets", PACKETS)):
             choice = getattr(self, name)
             if choice not in choices:
                 invalid(f"Transport.{name}", "unknown choice", choice, nearest(choice, choices))
-        if self.seed < 0:
-            invalid("Transport.seed", "must be at least 0", self.seed)
         models = self.latency.values() if isinstance(self.latency, Mapping) else [self.latency]
         for model in models:
             _latency(model)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from lava_dyads.checks import Natural, NotNegative, check_fields
 from lava_dyads.errors import CheckpointError, invalid
 from lava_dyads.files import AnyPath, opened_arrays, write_arrays
 from lava_dyads.rules._types import AnyArray
@@ -46,13 +47,11 @@ class Interval:
         If one is negative, or both are given.
     """
 
-    batches: int = 0
-    seconds: float = 0.0
+    batches: Natural = 0
+    seconds: NotNegative = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("batches", "seconds"):
-            if not getattr(self, name) >= 0:
-                invalid(f"Interval.{name}", "must be at least 0", getattr(self, name))
+        check_fields(self)
         if self.batches and self.seconds:
             invalid("Interval", "needs batches or seconds", (self.batches, self.seconds))
 

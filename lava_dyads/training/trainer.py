@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from lava_dyads.checks import Count, Limit, Natural, NotNegative, Positive, check_fields
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import (
     CheckpointError,
@@ -63,6 +64,11 @@ _PIECE = 1000
 
 SETTLED = 1e-6
 """Largest residual, in units of the activity, at which a relaxation counts as settled."""
+
+
+SplitSeed = Annotated[
+    int, Limit("must lie in 0 .. 2^32 - 1, as scikit-learn has it", "0", lambda v: 0 <= v < 2**32)
+]
 
 
 @dataclass(frozen=True)
@@ -117,35 +123,27 @@ class TrainingConfig:
         If a value is out of range.
     """
 
-    epochs: int = 30
-    batch_size: int = 32
-    updates: int = 1
-    lanes: int | None = None
+    epochs: Count = 30
+    batch_size: Count = 32
+    updates: Count = 1
+    lanes: Count | None = None
     optimiser: str = "adam"
-    learning_rate: float | None = None
+    learning_rate: Positive | None = None
     falling: bool = False
-    weight_decay: float = 0.0
-    decay: float | None = None
-    split_seed: int = 0
-    test_share: float = 0.25
-    seed: int = 0
+    weight_decay: NotNegative = 0.0
+    decay: NotNegative | None = None
+    split_seed: SplitSeed = 0
+    test_share: Annotated[float, Limit("must lie in (0, 1)", "0.25", lambda v: 0 < v < 1)] = 0.25
+    seed: Natural = 0
     dtype: str = "float64"
-    silence: float = 0.0
+    silence: NotNegative = 0.0
     counting: bool = True
     stream: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.dtype not in DTYPES:
             invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
-        if not self.silence >= 0:
-            invalid("silence", "must be at least 0", self.silence, "0.01")
-        for name in ("epochs", "batch_size", "updates"):
-            if getattr(self, name) < 1:
-                invalid(name, "must be at least 1", getattr(self, name))
-        if self.seed < 0 or self.split_seed < 0:
-            invalid("seed", "must be at least 0", min(self.seed, self.split_seed))
-        if not 0 < self.test_share < 1:
-            invalid("test_share", "must lie in (0, 1)", self.test_share, "0.25")
         Agenda(lanes=self.lanes or self.batch_size, batch_size=self.batch_size)
         self.build_optimiser()
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lava_dyads.checks import Count, Positive, check_fields, real_array
 from lava_dyads.data.encoders.image import checked
 from lava_dyads.data.events import Events, stream
 from lava_dyads.errors import invalid
@@ -56,17 +57,16 @@ class LevelCrossing:
         Time between evaluations, microseconds.
     """
 
-    threshold: float = 0.2
+    threshold: Positive = 0.2
     path: NDArray[np.float64] | None = None
-    step: int = 1000
+    step: Count = 1000
 
     def __post_init__(self) -> None:
-        if not self.threshold > 0:
-            invalid("LevelCrossing.threshold", "must be positive", self.threshold, "0.2")
-        if self.step < 1:
-            invalid("LevelCrossing.step", "must be at least 1 (microseconds)", self.step, "1000")
+        check_fields(self)
+        if self.path is not None:
+            object.__setattr__(self, "path", real_array(self.path, "LevelCrossing.path"))
         path = self.corners
-        if path.ndim != 2 or path.shape[1] != 3 or len(path) < 2 or not np.isfinite(path).all():
+        if path.ndim != 2 or path.shape[1] != 3 or len(path) < 2:
             limit = "needs two or more rows of time, shift right, shift down"
             invalid("LevelCrossing.path", limit, path.shape)
         if path[0, 0] != 0 or (np.diff(path[:, 0]) <= 0).any():

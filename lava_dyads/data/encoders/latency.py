@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lava_dyads.checks import Limit, check_fields
 from lava_dyads.data.encoders.image import checked
 from lava_dyads.data.events import Events, stream
-from lava_dyads.errors import invalid
+
+_DURATION = Limit("must be positive (microseconds)", "100000", lambda v: v > 0)
+_THRESHOLD = Limit("must lie in [0, 1)", "0", lambda v: 0 <= v < 1)
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,11 @@ class Latency:
     [(0, 0), (75, 2)]
     """
 
-    duration: int = 100_000
-    threshold: float = 0.0
+    duration: Annotated[int, _DURATION] = 100_000
+    threshold: Annotated[float, _THRESHOLD] = 0.0
 
     def __post_init__(self) -> None:
-        if not self.duration > 0:
-            invalid("Latency.duration", "must be positive (microseconds)", self.duration, "100000")
-        if not 0 <= self.threshold < 1:
-            invalid("Latency.threshold", "must lie in [0, 1)", self.threshold, "0")
+        check_fields(self)
 
     def encode(self, image: ArrayLike) -> Events:
         """Return the events of an image (rows, columns) of values in [0, 1].

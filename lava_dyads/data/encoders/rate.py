@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lava_dyads.checks import Count, Natural, Positive, check_fields
 from lava_dyads.data.encoders.image import checked
 from lava_dyads.data.events import Events, stream
 from lava_dyads.errors import invalid
@@ -32,16 +33,17 @@ class Rate:
         The same seed gives the same events.
     """
 
-    duration: int = 100_000
-    bin: int = 1000
-    rate: float = 200.0
-    seed: int = 0
+    duration: Count = 100_000
+    bin: Count = 1000
+    rate: Positive = 200.0
+    seed: Natural = 0
 
     def __post_init__(self) -> None:
-        if self.bin < 1 or self.duration < self.bin or self.duration % self.bin:
+        check_fields(self)
+        if self.duration < self.bin or self.duration % self.bin:
             limit = "duration must be a multiple of bin (microseconds)"
             invalid("Rate", limit, (self.duration, self.bin), "100000 and 1000")
-        if not 0 < self.probability <= 1:
+        if not self.probability <= 1:
             invalid("Rate.rate", "rate * bin must lie in (0, 1]", self.probability, "a smaller bin")
 
     @property

@@ -30,11 +30,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lava_dyads.checks import Count, Limit, Natural, check_fields
 from lava_dyads.errors import FixedPointError, invalid
 from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.activations import Activation
@@ -48,6 +49,10 @@ _LOG2E_BITS, _TABLE_BITS, _VALUE_BITS = 14, 8, 15
 _LOG2E = round(2**_LOG2E_BITS / np.log(2.0))
 _TABLE = np.rint(2.0**_VALUE_BITS * 2.0 ** (-np.arange(2**_TABLE_BITS + 1) / 2**_TABLE_BITS))
 _POWERS: AnyArray = _TABLE.astype(np.int64)
+
+
+_FRACTION = Limit("must lie in 1 .. 22 bits", "9", lambda v: 1 <= v <= STATE.value - 2)
+Exponent = Annotated[int, Limit("must lie in 0 .. 15", "7", lambda v: 0 <= v <= 15)]
 
 
 @dataclass(frozen=True)
@@ -91,30 +96,25 @@ class Loihi2:
     name: ClassVar[str] = "loihi2"
     exact: ClassVar[bool] = True
 
-    fraction: int = 9
-    weight_exponents: tuple[int, ...] = (7,)
+    fraction: Annotated[int, _FRACTION] = 9
+    weight_exponents: tuple[Exponent, ...] = (7,)
     strict: bool = True
-    seed: int = 0
-    feedback_exponents: tuple[int, ...] = ()
-    layer: int = 1
-    depth: int = 1
-    synapse: int = 0
+    seed: Natural = 0
+    feedback_exponents: tuple[Exponent, ...] = ()
+    layer: Count = 1
+    depth: Count = 1
+    synapse: Literal[0, 1] = 0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.fraction <= STATE.value - 2:
-            invalid("Loihi2.fraction", "must lie in 1 .. 22 bits", self.fraction, "9")
+        check_fields(self)
         if not self.weight_exponents:
             invalid("Loihi2.weight_exponents", "needs at least one", self.weight_exponents, "7")
         if not 1 <= self.layer <= self.depth:
             invalid("Loihi2.layer", f"must lie in 1 .. depth = {self.depth}", self.layer)
         for name in ("weight_exponents", "feedback_exponents"):
-            given = getattr(self, name)
-            exponents = tuple(int(e) for e in given)
-            if not all(0 <= e <= 15 for e in exponents):
-                invalid(f"Loihi2.{name}", "must lie in 0 .. 15", given, "7")
+            exponents = getattr(self, name)
             if len(exponents) not in (0, 1, self.depth) and self.depth > 1:
                 invalid(f"Loihi2.{name}", f"needs 1 or {self.depth}", exponents)
-            object.__setattr__(self, name, exponents)
 
     @property
     def dtype(self) -> np.dtype[Any]:
