@@ -195,7 +195,7 @@ MANY = 5000
 
 def scaling(dyads: tuple[int, ...], rounds: int, clock: str = "sync") -> list[Scaling]:
     """Build networks of single dyads, smallest first, and time them in turn."""
-    networks = [_Layers(n, clock) for n in sorted(dyads)]
+    networks = [Layers(n, clock) for n in sorted(dyads)]
     best = dict.fromkeys(networks, float("inf"))
     for _ in range(rounds):
         for network in networks:
@@ -205,8 +205,15 @@ def scaling(dyads: tuple[int, ...], rounds: int, clock: str = "sync") -> list[Sc
     return [Scaling(n.dyads, n.build_seconds, n.memory_mb, best[n] * 1e6, clock) for n in networks]
 
 
-class _Layers:
-    """A number of dyads in layers of at most 100, started."""
+class Layers:
+    """A number of dyads in layers of at most 100, started.
+
+    Parameters
+    ----------
+    dyads : int
+    clock : str
+        ``sync`` or ``async``.
+    """
 
     def __init__(self, dyads: int, clock: str = "sync") -> None:
         from lava_dyads.processes import Conductor, Dyad
@@ -238,6 +245,7 @@ class _Layers:
         self.steps = max(20, 3_000_000 // self.scalars)
 
     def seconds_per_scalar(self) -> float:
+        """Run; return the seconds that a number costs from one dyad to another."""
         before, begin = self.session.deliveries, time.perf_counter()
         if self.clock == "async":
             self.session.run(1)

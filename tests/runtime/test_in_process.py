@@ -1,6 +1,7 @@
 """The in-process runtime against Lava's own: the same Processes, the same numbers."""
 
 import gc
+import itertools
 import logging
 import os
 import re
@@ -31,7 +32,7 @@ from lava_dyads.errors import (
     ModelError,
     ValidationError,
 )
-from lava_dyads.experiments.bench_runtime import scaling
+from lava_dyads.experiments.bench_runtime import Layers
 from lava_dyads.networks import describe
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import SGD
@@ -398,14 +399,40 @@ def test_messages_wait_in_line_and_belong_to_their_receiver(shape):
     assert [len(channel) for channel in channels] == [0, 0]
 
 
-@pytest.mark.parametrize(("clock", "sizes"), [("sync", (100, 300, 2000)), ("async", (100, 400))])
-def test_the_cost_of_a_number_does_not_grow_with_the_network(clock, sizes):
-    scales = scaling(sizes, rounds=5, clock=clock)
-    assert tuple(scale.dyads for scale in scales) == sizes
-    costs = [scale.us_per_scalar for scale in scales]
-    assert max(costs) < 1.3 / 0.7 * min(costs)
-    large = scales[-1]
-    # Generous: the machine is shared.
-    assert large.us_per_scalar < (0.01 if clock == "sync" else 50)
-    assert large.build_seconds < 30
-    assert 0 < large.memory_mb < 600
+def calls(run):
+    """How many functions are called, in Python and out of it."""
+    count = 0
+
+    def note(frame, event, function):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()  # stacks that are made now are watched from their first call on
+        count = 0
+        run()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize(("clock", "sizes"), [("sync", (100, 300, 2000)), ("async", (100, 200))])
+def test_what_a_number_costs_in_calls_does_not_grow_with_the_network(clock, sizes):
+    costs = []
+    for size in sizes:
+        layers = Layers(size, clock)
+        steps = 1 if clock == "async" else 20
+
+        def run(layers=layers, steps=steps):
+            layers.session.run(steps)
+
+        before = layers.session.deliveries
+        total = calls(run)
+        delivered = (layers.session.deliveries - before) / 2
+        costs.append(total / (delivered if clock == "async" else steps * layers.scalars))
+        layers.session.stop()
+    assert all(larger < 1.1 * smaller for smaller, larger in itertools.pairwise(costs))
+    # One delivery is some calls, not some for every dyad or every message on its way.
+    assert max(costs) < 40

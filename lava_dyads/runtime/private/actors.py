@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import faulthandler
 import multiprocessing
 import os
@@ -40,6 +41,7 @@ from lava_dyads.interrupts import ENDING, held_back
 from lava_dyads.processes.base import own_logging, shared
 from lava_dyads.rules._types import IntArray
 from lava_dyads.runtime.private.graph import forget
+from lava_dyads.runtime.private.shared_memory import IN_PROCESS, state
 from lava_dyads.runtime.private.supervised import SupervisedRuntime
 
 try:
@@ -86,8 +88,21 @@ class Actor:
                 error, trace = self.system.exception
                 return error, trace
         if self.exitcode not in (None, 0):
-            return None, f"the OS process ended with exit code {self.exitcode}"
+            return None, f"the OS process ended with {_ending(self.exitcode)}"
         return None
+
+
+def _ending(code: int) -> str:
+    """Say how an OS process ended, and what can be done about it."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+    hint = ""
+    if name == "SIGBUS":
+        hint = f": the shared memory is full; {state()}. Try: make room there, or {IN_PROCESS}"
+    elif name == "SIGKILL":
+        hint = ": somebody has killed it. Try: more memory, if the system was short of it"
+    return f"exit code {code} ({name}){hint}"
 
 
 class LavaRun:
@@ -137,7 +152,15 @@ class LavaRun:
             models = [b.proc_model for b in executable.proc_builders.values()]
             self.asynchronous = any(m.implements_protocol is AsyncProtocol for m in models)
             _check_open_files(len(models), len(executable.channel_builders))
-            self._start(executable)
+            try:
+                self._start(executable)
+            except OSError as error:
+                if error.errno != errno.ENOSPC or error.filename:
+                    raise
+                raise LavaRuntimeError(
+                    f"LavaSession: no room for semaphores; {state()}. "
+                    f"Try: make room there, or {IN_PROCESS}"
+                ) from error
 
     def _start(self, executable: Any) -> None:
         models = [
@@ -301,7 +324,7 @@ def _watch_start(runtime: Any, models: list[str], done: threading.Event) -> None
             if queues[i].empty():
                 answered.add(i)
                 name = models[i] if i < len(models) else "a runtime service"
-                error = ModelError(f"{name} died while it started, exit code {actor.exitcode}")
+                error = ModelError(f"{name} died while it started, {_ending(actor.exitcode)}")
                 error.trace = ""  # type: ignore[attr-defined]
                 queues[i].put(error)
 

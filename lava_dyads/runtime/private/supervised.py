@@ -22,6 +22,7 @@ from lava.magma.runtime.runtime import Runtime
 
 from lava_dyads.errors import LavaRuntimeError
 from lava_dyads.interrupts import ENDING, held_back
+from lava_dyads.runtime.private.shared_memory import check_fits
 
 
 @contextmanager
@@ -41,11 +42,16 @@ def _forking() -> Iterator[None]:
 class _SharedMemory(SharedMemoryManager):  # type: ignore[misc]
     """Makes shared memory that is known to whoever removes it, or none."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
     def start(self) -> None:
         with _forking():
             super().start()
 
     def create_shared_memory(self, size: int) -> Any:
+        self.sizes.append(size)
         with held_back():
             return super().create_shared_memory(size)
 
@@ -86,6 +92,16 @@ class SupervisedRuntime(Runtime):  # type: ignore[misc]
     def _build_message_infrastructure(self) -> None:
         self._messaging_infrastructure = _Infrastructure()
         self._messaging_infrastructure.start()
+
+    def _build_processes(self) -> None:
+        executable = self._executable
+        self._check_memory(len(executable.proc_builders) + len(executable.runtime_service_builders))
+        super()._build_processes()
+        self._check_memory(0)  # external pipes are made last
+
+    def _check_memory(self, actors: int) -> None:
+        slots = self._executable.sync_channel_builders[0].port_initializer.size
+        check_fits(self._messaging_infrastructure.smm.sizes, slots, actors)
 
     def start(self, run_condition: Any) -> None:
         """Run; a blocking number of steps under the eyes of the session."""
