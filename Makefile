@@ -2,8 +2,9 @@
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench clean
 
-BIN := .venv/bin
-READY := .venv/.stamp
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.stamp
 DEMO_ARGS ?= train digits --granularity layer --runtime lava --out runs/demo --overwrite
 TEST_ARGS ?=
 BENCH_ARGS ?=
@@ -11,10 +12,10 @@ BENCH_ARGS ?=
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 
-setup: $(READY) ## make .venv with everything, from whatever Python 3.10 there is (or PYTHON=...)
+setup: $(READY) ## make .venv with everything, from whatever Python there is (or PYTHON=...)
 
 $(READY): pyproject.toml constraints.txt
-	@bash scripts/setup
+	@VENV=$(VENV) bash scripts/setup
 
 demo: $(READY) ## learn digits on Lava's own runtime (other options: DEMO_ARGS=...)
 	$(BIN)/lava-dyads $(DEMO_ARGS)

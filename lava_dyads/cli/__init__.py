@@ -22,6 +22,10 @@ class Command(Protocol):
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "info": ("lava_dyads.cli.info:Info", "versions, rules, data sets, what is supported"),
+    "install-lava": (
+        "lava_dyads.cli.install_lava:InstallLava",
+        "bring Lava into this environment, where pip has not (Python 3.11 and newer)",
+    ),
     "train": ("lava_dyads.cli.train:Train", "train a network on a data set"),
     "eval": ("lava_dyads.cli.evaluate:Evaluate", "measure a checkpoint on its test data"),
     "deploy": (

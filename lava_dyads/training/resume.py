@@ -19,7 +19,7 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from lava_dyads.checks import Natural, NotNegative, check_fields
-from lava_dyads.errors import CheckpointError, invalid
+from lava_dyads.errors import CheckpointError, invalid, shown
 from lava_dyads.files import AnyPath, opened_arrays, write_arrays
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.blas import library
@@ -155,7 +155,8 @@ class RunState:
         if found:
             name, held, got = found
             raise CheckpointError(
-                f"state: {name} was {held!r} (got {got!r}). Try: the options the run began with"
+                f"state: {name} was {shown(held)} (got {shown(got)}). "
+                "Try: the options the run began with"
             )
 
     @property
