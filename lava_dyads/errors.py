@@ -27,6 +27,10 @@ class UnsupportedError(ValidationError):
     """A combination that the support table refuses; the message carries its reason."""
 
 
+class MissingLavaError(UnsupportedError, ImportError):
+    """Something that needs Lava, where Lava is not installed; the message says how to get it."""
+
+
 class DataError(ValidationError):
     """A data set that is unknown, missing or malformed."""
 

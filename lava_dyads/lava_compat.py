@@ -214,6 +214,35 @@ def install() -> None:
             _mend(module)
 
 
+def has_lava() -> bool:
+    """Tell whether Lava is installed."""
+    from importlib.util import find_spec
+
+    try:
+        return find_spec("lava.magma") is not None  # a part: other packages are called lava, too
+    except ModuleNotFoundError:
+        return False
+
+
+def require_lava(what: str) -> None:
+    """Raise where Lava is not installed.
+
+    Parameters
+    ----------
+    what : str
+        What needs it.
+
+    Raises
+    ------
+    MissingLavaError
+        With the command that brings it.
+    """
+    if not has_lava():
+        from lava_dyads.errors import MissingLavaError
+
+        raise MissingLavaError(missing_lava(what))
+
+
 def missing_lava(what: str) -> str:
     """Return the line that says what needs Lava, and how to get it.
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from lava_dyads.errors import invalid
 from lava_dyads.networks.graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import AXES, BASELINES, Execution
+from lava_dyads.networks.support import AUTO, BASELINES, Execution
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.binary import BINARY, FLOAT
 from lava_dyads.rules.feedback import FEEDBACK
@@ -81,22 +81,22 @@ Runtime = Literal["lava", "in-process", "reference"]
 class ExecutionOptions:
     """How a network is run; ``lava-dyads info`` prints what is supported."""
 
-    granularity: Granularity = "network"
-    """One fused process (network), or a process per layer and connection (layer)."""
+    granularity: Granularity | None = None
+    """One fused process (network), a process per layer and connection (layer), or one per neuron.
+    Default: network (clock async: layer)."""
     clock: Clock = "sync"
     """Synchronous steps or asynchronous messages."""
     precision: Precision = "float"
     """Floating point or Loihi 2 integers."""
     runtime: Runtime | None = None
-    """Lava's own runtime (default), Lava's processes in one OS process, or the numpy reference
-    engine (default for rule backprop)."""
+    """Lava's own runtime, Lava's processes in one OS process, or the numpy reference engine.
+    Default: the first that the network, the options and this machine support (clock async:
+    in-process before lava)."""
 
-    def execution(self, rule: str) -> Execution:
-        """Return the combination, checked against the support table."""
-        runtime = self.runtime or ("reference" if rule in BASELINES else AXES["runtime"][0])
-        execution = Execution(self.granularity, self.clock, self.precision, runtime)
-        execution.check(rule)
-        return execution
+    def request(self) -> Execution:
+        """Return the combination as it was asked for; what was not is left open."""
+        granularity, runtime = self.granularity or AUTO, self.runtime or AUTO
+        return Execution(granularity, self.clock, self.precision, runtime)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from lava_dyads.cli.common import (
     checkpoint_file,
     console,
     print_json,
+    progress_console,
     result_table,
 )
 from lava_dyads.data import Dataset, load
@@ -61,7 +62,7 @@ class Evaluate(ExecutionOptions):
             split_seed=seed,
             test_share=meta.get("test_share", 0.25),
         )
-        execution = self.execution(checkpoint.spec.rule)
+        execution, chosen = checkpoint.spec.choose(self.request())
         kind = checkpoint.spec.weights
         if execution.precision == "loihi2":
             checkpoint = checkpoint.shown()
@@ -82,6 +83,8 @@ class Evaluate(ExecutionOptions):
             "feedback_weights": checkpoint.feedback,
         }
         with Trainer(spec, data, config, execution, **begin) as trainer:
+            if chosen and not self.json:
+                progress_console().print(chosen, markup=False, soft_wrap=True)
             metrics = trainer.evaluate()
         result: dict[str, Any] = {
             "checkpoint": str(self.checkpoint),

@@ -12,6 +12,7 @@ from rich.table import Table
 from lava_dyads.cli.common import OK, console, print_json, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
 from lava_dyads.plots.canvas import check_picture
 from lava_dyads.rules.activations import ACTIVATIONS
@@ -19,7 +20,6 @@ from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
-from lava_dyads.runtime import DEVICES, check_device
 
 PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "brian2", "h5py", "nir", "lava-dl")
 
@@ -46,7 +46,7 @@ class Info:
         versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}
         rules = {name: rule.summary for name, rule in RULES.items()}
         rules |= BASELINES
-        devices = {device: _device(device) for device in DEVICES}
+        devices = _devices()
         data = {name: module.SUMMARY for name, module in available().items()}
         choices = {
             "activations": list(ACTIVATIONS),
@@ -107,12 +107,20 @@ class Info:
         return OK
 
 
-def _device(device: str) -> str:
-    try:
-        check_device(device)
-    except UnsupportedError as error:
-        return str(error).partition(": ")[2]
-    return "available"
+def _devices() -> dict[str, str]:
+    """Return which devices there are, or why not, by name."""
+    if not has_lava():
+        return {"Lava": missing_lava("whatever is no reference engine")}
+    from lava_dyads.runtime import DEVICES, check_device
+
+    found = {}
+    for device in DEVICES:
+        try:
+            check_device(device)
+            found[device] = "available"
+        except UnsupportedError as error:
+            found[device] = str(error).partition(": ")[2]
+    return found
 
 
 def _version(package: str) -> str:

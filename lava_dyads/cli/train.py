@@ -29,7 +29,7 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import CheckpointError, invalid, message
-from lava_dyads.networks import Execution, NetworkSpec
+from lava_dyads.networks import AXES, Execution, NetworkSpec
 from lava_dyads.training import (
     Checkpoint,
     History,
@@ -198,7 +198,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             silence=self.silence,
             counting=not self.no_count,
         )
-        execution = self.execution(self.rule)
+        within = ("in-process",) if self.profile or self.trace else AXES["runtime"]
+        execution, chosen = spec.choose(self.request(), within)
         check_learns(execution, config)
         transport = self.transport(execution)
         folder = self._folder(data)
@@ -207,6 +208,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                     "--runtime in-process")  # fmt: skip
         options = (transport, self.trace, self.profile)
         with ExitStack() as claim, Trainer(spec, data, config, execution, *options) as trainer:
+            if chosen and not self.json:
+                progress_console().print(chosen, markup=False, soft_wrap=True)
             state = folder.state if folder and self.resume else None
             if folder and not state:
                 folder.begin(plain({
@@ -214,7 +217,9 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
                     "spec": spec.as_dict(),
                     "training": asdict(trainer.config),
                     "execution": asdict(execution),
-                    "options": {**asdict(self._rooted()), "resume": None},
+                    "options": {
+                        **asdict(self._rooted()), **asdict(execution), "resume": None
+                    },
                 }))  # fmt: skip
             if folder:
                 claim.enter_context(folder.claimed())

@@ -27,6 +27,7 @@ from __future__ import annotations
 import numpy as np
 
 from lava_dyads.errors import invalid
+from lava_dyads.lava_compat import require_lava
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic.limits import EXPONENT_MAX, EXPONENT_MIN, MANTISSA, TRACE
 from lava_dyads.rules.elements.traces import decay_parts
@@ -110,6 +111,7 @@ def run_engine(
         If a trace or a weight does not fit, or the engine rejects the rule.
     """
     # Imported here so that quantisation does not pay for Lava.
+    require_lava("run_engine")
     from lava.magma.core.learning.constants import GradedSpikeCfg
     from lava.magma.core.learning.learning_rule import Loihi3FLearningRule
     from lava.proc.dense.process import LearningDense

@@ -39,6 +39,7 @@ import numpy as np
 
 from lava_dyads.errors import UnsupportedError, ValidationError, invalid
 from lava_dyads.files import AnyPath, as_path, write_atomically
+from lava_dyads.lava_compat import require_lava
 from lava_dyads.loihi.inference import SigmaDelta
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic.limits import PAYLOAD, SDN_SHIFT, STATE
@@ -180,6 +181,7 @@ def run(path: AnyPath, x: Array) -> IntArray:
     ValidationError
         If it is no such file or the inputs do not fit.
     """
+    require_lava("netx.run")
     from lava.proc.dense.process import Dense
     from lava.proc.sdn.process import SigmaDelta as Neuron
 

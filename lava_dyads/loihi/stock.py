@@ -33,6 +33,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+from lava_dyads.lava_compat import require_lava
+
+require_lava(__name__)
+
 import numpy as np
 from lava.magma.core.learning.constants import GradedSpikeCfg
 from lava.magma.core.learning.learning_rule import Loihi3FLearningRule

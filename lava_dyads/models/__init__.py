@@ -3,6 +3,10 @@
 Importing this package makes Lava find the models of all Processes, with any run configuration.
 """
 
+from lava_dyads.lava_compat import require_lava
+
+require_lava(__name__)
+
 from lava.magma.core.model.model import AbstractProcessModel
 
 from lava_dyads.errors import UnsupportedError

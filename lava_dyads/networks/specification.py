@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import numpy as np
 
 from lava_dyads.checks import Count, Limit, Natural, NotNegative, Positive, Share, check_fields
-from lava_dyads.errors import UnsupportedError, invalid, nearest
+from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.graph import Density, Graph, synapses
-from lava_dyads.networks.support import ALIGNMENT, BASELINES, Execution, reason
+from lava_dyads.networks.support import ALIGNMENT, AXES, BASELINES, Execution, choose, reason
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
@@ -396,10 +396,13 @@ class NetworkSpec:
         UnsupportedError
             With the reason.
         """
-        execution.check(self.rule, sum(self.layers[1:]))
-        why = self.why_not(execution)
-        if why:
-            raise UnsupportedError(f"{execution.label} with this network is not supported: {why}")
+        self.choose(execution)
+
+    def choose(
+        self, request: Execution, within: Sequence[str] = AXES["runtime"]
+    ) -> tuple[Execution, str]:
+        """Settle what a request leaves open, see :func:`lava_dyads.networks.support.choose`."""
+        return choose(request, self.why_not, f"rule {self.rule}", within)
 
     def backpropagate(
         self,

@@ -6,11 +6,14 @@ number system and a runtime; ``reason`` returns None where it is supported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 from lava_dyads.checks import check_fields
-from lava_dyads.errors import UnsupportedError, invalid, nearest
+from lava_dyads.errors import MissingLavaError, UnsupportedError, invalid, nearest
+from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.rules.units import RULES
 
 AXES: dict[str, tuple[str, ...]] = {
@@ -19,7 +22,10 @@ AXES: dict[str, tuple[str, ...]] = {
     "precision": ("float", "loihi2"),
     "runtime": ("lava", "in-process", "reference"),
 }
-"""Every axis with its choices, the default first."""
+"""Every axis with its choices; of a runtime and a granularity the first that can be is taken."""
+
+AUTO = "auto"
+"""A runtime or a granularity that is left to the request and the machine, see :func:`choose`."""
 
 BACKPROP, ALIGNMENT = "backprop", "feedback-alignment"
 BASELINES = {
@@ -36,20 +42,22 @@ class Execution:
     Attributes
     ----------
     granularity : str
-        ``network`` (one fused process), ``layer`` (populations and connections) or ``neuron``.
+        ``network`` (one fused process), ``layer`` (populations and connections) or ``neuron``;
+        ``auto``: network, or layer where the clock is asynchronous.
     clock : str
         ``sync`` or ``async``.
     precision : str
         ``float`` or ``loihi2``.
     runtime : str
         ``lava`` (Lava's own, OS processes), ``in-process`` (the same Lava Processes in one OS
-        process) or ``reference`` (the numpy engine, no Lava).
+        process) or ``reference`` (the numpy engine, no Lava); ``auto``: the first that this
+        network and this machine support, see :func:`choose`.
     """
 
-    granularity: str = "network"
+    granularity: str = AUTO
     clock: str = "sync"
     precision: str = "float"
-    runtime: str = "lava"
+    runtime: str = AUTO
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -68,15 +76,9 @@ class Execution:
         ValidationError
             If a choice is unknown.
         UnsupportedError
-            With the table's reason.
+            With the table's reason, or because this machine has no such runtime.
         """
-        for axis, choices in AXES.items():
-            choice = getattr(self, axis)
-            if choice not in choices:
-                invalid(axis, "unknown choice", choice, nearest(choice, choices))
-        why = reason(self, rule, neurons)
-        if why:
-            raise UnsupportedError(f"{self.label} with rule {rule} is not supported: {why}")
+        choose(self, lambda execution: reason(execution, rule, neurons), f"rule {rule}")
 
     @property
     def label(self) -> str:
@@ -89,7 +91,7 @@ LAVA_NEURONS = 60
 
 
 def reason(execution: Execution, rule: str, neurons: int | None = None) -> str | None:
-    """Return why a combination is not supported, None if it is."""
+    """Return why a combination is not supported, None if it is; what is left open is no reason."""
     e = execution
     if rule in BASELINES and e.runtime != "reference":
         return f"{rule} is a baseline and has no Lava Process. Try: --runtime reference"
@@ -114,9 +116,96 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
             f"Lava's runtime has an OS process per neuron, so {LAVA_NEURONS} neurons at most. "
             "Try: --runtime in-process"
         )
-    if e.runtime == "reference" and e.granularity != "network":
+    if e.runtime == "reference" and e.granularity not in ("network", AUTO):
         return "the reference engine is one numpy object. Try: --granularity network"
     return None
+
+
+def absent(runtime: str) -> str | None:
+    """Return why this machine does not have a runtime; None if it has."""
+    if runtime == "reference":
+        return None
+    if not has_lava():
+        return missing_lava(f"runtime {runtime}")
+    if runtime == "lava" and not hasattr(os, "fork"):
+        return "runtime lava: forks OS processes, which this system cannot. Try: in-process"
+    return None
+
+
+def choose(
+    request: Execution,
+    why_not: Callable[[Execution], str | None],
+    what: str,
+    within: Sequence[str] = AXES["runtime"],
+) -> tuple[Execution, str]:
+    """Settle what a request leaves open: the first that the table and this machine support.
+
+    Runtimes are tried in the order of the table. Without a clock the in-process runtime comes
+    first: there messages travel in virtual time, so that a run can be repeated and resumed.
+
+    Parameters
+    ----------
+    request : Execution
+        Its granularity and its runtime may be ``auto``.
+    why_not : callable
+        Returns the reason why a combination is not supported, or None: the table, for a network.
+    what : str
+        What is to be run, in words.
+    within : sequence of str
+        Runtimes that can do what else is asked for.
+
+    Returns
+    -------
+    Execution, str
+        And what was chosen and why, in a line; empty where the request left nothing open.
+
+    Raises
+    ------
+    ValidationError
+        If a choice is unknown.
+    UnsupportedError
+        If nothing fits, with the reason.
+    """
+    for axis, choices in AXES.items():
+        choice = getattr(request, axis)
+        if choice not in choices and (choice != AUTO or axis not in ("granularity", "runtime")):
+            invalid(axis, "unknown choice", choice, nearest(choice, choices))
+    orders = _ASYNC if request.clock == "async" else AXES
+    asked = request.granularity, request.runtime
+    granularities = orders["granularity"] if asked[0] == AUTO else asked[:1]
+    runtimes = [r for r in orders["runtime"] if r in within] if asked[1] == AUTO else asked[1:]
+    reasons: list[str] = []
+    missing = ""
+    for granularity, runtime in product(granularities, runtimes):
+        execution = replace(request, granularity=granularity, runtime=runtime)
+        why, lack = why_not(execution), absent(runtime)
+        if not why and not lack:
+            return execution, _said(request, execution, [*reasons, ""][0])
+        if lack and not why:
+            missing = missing or lack
+        reasons.append(why or lack or "")
+    if missing:
+        raise (UnsupportedError if has_lava() else MissingLavaError)(missing)
+    raise UnsupportedError(
+        f"{request.label} with {what} is not supported: {reasons[len(runtimes) - 1]}"
+    )
+
+
+_ASYNC = {
+    "granularity": ("layer", "neuron", "network"),
+    "runtime": ("in-process", "lava", "reference"),
+}
+"""What is tried first where there is no clock."""
+
+
+def _said(request: Execution, execution: Execution, first: str) -> str:
+    """Return what was chosen and why, in a line."""
+    axes = [axis for axis in ("granularity", "runtime") if getattr(request, axis) == AUTO]
+    if not axes:
+        return ""
+    chosen = ", ".join(f"{axis} {getattr(execution, axis)}" for axis in axes)
+    why = f" ({first.partition('. Try')[0]})" if first else ""
+    return f"{chosen}: the first that this request and this machine support{why}"
 
 
 def table(

@@ -9,10 +9,11 @@ import numpy as np
 from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath
 from lava_dyads.plots.canvas import canvas, save, verbatim
-from lava_dyads.runtime.trace import Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from lava_dyads.runtime.trace import Trace
 
 KINDS = {
     "x_out": ("input", "#7f7f7f"),

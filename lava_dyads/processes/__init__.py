@@ -1,5 +1,9 @@
 """Lava Processes: ports, Vars and the dynamics in words. What they do stands in ``rules``."""
 
+from lava_dyads.lava_compat import require_lava
+
+require_lava(__name__)
+
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conductor import Conductor
 from lava_dyads.processes.conv import DyadConv, DyadConvFeedback

@@ -1,5 +1,9 @@
 """Run configurations, and the safe way to run anything on Lava."""
 
+from lava_dyads.lava_compat import require_lava
+
+require_lava(__name__)
+
 from lava_dyads.rules.transport import Faults, Transport
 from lava_dyads.runtime.chip import DEVICES, Loihi2RunConfig, check_device
 from lava_dyads.runtime.config import GRANULARITIES, DyadRunConfig

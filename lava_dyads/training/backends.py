@@ -264,7 +264,7 @@ def open_backend(
     UnsupportedError
         If the support table refuses the combination.
     """
-    spec.check(execution)
+    execution, _ = spec.choose(execution)
     for name, option in in_process.items():
         if option and execution.runtime != "in-process":
             invalid(name, "needs the in-process runtime", execution.runtime, "in-process")

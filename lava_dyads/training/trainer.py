@@ -23,7 +23,7 @@ from lava_dyads.errors import (
 )
 from lava_dyads.files import AnyPath
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BASELINES, Execution
+from lava_dyads.networks.support import AXES, BASELINES, Execution
 from lava_dyads.rules._types import AnyArray, Array, IntArray
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
@@ -278,6 +278,10 @@ class Trainer:
     ----------
     position : int
         Samples of the present epoch that have been learnt from; 0 between epochs.
+    execution : Execution
+        How it is run: what was left open is settled.
+    chosen : str
+        What was left open, and what it has become, in a line; empty where nothing was.
 
     Raises
     ------
@@ -309,12 +313,13 @@ class Trainer:
         feedback_weights: list[Array | None] | None = None,
     ) -> None:
         self.spec, self.data = spec, data
-        self.execution = execution or Execution()
+        simulated = transport is not None or trace is not None or measure
+        within = ("in-process",) if simulated else AXES["runtime"]
+        self.execution, self.chosen = spec.choose(execution or Execution(), within)
         config = config or TrainingConfig()
         on_chip = self.execution.precision == "loihi2"
         decay = feedback(spec.feedback).decay_of(config.decay, on_chip)
         self.config = replace(config, decay=decay)
-        spec.check(self.execution)
         if spec.anneal and self.execution.clock == "async":
             limit = "a threshold falls in steps, which clock async does not have"
             invalid("anneal", limit, spec.anneal, "0, or --clock sync")

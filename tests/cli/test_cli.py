@@ -134,7 +134,10 @@ def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
             "train digits --rule dp --loss squared-error --alpha 0 --beta 1",
             "(1 - alpha) * beta < 1",
         ),
-        ("train digits --granularity neuron", "is not supported: Lava's runtime has an OS process"),
+        (
+            "train digits --granularity neuron --runtime lava",
+            "is not supported: Lava's runtime has an OS process",
+        ),
         ("train digits --clock async --granularity layer --drop 0.1", "--drop: needs simulated"),
         ("train digits --precision loihi2 --optimiser adam", "no room for other state"),
         ("train digits --precision loihi2 --batch-size 10", "learns one sample at a time"),
