@@ -25,6 +25,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from lava_dyads.errors import DyadsError
@@ -33,12 +34,14 @@ from lava_dyads.training.files import RunDirectory
 
 ROOT = Path(__file__).parents[1]
 SHARED_MEMORY = Path("/dev/shm")
-TRAIN = "train digits --granularity layer --runtime lava --layers 16 --epochs 1"
+OPTIONS = "--granularity layer --runtime lava --layers 16 --epochs 1"
 COMMANDS = {
     "check equivalence": "{python} -m lava_dyads check equivalence --json",
-    "train": f"{{python}} -m lava_dyads {TRAIN} --out {{out}}",
-    "demo": f"make -s -C {ROOT} demo DEMO_ARGS={TRAIN.replace(' ', '~')}~--out~{{out}}",
+    "train": "{python} -m lava_dyads train few.npz {options} --out {out}",
+    "demo": "make -s -C {root} demo DEMO_ARGS=train~{folder}/few.npz~{words}~--out~{out}",
+    "demo, all digits": "make -s -C {root} demo",
 }
+"""The demo of few rows has the beginning and the end of a run closer together."""
 SOON, LATE = 5.0, 10.0
 
 
@@ -72,7 +75,7 @@ def draw(generator: random.Random, durations: dict[str, float], signals: list[st
         command,
         signal.Signals[generator.choice(signals)],
         # make waits for its recipe and does not pass Ctrl-C on: a terminal sends it to both.
-        command == "demo" or generator.random() < 0.5,
+        command.startswith("demo") or generator.random() < 0.5,
         generator.uniform(0, durations[command] / generator.choice([1, 4])),
         generator.choice([None, None, generator.uniform(0, 1.5)]),
     )
@@ -80,7 +83,11 @@ def draw(generator: random.Random, durations: dict[str, float], signals: list[st
 
 def start(command: str, folder: Path, errors: Path) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own."""
-    words = COMMANDS[command].format(python=sys.executable, out=folder / "run").split()
+    generator = np.random.default_rng(0)
+    np.savez(folder / "few.npz", x=generator.random((90, 8)), labels=np.arange(90) % 3)
+    places = {"python": sys.executable, "root": ROOT, "folder": folder, "out": folder / "run"}
+    options = {"options": OPTIONS, "words": OPTIONS.replace(" ", "~")}
+    words = COMMANDS[command].format(**places, **options).split()
     with errors.open("wb") as sink:
         return subprocess.Popen(
             [word.replace("~", " ") for word in words],
@@ -153,7 +160,7 @@ def _told(processes: list[psutil.Process]) -> str:
 def _codes(trial: Trial) -> tuple[int, ...]:
     """Return exit codes of what a signal ends; as shells have them, and as Python has."""
     # make ends as its recipe, with 2 where that has ended with a code of its own.
-    return (128 + trial.signal, -trial.signal, *((2,) if trial.command == "demo" else ()))
+    return (128 + trial.signal, -trial.signal, *((2,) if trial.command.startswith("demo") else ()))
 
 
 def session(leader: int) -> list[psutil.Process]:
@@ -225,13 +232,20 @@ def duration(command: str) -> float:
 
 
 def study(
-    times: int, seed: int, jobs: int, spinners: int, commands: list[str], signals: list[str]
+    times: int,
+    seed: int,
+    jobs: int,
+    spinners: int,
+    commands: list[str],
+    signals: list[str],
+    seconds: float | None,
 ) -> list[Outcome]:
     """Carry out trials until so many have met a command at work."""
     generator, lock, outcomes = random.Random(seed), threading.Lock(), list[Outcome]()
     with load(spinners), ThreadPoolExecutor(jobs) as pool:
-        durations = dict(zip(commands, pool.map(duration, commands), strict=True))
-        print("seconds undisturbed:", {k: round(v, 1) for k, v in durations.items()}, flush=True)
+        measured = pool.map(duration, commands) if seconds is None else [seconds] * len(commands)
+        durations = dict(zip(commands, measured, strict=True))
+        print("moments up to:", {k: round(v, 1) for k, v in durations.items()}, flush=True)
 
         def work() -> None:
             while True:
@@ -271,17 +285,18 @@ def run(
     spinners: int = 2,
     commands: list[str] = list(COMMANDS),  # noqa: B006
     signals: list[str] = ["SIGINT"],  # noqa: B006
+    seconds: float | None = None,
 ) -> int:
     """Print every trial and the sums; return the number of trials with a fault."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     print(f"seed {seed}", flush=True)
-    outcomes = study(times, seed, jobs, spinners, commands, signals)
+    outcomes = study(times, seed, jobs, spinners, commands, signals, seconds)
     bad = [o for o in outcomes if o.faults]
-    seconds = sorted(o.seconds for o in outcomes)
+    took = sorted(o.seconds for o in outcomes)
     print(f"{len(outcomes)} signals, {len(bad)} with a fault; exit codes", end=" ")
     print(dict(Counter(o.code for o in outcomes)))
-    print(f"seconds to the last OS process: median {seconds[len(seconds) // 2]:.2f}", end=", ")
-    print(f"longest {seconds[-1]:.2f}")
+    print(f"seconds to the last OS process: median {took[len(took) // 2]:.2f}", end=", ")
+    print(f"longest {took[-1]:.2f}")
     return len(bad)
 
 
@@ -292,5 +307,6 @@ if __name__ == "__main__":
     options.add_argument("--jobs", type=int, default=4)
     options.add_argument("--spinners", type=int, default=2)
     options.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
+    options.add_argument("--seconds", type=float, help="latest moment; measured otherwise")
     options.add_argument("--signals", nargs="+", default=["SIGINT"])
     sys.exit(1 if run(**vars(options.parse_args())) else 0)
