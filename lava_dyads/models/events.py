@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyAsyncProcessModel
 from lava.magma.core.model.py.ports import PyInPort, PyOutPort
@@ -107,7 +108,9 @@ class ReactiveModel(RegisterModel, EventModel):
 
     def answer(self, inbox: dict[str, AnyArray]) -> Outbox:
         """Hand the messages to the element."""
-        lanes = self.element.lanes
+        lanes, numbers = self.element.lanes, self.element.arithmetic.dtype
+        if numbers == np.float32:  # narrower than messages are
+            inbox = {p: m.astype(numbers) for p, m in inbox.items()}
         outbox = self._reactive.hear({p: m.reshape(lanes, -1) for p, m in inbox.items()})
         if self.restless != self._reactive.restless:
             self.restless = self._reactive.restless

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, ClassVar
 
@@ -66,8 +66,11 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
         """Note which ports are connected; the others cost nothing."""
         element = self.element
         entries = [(port, getattr(self, port)) for port in element.inputs]
+        numbers = element.arithmetic.dtype
         inputs = tuple(
-            (port, entry.recv, _silence(entry._shape)) for port, entry in entries if entry.csp_ports
+            (port, _narrowed(entry.recv, numbers), _silence(entry._shape))
+            for port, entry in entries
+            if entry.csp_ports
         )
         outputs = []
         for port in element.outputs:
@@ -116,6 +119,22 @@ def _silence(shape: tuple[int, ...]) -> AnyArray:
     zeros = np.zeros(shape)
     zeros.flags.writeable = False
     return zeros
+
+
+def _narrowed(recv: Callable[[], AnyArray], numbers: np.dtype[Any]) -> Callable[[], AnyArray]:
+    """Return a port's ``recv``, in the numbers of an element that is narrower than messages are.
+
+    Else its products would be those of wider numbers, and not the fused network's.
+    """
+    if numbers != np.float32:
+        return recv
+
+    def narrow() -> AnyArray:
+        message = recv()
+        silent = message is _silence(message.shape)
+        return message if silent else message.astype(numbers, copy=False)
+
+    return narrow
 
 
 def _send(outbox: Outbox, outputs: tuple[Any, ...]) -> None:

@@ -408,8 +408,6 @@ def _check(node: Node, by_name: Mapping[str, Node]) -> None:
     if not least <= len(node.sources) <= most:
         wanted = f"{least}" if least == most else f"{least} or more"
         invalid(here, f"kind {kind.name} takes {wanted} sources", len(node.sources))
-    if len(set(node.sources)) < len(node.sources):
-        invalid(f"{here}: from", "a source stands twice", node.sources, "a sum between")
     if node.kind == "input" and node.loss:
         invalid(here, "an input has no neurons that could be nudged", node.loss)
     for f in fields(Node):

@@ -3,11 +3,11 @@
 Messages are changes. With value v, last sent value m ('mirror') and threshold theta::
 
     d = v - m
-    send d_i where |d_i| > max(theta, FLOOR (scale + |m_i|))      m_i <- m_i + d_i
+    send d_i where it is an event (``rules.meter``)      m_i <- m_i + d_i
     stay silent elsewhere
 
-Receivers add what they get, so every receiver holds m. The floor removes the chatter of float
-rounding, which would otherwise break the test for silence.
+Receivers add what they get, so every receiver holds m. An event is more than rounding, whose
+chatter would otherwise break the test for silence.
 
 With a fixed theta the error stays at the order of theta. An *annealed* one, theta exp(-t / tau),
 costs few events and lets the error fall as long as there is time.
@@ -22,11 +22,9 @@ import numpy as np
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.meter import moved
 
 FLOAT = Float()
-
-FLOOR = 1e-14
-"""Relative change that counts as rounding, dimensionless (float64)."""
 
 
 def check_threshold(what: str, threshold: float, anneal: float) -> None:
@@ -47,27 +45,6 @@ def annealed(anneal: float, step: int) -> float:
     (1.0, 0.368)
     """
     return math.exp((1 - step) / anneal) if anneal else 1.0
-
-
-def relative_floor(value: Array) -> float:
-    """Return the relative change that counts as rounding, FLOOR in float64."""
-    return FLOOR if value.dtype == np.float64 else float(16 * np.finfo(value.dtype).eps)
-
-
-def first_sent(value: Array, threshold: float, scale: float) -> Array:
-    """Return what :func:`send_on_change` sends of a value while the mirror is 0, 0 elsewhere.
-
-    Then d = v, and the limit does not depend on v.
-
-    Parameters
-    ----------
-    value : array
-        Of floats.
-    threshold, scale : float
-        As there.
-    """
-    limit = max(threshold, relative_floor(value) * scale)
-    return np.where(np.abs(value) <= limit, value.dtype.type(0), value)
 
 
 def send(change: Array, mirror: Array) -> tuple[Signal, int]:
@@ -121,22 +98,12 @@ def send_on_change(
     (None, 0)
     """
     change = value - mirror
-    if scale is None and threshold == 0:
-        moved = change != 0
-    elif scale is None:
-        moved = np.abs(change) > threshold
-    else:
-        limit = relative_floor(value) * (scale + np.abs(mirror))
-        if threshold:
-            limit = np.maximum(threshold, limit)
-        # Negated, and relative to what was sent, so that nan and infinity count as changes: what
-        # diverged must never look like silence.
-        moved = ~(np.abs(change) <= limit)
-    events = int(np.count_nonzero(moved))
+    there = moved(change, mirror, threshold, scale)
+    events = int(np.count_nonzero(there))
     if events == 0:
         return None, 0
-    if events < moved.size and (threshold or scale is not None):
-        change = np.where(moved, change, change.dtype.type(0))
+    if events < there.size and (threshold or scale is not None):
+        change = change * there
     if arithmetic.exact:
         change = arithmetic.payload(change, "payload")
         arithmetic.accumulate(mirror, change, "sent")

@@ -142,6 +142,7 @@ class Network(Trainable):
             for name, element in self.elements.items()
             if type(element).before is not Element.before
         ]
+        self._narrow = numbers.dtype in _WIDER
         self._clocks: tuple[Clock | None, list[Clock]] = None, []
         self._last_clock: Clock | None = None
         parts = [e for e in self.elements.values() if isinstance(e, Population | Head)]
@@ -204,6 +205,9 @@ class Network(Trainable):
         for name, element, waiting, boxes in self._order:
             if active is not None and name in self.populations and name not in active:
                 continue
+            if self._narrow:  # what has met at a port is rounded once
+                waiting.update({p: m if m is None else m.astype(self.arithmetic.dtype, copy=False)
+                                for p, m in waiting.items()})  # fmt: skip
             outbox = element.after(clock, waiting)
             waiting.clear()
             if outbox:
@@ -228,8 +232,11 @@ class Network(Trainable):
                 continue
             sent = self.tick(inner, inbox if inner.first else {})
             if sent and inner.step <= self.read_step:
-                for port, message in sent.items():
-                    _add(result, port, message)
+                for port, message in sent.items():  # in turn, as a sink hears them
+                    before = result.get(port)
+                    result[port] = (
+                        message if before is None or message is None else before + message
+                    )
         return result
 
     def _rests(self, clock: Clock, inbox: Inbox) -> bool:
@@ -469,7 +476,19 @@ def deliver(outbox: Inbox, boxes: Mapping[str, list[tuple[Outbox, str]]]) -> Non
 def _add(box: Outbox, port: str, message: Signal) -> None:
     """Add a message to what waits at a port."""
     waiting = box.get(port)
-    box[port] = message if waiting is None or message is None else waiting + message
+    box[port] = message if waiting is None or message is None else together(waiting, message)
+
+
+_WIDER = {np.dtype(np.float32): np.dtype(np.float64)}
+"""Where Lava's ports add up."""
+
+
+def together(one: Array, other: Array) -> Array:
+    """Return the sum of two messages that meet at a port, as wide as Lava's ports are.
+
+    So it does not depend on their order, nor on who adds up.
+    """
+    return np.add(one, other, dtype=_WIDER.get(other.dtype))
 
 
 def _outer_ports(

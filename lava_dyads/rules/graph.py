@@ -16,6 +16,7 @@ on. Outputs, too, are parts of one vector.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -157,16 +158,28 @@ class Wiring:
 
     def _sent(self, name: str, port: str) -> int:
         """Return the step in which an output port sends for the last time in a sweep."""
-        if name == OUTSIDE:
-            return 1
-        if (name, port) not in self._times:
-            kind = self.parts[name].kind
-            late = 0 if kind is Population else 1
-            awaited = [self.arrival(name, entry) for entry in self._awaited(name, port)]
-            self._times[name, port] = max(awaited) + late
+        open_: list[Port] = [(name, port)]  # a stack of our own: networks are deep
+        while open_:
+            end = open_[-1]
+            awaited = [] if end in self._times else self._awaited(*end)
+            unknown = [source for source in awaited if source not in self._times]
+            if unknown:
+                open_ += unknown
+                continue
+            open_.pop()
+            if end not in self._times:
+                late = end[0] == OUTSIDE or self.parts[end[0]].kind is not Population
+                self._times[end] = max((self._times[s] for s in awaited), default=0) + late
         return self._times[name, port]
 
-    def _awaited(self, name: str, port: str) -> list[str]:
+    def _awaited(self, name: str, port: str) -> list[Port]:
+        """Return the output ports that an output port depends on."""
+        if name == OUTSIDE:
+            return []
+        return [source for entry in self._awaited_entries(name, port)
+                for source in self._sources.get((name, entry), ())]  # fmt: skip
+
+    def _awaited_entries(self, name: str, port: str) -> list[str]:
         """Return the input ports that an output port depends on."""
         part = self.parts[name]
         if part.kind is Population:
@@ -326,8 +339,11 @@ class _Wirer:
         taps: list[Port] = []
         backs: list[Port] = []
         start = 0
+        met = Counter(tap for source in vertex.sources for tap in self.taps[source])
         for i, source in enumerate(vertex.sources, 1):
-            if vertex.beside or self._needs_step(source, vertex):
+            # A port hears another one once: what arrives in several ways takes a step in each.
+            again = any(met[tap] > 1 for tap in self.taps[source])
+            if vertex.beside or again or self._needs_step(source, vertex):
                 n = self.widths[source]
                 op = Place(n, vertex.n, start if vertex.beside else 0)
                 part = f"{name}_{i}" if len(vertex.sources) > 1 else name

@@ -7,7 +7,7 @@ a presentation add up to::
     top:   u_L = -beta l'(mean_L)                 for samples that are not silent
     down:  unit.perturb(a_k, u_k)                   D_k = unit's error channel    k = L .. 1
            u_{k-1} = W_k^T D_k
-    (what does not exceed a threshold is not sent: theta for means, theta' beta for the rest)
+    (what is no event is not sent, see ``rules.meter``)
     learn: W_k from sum_lanes D_k mean_{k-1}^T, b_k from sum_lanes D_k, each times -1 / (beta N)
 
 The equations are those of the units, the head, the connections and the optimisers; only their
@@ -21,7 +21,7 @@ the activity that is zero costs nothing, neither on the way up nor when weights 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,13 +29,12 @@ import numpy as np
 
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import FLOOR
 from lava_dyads.rules.compiled import later
 from lava_dyads.rules.elements import Connection, Head, Inbox, Outbox, Population
 from lava_dyads.rules.engine import Network
+from lava_dyads.rules.meter import events, first_sent
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import SGD
-from lava_dyads.rules.units.base import State
 
 
 @dataclass
@@ -97,7 +96,7 @@ class SweptNetwork(Network):
         self._drive = zeros((self.lanes, self._layers[-1].population.n))
         self._active = slice(None)
         self._begun = False  # whether the accumulators hold a part of a batch
-        self._output = self._ones
+        self._count = 0
         self._ups: list[Array] = []
         self._downs: list[Array] = []
 
@@ -159,11 +158,13 @@ class SweptNetwork(Network):
         self._active = active
         for layer in self._layers:
             layer.connection.plasticity.show(exact=not clock.learn)
-        output = self._up(x, y if clock.learn else None)
+        self._count = len(x)
+        output = self._up(self._all_lanes(x))
         if counts:
-            self._count_up()
+            self._count_up(output)
         if clock.learn:
-            rows = self._down(len(x))
+            self._nudge(output, self._all_lanes(y))
+            rows = self._down()
             if counts:
                 self._count_down(rows)
             if not clock.frozen:
@@ -175,7 +176,7 @@ class SweptNetwork(Network):
         if beside:
             beside()
         self._begun = self._begun if not clock.learn or clock.frozen else not clock.batch
-        return output
+        return output[: self._count]
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates of the last sweep, or of the settled signals."""
@@ -192,53 +193,68 @@ class SweptNetwork(Network):
         self._downs = []
         return super().settle(*arguments, **options)
 
-    def _up(self, x: Array, y: Array | None) -> Array:
-        """Go up, and find the drive of the output if there is a target; return the output."""
-        self._count, self._downs, self._ups = len(x), [], []
-        up = x
+    def _all_lanes(self, rows: Array) -> Array:
+        """Return rows and, in the lanes without a sample, zeros.
+
+        A product's rounding depends on how many rows it has: so it is that of the elements.
+        """
+        if len(rows) == self.lanes:
+            return rows
+        padded = self.arithmetic.zeros((self.lanes, rows.shape[1]))
+        padded[: len(rows)] = rows
+        return padded
+
+    def _still(self, registers: Iterable[Array]) -> None:
+        """Let lanes without a sample say nothing."""
+        if self._count < self.lanes:
+            for register in registers:
+                register[self._count :] = 0
+
+    def _up(self, up: Array) -> Array:
+        """Go up; return the output."""
+        self._downs, self._ups = [], []
         for layer in self._layers:
             self._ups.append(up)
-            basal, op, unit = layer.basal[: len(x)], layer.connection.op, layer.population.unit
+            basal, op, population = layer.basal, layer.connection.op, layer.population
             if self._single and isinstance(op, Dense):
                 op.forward_events(layer.weights, up[0], basal[0])
             elif layer is self._layers[0]:
                 op.forward(layer.weights[:, self._active], up[:, self._active], basal)
             else:
                 op.forward(layer.weights, up, basal)
-            basal += layer.population.memory["bias"]
-            state = self._state(layer, slice(0, len(x)))
+            basal += population.memory["bias"]
+            unit, state = population.unit, population.state
             unit.step(state, basal, None, self.arithmetic)
-            up = _sent(unit.emit(state, unit.up), layer.population.threshold)
-        self._output = up
-        if y is not None:
-            self._drive[: len(x)] = _sent(self._top.drive(up, y), self._top.threshold)
+            self._still(state.values())
+            up = first_sent(unit.emit(state, unit.up), population.threshold, 1.0)
         return up
 
-    def _state(self, layer: _Layer, lanes: Any) -> State:
-        state = layer.population.state
-        if isinstance(lanes, slice) and lanes.stop == self.lanes:
-            return state
-        return {name: register[lanes] for name, register in state.items()}
+    def _nudge(self, output: Array, target: Array) -> None:
+        """Find the drive of the output."""
+        head = self._top
+        self._drive = first_sent(head.drive(output, target), head.threshold, head.beta)
+        self._still([self._drive])
 
-    def _down(self, count: int) -> AnyArray | None:
-        """Nudge from the top down; return which samples are not silent, None for all."""
-        drive = self._drive[:count]
+    def _down(self) -> AnyArray | None:
+        """Go down from the drive; return which samples are not silent, None for all."""
+        drive = self._drive
         loud = np.abs(drive).max(axis=1) > self.silence * self._top.beta
-        rows = None if loud.all() else np.flatnonzero(loud)
-        chosen: Any = slice(0, count) if rows is None else rows
-        count = count if rows is None else len(rows)
-        apical = drive[chosen]
+        rows = None if loud[: self._count].all() else np.flatnonzero(loud)
+        apical = drive if rows is None else drive[rows]
         for k in range(len(self._layers) - 1, -1, -1):
-            layer = self._layers[k]
-            unit, state = layer.population.unit, self._state(layer, chosen)
-            unit.perturb(state, layer.basal[chosen], apical, self.arithmetic)
-            if rows is not None:
+            layer, count = self._layers[k], len(apical)
+            unit, state = layer.population.unit, layer.population.state
+            if rows is None:
+                unit.perturb(state, layer.basal, apical, self.arithmetic)
+                self._still(state.values())
+            else:
+                state = {name: register[rows] for name, register in state.items()}
+                unit.perturb(state, layer.basal[rows], apical, self.arithmetic)
                 for name, register in layer.population.state.items():
-                    register[chosen] = state[name]
-                np.take(self._ups[k], chosen, 0, layer.heard[:count], "clip")
-                self._ups[k] = layer.heard[:count]
+                    register[rows] = state[name]
+                self._ups[k] = np.take(self._ups[k], rows, 0, layer.heard[:count], "clip")
             least = layer.population.error_threshold * layer.population.beta
-            down = _sent(unit.emit(state, unit.down), least)
+            down = first_sent(unit.emit(state, unit.down), least, layer.population.beta)
             self._downs.append(down)
             if k:
                 below = self._layers[k - 1].apical[:count]
@@ -309,60 +325,22 @@ class SweptNetwork(Network):
             accumulator.fill(0)
         return bool(batch)
 
-    def _count_up(self) -> None:
-        """Count what goes up: an entry that is not zero is an event."""
-        below = self._ups[0]
-        for k, layer in enumerate(self._layers):
-            events = _events(below, 0.0)
-            layer.connection.count("forward", events * layer.connection.op.n_out)
-            up = layer.population.unit.up
-            below = self._ups[k + 1] if k + 1 < len(self._layers) else self._output
-            sent = _events(below, FLOOR)
-            layer.population.count(f"events_{up}", sent)
-            layer.population.count(f"messages_{up}", int(sent > 0))
+    def _count_up(self, output: Array) -> None:
+        """Count what goes up."""
+        for layer, below, up in zip(self._layers, self._ups, [*self._ups[1:], output], strict=True):
+            connection, population = layer.connection, layer.population
+            connection.count("forward", connection.op.forward_operations(below))
+            population.count_sent(population.unit.up, events(up))
 
     def _count_down(self, rows: AnyArray | None) -> None:
         """Count what goes down, what meets at the synapses, and what straddles a kink."""
-        head, chosen = self._top, slice(0, self._count) if rows is None else rows
-        for k, (layer, down, up) in enumerate(
-            zip(self._layers, self._downs, self._ups, strict=True)
-        ):
+        self._top.count_sent("drive", events(self._drive if rows is None else self._drive[rows]))
+        chosen = slice(0, self._count) if rows is None else rows
+        for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
             population, connection = layer.population, layer.connection
-            name, floor = population.unit.down, FLOOR * population.beta
-            per_lane = _per_lane(down, floor)
-            sent = int(per_lane.sum())
-            population.count(f"events_{name}", sent)
-            population.count(f"messages_{name}", int(sent > 0))
-            connection.count("learning", int(per_lane @ _per_lane(up, 0.0)))
-            if k:
-                connection.count("backward", sent * connection.op.n_in)
-            state = {n: register[chosen] for n, register in population.state.items()}
-            straddling = population.unit.straddling(state)
-            population.count("settled", self._count * population.n)
-            if straddling is not None:
-                population.count("straddling", int(np.count_nonzero(straddling)))
-        # The output is linear: what it answers with is what the head has driven it by.
-        population = self._layers[-1].population
-        driven = _events(self._downs[-1], FLOOR * population.beta)
-        head.count("events_drive", driven)
-        head.count("messages_drive", int(driven > 0))
-
-
-def _sent(values: Array, threshold: float) -> Array:
-    """Return what a channel sends: what exceeds its threshold, else nothing."""
-    if not threshold:
-        return values
-    return np.where(np.abs(values) > threshold, values, values.dtype.type(0))
-
-
-def _moved(values: Array, floor: float) -> AnyArray:
-    """Return which entries are events: more than rounding."""
-    return np.not_equal(values, 0) if floor == 0.0 else np.abs(values) > floor
-
-
-def _events(values: Array, floor: float) -> int:
-    return int(np.count_nonzero(_moved(values, floor)))
-
-
-def _per_lane(values: Array, floor: float) -> AnyArray:
-    return np.asarray(_moved(values, floor).sum(axis=1))
+            population.count_sent(population.unit.down, events(down))
+            connection.count("learning", connection.op.learning_operations(down, up))
+            if layer is not self._layers[0]:
+                connection.count("backward", connection.op.backward_operations(down))
+            state = {name: register[chosen] for name, register in population.state.items()}
+            population.count_settled(state, self._count)

@@ -14,21 +14,23 @@ ops, and branches of the same length. On the others an element answers more than
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from lava_dyads.rules._types import AnyArray, Array, Signal
+from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import first_sent
 from lava_dyads.rules.elements import Connection, Head, Inbox, Junction, Outbox, Population
-from lava_dyads.rules.engine import OUTSIDE, Network
+from lava_dyads.rules.engine import OUTSIDE, Network, together
+from lava_dyads.rules.meter import events, first_sent
 
 Port = tuple[str, str]
 
 
 class Held(NamedTuple):
-    """What the two signals at a connection are after a sweep, (valid, n) each."""
+    """What the two signals at a connection are after a sweep, (lanes, n) each."""
 
     down: Array
     up: Array
@@ -93,15 +95,13 @@ class SweptGraph(Network):
                 message = self.arithmetic.zeros((self.lanes, self.inputs[port]))
             # A source may send other numbers: with those of the weights products are BLAS's.
             numbers = self.arithmetic.dtype
-            self._values[OUTSIDE, port] = message[: clock.valid].astype(numbers, copy=False)
+            self._values[OUTSIDE, port] = message.astype(numbers, copy=False)
         self._up()
-        output = self.arithmetic.zeros((self.lanes, self.outputs["output_out"]))
-        output[: clock.valid] = self._at(OUTSIDE, "output_out")
         if clock.learn:
             self._down()
             if not clock.frozen:
                 self._learn(clock.batch)
-        return {"output_out": output}
+        return {"output_out": self._at(OUTSIDE, "output_out")}
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates of the last sweep, or of the settled signals."""
@@ -126,18 +126,21 @@ class SweptGraph(Network):
 
     def _at(self, name: str, port: str) -> Array:
         """Return the sum of what arrives at a port."""
-        first, *others = (self._values[source] for source in self._sources[name, port])
-        for value in others:
-            first = first + value
-        return first
+        values = [self._values[source] for source in self._sources[name, port]]
+        return reduce(together, values).astype(self.arithmetic.dtype, copy=False)
+
+    def _still(self, registers: Iterable[Array]) -> None:
+        """Let lanes without a sample say nothing."""
+        if self._count < self.lanes:
+            for register in registers:
+                register[self._count :] = 0
 
     def _up(self) -> None:
-        rows = slice(0, self._count)
         for name in self._upward:
             element = self.elements[name]
             if isinstance(element, Connection):
                 up = self._ups[name] = self._at(name, "mean_in")
-                room = self._rooms[name, "basal_out"][rows]
+                room = self._rooms[name, "basal_out"]
                 value = element.op.forward(element.weights, up, room)
                 self._values[name, "basal_out"] = value
                 self._tally(name, 0, element.op.forward_operations, up)
@@ -146,36 +149,38 @@ class SweptGraph(Network):
                 self._values[name, "basal_out"] = first_sent(element.join.forward(*held), 0.0, 1.0)
                 self._tally(name, 0, element.join.forward_operations, *held)
             elif isinstance(element, Population):
-                unit, basal = element.unit, self._basal[name][rows]
+                unit, state, basal = element.unit, element.state, self._basal[name]
                 np.add(self._at(name, "basal_in"), element.bias, out=basal)
-                state = {key: register[rows] for key, register in element.state.items()}
                 unit.step(state, basal, None, self.arithmetic)
+                self._still(state.values())
                 self._send(name, unit.up, unit.emit(state, unit.up), element.threshold, 1.0)
 
     def _down(self) -> None:
-        rows = slice(0, self._count)
         for name, element in self.elements.items():
             if isinstance(element, Head):
                 signals = self._at(name, "mean_in"), self._at(name, "target_in")
                 drive = element.drive(*signals)
+                self._still([drive])
                 self._send(name, "drive", drive, element.threshold, element.beta)
         for name in reversed(self._upward):
             element = self.elements[name]
             if isinstance(element, Population):
-                unit = element.unit
-                state = {key: register[rows] for key, register in element.state.items()}
+                unit, state = element.unit, element.state
                 apical = self._at(name, "apical_in")
-                unit.perturb(state, self._basal[name][rows], apical, self.arithmetic)
+                unit.perturb(state, self._basal[name], apical, self.arithmetic)
+                self._still(state.values())
                 least = element.error_threshold * element.beta
                 self._send(name, unit.down, unit.emit(state, unit.down), least, element.beta)
-                self._settled(element, unit.straddling(state))
+                if self._counts:
+                    there = {key: register[: self._count] for key, register in state.items()}
+                    element.count_settled(there, self._count)
             elif (name, "difference_in") not in self._sources:
                 continue  # only data below
             elif isinstance(element, Connection):
                 down = self._at(name, "difference_in")
                 self._swept[name] = Held(down, self._ups[name])
                 if "apical_out" in element.listened:
-                    room = self._rooms[name, "apical_out"][rows]
+                    room = self._rooms[name, "apical_out"]
                     value = element.op.transpose(element.feedback, down, room)
                     self._values[name, "apical_out"] = value
                     self._tally(name, 1, element.op.backward_operations, down)
@@ -204,7 +209,7 @@ class SweptGraph(Network):
             population.plasticity.learn_alone(self._errors(name), batch)
 
     def _errors(self, name: str) -> Array:
-        """Return what a bias learns from, (valid, entries of the bias)."""
+        """Return what a bias learns from, (lanes, entries of the bias)."""
         population = self.populations[name]
         return population.by_bias(self._values[name, f"{population.unit.down}_out"])
 
@@ -212,19 +217,10 @@ class SweptGraph(Network):
         """Let a channel carry what exceeds its threshold, and count it."""
         sent = self._values[name, f"{channel}_out"] = first_sent(value, threshold, scale)
         if self._counts:
-            events = int(np.count_nonzero(sent))
-            self.elements[name].count(f"events_{channel}", events)
-            self.elements[name].count(f"messages_{channel}", int(events > 0))
+            self.elements[name].count_sent(channel, events(sent))
 
     def _tally(self, name: str, way: int, operations: Any, *signals: AnyArray) -> None:
         """Count operations: up, down (1) or of learning (2), where it has a name for them."""
         counted = self.elements[name].counted
         if self._counts and way < len(counted):
             self.elements[name].count(counted[way], operations(*signals))
-
-    def _settled(self, population: Population, straddling: Signal) -> None:
-        """Count what straddles a kink."""
-        if self._counts:
-            population.count("settled", self._count * population.n)
-            if straddling is not None:
-                population.count("straddling", int(np.count_nonzero(straddling)))

@@ -137,7 +137,7 @@ class _Stored:
 
     def __init__(self, source: Source, dtype: np.dtype[Any]) -> None:
         self.x, self.y = source.x.astype(dtype, copy=False), source.y.astype(dtype)
-        self._events, self._first, self._last = _extents(source.x)
+        self._events, self._first, self._last = _extents(self.x)
         self._buffers = np.zeros((2, source.lanes, self.x.shape[1]), dtype)
 
     def fetch(self, rows: IntArray, buffer: int = 0) -> Array:

@@ -10,8 +10,10 @@ from itertools import product
 import numpy as np
 import pytest
 
+from lava_dyads.data import Dataset
+from lava_dyads.errors import UnsupportedError
 from lava_dyads.experiments.gradient import flat
-from lava_dyads.networks import Graph, NetworkSpec, Node
+from lava_dyads.networks import Execution, Graph, NetworkSpec, Node
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.clock import Clock
@@ -19,6 +21,7 @@ from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.rules.units import RULES
+from lava_dyads.training import Trainer, TrainingConfig
 
 SMALL = 1e-5
 """A nudge that no kink of these networks is as near to as."""
@@ -167,3 +170,48 @@ def test_neurons_that_change_places_take_their_gradients_along(rule, activation,
     assert not np.array_equal(weights[0], w1)
     mine = [weights[0][order], weights[1][:, order], weights[2]], [biases[0][order], *biases[1:]]
     np.testing.assert_allclose(flat(*theirs), flat(*mine), rtol=1e-9, atol=1e-12)
+
+
+def counted(spec: NetworkSpec, dtype: str, execution: Execution) -> dict[str, dict[str, int]]:
+    """Train, evaluate, and nudge without learning; return what every element has counted."""
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(16, spec.layers[0])) * (generator.random((16, 1)) < 0.8)
+    data = Dataset("noise", x, np.arange(16) % 3)
+    config = TrainingConfig(batch_size=4, dtype=dtype)
+    found: dict[str, dict[str, int]] = {}
+    with Trainer(spec, data, config, execution) as trainer:
+        for rows, mode in ((10, 1), (3, 0), (6, 2)):  # some presentations are not full
+            trainer.run(trainer.train_rows[:rows], mode)
+            for name, element in trainer.network.elements.items():
+                counts = found.setdefault(f"{mode}.{name}", {})
+                for part in (element, *element.parts):
+                    for what, count in part.counts.items():
+                        # A message is a layer's, or a neuron's.
+                        if not what.startswith("messages"):
+                            counts[what] = counts.get(what, 0) + count
+    return found
+
+
+def same_counts(case: tuple[str, str, str, str], dtype: str) -> None:
+    spec = spec_of(*case, RULES[case[0]].defaults.beta)
+    expected = counted(spec, dtype, Execution(runtime="reference"))
+    assert expected["1.y" if case[3] != "chain" else "1.population_3"]
+    for granularity in ("network", "layer", "neuron"):
+        try:
+            found = counted(spec, dtype, Execution(granularity, runtime="in-process"))
+        except UnsupportedError:  # a softmax, or a bias, belongs to a whole layer
+            assert granularity == "neuron"
+        else:
+            assert found == expected, granularity
+
+
+@pytest.mark.parametrize("case", CASES[::20], ids="-".join)
+def test_events_and_operations_are_as_many_at_every_granularity_in_float32(case):
+    same_counts(case, "float32")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", CASES, ids="-".join)
+def test_events_and_operations_are_as_many_whatever_the_rule_and_the_type(case, dtype):
+    same_counts(case, dtype)

@@ -80,6 +80,25 @@ def test_a_sweep_learns_counts_and_answers_as_the_elements_do(name, options):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("options", [{}, {"activations": "tanh"}, {"alpha": 0.0}, {"beta": 1.0}])
+def test_what_is_rounding_is_no_event_in_either(options, dtype):
+    """Errors of all sizes, many near what counts as rounding, in lanes that are not all full."""
+    spec = NetworkSpec(LAYERS, bias_deviation=0.1, loss="squared-error", **options)
+    networks = pair(spec, SGD(1e-3), arithmetic=Float(dtype))
+    x, _ = data(43)
+    generator = np.random.default_rng(1)
+    output, _ = (show(network, x, np.zeros((43, LAYERS[-1])), 0) for network in networks)
+    sizes = 10.0 ** generator.uniform(-9, -2, output.shape) * (1e-8 if dtype == np.float64 else 1)
+    y = output + sizes * generator.choice([-1, 1], output.shape)
+    for network in networks:
+        show(network, x, y)
+    for mine, theirs in zip(*(n.elements.values() for n in networks), strict=True):
+        assert mine.counts == theirs.counts
+    sent = networks[0].elements["head"].counts["events_drive"]
+    assert 0.2 * output.size < sent < 0.95 * output.size
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_gradient_is_backprops_where_no_dyad_straddles(dtype):
     spec = NetworkSpec(LAYERS, activations="linear", beta=0.1)
     network, _ = pair(spec, lanes=21, arithmetic=Float(dtype))

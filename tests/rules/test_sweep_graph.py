@@ -6,8 +6,9 @@ import pytest
 from lava_dyads.networks import Graph, NetworkSpec, Node
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.clock import FROZEN, Agenda
-from lava_dyads.rules.coding import first_sent, send_on_change
+from lava_dyads.rules.coding import send_on_change
 from lava_dyads.rules.engine import Network
+from lava_dyads.rules.meter import first_sent
 from lava_dyads.rules.optimisers import Adam
 from lava_dyads.rules.sweep_graph import SweptGraph
 

@@ -110,6 +110,11 @@ class Element(ABC):
         counts = self.memory["counts"]
         counts[self._places[name]] += amount
 
+    def count_sent(self, channel: str, events: int) -> None:
+        """Count a message on a channel, if there is an event in it, and its events."""
+        self.count(f"messages_{channel}", int(events > 0))
+        self.count(f"events_{channel}", events)
+
 
 class Trainable(Element):
     """A whole network: its memory has ``weights_1`` .. and ``biases_1`` .., from the input up.

@@ -143,6 +143,7 @@ class Ensemble(Population):
         return outbox
 
     def _sent(self, channel: str, message: Array, events: int) -> None:
+        """Count for every member."""
         each = np.count_nonzero(message, axis=0)
         self.memory["counts"][self.counted.index(f"messages_{channel}")] += each > 0
         self.memory["counts"][self.counted.index(f"events_{channel}")] += each

@@ -114,6 +114,5 @@ class Head(Element):
             message, events = send_on_change(drive, mirror, threshold, self._floor, numbers)
             if message is not None:
                 self._buffer["drive_out"] = message
-                self.count("messages_drive", 1)
-                self.count("events_drive", events)
+                self.count_sent("drive", events)
         return {}

@@ -14,7 +14,7 @@ from lava_dyads.rules.coding import annealed, check_threshold, send, send_on_cha
 from lava_dyads.rules.elements.base import FLOAT, Element, Inbox, Outbox
 from lava_dyads.rules.elements.plasticity import plasticity
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.units import Unit
+from lava_dyads.rules.units import State, Unit
 
 _ALL = slice(None)
 
@@ -325,8 +325,7 @@ class Population(Element):
 
     def _sent(self, channel: str, message: Array, events: int) -> None:
         """Count a message."""
-        self.count(f"messages_{channel}", 1)
-        self.count(f"events_{channel}", events)
+        self.count_sent(channel, events)
 
     def _compare(self, changes: list[Array]) -> None:
         """Certify the largest of the changes of all channels."""
@@ -358,10 +357,9 @@ class Population(Element):
             self.count("spikes", round(self.unit.spikes(state)))
         if not clock.learn or not clock.valid:
             return
-        straddling = self.unit.straddling(state)
-        self.count("settled", clock.valid * self.n)
-        if straddling is not None:
-            self.count("straddling", int(np.count_nonzero(straddling[: clock.valid])))
+        if clock.valid < self.lanes:
+            state = {name: register[: clock.valid] for name, register in state.items()}
+        self.count_settled(state, clock.valid)
         if not clock.frozen:
             self.plasticity.learn_alone(self.by_bias(self.bias_errors), clock.batch)
 
@@ -369,3 +367,10 @@ class Population(Element):
     def bias_errors(self) -> Array:
         """What every neuron's bias learns from, (lanes, n)."""
         return self.unit.bias_error(self.memory[f"sent_{self.unit.teacher}"])
+
+    def count_settled(self, state: State, samples: int) -> None:
+        """Count the units of so many samples, and those in a state that straddles a kink."""
+        straddling = self.unit.straddling(state)
+        self.count("settled", samples * self.n)
+        if straddling is not None:
+            self.count("straddling", int(np.count_nonzero(straddling)))

@@ -9,6 +9,7 @@ import numpy as np
 
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.compiled import kernel, present
+from lava_dyads.rules.meter import events
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,11 @@ class Dense:
 
     def forward_operations(self, up: AnyArray) -> int:
         """Every event below touches n_out weights."""
-        return int(np.count_nonzero(up)) * self.n_out
+        return events(up) * self.n_out
 
     def backward_operations(self, down: AnyArray) -> int:
         """Every event above touches n_in weights."""
-        return int(np.count_nonzero(down)) * self.n_in
+        return events(down) * self.n_in
 
     def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
         """Two events meet at every weight between their neurons."""
