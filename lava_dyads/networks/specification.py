@@ -270,6 +270,10 @@ class NetworkSpec:
         numbers = (self.window, self.scale, self.hysteresis, self.reconstruction)
         return RuleParameters(self.alpha, self.beta, self.rate, *numbers)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes it: a copy works the rest out again."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
     @cached_property
     def vertices(self) -> list[Vertex]:
         """The graph with everything known about it: shapes, ops, activations, losses."""

@@ -84,6 +84,14 @@ def _linear(a: Array, out: Array | None = None) -> Array:
     return out
 
 
+def _relu_piece(s: Array) -> AnyArray:
+    return s > 0
+
+
+def _hard_sigmoid_piece(s: Array) -> AnyArray:
+    return (s > 0).astype(np.int8) + (s >= 1)
+
+
 def _smooth(s: Array) -> AnyArray:
     return np.zeros(s.shape, np.int8)
 
@@ -91,12 +99,12 @@ def _smooth(s: Array) -> AnyArray:
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("relu", _relu, _relu_derivative, lambda s: s > 0, float(np.sqrt(2.0))),
+        Activation("relu", _relu, _relu_derivative, _relu_piece, float(np.sqrt(2.0))),
         Activation(
             "hard-sigmoid",
             _hard_sigmoid,
             _hard_sigmoid_derivative,
-            lambda s: (s > 0).astype(np.int8) + (s >= 1),
+            _hard_sigmoid_piece,
             float(np.sqrt(2.0)),
         ),
         Activation("tanh", np.tanh, _tanh_derivative, _smooth, 1.0),

@@ -7,7 +7,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -53,6 +53,12 @@ class Session(ABC):
     @abstractmethod
     def stop(self, kill: bool = False) -> None:
         """End the run; ``kill``: do not ask the models to end by themselves first."""
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: a copy of a session would be a second run of the same Processes."""
+        limit = "a session that runs cannot be pickled or copied"
+        hint = "to pickle the Trainer, or what the Processes are made from"
+        invalid(type(self).__name__, limit, f"after {self.steps_done} steps", hint)
 
     def __enter__(self: _Self) -> _Self:
         return self

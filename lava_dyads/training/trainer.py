@@ -252,7 +252,9 @@ class History:
 class Trainer:
     """A specification, a data set and a way to execute them.
 
-    Use it as a context manager: the Lava runtime holds OS processes until ``close``.
+    Use it as a context manager: the Lava runtime holds OS processes until ``close``. A copy (by
+    pickle or ``copy.deepcopy``) takes along what has been learnt and goes on alike, by a runtime
+    of its own.
 
     Parameters
     ----------
@@ -361,7 +363,7 @@ class Trainer:
         self.train_seconds = self._pass_seconds = 0.0
         self.position = 0  # samples of the present epoch that have been shown
         self._drawn_from: Any = None
-        self._transport = transport
+        self._transport, self._trace = transport, trace
         self._backend = open_backend(
             spec,
             self.execution,
@@ -424,6 +426,15 @@ class Trainer:
         elif config.silence:
             limit = "needs granularity network, dense layers, a rule that settles in one sweep"
             invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle how it was made and what it has learnt: a copy goes on from there, by itself."""
+        if self._trace is not None:
+            hint = "a trainer without a trace"
+            invalid("Trainer.trace", "a copy would write to the same file", str(self._trace), hint)
+        options = self._transport, None, self._measuring, self.network.arithmetic
+        made = self.spec, self.data, self.config, self.execution, *options
+        return _revived, (type(self), made, self.state())
 
     def __enter__(self) -> Trainer:
         return self
@@ -781,6 +792,17 @@ class Trainer:
             spikes=sums.get("spikes", 0) * per,
             seconds=seconds,
         )
+
+
+def _revived(cls: type[Trainer], made: tuple[Any, ...], state: RunState) -> Trainer:
+    """Return a copy of a trainer."""
+    trainer = cls(*made)
+    try:
+        trainer.restore(state)
+    except BaseException:
+        trainer.close()
+        raise
+    return trainer
 
 
 def check_learns(execution: Execution, config: TrainingConfig) -> None:

@@ -73,13 +73,29 @@ class Structure:
         return Structured(n, n, self)
 
 
+def _any(w: Array) -> Array:
+    return w
+
+
+def _lower(w: Array) -> Array:
+    return np.tril(w, -1)
+
+
+def _symmetric(w: Array) -> Array:
+    return (w + w.T) / 2
+
+
+def _skew(w: Array) -> Array:
+    return (w - w.T) / 2
+
+
 STRUCTURES: dict[str, Structure] = {
     structure.name: structure
     for structure in (
-        Structure("any", "every square matrix", lambda w: w),
-        Structure("lower-triangular", "strictly: feedforward", lambda w: np.tril(w, -1)),
-        Structure("symmetric", "equilibrium propagation", lambda w: (w + w.T) / 2),
-        Structure("skew-symmetric", "1-Lipschitz layers", lambda w: (w - w.T) / 2),
+        Structure("any", "every square matrix", _any),
+        Structure("lower-triangular", "strictly: feedforward", _lower),
+        Structure("symmetric", "equilibrium propagation", _symmetric),
+        Structure("skew-symmetric", "1-Lipschitz layers", _skew),
     )
 }
 """Every kind by name."""
