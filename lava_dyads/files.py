@@ -141,7 +141,8 @@ def write_arrays(path: AnyPath, header: str, arrays: Mapping[str, NDArray[Any]])
     """Write an .npz file atomically, with a text beside the arrays."""
     # By way of the memory: numpy's archive complains once more where the disk has failed it.
     buffer = io.BytesIO()
-    np.savez(buffer, header=np.array(header), **arrays)
+    entries: dict[str, Any] = {"header": np.array(header), **arrays}
+    np.savez(buffer, **entries)
     # Released at once, whatever happens: a buffer that outlives its memory crashes Python 3.12.
     with buffer.getbuffer() as content:
         write_atomically(path, content)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ Events: TypeAlias = NDArray[np.void]
 
 
 def stream(
-    t: NDArray[np.float64], y: NDArray[np.int64], x: NDArray[np.int64], polarity: object = 1
+    t: NDArray[np.floating[Any]], y: NDArray[np.int64], x: NDArray[np.int64], polarity: object = 1
 ) -> Events:
     """Return events in the order of time, those of one moment by row and column.
 

@@ -10,7 +10,7 @@ import numpy as np
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES
-from lava_dyads.rules._types import Array
+from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.backprop import Pass
 from lava_dyads.rules.clock import Clock
@@ -211,7 +211,7 @@ def _one_network(
     problem = x, y, weights, biases
     oracle = spec.backpropagate(*problem)
     straddles = _straddling(network)
-    clean = ~straddles.any(axis=1)
+    clean = np.asarray(~straddles.any(axis=1))
     gain = None
     linear = spec.loss == "squared-error" and set(spec.activations) <= {"linear"}
     back = network.feedback()
@@ -291,7 +291,7 @@ def _straddling(network: Network) -> Array:
     return np.concatenate(parts, axis=1)
 
 
-def _clean_error(network: Network, oracle: Pass, clean: Array) -> float | None:
+def _clean_error(network: Network, oracle: Pass, clean: AnyArray) -> float | None:
     lanes = np.flatnonzero(clean)
     if not len(lanes):
         return None

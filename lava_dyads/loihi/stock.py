@@ -230,7 +230,7 @@ class StockDyads:
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return weights and biases, in multiples of 2^-(e + 1)."""
         unit = 2.0 ** -(self.numbers.weight_exponent + 1)
-        weights = [np.array(p.weights.get()) * unit for p in self._up]
+        weights: list[Array] = [np.array(p.weights.get()) * unit for p in self._up]
         return weights, [np.array(p.weights.get())[:, 0] * unit for p in self._bias]
 
     def levels(self) -> dict[str, IntArray]:

@@ -69,7 +69,7 @@ class Pass:
         """Return dl/dW and dl/db, means over the batch or of one sample."""
         rows = slice(None) if lane is None else slice(lane, lane + 1)
         count = len(self.output[rows])
-        weights = [m.op.outer(m.down[rows], m.up[rows]) / count for m in self.meetings]
+        weights: list[Array] = [m.op.outer(m.down[rows], m.up[rows]) / count for m in self.meetings]
         pairs = zip(self.errors, self.shares, strict=True)
         return weights, [d[rows].sum(axis=0).reshape(-1, n).sum(axis=1) / count for d, n in pairs]
 

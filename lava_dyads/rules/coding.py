@@ -97,7 +97,7 @@ def send_on_change(
     >>> send_on_change(np.array([0.5, 0.01, 0.0]), mirror, threshold=0.1)
     (None, 0)
     """
-    change = value - mirror
+    change: Array = value - mirror
     there = moved(change, mirror, threshold, scale)
     events = int(np.count_nonzero(there))
     if events == 0:

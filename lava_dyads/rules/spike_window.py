@@ -199,8 +199,9 @@ class SpikingWindow:
                 np.subtract(aim, said, out=pull)
             unit.moved(fired, out=moved)
             for k, layer in enumerate(layers):
-                layer.events = events[step - 2, k, 0] = np.count_nonzero(layer.moved)
-                layer.events_apart = events[step - 2, k, 1] = np.count_nonzero(layer.moved_apart)
+                layer.events = int(np.count_nonzero(layer.moved))
+                layer.events_apart = int(np.count_nonzero(layer.moved_apart))
+                events[step - 2, k] = layer.events, layer.events_apart
             if watch is not None:
                 watch(step, fired)
         return events
@@ -214,8 +215,8 @@ class SpikingWindow:
             for name, row in zip(names, rows, strict=True):
                 p.memory[name][...] = row.reshape(self.lanes, -1)
             for channel, said in zip((p.unit.up, p.unit.down), events[:, k].T, strict=True):
-                p.count(f"messages_{channel}", np.count_nonzero(said))
-                p.count(f"events_{channel}", said.sum())
+                p.count(f"messages_{channel}", int(np.count_nonzero(said)))
+                p.count(f"events_{channel}", int(said.sum()))
             if k:
                 ups = events[:-1, k - 1, 0].tolist()
                 c.memory["held_mean"][...] = self.layers[k - 1].population.memory["sent_mean"]

@@ -69,7 +69,7 @@ def spectral_norm(op: Op, weights: Array, tolerance: float = 1e-9) -> float:
     >>> round(spectral_norm(Dense(2, 3), np.array([[3.0, 0, 0], [0, 0, 4.0]])), 6)
     4.0
     """
-    v = np.random.default_rng(0).normal(size=(1, op.n_in))
+    v: Array = np.random.default_rng(0).normal(size=(1, op.n_in))
     norm = 0.0
     for _ in range(1000):
         v = op.transpose(weights, op.forward(weights, v))

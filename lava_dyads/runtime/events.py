@@ -618,7 +618,7 @@ class FaultyWire(Wire):
             moved = np.asarray(True)
         else:
             moved = np.asarray(change != 0)
-            moved = moved.any(axis=-1) if index == WHOLE else moved
+            moved = np.asarray(moved.any(axis=-1)) if index == WHOLE else moved
         wrong = {s: generator.random(moved.shape) < share for s, share in self._shares.items()}
         if "noise" in wrong:
             factor = 1.0 + faults.noise_size * generator.normal(size=np.shape(content))

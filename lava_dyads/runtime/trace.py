@@ -49,7 +49,8 @@ class Trace:
         """Write it as .npz, one array per column and ``source``, ``target`` per channel."""
         ends = np.array(self.channels, dtype=str).reshape(-1, 2)
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **self.columns, source=ends[:, 0], target=ends[:, 1])
+        entries: dict[str, Any] = {**self.columns, "source": ends[:, 0], "target": ends[:, 1]}
+        np.savez_compressed(buffer, **entries)
         write_atomically(path, buffer.getvalue())
 
     @classmethod

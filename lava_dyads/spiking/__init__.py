@@ -7,15 +7,17 @@ imports it before a simulation starts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_dyads.rules._types import Array
+
 __all__ = ["Array", "SpikingRun", "Trains", "read_out"]
 
-Array: TypeAlias = NDArray[np.float64]
 Trains: TypeAlias = tuple[NDArray[np.bool_], ...]
 
 
@@ -53,7 +55,7 @@ class SpikingRun:
 
 
 def read_out(
-    window: list[Array],
+    window: Sequence[Array],
     x: Array,
     alpha: float,
     beta: float,

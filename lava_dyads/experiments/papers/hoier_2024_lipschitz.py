@@ -273,7 +273,8 @@ def _trained(
         order = generator.permutation(rows)
         for start in range(0, len(order) - BATCH + 1, BATCH):
             batch = order[start : start + BATCH]
-            x, y = data.x[batch], targets[data.labels[batch]]
+            x: Array = data.x[batch]
+            y = targets[data.labels[batch]]
             if training.attacked:
                 x = attacked(oracle, x, y, network.parameters(), size.radius, 1)
             clock = Clock(1, True, True, True, BATCH, batch=BATCH)

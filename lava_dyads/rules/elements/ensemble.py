@@ -103,7 +103,7 @@ class Ensemble(Population):
             message = inbox.get(port)
             if message is not None:
                 self.memory[name] += message
-                there = message.any(axis=0)
+                there = np.asarray(message.any(axis=0))
                 heard = there if heard is None else heard | there
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:

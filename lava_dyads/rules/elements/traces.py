@@ -187,7 +187,8 @@ class TracePlasticity:
         made = self._stochastic(
             value.astype(np.int64), shift, step, stream, self._places(len(value))
         )
-        return np.minimum(made, FULL)
+        limited: IntArray = np.minimum(made, FULL)
+        return limited
 
     def _places(self, n: int) -> IntArray:
         return np.arange(self._index, self._index + n)
