@@ -35,6 +35,8 @@ class PyFaultyModel(PyLoihiProcessModel):
             raise ValueError("wrong from the start")
         if proc_params["fault"] == "die at start":
             os._exit(3)
+        if proc_params["fault"] == "slow start":
+            time.sleep(3600)
 
     def run_spk(self):
         if self.proc_params["fault"] == "wait first":  # a cycle of these is a deadlock
