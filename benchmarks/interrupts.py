@@ -4,6 +4,8 @@ Starts commands in sessions of their own, sends signals to them at random moment
 of the interpreter on, to the parent alone and, as a terminal does, to the whole group, once or
 twice, several commands at a time. Then counts by session: OS processes after 5 and 10 seconds,
 names in /dev/shm that nobody maps, tracebacks, exit codes, run folders that are not whole.
+Other programs may leave names there too; on Linux the study can have a folder of its own:
+unshare -m sh -c 'mount -t tmpfs none /dev/shm && exec python -m benchmarks.interrupts'
 
     python -m benchmarks.interrupts --times 200 --seed 3
 """
@@ -134,11 +136,7 @@ def carry_out(trial: Trial) -> Outcome | None:
                         tell(child.pid, trial.signal)
             _watch(outcome, child, begin)
             outcome.errors = (folder / "stderr").read_text(errors="replace")
-            own = trial.command == "sessions" and outcome.errors.count("Traceback") == 1
-            if ("Traceback" in outcome.errors and not own) or "Error:" in outcome.errors:
-                outcome.faults.append("a traceback")
-            if outcome.code not in (*_codes(trial), 0):
-                outcome.faults.append(f"exit code {outcome.code}")
+            outcome.faults += _unclear(outcome)
             outcome.faults += [f"left in /dev/shm: {name}" for name in orphans(known)]
             outcome.faults += not_whole(folder / "run")
             return outcome
@@ -147,6 +145,20 @@ def carry_out(trial: Trial) -> Outcome | None:
                 with contextlib.suppress(psutil.Error):
                     process.kill()
             child.wait()
+
+
+def _unclear(outcome: Outcome) -> list[str]:
+    """Return what of its last words and its exit code says nothing to its user."""
+    command, errors = outcome.trial.command, outcome.errors
+    if "init_import_site" in errors:
+        return []  # the interpreter itself has not begun yet
+    found = []
+    own = command == "sessions" and errors.count("Traceback") == 1
+    if ("Traceback" in errors and not own) or "Error:" in errors:
+        found.append("a traceback")
+    if outcome.code not in (*_codes(outcome.trial), 0, None):
+        found.append(f"exit code {outcome.code}")
+    return found
 
 
 def _watch(outcome: Outcome, child: subprocess.Popen[bytes], begin: float) -> None:

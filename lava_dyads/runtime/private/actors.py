@@ -270,6 +270,8 @@ class LavaRun:
                 self.runtime.dead = True
                 infrastructure = self.runtime._messaging_infrastructure
                 if infrastructure and self.owner == os.getpid():
+                    with contextlib.suppress(Exception):
+                        self.runtime.join()  # ends the threads of its ports
                     _end(infrastructure)
             self.release()
 
