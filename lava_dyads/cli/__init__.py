@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import errno
 import importlib
 import io
 import sys
 from collections.abc import Sequence
-from typing import Protocol
+from itertools import zip_longest
+from typing import Any, Protocol
 
 from lava_dyads.cli.ending import Ending
-from lava_dyads.errors import DyadsError, ValidationError, nearest
+from lava_dyads.cli.terminal import any_terminal, nobody_reads
+from lava_dyads.errors import DyadsError, ValidationError, invalid, nearest
 
 
 class Command(Protocol):
@@ -82,18 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: a check did not hold or a run failed. 2: bad input. 130: Ctrl-C (128 and its
     number for other signals that ask to end).
     """
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] in ("-h", "--help"):
-        print(_help())
-        return 0 if words else 2
-    group = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
-    if group and words[1:] in ([], ["-h"], ["--help"]):
-        print(_help(group))
-        return 0 if words[1:] else 2
-    with Ending() as ending:
+    with any_terminal(), Ending() as ending:
         try:
-            name = _command(words)
-            code = _parse(name, words[len(name.split()) :]).run()
+            code = _called(list(sys.argv[1:] if arguments is None else arguments))
             sys.stdout.flush()
         except BaseException as error:
             ending.over = True
@@ -106,6 +101,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
+def _called(words: list[str]) -> int:
+    """Do what the words of a command line say; return the exit code."""
+    if not words or words[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if words else 2
+    if words[0] in ("-V", "--version"):
+        from lava_dyads import __version__
+
+        print(f"lava-dyads {__version__}")
+        return 0
+    group = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
+    if group and words[1:] in ([], ["-h"], ["--help"]):
+        print(_help(group))
+        return 0 if words[1:] else 2
+    name = _command(words)
+    return _parse(name, words[len(name.split()) :]).run()
+
+
 def _told(error: BaseException) -> int:
     """Say in a line what has gone wrong; return the exit code, or raise what nobody expects."""
     if isinstance(error, ValidationError):
@@ -113,16 +126,29 @@ def _told(error: BaseException) -> int:
     if isinstance(error, DyadsError):
         return _fail(error, 1)
     if isinstance(error, BrokenPipeError):  # e.g. piped into head
-        sys.stderr.close()
+        nobody_reads()
         return 1
+    if isinstance(error, MemoryError):
+        why = f" ({error})" if str(error) else ""
+        return _fail(
+            f"not enough memory{why}. Try: a smaller network, or fewer samples at a time", 1
+        )
     if isinstance(error, OSError):
         from lava_dyads.files import DISK  # costs numpy, which help does without
 
+        where = f"{error.filename}: " if error.filename else ""
+        why = error.strerror or str(error)
         if error.errno in DISK:
-            where = f"{error.filename}: " if error.filename else ""
-            hint = "make room, then again"
-            return _fail(f"{where}cannot be written ({error.strerror}). Try: {hint}", 1)
+            return _fail(f"{where}cannot be written ({why}). Try: make room, then again", 1)
+        return _fail(f"{where}{why}", 2 if error.errno in _NAMES else 1)
     raise error
+
+
+_NAMES = (
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EEXIST, errno.EINVAL,
+)  # fmt: skip
+"""Errors of a file that somebody has named."""
 
 
 def _parse(name: str, words: list[str]) -> Command:
@@ -131,6 +157,7 @@ def _parse(name: str, words: list[str]) -> Command:
     where, _ = COMMANDS[name]
     module, _, attribute = where.partition(":")
     cls = getattr(importlib.import_module(module), attribute)
+    _refuse_no_path(cls, words)
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     begins_from = getattr(cls, "begins_from", None)
     default = begins_from(words) if begins_from else None
@@ -143,9 +170,19 @@ def _parse(name: str, words: list[str]) -> Command:
             )
     except SystemExit as stop:
         if not stop.code:  # --help has been printed
+            sys.stdout.flush()
             raise
         raise ValidationError(_one_line(complaint.getvalue(), name)) from None
     return command
+
+
+def _refuse_no_path(cls: Any, words: list[str]) -> None:
+    """Raise where an option for a file is given an empty text, which a path takes for here."""
+    paths = {f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls) if "Path" in f.type}
+    for word, following in zip_longest(words, words[1:]):
+        option, equals, given = word.replace("_", "-").partition("=")
+        if option in paths and (not given if equals else following == ""):
+            invalid(option, "must name a file or a folder", "")
 
 
 def _one_line(complaint: str, name: str) -> str:
@@ -188,6 +225,7 @@ def _help(names: Sequence[str] = tuple(COMMANDS)) -> str:
         *(f"  {name:18} {COMMANDS[name][1]}" for name in names),
         "",
         "With --json a command prints one JSON object on standard output and nothing else there.",
+        "lava-dyads --version prints the version.",
         "Exit codes: 0 done, 1 a check did not hold or a run failed, 2 bad input.",
     ]
     return "\n".join(lines)

@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments.bench_events import EventBench, bench_events
 from lava_dyads.plots.canvas import check_picture
 
@@ -47,7 +47,7 @@ class BenchEvents:
         """Train; return the exit code."""
         if self.plot:
             check_picture("--plot", self.plot)
-        with progress_console().status("") as status:
+        with working() as report:
             found = bench_events(
                 self.dataset,
                 self.layers,
@@ -59,7 +59,7 @@ class BenchEvents:
                 self.beta,
                 self.falling,
                 self.seeds,
-                status.update,
+                report,
             )
         if self.plot:
             from lava_dyads.plots.event_costs import event_costs

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments.faults import KINDS, FaultStudy, fault_study
 from lava_dyads.plots.canvas import check_picture
 
@@ -47,7 +47,7 @@ class BenchFaults:
         """Measure; return the exit code."""
         if self.plot:
             check_picture("--plot", self.plot)
-        with progress_console().status("") as status:
+        with working() as report:
             study = fault_study(
                 hidden=self.layers,
                 kinds=self.kinds,
@@ -56,7 +56,7 @@ class BenchFaults:
                 betas=self.betas,
                 epochs=self.epochs,
                 seeds=self.seeds,
-                on_row=status.update,
+                on_row=report,
             )
         if self.plot:
             from lava_dyads.plots import fault_curves

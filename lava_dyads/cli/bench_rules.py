@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments.bench_rules import ENTRIES, as_json, bench_rules, into, markdown
 from lava_dyads.files import check_writable, write_atomically
 
@@ -42,7 +42,7 @@ class BenchRules:
         """Train; return the exit code."""
         if self.table:
             check_writable("--table", self.table)
-        with progress_console().status("") as status:
+        with working() as report:
             found = bench_rules(
                 self.dataset,
                 self.layers,
@@ -50,7 +50,7 @@ class BenchRules:
                 epochs=self.epochs,
                 batch_size=self.batch_size,
                 seeds=self.seeds,
-                report=status.update,
+                report=report,
             )
         if self.table:
             page = self.table.read_text(encoding="utf-8") if self.table.exists() else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments import bench_runtime
 
 
@@ -25,8 +25,8 @@ class BenchRuntime:
 
     def run(self) -> int:
         """Measure; return the exit code."""
-        with progress_console().status("") as status:
-            result = bench_runtime(self.processes, self.rounds, self.dyads, status.update)
+        with working() as report:
+            result = bench_runtime(self.processes, self.rounds, self.dyads, report)
         if self.json:
             print_json({"bench": "runtime", "rounds": self.rounds, **result.as_dict()})
             return OK

@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments.bench_stream import StreamBench, bench_stream
 from lava_dyads.networks import Graph
 
@@ -45,8 +45,8 @@ class BenchStream:
         """Measure; return the exit code."""
         graph = Graph.load(self.graph) if self.graph else None
         chosen = (self.dataset, self.layers, self.holds, self.images, self.epochs, self.seed)
-        with progress_console().status("") as status:
-            found = bench_stream(*chosen, graph, self.speck, status.update)
+        with working() as report:
+            found = bench_stream(*chosen, graph, self.speck, report)
         if self.json:
             print_json({"bench": "stream", **found.as_dict()})
         else:

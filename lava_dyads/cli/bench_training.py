@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, Sizes, console, print_json, progress_console
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments.bench_training import PEERS, Course, Race, bench_training
 from lava_dyads.plots.canvas import check_picture
 
@@ -66,8 +66,8 @@ class BenchTraining:
         course = Course(**{f.name: getattr(self, f.name) for f in fields(Course)})
         given = {"jax": self.jax_python, "torch": self.torch_python}
         interpreters = {name: str(path) for name, path in given.items() if path}
-        with progress_console().status("") as status:
-            race = bench_training(course, self.peers, interpreters, status.update)
+        with working() as report:
+            race = bench_training(course, self.peers, interpreters, report)
         if self.plot:
             from lava_dyads.plots.training_race import training_race
 

@@ -14,7 +14,7 @@ from lava_dyads.cli.common import (
     Sizes,
     console,
     print_json,
-    progress_console,
+    working,
 )
 from lava_dyads.experiments import check_equivalence
 
@@ -42,13 +42,13 @@ class CheckEquivalence(NetworkOptions):
     def run(self) -> int:
         """Check; return the exit code."""
         spec = self.spec((64, *self.layers, 10))
-        with progress_console().status("") as status:
+        with working() as report:
             check = check_equivalence(
                 spec,
                 samples=self.samples,
                 batch_size=self.batch_size,
                 optimiser=self.optimiser,
-                on_pair=status.update,
+                on_pair=report,
             )
         if self.json:
             print_json({"check": "equivalence", "spec": spec.as_dict(), **check.as_dict()})

@@ -15,8 +15,8 @@ from lava_dyads.cli.common import (
     Sizes,
     console,
     print_json,
-    progress_console,
     result_table,
+    working,
 )
 from lava_dyads.experiments import SpikingCheck, SpikingProblem, check_spiking, random_problem
 from lava_dyads.experiments.spike_trains import SIMULATORS, membrane
@@ -84,14 +84,14 @@ class CheckSpiking:
             seed=self.seed,
         )
         problem = random_problem(spec, self.samples, self.dataset)
-        with progress_console().status("") as status:
+        with working() as report:
             check = check_spiking(
                 problem,
                 steps=self.steps,
                 windows=self.windows,
                 simulators=self._simulators(),
                 target="numpy" if self.target == "none" else self.target,
-                on_part=status.update,
+                on_part=report,
             )
         if self.json:
             print_json({"check": "spiking", "spec": spec.as_dict(), **check.as_dict()})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lava_dyads.errors import invalid
 from lava_dyads.networks.graph import Graph
@@ -246,12 +248,19 @@ def checkpoint_file(path: Path) -> Path:
 
 def console(quiet: bool = False) -> Console:
     """Return the console for people: standard output, or nothing with ``--json``."""
-    return Console(quiet=quiet, highlight=False, soft_wrap=True)
+    return Console(quiet=quiet, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 def progress_console() -> Console:
     """Return the console for progress bars, on standard error."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def working(begin: str = "") -> Iterator[Callable[[str], None]]:
+    """Show what is being done on standard error; the block calls what it is given to say so."""
+    with progress_console().status(Text(begin)) as status:
+        yield lambda what: status.update(Text(what))
 
 
 def print_json(result: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import FAILED, OK, console, print_json, progress_console
+from lava_dyads.cli.common import FAILED, OK, console, print_json, working
 from lava_dyads.data import available
 from lava_dyads.errors import DataError, message, nearest
 
@@ -46,8 +46,8 @@ class DataGet:
         """Fetch; return the exit code."""
         modules = _chosen(self.datasets)
         for name, module in modules.items():
-            with progress_console().status(name) as status:
-                module.SOURCE.get(status.update)
+            with working(name) as report:
+                module.SOURCE.get(report)
         _print(modules, self.json)
         return OK
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from rich import box
 from rich.table import Table
+from rich.text import Text
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import (
@@ -252,7 +253,7 @@ class Deploy:
         if placement.chips_needed and placement.chips_needed > placement.chips:
             out.print(f"it would take {placement.chips_needed} chips")
         for violation in placement.violations:
-            out.print(f"[bold]does not fit[/]: {violation}")
+            out.print(Text.assemble(("does not fit", "bold"), f": {violation}"))
         for k, rule in enumerate(rules.rules if rules else (), 1):
             out.print(f"layer {k} learns by: dw = {rule}")
         if rules:

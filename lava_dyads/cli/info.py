@@ -37,11 +37,11 @@ class Info:
 
     def run(self) -> int:
         """Print; return the exit code."""
-        if self.plot and not self.graph:
+        if self.plot is not None and self.graph is None:
             invalid("--plot", "draws the graph of --graph", str(self.plot), "--graph FILE")
-        if self.plot:
+        if self.plot is not None:
             check_picture("--plot", self.plot)
-        if self.graph:
+        if self.graph is not None:
             return self._network(NetworkSpec(graph=Graph.load(self.graph)))
         versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}
         rules = {name: rule.summary for name, rule in RULES.items()}
@@ -97,7 +97,7 @@ class Info:
         from lava_dyads.plots import graph_picture
 
         description = describe(spec, quiet=True)
-        if self.plot:
+        if self.plot is not None:
             graph_picture(spec, self.plot)
         if self.json:
             print_json({"graph": spec.graph.as_dict() if spec.graph else None,

@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import FAILED, OK, console, plain, print_json, progress_console
+from lava_dyads.cli.common import FAILED, OK, console, plain, print_json, working
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.experiments.papers import STUDIES, Study
 from lava_dyads.files import write_atomically
@@ -51,8 +51,8 @@ class Reproduce:
         files = [self.out / f"{self.name}.{kind}" for kind in ("json", "png")]
         if not self.no_save:
             self._make_folder()
-        with progress_console().status("") as status:
-            numbers = study.measure(full=self.full, seed=self.seed, report=status.update)
+        with working() as report:
+            numbers = study.measure(full=self.full, seed=self.seed, report=report)
         result = study.result(numbers, full=self.full, seed=self.seed)
         if not self.no_save:
             self._write(study, result, *files)

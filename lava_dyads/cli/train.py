@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import (
@@ -41,6 +42,8 @@ from lava_dyads.training import (
 )
 from lava_dyads.training.origin import check_unchanged, recalled, remembered
 from lava_dyads.training.trainer import SETTLED, check_learns
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,10 +186,10 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         on_chip = self.precision == "loihi2"
         config = TrainingConfig(
             epochs=self.epochs,
-            batch_size=self.batch_size or (1 if on_chip else 32),
+            batch_size=_or(self.batch_size, 1 if on_chip else 32),
             updates=self.updates,
             lanes=self.lanes,
-            optimiser=self.optimiser or ("sgd" if on_chip else "adam"),
+            optimiser=_or(self.optimiser, "sgd" if on_chip else "adam"),
             learning_rate=self.learning_rate,
             falling=self.falling,
             weight_decay=self.weight_decay,
@@ -284,9 +287,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         out.print(f"resumed {at}")
         other = state.other_machine
         for why in filter(None, (trainer.inexact, other)):
-            out.print(
-                f"[bold]note[/]: the last bits may differ from those of a run in one go: {why}"
-            )
+            note = ": the last bits may differ from those of a run in one go: "
+            out.print(Text.assemble(("note", "bold"), note, why))
 
     def _fit(self, trainer: Trainer, folder: RunDirectory | None, every: Interval) -> None:
         rows = len(trainer.train_rows) * self.updates
@@ -350,11 +352,17 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             for title, rows in measured.items():
                 out.print(result_table(title, rows))
         if result["settled"] is False:
-            progress_console().print(
-                f"[bold]warning[/]: the network did not settle (residual "
-                f"{result['residual']:.2g}): its updates are not the gradient. Try: "
-                "--rule dp-transpose with --alpha 0 or 1, or more --repeats"
+            said = (
+                f": the network did not settle (residual {result['residual']:.2g}): its updates "
+                "are not the gradient. Try: --rule dp-transpose with --alpha 0 or 1, or more "
+                "--repeats"
             )
+            progress_console().print(Text.assemble(("warning", "bold"), said))
+
+
+def _or(given: T | None, default: T) -> T:
+    """Return what was given, be it 0 or empty, or the default."""
+    return default if given is None else given
 
 
 def profile(trainer: Trainer) -> dict[str, dict[str, str | float]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
+import sys
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,13 +81,14 @@ def verbatim(name: str) -> str:
 
 def _import_matplotlib() -> None:
     """Import matplotlib, whatever window the environment asks for: none is opened here."""
+    if "matplotlib" in sys.modules:
+        return
+    asked = os.environ.pop("MPLBACKEND", None)  # a name it does not know ends its import
     try:
-        importlib.import_module("matplotlib")
-    except ValueError:
-        asked = os.environ.pop("MPLBACKEND", None)
-        if asked is None:
-            raise
-        try:
-            importlib.import_module("matplotlib")
-        finally:
+        matplotlib = importlib.import_module("matplotlib")
+    finally:
+        if asked is not None:
             os.environ["MPLBACKEND"] = asked
+    if asked:
+        with contextlib.suppress(ValueError):
+            matplotlib.rcParams["backend"] = asked

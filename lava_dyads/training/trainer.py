@@ -144,8 +144,13 @@ class TrainingConfig:
         check_fields(self)
         if self.dtype not in DTYPES:
             invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
-        Agenda(lanes=self.lanes or self.batch_size, batch_size=self.batch_size)
+        Agenda(lanes=self.chosen_lanes, batch_size=self.batch_size)
         self.build_optimiser()
+
+    @property
+    def chosen_lanes(self) -> int:
+        """Samples side by side: the batch size, where nothing else is asked for."""
+        return self.batch_size if self.lanes is None else self.lanes
 
     def build_optimiser(self, samples: int = 0) -> Optimiser:
         """Return the optimiser for a number of training samples."""
@@ -333,7 +338,7 @@ class Trainer:
         feedback_weights = feedback_weights or spec.initial_feedback()
         numbers = self._numbers(arithmetic, parameters[0], feedback_weights)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
-        lanes = self.config.lanes or self.config.batch_size
+        lanes = self.config.chosen_lanes
         self.agenda = Agenda(1, lanes, self.config.batch_size, stream=self.config.stream)
         if self.config.stream:
             check_streams(spec, self.execution)
