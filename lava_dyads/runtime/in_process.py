@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
-from scipy.sparse import csr_matrix
 
 from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.files import AnyPath, check_writable
@@ -32,6 +31,8 @@ from lava_dyads.runtime.private.choirs import choirs
 from lava_dyads.runtime.private.graph import (
     Answers,
     Node,
+    assign,
+    await_arrival,
     build,
     choose,
     discover,
@@ -39,6 +40,7 @@ from lava_dyads.runtime.private.graph import (
     process_count,
 )
 from lava_dyads.runtime.trace import Recorder, Trace
+from lava_dyads.runtime.values import read, write
 from lava_dyads.runtime.watchdog import time_limit
 
 # Lava's phases and the answers of a model at the end of one (LoihiProtocol).
@@ -172,7 +174,7 @@ class InProcessRuntime:
             request: [turn for node in self._alone if (turn := node.handler(name))]
             for request, name in _HANDLERS.items()
         }
-        self._uses_threads = any(node.uses_threads for node in self.nodes)
+        self._foreign_ends = [end for node in self.nodes for end in node.foreign_ends]
         self._is_started = self._is_running = False
         self._stopped = self._halt = self._endless = False
         self._thread: threading.Thread | None = None
@@ -181,7 +183,7 @@ class InProcessRuntime:
         self.cut_short = False
         """Whether a model ended the last run by asking for a pause or a stop."""
         for node in self.nodes:
-            node.process._runtime = self
+            assign(node.process, self)
         process._runtime = self
 
     def start(self, condition: Any) -> None:
@@ -308,32 +310,27 @@ class InProcessRuntime:
         return trace
 
     def get_var(self, var_id: int, idx: Any = None) -> AnyArray:
-        """Return the value of a Var, at once and as float64, as ``Var.get`` does."""
+        """Return the value of a Var at once, in the form in which ``Var.get`` has it."""
         self._refuse_while_running("Var.get")
-        node, var = self._owners[var_id]
-        value = getattr(node.model, var.name)
-        if isinstance(value, csr_matrix):
-            return np.array(value.data, float)
-        if isinstance(value, str):
-            return np.array(list(value.encode("ascii")), float)
-        array = np.array(value, float).reshape(var.shape)
-        return array if idx is None else np.asarray(array[idx])
+        node, var = self._owner(var_id)
+        return read(var, getattr(node.model, var.name), idx)
 
     def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
-        """Set the value of a Var in place, as ``Var.set`` does."""
+        """Set the value of a Var, as ``Var.set`` does."""
         self._refuse_while_running("Var.set")
-        node, var = self._owners[var_id]
-        model, old = node.model, getattr(node.model, var.name)
-        if isinstance(old, csr_matrix):
-            old.data[:] = value
-        elif isinstance(old, np.ndarray):
-            source = np.asarray(value)
-            old.reshape(-1)[: source.size] = source.reshape(-1) if idx is None else source[idx]
-        elif isinstance(old, str):
-            setattr(model, var.name, bytes(np.asarray(value).astype(int).tolist()).decode("ascii"))
-        else:
-            setattr(model, var.name, type(old)(np.asarray(value).flat[0]))
-        model.on_var_update()
+        if self._stopped:
+            raise LavaRuntimeError(
+                "Var.set: the runtime has been stopped. Try: build the Processes anew"
+            )
+        node, var = self._owner(var_id)
+        write(var, node.model, value, idx)
+
+    def _owner(self, var_id: int) -> tuple[Node, Any]:
+        if var_id not in self._owners:
+            raise LavaRuntimeError(
+                "Var: no ProcessModel holds it. Try: alias it to a Var of a Process inside"
+            )
+        return self._owners[var_id]
 
     def _refuse_while_running(self, what: str) -> None:
         if self._is_running:
@@ -379,8 +376,7 @@ class InProcessRuntime:
             raise
         finally:
             self._hub.close()
-            if self._uses_threads:
-                time.sleep(0.005)  # so that what they carry has arrived, as after Lava's run
+            await_arrival(self._foreign_ends)  # as after Lava's run
             self._is_running = False
             if stop:
                 self._end()

@@ -7,6 +7,7 @@ from port to port once. It uses Lava's Processes, ports, builders and models as 
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -176,10 +177,10 @@ class Node:
         return [self._turn(_spike)]
 
     @property
-    def uses_threads(self) -> bool:
-        """Whether its model sends by a channel of Lava's own, as VarWire does."""
+    def foreign_ends(self) -> list[Any]:
+        """The ends by which its model sends on channels of Lava's own, as VarWire does."""
         values = vars(self.model).values()
-        return any(isinstance(v, CspSendPort) and not isinstance(v, SendEnd) for v in values)
+        return [v for v in values if isinstance(v, CspSendPort) and not isinstance(v, SendEnd)]
 
     def handler(self, name: str) -> Turn | None:
         """Return the turn in another phase, with Lava's handler; None if it would do nothing."""
@@ -251,6 +252,16 @@ _PHASES = ("_pre_mgmt", "_lrn", "_post_mgmt")
 _ASK = PyLoihiProcessModel.Response
 
 
+def await_arrival(ends: list[Any], patience: float = 1.0) -> None:
+    """Wait until what was sent on channels of Lava's own has arrived: threads carry it."""
+    deadline = time.monotonic() + patience
+    for end in ends:
+        while end._req is not None and end._req.get_value() and time.monotonic() < deadline:
+            time.sleep(0.0002)
+    if ends:
+        time.sleep(0.005)  # from the hands of the thread into the queue
+
+
 def process_count() -> int:
     """Return how many Processes have been made so far; it never falls."""
     return int(ProcessServer()._next_id)
@@ -262,6 +273,14 @@ def forget(processes: Iterable[AbstractProcess]) -> None:
     server, variables = ProcessServer(), VarServer()
     server.processes[:] = [p for p in server.processes if id(p) not in gone]
     variables.vars[:] = [v for v in variables.vars if id(v.process) not in gone]
+
+
+def assign(process: AbstractProcess, runtime: Any) -> None:
+    """Let a Process, and those around it, ask a runtime for their Vars."""
+    around: AbstractProcess | None = process
+    while around is not None:
+        around._runtime = runtime
+        around = around.parent_proc
 
 
 def discover(start: AbstractProcess) -> list[AbstractProcess]:
