@@ -39,6 +39,7 @@ from lava_dyads.rules.transport import (
 )
 from lava_dyads.runtime.hub import Interrupted
 from lava_dyads.runtime.pipes import Side
+from lava_dyads.runtime.randomness import swapped
 from lava_dyads.runtime.stacks import StackTask as Task
 from lava_dyads.runtime.trace import Recorder
 
@@ -237,7 +238,11 @@ class EventHub:
         begin = time.perf_counter() if self.measuring else 0.0
         self.current = task
         try:
-            task.enter()
+            if task.swap is None:
+                task.enter()
+            else:
+                with swapped(task.swap):
+                    task.enter()
         except Exception as error:
             trace = traceback.format_exc()
             raise ModelError(f"{task.label} raised\n{trace}") from error
@@ -838,22 +843,25 @@ class DrivenTask:
         Name of the Process and class of the model, for messages.
     model : EventModel
     hub : EventHub
+    swap, stream :
+        See :class:`~lava_dyads.runtime.hub.Task`.
     """
 
     __slots__ = (
-        "_begun",
-        "_holding",
-        "done",
-        "hub",
-        "job",
-        "label",
-        "model",
-        "seconds",
+        "_begun", "_holding", "done", "hub", "job", "label", "model", "seconds", "stream", "swap",
         "waits_for",
-    )
+    )  # fmt: skip
 
-    def __init__(self, label: str, model: Any, hub: EventHub) -> None:
+    def __init__(
+        self,
+        label: str,
+        model: Any,
+        hub: EventHub,
+        swap: Callable[[], None] | None = None,
+        stream: Any = None,
+    ) -> None:
         self.label, self.model, self.hub = label, model, hub
+        self.swap, self.stream = swap, stream
         self.job: Callable[[], None] | None = None
         self.done, self.seconds, self.waits_for = True, 0.0, ""
         self._begun = self._holding = False

@@ -39,6 +39,8 @@ class Task:
     swap : callable or None
         Exchanges what the task has for itself with what all others share; called whenever it
         begins, ends, is put aside or goes on.
+    stream : Stream or None
+        What it draws from as numpy's global state; None: the program's.
 
     Attributes
     ----------
@@ -48,10 +50,12 @@ class Task:
         What it sends on; empty once the order of the tasks is chosen.
     """
 
-    __slots__ = ("label", "outgoing", "seconds", "speaks_first", "swap", "waits")
+    __slots__ = ("label", "outgoing", "seconds", "speaks_first", "stream", "swap", "waits")
 
-    def __init__(self, label: str, swap: Callable[[], None] | None = None) -> None:
-        self.label, self.swap = label, swap
+    def __init__(
+        self, label: str, swap: Callable[[], None] | None = None, stream: Any = None
+    ) -> None:
+        self.label, self.swap, self.stream = label, swap, stream
         self.seconds = 0.0
         self.outgoing: list[Channel] = []
         self.speaks_first = False

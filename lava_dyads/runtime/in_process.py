@@ -7,6 +7,7 @@ import itertools
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -37,8 +38,10 @@ from lava_dyads.runtime.private.graph import (
     choose,
     discover,
     forget,
+    is_ours,
     process_count,
 )
+from lava_dyads.runtime.randomness import SWITCH, Stream, swapped
 from lava_dyads.runtime.trace import Recorder, Trace
 from lava_dyads.runtime.values import read, write
 from lava_dyads.runtime.watchdog import time_limit
@@ -146,6 +149,11 @@ class InProcessRuntime:
         with own_logging(), without_gc():
             self._answers = Answers()
             chosen, self.asynchronous = choose(process, run_cfg)
+            self._together: Callable[[], Any] = _nothing
+            """Ends that models draw from streams of their own."""
+            if not all(map(is_ours, chosen.values())):
+                SWITCH.open()
+                self._together = weakref.finalize(self, SWITCH.close)
             self._hub: Any
             if self.asynchronous:
                 self._hub = EventHub(transport or Transport())
@@ -272,6 +280,7 @@ class InProcessRuntime:
 
     def _end(self) -> None:
         self._stopped, self._is_started = True, False
+        self._together()
         if self._convoy:
             self._convoy.leave()
         for pipe in self._hub.pipes:
@@ -323,7 +332,8 @@ class InProcessRuntime:
                 "Var.set: the runtime has been stopped. Try: build the Processes anew"
             )
         node, var = self._owner(var_id)
-        write(var, node.model, value, idx)
+        with SWITCH.drawing(lambda: node.task.stream), swapped(node.task.swap):
+            write(var, node.model, value, idx)
 
     def _owner(self, var_id: int) -> tuple[Node, Any]:
         if var_id not in self._owners:
@@ -364,7 +374,7 @@ class InProcessRuntime:
         """Run a number of time steps, or until somebody asks for an end (None)."""
         stop = False
         try:
-            with time_limit(self._timeout, self._progress, self._who):
+            with SWITCH.drawing(self._stream), time_limit(self._timeout, self._progress, self._who):
                 if self.asynchronous:
                     self._events(steps)
                 else:
@@ -436,6 +446,10 @@ class InProcessRuntime:
         if self.asynchronous:
             return int(self._hub.deliveries)
         return None if self._hub.looking_outside else self.steps_done
+
+    def _stream(self) -> Stream | None:
+        """Return what the model that runs now draws from; None: it is not a model."""
+        return getattr(self._hub.current, "stream", None)
 
     def _who(self) -> str:
         task = self._hub.current
@@ -579,6 +593,10 @@ class InProcessSession(Session):
     def deliveries(self) -> int:
         """Asynchronous messages delivered, timers included; 0 where there are none."""
         return int(getattr(self.runtime._hub, "deliveries", 0))
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 def _operations(element: Any, target: str, events: int) -> int:

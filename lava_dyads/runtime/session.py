@@ -26,7 +26,7 @@ from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.interface import Session, step_count
 from lava_dyads.runtime.private.actors import LavaRun
-from lava_dyads.runtime.private.supervised import stopped
+from lava_dyads.runtime.private.exchange import stopped
 
 _POLL = 0.02
 _CHUNK_SECONDS = 1.0
@@ -102,7 +102,8 @@ class LavaSession(Session):
             _abandon(self._run)
             trace = getattr(error, "trace", None)
             if isinstance(trace, str) and not isinstance(error, ModelError):
-                raise ModelError(f"a ProcessModel failed while it started\n{trace}") from error
+                who = getattr(error, "label", "a ProcessModel")
+                raise ModelError(f"{who} failed while it started\n{trace}") from error
             raise
 
     @property
@@ -164,9 +165,11 @@ class LavaSession(Session):
         run = self._run
         try:
             # While it runs, its models hear of nothing else.
-            if run.alive and not (kill or self._running or run.owner != os.getpid()):
-                with own_logging(), contextlib.suppress(Exception):
-                    self._in_thread(run.runtime.end, limit=self.idle_timeout)
+            if run.alive and not (self._running or run.owner != os.getpid()):
+                run.keep_values(self.idle_timeout)
+                if not kill:
+                    with own_logging(), contextlib.suppress(Exception):
+                        self._in_thread(run.runtime.end, limit=self.idle_timeout)
         finally:
             _abandon(run)
 

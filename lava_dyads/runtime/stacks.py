@@ -15,10 +15,14 @@ class StackTask:
     ----------
     label : str
         Name of the Process and class of the model, for messages.
+    swap, stream :
+        See :class:`~lava_dyads.runtime.hub.Task`.
     """
 
-    def __init__(self, label: str) -> None:
-        self.label = label
+    def __init__(
+        self, label: str, swap: Callable[[], None] | None = None, stream: Any = None
+    ) -> None:
+        self.label, self.swap, self.stream = label, swap, stream
         self.job: Callable[[], None] = _nothing
         self.done = True
         self.waits_for = ""

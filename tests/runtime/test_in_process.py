@@ -149,6 +149,15 @@ def test_a_hierarchical_process_with_aliases(granularity):
     assert_bit_equal(results)
 
 
+def test_a_model_that_fails_while_it_starts_is_named():
+    first, _ = ring("none", "init")
+    with pytest.raises(
+        ModelError, match=r"(?s)faulty \(init\) \(PyFaultyModel\).*wrong from the"
+    ) as caught:
+        InProcessSession(first)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
 def test_an_exception_arrives_with_the_name_of_the_process_and_its_traceback():
     first, _ = ring("none", "raise")
     with pytest.raises(ModelError) as caught, InProcessSession(first) as session:

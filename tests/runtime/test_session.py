@@ -59,8 +59,11 @@ def test_an_exception_in_a_model_arrives_with_its_name_within_seconds(fault):
 )
 def test_a_model_that_fails_while_it_starts_is_reported(fault, text):
     first, _ = ring("none", fault)
-    with pytest.raises(ModelError, match=text):
+    with pytest.raises(ModelError, match=text) as caught:
         LavaSession(first)
+    assert f"faulty ({fault}) (PyFaultyModel)" in str(caught.value)
+    with pytest.raises(LavaRuntimeError, match="lost"):
+        first.last.get()
 
 
 def test_a_deadlock_ends_in_an_error_that_says_where_each_model_waits():

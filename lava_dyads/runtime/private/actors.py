@@ -13,7 +13,6 @@ import errno
 import faulthandler
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -40,7 +39,8 @@ from lava_dyads.errors import LavaRuntimeError, ModelError, invalid
 from lava_dyads.interrupts import ENDING, held_back
 from lava_dyads.processes.base import own_logging, shared
 from lava_dyads.rules._types import IntArray
-from lava_dyads.runtime.private.graph import forget
+from lava_dyads.runtime.private.exchange import Ended, Exchange, portable
+from lava_dyads.runtime.private.graph import assign, forget
 from lava_dyads.runtime.private.shared_memory import IN_PROCESS, state
 from lava_dyads.runtime.private.supervised import SupervisedRuntime
 
@@ -135,6 +135,8 @@ class LavaRun:
         self._at_work: set[Any] = set()
         """Ports of the runtime services that have not ended the present run."""
         self._pausing = False
+        self._exchange: Exchange | None = None
+        self._last: dict[int, Any] | None = None
         self.asked_at: IntArray = shared(np.zeros(1, np.int64))
         """Time step in which a model last asked for a pause or a stop."""
 
@@ -163,18 +165,20 @@ class LavaRun:
                 ) from error
 
     def _start(self, executable: Any) -> None:
-        models = [
-            f"{p.name} ({b.proc_model.__name__})"
+        who = {
+            p: f"{p.name} ({b.proc_model.__name__})"
             for p, b in executable.proc_builders.items()
             if isinstance(b, PyProcessBuilder)
-        ]
-        runtime = self.runtime = SupervisedRuntime(executable, self._session)
-        self.process._runtime = runtime
-        executable.assign_runtime_to_all_processes(runtime)
+        }
+        models = list(who.values())
+        exchange = self._exchange = Exchange(who)
+        runtime = self.runtime = SupervisedRuntime(executable, self._session, exchange)
+        for process in (self.process, *self.processes):
+            assign(process, runtime)
         watch = threading.Event()
         watcher = threading.Thread(target=_watch_start, args=(runtime, models, watch), daemon=True)
         # One BLAS thread per actor: they would fight for the cores otherwise.
-        with children_of_lava(self.dump, self.asked_at), threadpool_limits(1):
+        with children_of_lava(self.dump, self.asked_at, exchange), threadpool_limits(1):
             watcher.start()
             try:
                 with _quiet_stdout():
@@ -263,6 +267,11 @@ class LavaRun:
             found.append((actor.label, _innermost(self.dump.read().decode(errors="replace"))))
         return found
 
+    def keep_values(self, limit: float) -> None:
+        """Read the Vars of all models, which :meth:`kill` ends; within a time, or not at all."""
+        with contextlib.suppress(Exception):
+            self._last = self.runtime.last_values(limit)
+
     def kill(self) -> None:
         """End exactly the OS processes of this run, and release what they held."""
         with self._lock, held_back():
@@ -281,8 +290,11 @@ class LavaRun:
             return  # they may belong to another session
         self.runtime._is_started = self.runtime._is_running = False
         self.runtime._is_initialized = False
+        ended = Ended(self._exchange.vars if self._exchange else {}, self._last)
         for process in (self.process, *self.processes):
-            process._runtime = None
+            assign(process, ended)
+        if self._exchange:
+            self._exchange.close()
         forget((self.process, *self.processes))
 
 
@@ -344,6 +356,7 @@ class _Forking:
 
     dump: IO[bytes]
     asked_at: IntArray
+    exchange: Exchange
     parent: int
     by_main_thread: bool
     mask: Any
@@ -353,13 +366,13 @@ _forking = threading.local()
 
 
 @contextlib.contextmanager
-def children_of_lava(dump: IO[bytes], asked_at: IntArray) -> Iterator[None]:
+def children_of_lava(dump: IO[bytes], asked_at: IntArray, exchange: Exchange) -> Iterator[None]:
     """Set the OS processes up that are forked inside: see :func:`_after_fork`."""
     by_main_thread = threading.current_thread() is threading.main_thread()
     # The tracker of shared memory lifts every block of signals when it starts.
     resource_tracker.ensure_running()
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    _forking.now = _Forking(dump, asked_at, os.getpid(), by_main_thread, mask)
+    _forking.now = _Forking(dump, asked_at, exchange, os.getpid(), by_main_thread, mask)
     try:
         yield
     finally:
@@ -380,6 +393,7 @@ def _after_fork() -> None:
     faulthandler.register(_DUMP_SIGNAL, file=now.dump, all_threads=True)
     SystemProcess.run = _run_and_report
     _note_requests(now.asked_at)
+    now.exchange.serve()
     if sys.platform == "linux" and now.by_main_thread:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != now.parent:  # it has died meanwhile
@@ -417,11 +431,7 @@ def _run_and_report(actor: Any) -> None:
         actor._cconn.send(None)
     except Exception as error:
         trace = traceback.format_exc()
-        try:
-            pickle.loads(pickle.dumps(error))
-        except Exception:
-            error = RuntimeError(f"{type(error).__name__}: {error}")
-        actor._cconn.send((error, trace))
+        actor._cconn.send((portable(error), trace))
 
 
 def _innermost(dump: str) -> str:

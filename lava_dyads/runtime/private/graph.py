@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
-from lava_dyads.errors import UnsupportedError, ValidationError, invalid
+from lava_dyads.errors import DyadsError, ModelError, UnsupportedError, ValidationError, invalid
 from lava_dyads.models.events import EventModel, data_ports
 from lava_dyads.models.shell import ElementModel
 from lava_dyads.processes.virtual import neuron_of
@@ -48,8 +49,9 @@ from lava_dyads.runtime.events import (
     Wire,
 )
 from lava_dyads.runtime.hub import Channel, Inbox, Outbox, Task, Turn
+from lava_dyads.runtime.isolation import own_class, own_copy, own_parameters
 from lava_dyads.runtime.pipes import Pipe, Side
-from lava_dyads.runtime.randomness import draws_from_global, own_random_state, swapped
+from lava_dyads.runtime.randomness import SWITCH, Stream, own_states, swapped
 from lava_dyads.runtime.stacks import StackTask
 
 CHANNEL_SIZE = 64
@@ -411,7 +413,7 @@ def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> lis
     for process in chosen:
         wiring.open_pipes(process)
     state = np.random.get_state(legacy=False)
-    nodes = [_node(process, b, answers, state) for process, b in wiring.builders.items()]
+    nodes = [_node(p, b, answers, state, i) for i, (p, b) in enumerate(wiring.builders.items())]
     if isinstance(hub, EventHub):
         _attach(hub, nodes)
         return nodes
@@ -572,7 +574,8 @@ def _attach(hub: EventHub, nodes: list[Node]) -> None:
         if not hasattr(model, "_mailbox"):
             continue
         if isinstance(model, EventModel) and type(model).run_async is EventModel.run_async:
-            node.task = DrivenTask(node.task.label, model, hub)
+            old = node.task
+            node.task = DrivenTask(old.label, model, hub, old.swap, old.stream)
         inputs, _ = data_ports(model)
         slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
         box = EventMailbox(
@@ -612,18 +615,36 @@ def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
         wire.transform = functools.partial(port._transformer.transform, csp_port=end)
 
 
-def _node(process: AbstractProcess, builder: Any, answers: Answers, state: Any) -> Node:
+def _node(
+    process: AbstractProcess, builder: Any, answers: Answers, state: Any, number: int
+) -> Node:
     kind: Any = builder.proc_model
     label = f"{process.name} ({kind.__name__})"
-    swap = own_random_state(state) if draws_from_global(kind) else None
-    with swapped(swap):
-        model = builder.build()
-    task = StackTask(label) if kind.implements_protocol is AsyncProtocol else Task(label, swap)
+    ours = is_ours(kind)
+    swap, stream = (None, None) if ours else (own_states(kind, number), Stream(state))
+    if not ours:
+        builder._proc_model = own_class(kind)
+        builder.proc_params = own_parameters(process.proc_params)
+    with swapped(swap), SWITCH.drawing(lambda: stream):
+        try:
+            model = builder.build()
+        except DyadsError as error:
+            raise type(error)(f"{label}: {error}") from error
+        except Exception as error:
+            trace = traceback.format_exc()
+            raise ModelError(f"{label} failed while it started\n{trace}") from error
+    asynchronous = kind.implements_protocol is AsyncProtocol
+    task: Any = (StackTask if asynchronous else Task)(label, swap, stream)
     model.process_to_service = answers
     for port in model.py_ports:
         port.start()
-    model.__class__ = _built(kind)
+    model.__class__ = _built(builder.proc_model)
     return Node(process, model, task)
+
+
+def is_ours(kind: type) -> bool:
+    """Tell whether a ProcessModel is one of this library, which keeps what it is given."""
+    return kind.__module__.startswith("lava_dyads.")
 
 
 @functools.cache
@@ -642,7 +663,9 @@ def _built(kind: Any) -> Any:
 def _builder(process: AbstractProcess) -> Any:
     model = process.model_class
     builder = PyProcessBuilder(model, process.id, process.proc_params)
-    builder.set_variables([VarInitializer(v.name, v.shape, v.init, v.id) for v in process.vars])
+    builder.set_variables(
+        [VarInitializer(v.name, v.shape, own_copy(v.init), v.id) for v in process.vars]
+    )
     io_ports = [*process.in_ports, *process.out_ports]
     builder.set_py_ports([_initializer(p, p.get_incoming_transform_funcs()) for p in io_ports])
     builder.set_ref_ports(

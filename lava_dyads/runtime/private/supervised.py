@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from lava.magma.core.process.message_interface_enum import ActorType
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.runtime.message_infrastructure.multiprocessing import MultiProcessing
@@ -22,6 +21,13 @@ from lava.magma.runtime.runtime import Runtime
 
 from lava_dyads.errors import LavaRuntimeError
 from lava_dyads.interrupts import ENDING, held_back
+from lava_dyads.runtime.private.exchange import (
+    Exchange,
+    ask_value,
+    last_values,
+    stopped,
+    tell_value,
+)
 from lava_dyads.runtime.private.shared_memory import check_fits
 
 
@@ -78,11 +84,13 @@ class SupervisedRuntime(Runtime):  # type: ignore[misc]
     executable : Executable
     session : weak reference to a session
         It must not be kept alive by its Processes.
+    exchange : Exchange
+        For the values of Vars.
     """
 
-    def __init__(self, executable: Any, session: weakref.ref[Any]) -> None:
+    def __init__(self, executable: Any, session: weakref.ref[Any], exchange: Exchange) -> None:
         super().__init__(executable, ActorType.MultiProcessing)
-        self._session = session
+        self._session, self._exchange = session, exchange
         self.dead = False
         self._paused_from_outside = False
 
@@ -145,22 +153,31 @@ class SupervisedRuntime(Runtime):  # type: ignore[misc]
 
     def get_var(self, var_id: int, idx: Any = None) -> Any:
         """Return the value of a Var."""
-        self._check_alive("get")
-        return super().get_var(var_id, idx)
+        self._check_idle("get")
+        return ask_value(self, self._exchange, var_id, idx, self._patience)
 
-    def set_var(self, var_id: int, value: np.ndarray[Any, Any], idx: Any = None) -> None:
+    def set_var(self, var_id: int, value: Any, idx: Any = None) -> None:
         """Set the value of a Var."""
-        self._check_alive("set")
-        super().set_var(var_id, value, idx)
+        self._check_idle("set")
+        tell_value(self, self._exchange, var_id, value, idx, self._patience)
+
+    def last_values(self, limit: float) -> dict[int, Any]:
+        """Return what all models hold now, by the number of the Var."""
+        return last_values(self, self._exchange, limit)
+
+    @property
+    def _patience(self) -> float:
+        session = self._session()
+        return 60.0 if session is None else float(session.timeout)
+
+    def _check_idle(self, what: str) -> None:
+        self._check_alive(what)
+        if self._is_running:
+            raise LavaRuntimeError(
+                f"Var.{what}: the network is running. Try: wait() or pause() first; read() of "
+                "the Processes of lava_dyads works at any time"
+            )
 
     def _check_alive(self, what: str) -> None:
         if self.dead:
             raise stopped(what)
-
-
-def stopped(what: str) -> LavaRuntimeError:
-    """Return the error of whoever asks something of a session that has ended."""
-    return LavaRuntimeError(
-        f"LavaSession.{what}: the session has been stopped. Try: build the Processes anew "
-        "and open a new session; Lava cannot run a stopped Process again"
-    )
