@@ -126,6 +126,8 @@ class InProcessRuntime:
         Count messages and events per channel and time every model.
     timeout : float or None
         Longest time for one time step, in seconds; None: no limit.
+    executable : Executable or None
+        From ``Process.compile``, maybe saved and loaded: its models, whatever ``run_cfg`` says.
 
     Raises
     ------
@@ -141,6 +143,7 @@ class InProcessRuntime:
         *,
         measure: bool = False,
         timeout: float | None = None,
+        executable: Any = None,
     ) -> None:
         if timeout is not None and not timeout > 0:
             invalid("InProcessRuntime.timeout", "must be positive seconds", timeout)
@@ -148,7 +151,7 @@ class InProcessRuntime:
         self._graph, self._created = discover(process), process_count()
         with own_logging(), without_gc():
             self._answers = Answers()
-            chosen, self.asynchronous = choose(process, run_cfg)
+            chosen, self.asynchronous = choose(process, run_cfg, executable)
             self._together: Callable[[], Any] = _nothing
             """Ends that models draw from streams of their own."""
             if not all(map(is_ours, chosen.values())):
@@ -629,6 +632,9 @@ def without_gc() -> Iterator[None]:
 def in_process() -> Iterator[None]:
     """Let ``Process.run`` use this runtime instead of Lava's, inside the block.
 
+    Processes that are started in there stay on it. Blocks may lie in each other, or in several
+    threads: until the last one ends it is the runtime of the whole program.
+
     Examples
     --------
     >>> from lava.magma.core.run_conditions import RunSteps
@@ -639,18 +645,32 @@ def in_process() -> Iterator[None]:
     >>> dyad.s_plus.get()
     array([2.])
     """
-
-    def create_runtime(
-        process: AbstractProcess,
-        run_cfg: Any = None,
-        executable: Any = None,
-        compile_config: Any = None,
-    ) -> None:
-        InProcessRuntime(process, run_cfg)
-
-    original = AbstractProcess.create_runtime
-    AbstractProcess.create_runtime = create_runtime
+    global _nesting, _lavas
+    with _exchange:
+        if not _nesting:
+            _lavas, AbstractProcess.create_runtime = (
+                AbstractProcess.create_runtime,
+                _create_runtime,
+            )
+        _nesting += 1
     try:
         yield
     finally:
-        AbstractProcess.create_runtime = original
+        with _exchange:
+            _nesting -= 1
+            if not _nesting:
+                AbstractProcess.create_runtime = _lavas
+
+
+_exchange = threading.Lock()
+_nesting = 0
+_lavas: Any = None
+
+
+def _create_runtime(
+    process: AbstractProcess,
+    run_cfg: Any = None,
+    executable: Any = None,
+    compile_config: Any = None,
+) -> None:
+    InProcessRuntime(process, run_cfg, executable=executable)

@@ -14,11 +14,20 @@ import numpy as np
 import psutil
 from lava.magma.core.process.process import AbstractProcess
 from numpy.typing import ArrayLike
+from scipy.sparse import issparse
 
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.errors import ModelError, ValidationError, invalid, nearest
+from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime import InProcessSession, LavaSession, Session
-from lava_dyads.testing.streams import Player, PyPlayerModel, PyRecorderModel, Recorder
+from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession, Session
+from lava_dyads.testing.streams import (
+    IntegerPlayer,
+    Player,
+    PyIntegerPlayerModel,
+    PyPlayerModel,
+    PyRecorderModel,
+    Recorder,
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +64,8 @@ def play(
     process : AbstractProcess
         Any synchronous Process, of this library or not, freshly made and not connected.
     inputs : mapping of port name to series
-        Series of shape (steps, *port shape); a port not named hears nothing.
+        Series of shape (steps, *port shape); a port not named hears nothing. Integers are
+        delivered as integers, which is what fixed-point models hear.
     outputs : iterable of port names
         What to record.
     watch : iterable of Var names
@@ -76,7 +86,8 @@ def play(
     Raises
     ------
     ValidationError
-        If a port or Var is unknown or a series has the wrong shape.
+        If a port or Var is unknown, a series has the wrong shape or holds no real numbers, or
+        an output sends more than one message in a time step.
     ModelError, DeadlockError, HangError
         See :class:`~lava_dyads.runtime.LavaSession`. No OS process is left behind.
 
@@ -91,21 +102,24 @@ def play(
     >>> played.vars["s_plus"].ravel()
     array([1. , 1.1])
     """
-    series = {port: np.asarray(values, float) for port, values in (inputs or {}).items()}
+    series = numbers(process, inputs or {})
     outputs, watch = list(outputs), list(watch)
     check_ports(process, series, outputs, watch)
     if steps is None:
         steps = max((len(s) for s in series.values()), default=1)
     # Named by instance, Lava's own run configurations need not search this folder for models.
+    run_cfg = run_cfg or DyadRunConfig()
     models = getattr(run_cfg, "exception_proc_model_map", {})
     for port, values in series.items():
-        player = Player(values, name=f"player of {port}")
+        whole = values.dtype.kind == "i"
+        player = (IntegerPlayer if whole else Player)(values, name=f"player of {port}")
         player.out.connect(getattr(process, port))
-        models[player] = PyPlayerModel
+        models[player] = PyIntegerPlayerModel if whole else PyPlayerModel
     recorders = {}
     for port in outputs:
         own = getattr(process, port)
-        recorders[port] = Recorder(own.shape, steps, name=f"recorder of {port}")
+        who = f"{process.name}.{port}"
+        recorders[port] = Recorder(own.shape, steps, f"recorder of {port}", who)
         own.connect(recorders[port].inp)
         models[recorders[port]] = PyRecorderModel
     seen: dict[str, list[AnyArray]] = {name: [] for name in watch}
@@ -114,16 +128,50 @@ def play(
         opened = InProcessSession(process, run_cfg, timeout=timeout)
     else:
         opened = LavaSession(process, run_cfg, timeout=timeout, idle_timeout=timeout / 4)
-    with opened as session:
-        for _ in range(steps if watch else 1):
-            session.run(1 if watch else steps)
-            for name, rows in seen.items():
-                var = getattr(process, name)
-                rows.append(np.array(var.get(), float).reshape(var.shape))
-    return Played(
-        {port: recorder.heard.copy() for port, recorder in recorders.items()},
-        {name: np.array(rows) for name, rows in seen.items()},
-    )
+    try:
+        with opened as session:
+            for _ in range(steps if watch else 1):
+                session.run(1 if watch else steps)
+                for name, rows in seen.items():
+                    rows.append(_value(getattr(process, name)))
+    except ModelError as error:
+        if isinstance(error.__cause__, ValidationError):  # a recorder's verdict
+            raise error.__cause__ from None
+        raise
+    heard = {port: _as_sent(process, port, recorders[port].heard) for port in outputs}
+    return Played(heard, {name: np.array(rows) for name, rows in seen.items()})
+
+
+def numbers(process: AbstractProcess, inputs: Mapping[str, ArrayLike]) -> dict[str, AnyArray]:
+    """Return series as arrays of int64 where they are integers, else of float64.
+
+    Raises
+    ------
+    ValidationError
+        If one holds something else than real numbers.
+    """
+    series = {}
+    for port, values in inputs.items():
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            limit = "the series must hold integers or real numbers"
+            invalid(f"play({process.name}).{port}", limit, array.dtype.name)
+        series[port] = array.astype(float if array.dtype.kind == "f" else np.int64)
+    return series
+
+
+def _value(var: Any) -> AnyArray:
+    value = var.get()
+    if issparse(value):
+        value = value.toarray()
+    return np.array(value) if isinstance(value, str) else np.array(value).reshape(var.shape)
+
+
+def _as_sent(process: AbstractProcess, port: str, heard: AnyArray) -> AnyArray:
+    """Return a copy of what was recorded in the type in which the port has sent it."""
+    sent = np.dtype(getattr(process.model_class, port).d_type)
+    complete = not np.isnan(heard).any()  # else a model has ended the run early
+    return heard.astype(sent if sent.kind in "iu" and complete else float)
 
 
 def check_ports(
@@ -169,12 +217,29 @@ def no_leftovers(seconds: float = 5.0) -> Iterator[None]:
     """
     before = _alive()
     handlers = list(logging.getLogger().handlers)
-    yield
+    with _quiet_processes():
+        yield
     deadline = time.monotonic() + seconds
     while (left := _alive() - before) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not left, f"left behind: {sorted(map(str, left))}"
     assert logging.getLogger().handlers == handlers, "the root logger has other handlers"
+
+
+@contextmanager
+def _quiet_processes() -> Iterator[None]:
+    """Let no Process add a handler to the root logger: Lava's do, whoever makes them."""
+    make = AbstractProcess.__init__
+
+    def quiet(process: Any, **parameters: Any) -> None:
+        with own_logging():
+            make(process, **parameters)
+
+    AbstractProcess.__init__ = quiet
+    try:
+        yield
+    finally:
+        AbstractProcess.__init__ = make
 
 
 def _alive() -> set[Any]:

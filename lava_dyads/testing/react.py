@@ -6,13 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from numpy.typing import ArrayLike
 
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime import DyadRunConfig, InProcessSession, Transport
-from lava_dyads.testing.play import check_ports
+from lava_dyads.testing.play import check_ports, numbers
 from lava_dyads.testing.streams import Player, Recorder
 
 
@@ -81,7 +80,7 @@ def react(
     >>> reaction.outputs["mean_out"], reaction.outputs["difference_out"].round(12)
     (array([1.5]), array([0.2]))
     """
-    series = {port: np.asarray(values, float) for port, values in inputs.items()}
+    series = {port: values.astype(float) for port, values in numbers(process, inputs).items()}
     outputs = list(outputs)
     check_ports(process, series, outputs)
     config = run_cfg or DyadRunConfig(clock="async")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
 from lava.magma.core.model.py.model import PyLoihiProcessModel
@@ -13,6 +15,7 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_dyads.errors import invalid
 from lava_dyads.models import EventModel
 from lava_dyads.processes.base import own_logging, shared
 from lava_dyads.rules._types import AnyArray
@@ -33,19 +36,39 @@ class Player(AbstractProcess):  # type: ignore[misc]
         self.out = OutPort(series.shape[1:])
 
 
-@implements(proc=Player, protocol=LoihiProtocol)
-@requires(CPU)
-@tag("floating_pt", "fixed_pt")
-class PyPlayerModel(PyLoihiProcessModel):  # type: ignore[misc]
+class _Playing(PyLoihiProcessModel):  # type: ignore[misc]
     """One message per time step."""
 
-    out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+    out: PyOutPort
 
     def run_spk(self) -> None:
         """Send one row."""
         series = self.proc_params["series"]
         row = self.time_step - 1
-        self.out.send(series[row] if row < len(series) else np.zeros(series.shape[1:]))
+        silence = np.zeros(series.shape[1:], series.dtype)
+        self.out.send(series[row] if row < len(series) else silence)
+
+
+@implements(proc=Player, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt", "fixed_pt")
+class PyPlayerModel(_Playing):
+    """Play real numbers."""
+
+    out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, float)
+
+
+class IntegerPlayer(Player):
+    """Send integers: what a fixed-point model can hear."""
+
+
+@implements(proc=IntegerPlayer, protocol=LoihiProtocol)
+@requires(CPU)
+@tag("floating_pt", "fixed_pt")
+class PyIntegerPlayerModel(_Playing):
+    """Play integers."""
+
+    out: PyOutPort = LavaPyType(PyOutPort.VEC_DENSE, np.int64)
 
 
 class Recorder(AbstractProcess):  # type: ignore[misc]
@@ -57,12 +80,20 @@ class Recorder(AbstractProcess):  # type: ignore[misc]
         Shape of the port.
     steps : int
         Rows of ``heard``.
+    heard_from : str
+        'process.port' of who is recorded, for messages.
     """
 
-    def __init__(self, shape: tuple[int, ...], steps: int, name: str = "recorder") -> None:
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        steps: int,
+        name: str = "recorder",
+        heard_from: str = "the port",
+    ) -> None:
         self.heard = shared(np.full((steps, *shape), np.nan))
         with own_logging():
-            super().__init__(name=name, heard=self.heard)
+            super().__init__(name=name, heard=self.heard, heard_from=heard_from)
         self.inp = InPort(shape)
 
 
@@ -77,6 +108,19 @@ class PyRecorderModel(PyLoihiProcessModel):  # type: ignore[misc]
     def run_spk(self) -> None:
         """Note one message."""
         self.proc_params["heard"][self.time_step - 1] = self.inp.recv()
+
+    def post_guard(self) -> bool:
+        """Ask for a phase when everybody has sent."""
+        return True
+
+    def run_post_mgmt(self) -> None:
+        """Raise if one more message has been sent in this step."""
+        last = self.time_step == len(self.proc_params["heard"])
+        if last and not self.inp.probe():
+            time.sleep(0.02)  # from one OS process to another; one too many is there to the end
+        if self.inp.probe():
+            limit = f"must send one message per time step, has sent two or more by {self.time_step}"
+            invalid(self.proc_params["heard_from"], limit, "one more", "one send() in run_spk")
 
 
 @implements(proc=Player, protocol=AsyncProtocol)

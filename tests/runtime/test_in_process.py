@@ -23,6 +23,7 @@ from lava.proc.io.source import PySendModelFixed, RingBuffer
 from lava.proc.learning_rules.stdp_learning_rule import STDPLoihi
 from lava.proc.lif.process import LIF
 from lava.proc.monitor.process import Monitor
+from lava.utils.serialization import load, save
 from relay.process import Reader, Store
 
 from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, LavaSession, NetworkSpec
@@ -445,3 +446,49 @@ def test_what_a_number_costs_in_calls_does_not_grow_with_the_network(clock, size
     assert all(larger < 1.1 * smaller for smaller, larger in itertools.pairwise(costs))
     # One delivery is some calls, not some for every dyad or every message on its way.
     assert max(costs) < 40
+
+
+def compiled():
+    """Return a fresh Process and what Lava's compiler makes of it."""
+    with own_logging():
+        source, lif = RingBuffer(data=np.arange(6.0)[None]), LIF(shape=(1,), bias_mant=1, vth=9)
+    source.s_out.connect(lif.a_in)
+    return lif, lif.compile(Loihi2SimCfg(select_tag="floating_pt"))
+
+
+def test_an_executable_runs_compiled_saved_loaded(tmp_path):
+    def spikes_and_potential(lif, executable):
+        lif.create_runtime(executable=executable)
+        lif.run(RunSteps(2))
+        lif.run(RunSteps(3))
+        seen = lif.u.get().item(), lif.v.get().item()
+        lif.stop()
+        return seen
+
+    lif, executable = compiled()
+    save(lif, str(tmp_path / "net.pickle"), executable)
+    with in_process():
+        first = spikes_and_potential(lif, executable)
+        again = spikes_and_potential(*load(str(tmp_path / "net.pickle")))
+    lif, _ = compiled()
+    fresh = [RingBuffer(data=np.arange(6.0)[None]), LIF(shape=(1,), bias_mant=1, vth=9)]
+    fresh[0].s_out.connect(fresh[1].a_in)
+    with InProcessSession(fresh[1], Loihi2SimCfg(select_tag="floating_pt")) as session:
+        session.run(5)
+    assert first == again == (fresh[1].u.get().item(), fresh[1].v.get().item())
+
+
+def test_neither_run_configuration_nor_executable_is_a_named_error():
+    with in_process(), pytest.raises(ValidationError, match="needs a run configuration"):
+        Store().create_runtime()
+
+
+def test_the_in_process_blocks_of_several_threads_do_not_end_each_other():
+    lavas = AbstractProcess.create_runtime
+    inner, outer = in_process(), in_process()
+    outer.__enter__()
+    inner.__enter__()
+    outer.__exit__(None, None, None)
+    assert AbstractProcess.create_runtime is not lavas
+    inner.__exit__(None, None, None)
+    assert AbstractProcess.create_runtime is lavas

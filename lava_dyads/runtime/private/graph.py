@@ -350,7 +350,9 @@ class _Selection:
             ) from error
 
 
-def choose(start: AbstractProcess, run_cfg: Any) -> tuple[dict[AbstractProcess, Any], bool]:
+def choose(
+    start: AbstractProcess, run_cfg: Any, executable: Any = None
+) -> tuple[dict[AbstractProcess, Any], bool]:
     """Choose the ProcessModels of all connected Processes.
 
     Parameters
@@ -358,6 +360,8 @@ def choose(start: AbstractProcess, run_cfg: Any) -> tuple[dict[AbstractProcess, 
     start : AbstractProcess
         Any Process of the graph.
     run_cfg : RunConfig
+    executable : Executable or None
+        What Lava's compiler has chosen already; then the run configuration does not count.
 
     Returns
     -------
@@ -372,7 +376,14 @@ def choose(start: AbstractProcess, run_cfg: Any) -> tuple[dict[AbstractProcess, 
     UnsupportedError
         If a Process needs what this runtime does not do.
     """
-    chosen = ProcGroupDiGraphs._map_proc_to_model(discover(start), _Selection(run_cfg), [])
+    if executable is not None:
+        chosen = {process: b.proc_model for process, b in executable.proc_builders.items()}
+    elif run_cfg is None:
+        raise ValidationError(
+            f"{start.name}: needs a run configuration, or an executable from Process.compile"
+        )
+    else:
+        chosen = ProcGroupDiGraphs._map_proc_to_model(discover(start), _Selection(run_cfg), [])
     protocols: dict[Any, str] = {}
     for process, model in chosen.items():
         process._model_class = model
