@@ -254,7 +254,7 @@ _PHASES = ("_pre_mgmt", "_lrn", "_post_mgmt")
 _ASK = PyLoihiProcessModel.Response
 
 
-def await_arrival(ends: list[Any], patience: float = 1.0) -> None:
+def await_arrival(ends: list[Any], patience: float = 0.25) -> None:
     """Wait until what was sent on channels of Lava's own has arrived: threads carry it."""
     deadline = time.monotonic() + patience
     for end in ends:
