@@ -153,7 +153,9 @@ def _unclear(outcome: Outcome) -> list[str]:
     if "init_import_site" in errors:
         return []  # the interpreter itself has not begun yet
     found = []
-    own = command == "sessions" and errors.count("Traceback") == 1
+    # A user's own program ends in the traceback of each Ctrl-C that it has received.
+    often = 1 if outcome.trial.second is None else 2
+    own = command == "sessions" and errors.count("Traceback") <= often
     if ("Traceback" in errors and not own) or "Error:" in errors:
         found.append("a traceback")
     if outcome.code not in (*_codes(outcome.trial), 0, None):

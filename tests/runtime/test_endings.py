@@ -110,6 +110,7 @@ def _session(pid):
         return None
 
 
+@pytest.mark.timeout(300)  # 16 programs, one after the other
 def test_a_forgotten_session_does_not_keep_its_program_from_ending():
     ended, sessions, errors = outcomes(FORGETFUL)
     assert ended == dict.fromkeys(FORGETFUL, "7")

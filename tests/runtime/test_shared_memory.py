@@ -103,12 +103,13 @@ def with_only(kilobytes, size=None):
     script = SMALL.format(size=size)
     mount = f'mount -t tmpfs -o size={kilobytes}k tmpfs /dev/shm && exec {sys.executable} -c "$0"'
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, script]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     if "runs" not in done.stdout and "LavaSession" not in done.stdout:
         pytest.skip(f"no file system of its own: {done.stderr.strip()[-200:]}")
     return done.stdout
 
 
+@pytest.mark.timeout(180)
 @pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
 def test_on_a_small_file_system_it_is_as_said():
     assert "no room for semaphores; /dev/shm has 0.0 MB free" in with_only(8)
