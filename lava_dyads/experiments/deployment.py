@@ -14,6 +14,7 @@ from lava_dyads.errors import ValidationError, invalid
 from lava_dyads.files import AnyPath, as_path
 from lava_dyads.loihi import SigmaDelta, netx, nir_graph, rule_text
 from lava_dyads.networks import Execution, NetworkSpec
+from lava_dyads.networks.support import check_chain
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
@@ -131,6 +132,7 @@ def learning_rules(
     ValidationError
         If the engine has no such rule, with the layer.
     """
+    check_chain(spec.vertices, "a placement of learning dyads")
     exponents = tuple(fitting_exponent(w, 7) for w in weights)
     if learning_rate is not None:
         return _rules(spec, exponents, learning_rate)
@@ -150,7 +152,7 @@ def _rules(spec: NetworkSpec, exponents: tuple[int, ...], rate: float) -> Learni
     if not rate > 0:
         invalid("--learning-rate", "must be positive", rate, "0.0625")
     # The rule of a synapse depends on its layer, and not on how many others there are.
-    slim = replace(spec, layers=(1,) * len(spec.layers))
+    slim = replace(spec, layers=(1,) * len(spec.layers), graph=None)
     one = np.zeros((1, 1))
     network = slim.build(
         arithmetic=Loihi2(weight_exponents=exponents),

@@ -33,7 +33,7 @@ import numpy as np
 
 from lava_dyads.errors import FixedPointError, UnsupportedError, invalid
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BASELINES
+from lava_dyads.networks.support import BASELINES, check_chain
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Loihi2
@@ -107,18 +107,22 @@ class SigmaDelta:
 def inference_spec(spec: NetworkSpec) -> NetworkSpec:
     """Return the forward network of a specification: same layers and activations.
 
+    A graph may be written down as long as it is a chain of dense layers.
+
     Raises
     ------
     ValidationError
         If an activation has no place on the chip.
     UnsupportedError
-        If the network is made of spikes.
+        If the network is made of spikes, or is no chain of dense layers: its sizes are not all
+        that there is to know.
     """
     if spec.rule not in BASELINES and RULES[spec.rule].spiking:
         raise UnsupportedError(
             "rule spiking: its outputs are counts of spikes over a window, which a sigma-delta "
             "network does not compute. Try: a network trained with --rule dp-transpose"
         )
+    check_chain(spec.vertices, "a sigma-delta network")
     numbers = Loihi2()
     for name in spec.activations:
         numbers.check(activation(name))

@@ -13,7 +13,7 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.errors import UnsupportedError, ValidationError, message
 from lava_dyads.models.events import ReactiveModel
 from lava_dyads.models.shell import ElementModel, bound, lava_members, make_model
 from lava_dyads.processes import (
@@ -203,7 +203,10 @@ def leaf_of(process: ElementProcess, clock: str = "sync") -> type[ElementModel |
     leaves: dict[Any, Any] = {**(LEAVES if clock == "sync" else EVENT_LEAVES)}
     if precision != "float":
         leaves = {**FIXED_LEAVES}
-    model: type[ElementModel | ReactiveModel] = next(
-        leaves[cls] for cls in type(process).__mro__ if cls in leaves
-    )
+    known = [leaves[cls] for cls in type(process).__mro__ if cls in leaves]
+    if not known:
+        what = f"{type(process).__name__}: there is no ProcessModel for it"
+        hint = "precision float, or a model of your own and select_models"
+        raise UnsupportedError(message(f"precision {precision}", what, process.name, hint))
+    model: type[ElementModel | ReactiveModel] = known[0]
     return model

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from lava_dyads.checks import check_fields
-from lava_dyads.errors import MissingLavaError, UnsupportedError, invalid, nearest
+from lava_dyads.errors import MissingLavaError, UnsupportedError, invalid, message, nearest
 from lava_dyads.lava_compat import has_lava, missing_lava
+from lava_dyads.rules.graph import Vertex
+from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.units import RULES
 
 AXES: dict[str, tuple[str, ...]] = {
@@ -214,3 +216,31 @@ def table(
     """Return every combination with the reason why not (None: supported)."""
     every = (Execution(*choices) for choices in product(*AXES.values()))
     return [(e, reason(e, rule, neurons)) for e in every]
+
+
+def check_chain(vertices: Sequence[Vertex], what: str) -> None:
+    """Raise where sizes and activations are not all there is to know about a network.
+
+    Parameters
+    ----------
+    vertices : sequence of Vertex
+        Of the network.
+    what : str
+        What needs that, for the message.
+
+    Raises
+    ------
+    UnsupportedError
+        Naming the first node that does not stand on dense weights from the one before.
+    """
+    below = vertices[0]
+    for vertex in vertices[1:]:
+        last = vertex is vertices[-1]
+        plain = isinstance(vertex.op, Dense) and vertex.sources == (below.name,)
+        neurons = vertex.activation is not None and (vertex.activation.name == "linear" or not last)
+        if not (plain and neurons and bool(vertex.loss) == last):
+            limit = "is a chain: neurons on dense weights from the node before, linear in the end"
+            got = f"node {vertex.name} from {', '.join(vertex.sources) or 'the data'}"
+            hint = "layers, or a graph without skips, branches and images"
+            raise UnsupportedError(message(what, limit, got, hint))
+        below = vertex

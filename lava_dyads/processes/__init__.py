@@ -4,6 +4,7 @@ from lava_dyads.lava_compat import require_lava
 
 require_lava(__name__)
 
+from lava_dyads.errors import UnsupportedError, message
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conductor import Conductor
 from lava_dyads.processes.conv import DyadConv, DyadConvFeedback
@@ -38,10 +39,22 @@ PARTS: tuple[type[ElementProcess], ...] = (
 
 
 def process_of(element: Element) -> type[ElementProcess]:
-    """Return the Process class of an element."""
+    """Return the Process class of an element.
+
+    Raises
+    ------
+    UnsupportedError
+        If it has none: an op of one's own.
+    """
     if isinstance(element, Population):
         return population_process(element.unit)
-    return {process.__name__: process for process in PARTS}[element.process_name]
+    known = {process.__name__: process for process in PARTS}
+    if element.process_name not in known:
+        carried = getattr(element, "op", None) or getattr(element, "join", element)
+        what = f"{type(carried).__name__}: there is no Lava Process for it"
+        hint = "granularity network, or a Process of that name (CONTRIBUTING.md)"
+        raise UnsupportedError(message("granularity layer", what, element.process_name, hint))
+    return known[element.process_name]
 
 
 __all__ = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -130,10 +130,9 @@ class Network(Trainable):
             source: [(self._pending[target], entry) for target, entry in targets]
             for source, targets in self._routes.items()
         }
-        self._boxes = {
-            name: {port: boxes[name, port] for source, port in boxes if source == name}
-            for name in (*self.elements, OUTSIDE)
-        }
+        self._boxes: dict[str, dict[str, Any]] = {name: {} for name in (*self.elements, OUTSIDE)}
+        for (source, port), there in boxes.items():
+            self._boxes[source][port] = there
         # Populations first: what they send in a step reaches connections in the same step.
         order = sorted(self.elements, key=lambda name: name not in self.populations)
         self._order = [(n, self.elements[n], self._pending[n], self._boxes[n]) for n in order]

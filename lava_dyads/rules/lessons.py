@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lava_dyads.errors import invalid
-from lava_dyads.rules.elements import Instructed, Junction, Population
+from lava_dyads.rules.elements import Connection, Instructed, Junction, Population
 from lava_dyads.rules.engine import OUTSIDE, Link
 
 if TYPE_CHECKING:
@@ -40,6 +40,22 @@ class _Lessons:
         self.links = list(wiring.links)
         self.weighted = wiring.weighted
         self._linked: set[tuple[str, bool]] = set()
+        self._unlinked: list[tuple[str, bool]] = []  # twins to be, in the place of a recursion
+        self._moved = self._moved_ones()
+
+    def _moved_ones(self) -> set[str]:
+        """Return the linear ops that get something else than causes; junctions get these."""
+        into: dict[str, list[Link]] = {}
+        for link in self.links:
+            into.setdefault(link.target, []).append(link)
+        moved: set[str] = set()
+        for name, part in self.wiring.parts.items():  # sources before what they feed
+            for link in into.get(name, ()) if part.kind is Connection else ():
+                unit = self.wiring.units.get(link.source)
+                told = unit is None or link.output == f"{unit.cause}_out"
+                if link.input != "difference_in" and (link.source in moved or not told):
+                    moved.add(name)
+        return moved
 
     def give(self) -> None:
         """Instruct every connection that has weights, after showing causes to all junctions."""
@@ -53,6 +69,7 @@ class _Lessons:
             self._pass_on(name, "difference_in", name, "teacher_in", back=True)
             part = self.wiring.parts[name]
             self.wiring.parts[name] = part._replace(kind=Instructed)
+        self._link_twins()
 
     def _pass_on(self, name: str, entry: str, to: str, port: str, *, back: bool) -> None:
         """Send to a port what lies behind all that an element gets at an entry."""
@@ -68,20 +85,12 @@ class _Lessons:
         if self.wiring.parts[name].kind is Population:
             unit = self.wiring.units[name]
             return name, f"{unit.teacher if back else unit.cause}_out"
-        if not back and self._unmoved(name):
+        if not back and name not in self._moved:
             return name, port
         if name in self.weighted:
             limit = f"{self.rule} needs neurons between weights, to tell them what to learn from"
             invalid(f"node {self.wiring.parts[name].vertex.name}", limit, "no activation", "one")
         return self._twin(name, back), port
-
-    def _unmoved(self, name: str) -> bool:
-        """Tell whether an op gets the causes anyway, so that what it sends up is one."""
-        return all(
-            self._behind(link.source, link.output, back=False) == link[:2]
-            for link in self.links
-            if link.target == name and link.input != "difference_in"
-        )
 
     def _twin(self, name: str, back: bool) -> str:
         """Return the twin of an op without weights, linked for one direction at least."""
@@ -89,12 +98,18 @@ class _Lessons:
         self.wiring.parts.setdefault(twin, part)
         if (name, back) not in self._linked:
             self._linked.add((name, back))
-            entry = "difference_in" if back else "mean_in"
+            self._unlinked.append((name, back))
+        return twin
+
+    def _link_twins(self) -> None:
+        """Link the twins that there are to be, and those that these ask for."""
+        while self._unlinked:
+            name, back = self._unlinked.pop()
+            twin, entry = f"{name}_lesson", "difference_in" if back else "mean_in"
             self._pass_on(name, entry, twin, entry, back=back)
-            if back and part.kind is Junction:
+            if back and self.wiring.parts[name].kind is Junction:
                 self.wiring.links += [
                     Link(link.source, link.output, twin, link.input)
                     for link in self.links
                     if link.target == name and link.input != "difference_in"
                 ]
-        return twin

@@ -52,6 +52,12 @@ from lava_dyads.rules.units.dyad import DyadUnit
 TOLERANCE = 1e-10
 """What is left of an error after the steps of a presentation, by default."""
 
+SINGULAR = 1e-13
+"""An eigenvalue as near to 1 as this is 1, but for rounding: I - W is singular."""
+
+MOST_STEPS = 1_000_000
+"""Of a presentation, unless somebody asks for more."""
+
 
 def longest_path(weights: Array) -> int | None:
     """Return the number of connections in the longest path through W, None where it has a cycle.
@@ -88,7 +94,7 @@ def step_limit(weights: Array) -> float:
     0.2
     """
     gap = 1.0 - eigenvalues(weights)
-    if np.any(gap.real <= 0):
+    if np.any(gap.real <= SINGULAR):
         return 0.0
     return float(np.min(2.0 * gap.real / np.abs(gap) ** 2))
 
@@ -119,16 +125,37 @@ def best_rate(weights: Array) -> float:
 def contraction(weights: Array, rate: float) -> float:
     """Return max |1 - r (1 - lambda)| over the eigenvalues that a rate can master, and 0."""
     values = eigenvalues(weights)
-    gap = np.append(1.0 - values[values.real < 1.0], 1.0)
+    gap = np.append(1.0 - values[values.real < 1.0 - SINGULAR], 1.0)
     return float(np.max(np.abs(1.0 - rate * gap)))
 
 
 def steps_to_rest(weights: Array, rate: float, tolerance: float = TOLERANCE) -> int:
-    """Return steps after which a mean, and then a difference, are within a relative tolerance."""
+    """Return steps after which a mean, and then a difference, are within a relative tolerance.
+
+    Where I - W is singular, or an eigenvalue is beyond 1, this is what the others need: a network
+    settles all the same where its f closes, or saturates, the neurons of such a loop.
+
+    Raises
+    ------
+    ValidationError
+        If they do not settle at this rate, or take more than ``MOST_STEPS``.
+
+    Examples
+    --------
+    >>> steps_to_rest(np.tri(4, k=-1), 1.0), steps_to_rest(np.eye(2), 1.0)
+    (8, 6)
+    """
     path = longest_path(weights)
     if path is not None and rate == 1.0:
         return 2 * (path + 1)
-    return 2 * math.ceil(math.log(tolerance) / math.log(contraction(weights, rate)))
+    kept = contraction(weights, rate)
+    if kept == 0.0:  # what does not go round and round is over after as many steps as neurons
+        return 2 * (len(weights) + 1)
+    steps = 2 * math.log(tolerance) / math.log(kept) if kept < 1.0 else math.inf
+    if steps > MOST_STEPS:
+        limit = f"must come to rest within {MOST_STEPS:,} steps at rate {rate:.4g}"
+        invalid("recurrent.weights", limit, f"{steps:.3g}", "smaller weights, or steps by yourself")
+    return 2 * math.ceil(steps / 2)
 
 
 def recurrent(

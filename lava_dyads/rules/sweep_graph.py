@@ -68,13 +68,16 @@ class SweptGraph(Network):
 
     def _order_up(self) -> list[str]:
         """Return the elements in the order in which a forward wave reaches them."""
-        order: list[str] = []
-        waiting = [name for name, e in self.elements.items() if not isinstance(e, Head)]
-        while waiting:
-            ready = [n for n in waiting if all(s in (OUTSIDE, *order) for s in self._below(n))]
-            order += ready
-            waiting = [name for name in waiting if name not in ready]
-        return order
+        order: dict[str, None] = {}
+        for start in self.elements:
+            path = [start]  # a stack of our own: networks are deep
+            while path:
+                waiting = [s for s in self._below(path[-1]) if s != OUTSIDE and s not in order]
+                if waiting:
+                    path += waiting
+                else:
+                    order.setdefault(path.pop())
+        return [name for name in order if not isinstance(self.elements[name], Head)]
 
     def _below(self, name: str) -> list[str]:
         element = self.elements[name]

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads import Graph, NetworkSpec, Node, Trainer, TrainingConfig, load
 from lava_dyads.errors import FixedPointError, UnsupportedError, ValidationError
 from lava_dyads.experiments import export
-from lava_dyads.loihi import netx, nir_graph, sigma_delta
+from lava_dyads.experiments.deployment import learning_rules
+from lava_dyads.loihi import inference_spec, netx, nir_graph, sigma_delta
 from lava_dyads.networks import Execution
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.backprop import forward
@@ -197,3 +198,46 @@ def test_without_the_packages_the_extra_is_named(monkeypatch, tmp_path, package)
     module = {"h5py": netx, "nir": nir_graph}[package]
     with pytest.raises(UnsupportedError, match=rf"{package}.*lava_dyads\[export\]"):
         module.write(tmp_path / "a", made)
+
+
+X, H = Node("x", "input", shape=(64,)), Node("h", "dense", "x", size=64, activation="relu")
+Y = Node("y", "dense", "h", size=10)
+NO_CHAINS = {
+    "skip": [X, H, Node("s", "sum", ("x", "h"), activation="relu"),
+             Node("y", "dense", "s", size=10)],
+    "square": [X, H, Node("s", "product", ("h", "h"), activation="relu"),
+               Node("y", "dense", "s", size=10)],
+    "bare weights": [X, Node("w", "dense", "x", size=64), Node("y", "dense", "w", size=10)],
+    "tree": [X, H, Node("a", "dense", "h", size=5), Node("b", "dense", "h", size=5)],
+    "output inside": [X, Node("h", "dense", "x", size=8, loss="squared-error"),
+                      Node("y", "dense", "h", size=10)],
+    "output not linear": [X, H, Node("y", "dense", "h", size=10, activation="relu")],
+    "image": [Node("x", "input", shape=(1, 8, 8)), Node("c", "conv", "x", channels=1, kernel=3,
+              activation="relu"), Node("y", "dense", "c", size=10)],
+    "pool": [Node("x", "input", shape=(1, 8, 8)), Node("c", "max-pool", "x", activation="relu"),
+             Node("y", "dense", "c", size=10)],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("nodes", NO_CHAINS.values(), ids=NO_CHAINS)
+def test_what_is_no_chain_is_not_made_one_of_its_sizes(nodes):
+    spec = NetworkSpec(graph=Graph(nodes))
+    begin = spec.initial_parameters()
+    for attempt in (
+        lambda: inference_spec(spec),
+        lambda: sigma_delta(spec, *begin, DIGITS.x[:5]),
+        lambda: learning_rules(spec, begin[0]),
+    ):
+        with pytest.raises(UnsupportedError, match=r"is a chain: .* \(got 'node \w+ from"):
+            attempt()
+
+
+def test_a_graph_that_is_a_chain_is_exported_as_one():
+    graph = NetworkSpec(graph=Graph([Y, H, X]), seed=3)  # in any order
+    chain = NetworkSpec((64, 64, 10), seed=3)
+    assert inference_spec(graph).layers == chain.layers
+    x = DIGITS.x[:50]
+    parameters = chain.initial_parameters()
+    made, other = (sigma_delta(spec, *parameters, x) for spec in (graph, chain))
+    np.testing.assert_array_equal(made.outputs(x), other.outputs(x))
+    assert learning_rules(graph, parameters[0]) == learning_rules(chain, parameters[0])

@@ -241,3 +241,34 @@ def test_it_learns_the_same_as_processes_in_process_and_on_lavas_runtime(kind):
     assert np.linalg.norm(learnt[0][: U.size] - U.ravel()) > 1e-3
     for other in learnt[1:]:
         np.testing.assert_allclose(other, learnt[0], rtol=0, atol=1e-13)
+
+
+def loops():
+    """Matrices with I - W singular, or an eigenvalue beyond 1: of every kind."""
+    swap, one_sided = np.array([[0.0, 1.0], [1.0, 0.0]]), np.array([[1.0, 0.0], [0.3, 0.2]])
+    stuck = np.diag([1.0, 0.0, 0.0, 0.0]) + np.tri(4, k=-1) * 0.5
+    drawn = np.random.default_rng(0).normal(size=(5, 5))
+    drawn /= np.linalg.eigvals(drawn).real.max()
+    return [np.eye(1), np.eye(2), 1.5 * np.eye(3), swap, one_sided, stuck, drawn, 1.3 * drawn]
+
+
+@pytest.mark.parametrize("w", loops(), ids=range(8))
+def test_a_loop_that_no_rate_can_master_is_refused_or_runs_where_f_closes_it(w):
+    with pytest.raises(ValidationError, match="no rate converges"):
+        recurrent(w, f="linear")
+    n = len(w)
+    network = recurrent(w, -1.0, f="relu", lanes=2)
+    outcome = network.settle(np.zeros((2, n)), np.ones((2, n)), tolerance=1e-9)
+    assert outcome.converged
+    np.testing.assert_array_equal(network.populations["population"].memory["s_plus"], 0.0)
+    # A presentation of the steps by itself is enough, too: the residual says so.
+    clock = Clock(1, True, True, True, 2, batch=2)
+    network.after(clock, {"input_in": np.zeros((2, n)), "target_in": np.ones((2, n))})
+    assert network.settled
+
+
+@pytest.mark.parametrize("largest", [1 - 1e-9, 1 - 1e-12, -1.0])
+def test_what_would_hardly_ever_come_to_rest_is_refused_in_a_line(largest):
+    w, rate = np.diag([largest, 0.0]), 1.0 if largest < 0 else None
+    with pytest.raises(ValidationError, match=r"recurrent\.(weights|rate): .*got"):
+        recurrent(w, rate=rate)
