@@ -943,6 +943,36 @@ class _Outlet:
                 pipe.send(change)
 
 
+class Meeting:
+    """Where tasks wait for each other: called by all of them, it returns when the last one calls.
+
+    Parameters
+    ----------
+    hub : EventHub
+    size : int
+        Tasks that meet.
+    decide : callable
+        Called once per meeting; what it returns is what all get.
+    """
+
+    def __init__(self, hub: EventHub, size: int, decide: Callable[[], Any]) -> None:
+        self._hub, self._size, self._decide = hub, size, decide
+        self._waiting: list[Task] = []
+        self._decision: Any = None
+
+    def __call__(self) -> Any:
+        """Wait for the others; return what was decided."""
+        if len(self._waiting) + 1 < self._size:
+            task = current()
+            self._waiting.append(task)
+            task.give_way("for the others to end their time step")
+        else:
+            self._decision = self._decide()
+            self._hub.ready.extend(self._waiting)
+            self._waiting.clear()
+        return self._decision
+
+
 class Service:
     """Stands in for the channel from Lava's runtime service to an asynchronous model."""
 

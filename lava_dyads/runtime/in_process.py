@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,13 @@ from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.elements import Connection
 from lava_dyads.rules.transport import Transport
 from lava_dyads.runtime.config import DyadRunConfig
-from lava_dyads.runtime.events import EventHub
+from lava_dyads.runtime.events import EventHub, Meeting
 from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session, step_count
 from lava_dyads.runtime.private.batches import Convoy, batched
 from lava_dyads.runtime.private.choirs import choirs
 from lava_dyads.runtime.private.graph import (
+    PHASES,
     Answers,
     Node,
     assign,
@@ -46,8 +48,7 @@ from lava_dyads.runtime.trace import Recorder, Trace
 from lava_dyads.runtime.values import read, write
 from lava_dyads.runtime.watchdog import time_limit
 
-# Lava's phases and the answers of a model at the end of one (LoihiProtocol).
-_HANDLERS = {-4: "_pre_mgmt", -5: "_lrn", -6: "_post_mgmt"}
+# What else a model answers at the end of a phase (LoihiProtocol).
 _REQUEST_PAUSE, _REQUEST_STOP = -7, -8
 
 
@@ -183,7 +184,7 @@ class InProcessRuntime:
             self._spike.append(self._convoy.turn)
         self._phases = {
             request: [turn for node in self._alone if (turn := node.handler(name))]
-            for request, name in _HANDLERS.items()
+            for request, name in PHASES.items()
         }
         self._foreign_ends = [end for node in self.nodes for end in node.foreign_ends]
         self._is_started = self._is_running = False
@@ -442,8 +443,22 @@ class InProcessRuntime:
     def _events(self, steps: int | None) -> None:
         for node in self.nodes:
             node.model.num_steps = sys.maxsize if steps is None else steps
-        self._hub.run([node.model.run_async for node in self.nodes])
+        marching = [node for node in self.nodes if node.steps]
+        meet = Meeting(self._hub, len(marching), self._next_phase)
+        march = {node.task: partial(node.march, steps, meet) for node in marching}
+        self._hub.run([march.get(node.task) or node.model.run_async for node in self.nodes])
         self.steps_done += steps or 0
+
+    def _next_phase(self) -> int | None:
+        """Return what those that run in steps beside asynchronous models do next."""
+        asked = self._answers.asked
+        if due := asked & PHASES.keys():
+            asked.remove(max(due))
+            return max(due)
+        over = bool(asked & {_REQUEST_PAUSE, _REQUEST_STOP}) or self._hub.asked_to_pause
+        self.cut_short |= over
+        asked.clear()
+        return None if over else 0
 
     def _progress(self) -> int | None:
         if self.asynchronous:

@@ -11,6 +11,7 @@ from lava.proc.io.sink import PyReceiveModelFloat
 from lava.proc.io.sink import RingBuffer as Sink
 from lava.proc.io.source import PySendModelFloat
 from lava.proc.io.source import RingBuffer as Source
+from lava.proc.lif.models import PyLifModelFloat
 from lava.proc.lif.process import LIF
 
 from lava_dyads.processes.base import own_logging
@@ -75,3 +76,19 @@ def test_lavas_models_turned_asynchronous_do_what_they_do_in_steps(steps, seed):
     travels = Transport("heavy-tailed", seed)
     asynchronous = ends(Asynchronous(select_tag="fixed_pt"), transport=travels)
     assert asynchronous == ends(Loihi2SimCfg(select_tag="fixed_pt"))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_and_lavas_asynchronous_models_stand_in_one_graph(seed):
+    """A source by messages, a neuron in steps, a sink by messages; as many messages as steps."""
+    with own_logging():
+        source, sink = Source(data=np.arange(5.0)[None]), Sink(shape=(1,), buffer=5)
+        lif = LIF(shape=(1,), du=1, dv=1, vth=3)
+    source.s_out.connect(lif.a_in)
+    lif.s_out.connect(sink.a_in)
+    models = {source: SEND, sink: RECEIVE, lif: PyLifModelFloat}
+    config = Loihi2SimCfg(exception_proc_model_map=models)
+    with InProcessSession(lif, config, transport=Transport("exponential", seed)) as session:
+        session.run(5)
+        # With decays of one u and v are the input of the step.
+        assert sink.data.get().tolist() == [[0, 0, 0, 0, 1]]

@@ -7,6 +7,7 @@ from port to port once. It uses Lava's Processes, ports, builders and models as 
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -190,6 +191,33 @@ class Node:
         idle = all(getattr(kind, n) is getattr(plain, n) for n in (*_GUARDS, *_PHASES))
         return None if idle else self._turn(getattr(kind, name))
 
+    def march(self, steps: int | None, meet: Callable[[], int | None]) -> None:
+        """Run time steps beside asynchronous models.
+
+        Parameters
+        ----------
+        steps : int or None
+            None: until the meeting says so.
+        meet : callable
+            Waits for the others that run in steps; returns the phase that comes next, 0 at the
+            end of the time step, None at the end of the run.
+        """
+        kind, plain = type(self.model), PyLoihiProcessModel
+        spike = _spike_and_ask if kind._spike is plain._spike else kind._spike
+        for _ in itertools.count() if steps is None else range(steps):
+            self.enter()
+            spike(self.model)
+            while phase := meet():
+                getattr(self.model, PHASES[phase])()
+            if phase is None:
+                break
+        self.host()
+
+    @property
+    def steps(self) -> bool:
+        """Whether it runs in steps, and not by messages."""
+        return bool(self.model.implements_protocol is LoihiProtocol)
+
     def enter(self) -> None:
         """Begin the spiking phase."""
         self.model.phase = PyLoihiProcessModel.Phase.SPK
@@ -249,6 +277,8 @@ def _spike_and_ask(model: Any) -> None:
         model.process_to_service.send(_ASK.REQ_POST_LRN_MGMT)
 
 
+PHASES = {-4: "_pre_mgmt", -5: "_lrn", -6: "_post_mgmt"}
+"""Lava's phases by what a model asks for at the end of one (LoihiProtocol)."""
 _GUARDS = ("lrn_guard", "pre_guard", "post_guard")
 _PHASES = ("_pre_mgmt", "_lrn", "_post_mgmt")
 _ASK = PyLoihiProcessModel.Response
@@ -393,13 +423,19 @@ def choose(
         if model.implements_protocol not in (LoihiProtocol, AsyncProtocol):
             raise UnsupportedError(f"{label}: only LoihiProtocol and AsyncProtocol can be run")
         protocols.setdefault(model.implements_protocol, label)
-    if len(protocols) > 1:
+    alone = any(issubclass(m, EventModel) or _linked(p) for p, m in chosen.items())
+    if len(protocols) > 1 and alone:
         raise UnsupportedError(
-            "the in-process runtime runs either steps or events: "
+            "beside EventModels and RefPorts the in-process runtime runs either steps or events: "
             + " but ".join(f"{label} follows {p.__name__}" for p, label in protocols.items())
             + ". Try: the same clock for all"
         )
     return chosen, AsyncProtocol in protocols
+
+
+def _linked(process: AbstractProcess) -> bool:
+    """Tell whether a RefPort leads from or to a Process."""
+    return any(map(_neighbours, [*process.ref_ports, *process.var_ports]))
 
 
 def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> list[Node]:
@@ -424,7 +460,9 @@ def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> lis
     for process in chosen:
         wiring.open_pipes(process)
     state = np.random.get_state(legacy=False)
-    nodes = [_node(p, b, answers, state, i) for i, (p, b) in enumerate(wiring.builders.items())]
+    kind = StackTask if isinstance(hub, EventHub) else Task
+    builders = enumerate(wiring.builders.items())
+    nodes = [_node(p, b, answers, (state, i), kind) for i, (p, b) in builders]
     if isinstance(hub, EventHub):
         _attach(hub, nodes)
         return nodes
@@ -627,12 +665,17 @@ def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
 
 
 def _node(
-    process: AbstractProcess, builder: Any, answers: Answers, state: Any, number: int
+    process: AbstractProcess,
+    builder: Any,
+    answers: Answers,
+    begin: tuple[Any, int],
+    task_kind: Any,
 ) -> Node:
+    """Make a model; ``begin``: numpy's global state, and the number of the model."""
     kind: Any = builder.proc_model
     label = f"{process.name} ({kind.__name__})"
     ours = is_ours(kind)
-    swap, stream = (None, None) if ours else (own_states(kind, number), Stream(state))
+    swap, stream = (None, None) if ours else (own_states(kind, begin[1]), Stream(begin[0]))
     if not ours:
         builder._proc_model = own_class(kind)
         builder.proc_params = own_parameters(process.proc_params)
@@ -644,8 +687,7 @@ def _node(
         except Exception as error:
             trace = traceback.format_exc()
             raise ModelError(f"{label} failed while it started\n{trace}") from error
-    asynchronous = kind.implements_protocol is AsyncProtocol
-    task: Any = (StackTask if asynchronous else Task)(label, swap, stream)
+    task: Any = task_kind(label, swap, stream)
     model.process_to_service = answers
     for port in model.py_ports:
         port.start()
