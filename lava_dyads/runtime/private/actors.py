@@ -19,7 +19,7 @@ import threading
 import time
 import traceback
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import IO, Any
@@ -137,6 +137,7 @@ class LavaRun:
         self._pausing = False
         self._exchange: Exchange | None = None
         self._last: dict[int, Any] | None = None
+        self._released = threading.Event()
         self.asked_at: IntArray = shared(np.zeros(1, np.int64))
         """Time step in which a model last asked for a pause or a stop."""
 
@@ -155,7 +156,8 @@ class LavaRun:
             self.asynchronous = any(m.implements_protocol is AsyncProtocol for m in models)
             _check_open_files(len(models), len(executable.channel_builders))
             try:
-                self._start(executable)
+                with _allowed_children():
+                    _from_a_thread_that_lasts(self._released, self._start, executable)
             except OSError as error:
                 if error.errno != errno.ENOSPC or error.filename:
                     raise
@@ -286,6 +288,7 @@ class LavaRun:
 
     def release(self) -> None:
         """Cut the Processes loose, so that nothing of Lava touches a dead runtime again."""
+        self._released.set()
         if self.runtime is None:
             return  # they may belong to another session
         self.runtime._is_started = self.runtime._is_running = False
@@ -296,6 +299,47 @@ class LavaRun:
         if self._exchange:
             self._exchange.close()
         forget((self.process, *self.processes))
+
+
+@contextlib.contextmanager
+def _allowed_children() -> Iterator[None]:
+    """Let a worker of a pool or of dask, which is a daemonic process, have children of its own.
+
+    Python forbids it, since they would outlive a worker that is ended. Ours die with their parent.
+    """
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+    daemonic = config.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if daemonic is not None:
+            config["daemon"] = daemonic
+
+
+def _from_a_thread_that_lasts(over: threading.Event, call: Callable[..., None], *args: Any) -> None:
+    """Make a call in a thread that lives until ``over`` is set, or in the main one.
+
+    The system ends a child with the *thread* that has forked it, and a worker's thread may be gone
+    before the session that it has opened.
+    """
+    if threading.current_thread() is threading.main_thread():
+        call(*args)
+        return
+    done, failure = threading.Event(), []
+
+    def work() -> None:
+        try:
+            call(*args)
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            done.set()
+        over.wait()
+
+    threading.Thread(target=work, name="lava_dyads: parent of Lava's", daemon=True).start()
+    done.wait()
+    if failure:
+        raise failure[0]
 
 
 def _end(infrastructure: Any) -> None:
