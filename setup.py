@@ -1,10 +1,13 @@
-"""Adds to the wheel what pyproject.toml has no word for: a file that interpreters read at start.
+"""Adds what pyproject.toml has no word for: a file that interpreters read at start, a description.
 
-Its line executes lava_dyads/lava_compat.py, without importing lava_dyads: what it repairs has to
-be repaired before the first ``import lava``. Where lava_dyads is gone, it does nothing.
+The line of the file executes lava_dyads/lava_compat.py, without importing lava_dyads: what it
+repairs has to be repaired before the first ``import lava``. Where lava_dyads is gone, it does
+nothing.
 """
 
 import os
+import re
+from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
@@ -48,4 +51,32 @@ class BuildWithHook(build_py):
         return [*super().get_outputs(include_bytecode), self._hook()]
 
 
-setup(cmdclass={"build_py": BuildWithHook})
+def description(text: str, repository: str) -> str:
+    """Return the README as a package index shows it: no link leads into the index itself.
+
+    With a repository links and pictures are found there; without one links become the names of
+    files in the source distribution, and pictures are left out.
+    """
+
+    def elsewhere(link: re.Match[str]) -> str:
+        picture, words, path = link.groups()
+        if repository:
+            return f"{picture}[{words}]({repository}/{'raw' if picture else 'blob'}/main/{path})"
+        if picture:
+            return ""
+        return f"`{path}`" if path in words else f"{words} (`{path}`)"
+
+    return re.sub(r"(!?)\[([^]]*)]\((?!https?:|#)([^)]*)\)", elsewhere, text)
+
+
+def repository() -> str:
+    """Return the address that pyproject.toml gives the project, without the slash; or nothing."""
+    given = re.search(r'^Repository = "(.*?)/?"', Path("pyproject.toml").read_text("utf-8"), re.M)
+    return given[1] if given else ""
+
+
+setup(
+    cmdclass={"build_py": BuildWithHook},
+    long_description=description(Path("README.md").read_text("utf-8"), repository()),
+    long_description_content_type="text/markdown",
+)

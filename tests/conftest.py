@@ -1,7 +1,15 @@
+import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
+
+OPTIONAL = (
+    "brian2", "build", "cloudpickle", "distributed", "grimp", "h5py", "hypothesis", "importlinter",
+    "ipykernel", "jax", "lava", "mypy", "nbclient", "nbformat", "nir", "numba", "pip",
+    "pytest_timeout", "twine",
+)  # fmt: skip
+"""What tests need beside the package and pytest; where it is missing, they are skipped by name."""
 
 # Processes that tests need are packages in here; see tests/support/faulty.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
@@ -17,3 +25,47 @@ def _leave_nothing_behind(request):
 
     with no_leftovers():
         yield
+
+
+def _missing(error):
+    """Return what is not installed, if an error comes from that."""
+    seen = []
+    while error is not None and error not in seen:
+        seen.append(error)
+        name = (getattr(error, "name", "") or "") if isinstance(error, ImportError) else ""
+        name = "lava" if type(error).__name__ == "MissingLavaError" else name.partition(".")[0]
+        if name in OPTIONAL and importlib.util.find_spec(name) is None:
+            return name
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    outcome = yield
+    report = outcome.get_result()
+    call = getattr(report, "call", None)
+    name = _missing(call.excinfo.value) if call is not None and call.excinfo else None
+    if name:
+        report.outcome = "skipped"
+        report.longrepr = (str(collector.path), 0, f"Skipped: needs {name}")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    name = _missing(call.excinfo.value) if call.excinfo else None
+    if report.failed and name:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: needs {name}")
+
+
+def pytest_addoption(parser):
+    if importlib.util.find_spec("pytest_timeout") is None:
+        parser.addini("timeout", "seconds, if pytest-timeout is there")
+
+
+def pytest_configure(config):
+    if importlib.util.find_spec("pytest_timeout") is None:
+        config.addinivalue_line("markers", "timeout(seconds): for pytest-timeout")

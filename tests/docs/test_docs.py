@@ -111,6 +111,7 @@ def test_the_readme_commands_exist():
         assert f"\n{target}:" in makefile
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 def test_the_rule_of_contributing_is_one_file_and_one_test_row(tmp_path):
     """Apply the printed diff to a copy, and run what it adds."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
