@@ -56,6 +56,7 @@ for _ in range(200):
 """
 """A program of a user's own, which starts and ends OS processes most of the time."""
 SOON, LATE = 5.0, 10.0
+Weights = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,11 @@ def draw(generator: random.Random, durations: dict[str, float], signals: list[st
     )
 
 
+def environment() -> dict[str, str]:
+    """Return an environment in which commands are those of this folder."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 def start(command: str, folder: Path, errors: Path) -> subprocess.Popen[bytes]:
     """Start a command in a session of its own."""
     generator = np.random.default_rng(0)
@@ -109,15 +115,18 @@ def start(command: str, folder: Path, errors: Path) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=sink,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env=environment(),
             start_new_session=True,
             # A shell's background job ignores Ctrl-C, and so would its children.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
 
-def carry_out(trial: Trial) -> Outcome | None:
-    """Carry out a trial; None if the command had ended before its moment."""
+def carry_out(trial: Trial, whole: Weights | None) -> Outcome | None:
+    """Carry out a trial; None if the command had ended before its moment.
+
+    ``whole``: the weights of an undisturbed training, for a run to resume to.
+    """
     with tempfile.TemporaryDirectory() as made:
         folder, known = Path(made), names()
         child = start(trial.command, folder, folder / "stderr")
@@ -139,6 +148,8 @@ def carry_out(trial: Trial) -> Outcome | None:
             outcome.faults += _unclear(outcome)
             outcome.faults += [f"left in /dev/shm: {name}" for name in orphans(known)]
             outcome.faults += not_whole(folder / "run")
+            if whole is not None and (folder / "run" / "config.json").is_file():
+                outcome.faults += resumed(folder / "run", whole)
             return outcome
         finally:
             for process in session(child.pid):
@@ -236,6 +247,24 @@ def not_whole(run: Path) -> list[str]:
     return faults
 
 
+def resumed(run: Path, whole: Weights) -> list[str]:
+    """Resume a run; return in what its weights differ from those of an undisturbed one."""
+    if not (run / "result.json").is_file():
+        command = [sys.executable, "-m", "lava_dyads", "train", "--resume", str(run)]
+        options = {"capture_output": True, "text": True, "env": environment()}
+        done = subprocess.run(command, **options)
+        if done.returncode:
+            return [f"cannot be resumed: {done.stderr.strip()}"]
+    found = weights(run)
+    return [f"other {k} than undisturbed" for k in whole if not np.array_equal(whole[k], found[k])]
+
+
+def weights(run: Path) -> Weights:
+    """Return the arrays of a checkpoint."""
+    with np.load(run / "checkpoint.npz") as file:
+        return {name: file[name] for name in file.files if name != "header"}
+
+
 @contextlib.contextmanager
 def load(spinners: int) -> Iterator[None]:
     """Keep processors busy inside the block."""
@@ -248,14 +277,15 @@ def load(spinners: int) -> Iterator[None]:
             process.wait()
 
 
-def duration(command: str) -> float:
-    """Return the seconds that a command takes when nobody disturbs it."""
+def undisturbed(command: str) -> tuple[float, Weights | None]:
+    """Return the seconds that a command takes when nobody disturbs it, and what it has learnt."""
     with tempfile.TemporaryDirectory() as made:
-        begin = time.monotonic()
-        child = start(command, Path(made), Path(made) / "stderr")
+        begin, folder = time.monotonic(), Path(made)
+        child = start(command, folder, folder / "stderr")
         if child.wait():
-            raise RuntimeError((Path(made) / "stderr").read_text())
-        return time.monotonic() - begin
+            raise RuntimeError((folder / "stderr").read_text())
+        run = folder / "run"
+        return time.monotonic() - begin, weights(run) if run.is_dir() else None
 
 
 def study(
@@ -266,12 +296,17 @@ def study(
     commands: list[str],
     signals: list[str],
     seconds: float | None,
+    resume: bool,
 ) -> list[Outcome]:
     """Carry out trials until so many have met a command at work."""
     generator, lock, outcomes = random.Random(seed), threading.Lock(), list[Outcome]()
     with load(spinners), ThreadPoolExecutor(jobs) as pool:
-        measured = pool.map(duration, commands) if seconds is None else [seconds] * len(commands)
-        durations = dict(zip(commands, measured, strict=True))
+        durations, whole = dict.fromkeys(commands, seconds or 0.0), None
+        if seconds is None:
+            measured = pool.map(undisturbed, commands)
+            durations = {k: v[0] for k, v in zip(commands, measured, strict=True)}
+        if resume:
+            whole = undisturbed("train")[1]
         print("moments up to:", {k: round(v, 1) for k, v in durations.items()}, flush=True)
 
         def work() -> None:
@@ -280,7 +315,7 @@ def study(
                     if len(outcomes) >= times:
                         return
                     trial = draw(generator, durations, signals)
-                outcome = carry_out(trial)
+                outcome = carry_out(trial, whole)
                 with lock:
                     if outcome and len(outcomes) < times:
                         outcomes.append(outcome)
@@ -313,11 +348,12 @@ def run(
     commands: list[str] = list(COMMANDS),  # noqa: B006
     signals: list[str] = ["SIGINT"],  # noqa: B006
     seconds: float | None = None,
+    resume: bool = False,
 ) -> int:
     """Print every trial and the sums; return the number of trials with a fault."""
     seed = random.SystemRandom().randrange(10**6) if seed is None else seed
     print(f"seed {seed}", flush=True)
-    outcomes = study(times, seed, jobs, spinners, commands, signals, seconds)
+    outcomes = study(times, seed, jobs, spinners, commands, signals, seconds, resume)
     bad = [o for o in outcomes if o.faults]
     took = sorted(o.seconds for o in outcomes)
     print(f"{len(outcomes)} signals, {len(bad)} with a fault; exit codes", end=" ")
@@ -335,5 +371,6 @@ if __name__ == "__main__":
     options.add_argument("--spinners", type=int, default=2)
     options.add_argument("--commands", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
     options.add_argument("--seconds", type=float, help="latest moment; measured otherwise")
+    options.add_argument("--resume", action="store_true", help="resume what was interrupted")
     options.add_argument("--signals", nargs="+", default=["SIGINT"])
     sys.exit(1 if run(**vars(options.parse_args())) else 0)
