@@ -217,7 +217,8 @@ class LavaBackend:
             self._threads = _threads_for(network) if execution.granularity == "network" else 0
             self.session = InProcessSession(self.network, config, **in_process)
         else:
-            self.session = LavaSession(self.network, config)
+            # On a busy machine the models' kernels take minutes to be compiled.
+            self.session = LavaSession(self.network, config, timeout=600.0)
 
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""

@@ -2,7 +2,11 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -164,3 +168,62 @@ def test_ctrl_c_while_models_are_built_need_not_wait_for_them(at_fork):
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         LavaSession(ring("none", "slow start")[0])
+
+
+NETWORK = """
+import sys, time
+sys.path.insert(0, {support!r})
+from faulty.process import ring
+from lava_dyads import LavaSession
+session = LavaSession(ring("none", "none")[0])
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def started():
+    """Start a program with a session open; return it and the shared memory that it maps."""
+    script = NETWORK.format(support=str(Path(__file__).parents[1] / "support"))
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, start_new_session=True, text=True
+    )
+    assert child.stdout.readline() == "ready\n"
+    maps = Path(f"/proc/{child.pid}/maps").read_text().splitlines()
+    return child, {Path(line.split()[-1]) for line in maps if "/dev/shm/psm_" in line}
+
+
+def vanish(paths, seconds=8):
+    deadline = time.monotonic() + seconds
+    while any(p.exists() for p in paths) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return not any(p.exists() for p in paths)
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP], ids=lambda n: n.name)
+def test_a_signal_to_the_whole_group_leaves_no_shared_memory(number):
+    # A terminal that closes tells everybody, also who would have to clean up.
+    child, rings = started()
+    try:
+        assert rings
+        family = psutil.Process(child.pid).children(recursive=True)
+        os.killpg(child.pid, number)
+        assert child.wait(20) == -number
+        _, left = psutil.wait_procs(family, timeout=8)
+        assert not left
+        assert vanish(rings)
+    finally:
+        child.kill()
+
+
+@pytest.mark.lava
+@pytest.mark.timeout(60)
+def test_shared_memory_goes_with_the_session_where_its_manager_was_killed():
+    session = LavaSession(ring("none", "none")[0])
+    memory = session._run.runtime._messaging_infrastructure.smm
+    rings = [Path("/dev/shm", ring._name.lstrip("/")) for ring in memory._shared_memory_handles]
+    assert all(path.exists() for path in rings)
+    os.kill(memory._manager._process.pid, signal.SIGKILL)
+    session.stop()
+    assert not any(path.exists() for path in rings)

@@ -413,9 +413,13 @@ _forking = threading.local()
 def children_of_lava(dump: IO[bytes], asked_at: IntArray, exchange: Exchange) -> Iterator[None]:
     """Set the OS processes up that are forked inside: see :func:`_after_fork`."""
     by_main_thread = threading.current_thread() is threading.main_thread()
-    # The tracker of shared memory lifts every block of signals when it starts.
-    resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    # The tracker of shared memory has to outlive us: by itself it ignores Ctrl-C and SIGTERM, and
+    # lifts their block here when it starts; a terminal that closes tells the whole group.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     _forking.now = _Forking(dump, asked_at, exchange, os.getpid(), by_main_thread, mask)
     try:
         yield

@@ -10,7 +10,7 @@ from __future__ import annotations
 import signal
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from lava.magma.core.process.message_interface_enum import ActorType
@@ -60,6 +60,16 @@ class _SharedMemory(SharedMemoryManager):  # type: ignore[misc]
         self.sizes.append(size)
         with held_back():
             return super().create_shared_memory(size)
+
+    def shutdown(self) -> None:
+        """Remove it all, also where the OS process that should do so has been killed."""
+        rings = list(self._shared_memory_handles)
+        try:
+            super().shutdown()
+        finally:
+            for ring in rings:
+                with suppress(FileNotFoundError):
+                    ring.unlink()
 
 
 class _Infrastructure(MultiProcessing):  # type: ignore[misc]
