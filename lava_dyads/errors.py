@@ -6,10 +6,10 @@ A message says what was wrong, the value received, the limit it broke and what t
 
 from __future__ import annotations
 
-import difflib
 import reprlib
-from collections.abc import Iterable
 from typing import Any, NoReturn
+
+from lava_dyads.suggestions import nearest as nearest
 
 
 class DyadsError(Exception):
@@ -95,14 +95,6 @@ def message(what: str, limit: str, got: object, try_: str = "") -> str:
     return f"{what}: {limit} (got {shown(got)}){hint}"
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Return the known names closest to a misspelt one, for the 'Try' of a message."""
-    names = sorted(known)
-    text = name[:_LONGEST_NAME] if isinstance(name, str) else ""
-    close = difflib.get_close_matches(text, names, n=3, cutoff=0.4)
-    return " or ".join(close) if close else ", ".join(names)
-
-
 def one_line(text: str) -> str:
     r"""Return a text as a line that any terminal can show: without line ends and control signs.
 
@@ -126,9 +118,6 @@ def shown(value: object) -> str:
     ("'relu'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...]')
     """
     return _shown.repr(value)
-
-
-_LONGEST_NAME = 100
 
 
 class _Shown(reprlib.Repr):

@@ -7,6 +7,7 @@ import dataclasses
 import errno
 import importlib
 import io
+import re
 import sys
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 from lava_dyads.cli.ending import Ending
 from lava_dyads.cli.terminal import any_terminal, nobody_reads
 from lava_dyads.errors import DyadsError, ValidationError, invalid, nearest
+from lava_dyads.suggestions import near
 
 
 class Command(Protocol):
@@ -103,10 +105,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _called(words: list[str]) -> int:
     """Do what the words of a command line say; return the exit code."""
-    if not words or words[0] in ("-h", "--help"):
+    if not words or words[0] in ("-h", "--help") or words == ["help"]:
         print(_help())
         return 0 if words else 2
-    if words[0] in ("-V", "--version"):
+    if words[0] in ("-V", "--version") or words == ["version"]:
         from lava_dyads import __version__
 
         print(f"lava-dyads {__version__}")
@@ -172,7 +174,8 @@ def _parse(name: str, words: list[str]) -> Command:
         if not stop.code:  # --help has been printed
             sys.stdout.flush()
             raise
-        raise ValidationError(_one_line(complaint.getvalue(), name)) from None
+        there = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls)]
+        raise ValidationError(_one_line(complaint.getvalue(), name, there)) from None
     return command
 
 
@@ -185,7 +188,7 @@ def _refuse_no_path(cls: Any, words: list[str]) -> None:
             invalid(option, "must name a file or a folder", "")
 
 
-def _one_line(complaint: str, name: str) -> str:
+def _one_line(complaint: str, name: str, there: Sequence[str]) -> str:
     """Turn the parser's framed text into what, and what to try."""
     framed = complaint.lstrip()[:1] == "╭"
     lines = [line.strip(" │") for line in complaint.splitlines() if line[:1] not in "╭╰"]
@@ -195,6 +198,9 @@ def _one_line(complaint: str, name: str) -> str:
     end = rules[0] if rules else len(lines)
     what = " ".join(lines[:end]).rstrip(". ")
     options = [line.split()[0] for line in lines[end:] if line[:2] == "--" and line[2:3].isalpha()]
+    unknown = re.match(r"Unrecognized options: (--[\w-]+)", what)
+    if unknown:
+        options = near(unknown[1], there)
     hints = [*dict.fromkeys(options[:3]), f"lava-dyads {name} --help"]
     return f"{what}. Try: {', '.join(hints)}"
 

@@ -98,7 +98,7 @@ def test_digits_lose_next_to_nothing_in_integers(trained):
 
 def test_too_large_weights_and_missing_data_are_named():
     spec, weights, biases, x, y = problem(0, (3, 4, 2))
-    with pytest.raises(FixedPointError, match=r"weights: \d+ does not fit into 8 bits"):
+    with pytest.raises(FixedPointError, match=r"weights: [\d.e+]+ does not fit into 8 bits"):
         calibrated(spec, [w * 1e3 for w in weights], biases, x, y)
     with pytest.raises(FixedPointError, match="bits are left for states"):
         calibrated(spec, weights, biases, x * 1e6, y)

@@ -361,7 +361,11 @@ def fitting_exponent(weights: ArrayLike, most: int = 15) -> int:
     for exponent in range(most, 0, -1):
         if np.rint(largest * 2.0**exponent) <= limit:
             return exponent
-    check_width("weights", np.rint(np.array([largest])), WEIGHT.value, whole=False)
+    if not np.rint(largest) <= limit:  # nor is nan
+        raise FixedPointError(
+            f"weights: {largest:g} does not fit into {WEIGHT.value} bits, it must be below "
+            f"{limit + 0.5}. Try: smaller weights (train with --weight-decay), or --precision float"
+        )
     return 0
 
 
