@@ -169,7 +169,7 @@ def test_what_has_no_place_on_the_chip_is_named():
         sigma_delta(NetworkSpec((4, 3, 2), activations="tanh"), weights, biases, x)
     with pytest.raises(UnsupportedError, match="rule spiking"):
         sigma_delta(NetworkSpec((4, 3, 2), rule="spiking"), weights, biases, x)
-    with pytest.raises(FixedPointError, match=r"layer 2 weights: [\d.e+]+ does not fit into 8 bits"):
+    with pytest.raises(FixedPointError, match=r"layer 2 weights: .* does not fit into 8 bits"):
         sigma_delta(spec, [weights[0], 1e3 * weights[1]], biases, x)
     with pytest.raises(FixedPointError, match="leave no bits to inputs"):
         sigma_delta(spec, weights, biases, x * 1e9)
