@@ -51,6 +51,10 @@ class NotSettledError(DyadsError, ArithmeticError):
     """A relaxation that left its limits: its state is no result."""
 
 
+class DivergedError(NotSettledError):
+    """A training whose weights or states left all bounds; the message says in which epoch."""
+
+
 class LavaRuntimeError(DyadsError, RuntimeError):
     """Base class of what can go wrong while Lava runs."""
 

@@ -1,4 +1,6 @@
+import datetime
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -11,8 +13,16 @@ OPTIONAL = (
 )  # fmt: skip
 """What tests need beside the package and pytest; where it is missing, they are skipped by name."""
 
+# What tests draw anew every day: the head of a report says it, and setting it repeats a day.
+SEED_VARIABLE = "LAVA_DYADS_TEST_SEED"
+os.environ.setdefault(SEED_VARIABLE, f"{datetime.date.today():%Y%m%d}")
+
 # Processes that tests need are packages in here; see tests/support/faulty.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+
+def pytest_report_header():
+    return f"{SEED_VARIABLE}={os.environ[SEED_VARIABLE]} (draws the samples of this day)"
 
 
 @pytest.fixture(autouse=True)

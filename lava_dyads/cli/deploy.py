@@ -36,7 +36,7 @@ from lava_dyads.loihi import (
     sigma_delta,
 )
 from lava_dyads.networks import Execution, NetworkSpec
-from lava_dyads.networks.specification import check_on_chip
+from lava_dyads.networks.checks import check_on_chip
 from lava_dyads.rules._types import IntArray
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import CORES

@@ -7,6 +7,7 @@ from lava_dyads.experiments.fixed_point import FixedPointGradient, fixed_point_g
 from lava_dyads.experiments.gradient import GradientCheck, NetworkResult, check_gradient
 from lava_dyads.experiments.spike_trains import SpikingProblem, random_problem, simulate
 from lava_dyads.experiments.spiking import SpikingCheck, check_spiking
+from lava_dyads.experiments.thorough import ThoroughCheck, check_thoroughly
 
 __all__ = [
     "EquivalenceCheck",
@@ -18,11 +19,13 @@ __all__ = [
     "RuntimeBench",
     "SpikingCheck",
     "SpikingProblem",
+    "ThoroughCheck",
     "Traffic",
     "bench_runtime",
     "check_equivalence",
     "check_gradient",
     "check_spiking",
+    "check_thoroughly",
     "export",
     "fixed_point_gradient",
     "learning_rules",

@@ -17,7 +17,8 @@ from dataclasses import replace
 import numpy as np
 
 from lava_dyads.errors import FixedPointError, invalid
-from lava_dyads.networks.specification import NetworkSpec, check_on_chip
+from lava_dyads.networks.checks import check_on_chip
+from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import STATE

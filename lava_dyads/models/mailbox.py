@@ -77,7 +77,8 @@ def not_settled(deliveries: int) -> NotSettledError:
             "asynchronous network",
             "did not settle: still talking at its cap of messages",
             deliveries,
-            "dp-transpose with alpha 0 or 1, a smaller beta, or a larger max_deliveries",
+            "a rule that settles (dp-transpose at alpha 0 or 1 does), a smaller beta, smaller "
+            "weights, or a larger max_deliveries",
         )
     )
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from lava_dyads.checks import Count, Limit, Natural, NotNegative, Positive, Share, check_fields
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.networks.checks import check_on_chip, why_not
 from lava_dyads.networks.graph import Density, Graph, synapses
-from lava_dyads.networks.support import ALIGNMENT, AXES, BASELINES, Execution, choose, reason
+from lava_dyads.networks.support import ALIGNMENT, AXES, BASELINES, Execution, choose
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
@@ -378,17 +379,7 @@ class NetworkSpec:
 
     def why_not(self, execution: Execution) -> str | None:
         """Return why this network cannot be run in a way; None if it can."""
-        shared = [v.name for v in self.vertices if v.activation and v.biases < v.n]
-        if execution.granularity == "neuron" and shared:
-            return f"the neurons of node {shared[0]} share biases. Try: granularity layer"
-        if self.weights != FLOAT and execution.precision == "loihi2":
-            return (
-                f"a synapse has no room for the latent number behind a weight ({self.weights}). "
-                "Try: --precision float, then eval --precision loihi2"
-            )
-        if self.weights != FLOAT and execution.clock == "async":
-            return f"weights ({self.weights}) become signs in a step. Try: --clock sync"
-        return reason(execution, self.rule, sum(self.layers[1:]))
+        return why_not(self, execution)
 
     def check(self, execution: Execution) -> None:
         """Raise where this network cannot be run in a way.
@@ -533,35 +524,3 @@ class NetworkSpec:
         if isinstance(made.get("graph"), Mapping):
             made["graph"] = Graph.from_dict(made["graph"])
         return cls(**made)
-
-
-def check_on_chip(spec: NetworkSpec, numbers: Loihi2) -> None:
-    """Raise where a network has a part without a place in the chip's arithmetic.
-
-    Parameters
-    ----------
-    spec : NetworkSpec
-    numbers : Loihi2
-
-    Raises
-    ------
-    ValidationError
-        Naming the part and what to use instead.
-    """
-    if not all(v.weighted and v.activation for v in spec.vertices if v.sources):
-        limit = "precision loihi2 knows populations on weights alone"
-        invalid("graph", limit, [v.name for v in spec.vertices], "layers, or --precision float")
-    for name in spec.activations:
-        numbers.check(activation(name))
-    if not NUDGES[spec.nudge].head:
-        invalid("nudge", "precision loihi2 cannot divide in a neuron", spec.nudge, "linearised")
-    if spec.compartment_noise:
-        what = "compartment_noise"
-        invalid(what, "integers have no analog noise", spec.compartment_noise, "0")
-    if numbers.feedback_exponents and not feedback(spec.feedback).separate:
-        limit = "tied feedback has the exponents of the weights"
-        invalid("Loihi2.feedback_exponents", limit, numbers.feedback_exponents, "()")
-    for what in ("beta", "rate"):
-        if not numbers.gain(getattr(spec, what)) > 0:
-            limit = "precision loihi2 rounds gains to multiples of 2^-7"
-            invalid(what, limit, getattr(spec, what), "0.125 or 1")

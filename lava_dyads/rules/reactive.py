@@ -17,8 +17,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from lava_dyads.errors import UnsupportedError
 from lava_dyads.rules.clock import Agenda, Clock
 from lava_dyads.rules.elements import Element, Inbox, Outbox, Population
+
+ANNEALED = "a threshold falls in steps"
 
 HOLD = 12.0
 """Mean time a patient element gathers before it answers, in mean latencies. At 64-32-10 with
@@ -53,9 +56,19 @@ class Reactive:
     ----------
     restless : bool
         Whether it has to go on without a further message (a unit that relaxes).
+
+    Raises
+    ------
+    UnsupportedError
+        If it never falls silent, or needs steps to do so.
     """
 
     def __init__(self, element: Element, agenda: Agenda) -> None:
+        if isinstance(element, Population) and (element.noise or element.anneal):
+            raise UnsupportedError(
+                f"clock async: {'noise never falls silent' if element.noise else ANNEALED}. "
+                "Try: 0, or --clock sync"
+            )
         self.element, self.agenda = element, agenda
         self.restless = False
         self._settled: Clock

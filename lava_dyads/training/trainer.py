@@ -16,7 +16,7 @@ from lava_dyads.checks import Count, Limit, Natural, NotNegative, Positive, chec
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import (
     CheckpointError,
-    NotSettledError,
+    DivergedError,
     UnsupportedError,
     invalid,
     nearest,
@@ -38,12 +38,12 @@ from lava_dyads.rules.elements.ensemble import OWN
 from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.sweep_graph import SweptGraph
 from lava_dyads.rules.transport import Transport
-from lava_dyads.rules.units import rule
+from lava_dyads.rules.units import RULES, rule
+from lava_dyads.rules.units.spiking import OFFSET
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.resume import Interval, RunState, machine
 
@@ -64,6 +64,13 @@ _PIECE = 1000
 
 SETTLED = 1e-6
 """Largest residual, in units of the activity, at which a relaxation counts as settled."""
+
+SATURATED = 0.1
+"""Share of spiking dyads with more spikes to send than steps, from which on counts are no rates;
+where a network learns it is below .02."""
+
+EXPLODED = 1e6
+"""Loss, in units of that before training (or 1), from which on a training has diverged."""
 
 
 SplitSeed = Annotated[
@@ -191,6 +198,8 @@ class Metrics:
         Per sample: the three parts of the operations.
     spikes : float
         Per sample: spikes of all compartments (0 for graded units).
+    saturated : float
+        Share of spiking dyads that ended a window with spikes they had no step for.
     seconds : float
     """
 
@@ -206,6 +215,7 @@ class Metrics:
     backward: float
     learning: float
     spikes: float
+    saturated: float
     seconds: float
 
 
@@ -327,13 +337,8 @@ class Trainer:
         on_chip = self.execution.precision == "loihi2"
         decay = feedback(spec.feedback).decay_of(config.decay, on_chip)
         self.config = replace(config, decay=decay)
-        if spec.anneal and self.execution.clock == "async":
-            limit = "a threshold falls in steps, which clock async does not have"
-            invalid("anneal", limit, spec.anneal, "0, or --clock sync")
-        if NUDGES.get(spec.nudge, LINEARISED).frozen and self.execution.clock == "async":
-            limit = "a frozen nudge looks at the end of the forward pass, which only steps show"
-            invalid("nudge", limit, spec.nudge, "linearised, or --clock sync")
         check_fit(spec, data)
+        self._parameters = parameters
         parameters = parameters or spec.initial_parameters()
         feedback_weights = feedback_weights or spec.initial_feedback()
         numbers = self._numbers(arithmetic, parameters[0], feedback_weights)
@@ -481,8 +486,9 @@ class Trainer:
 
         Raises
         ------
-        NotSettledError
-            If an epoch leaves the range of floating point: the rule diverged.
+        DivergedError
+            If an epoch ends with numbers that are none, or a loss beyond all sense; ``state`` and
+            checkpoints are those of before.
         """
         keep = on_checkpoint or (lambda: None)
         if not (self.history.epochs or self.position):
@@ -490,9 +496,9 @@ class Trainer:
         for epoch in range(len(self.history.epochs) + 1, self.config.epochs + 1):
             learnt = self._train_epoch(every or Interval(), keep, on_progress)
             self.train_seconds += learnt.seconds
-            if not (np.isfinite(learnt.residual) and np.isfinite(learnt.loss)):
-                raise NotSettledError(self._diverged(epoch, learnt))
+            self._check_converging(epoch, learnt)
             tested = self.run(self.test_rows, 0, on_progress)
+            self._check_converging(epoch, tested)
             entry = {
                 "epoch": epoch,
                 **{f"train_{k}": v for k, v in asdict(learnt).items()},
@@ -650,17 +656,36 @@ class Trainer:
         batches = np.repeat(rows[:full].reshape(-1, size), self.config.updates, axis=0)
         return np.concatenate([batches.ravel(), rows[full:]])
 
-    def _diverged(self, epoch: int, learnt: Metrics) -> str:
-        if self.spec.timing.repeats == 0:  # the sweep is exact, so it was the weights
-            return (
-                f"epoch {epoch}: the weights diverged (loss {learnt.loss:g}). "
+    def _check_converging(self, epoch: int, passed: Metrics) -> None:
+        """Raise where weights, states or counts have left their range."""
+        if passed.saturated > SATURATED:
+            raise DivergedError(
+                f"epoch {epoch}: scale times activity has to stay below 1 and does not, in "
+                f"{passed.saturated:.0%} of the spiking dyads (scale {self.spec.scale:g}). "
+                f"Try: scale {self.spec.scale / 2:g}, smaller inputs or a smaller learning rate"
+            )
+        finite = np.isfinite(passed.residual) and np.isfinite(passed.loss)
+        if finite and not (passed.loss > EXPLODED and passed.loss > EXPLODED * self._loss_before()):
+            return
+        if self.spec.timing.repeats == 0 or passed.residual <= SETTLED:  # so it was the weights
+            raise DivergedError(
+                f"epoch {epoch}: the weights diverged (loss {passed.loss:.3g}). "
                 "Try: a smaller learning rate"
             )
-        return (
-            f"epoch {epoch}: the network did not settle (residual {learnt.residual:g}); rule "
+        raise DivergedError(
+            f"epoch {epoch}: the network did not settle (residual {passed.residual:.3g}); rule "
             f"{self.spec.rule} at alpha {self.spec.alpha:g} diverges for these weights. "
-            "Try: --rule dp-transpose with alpha 0 or 1, or a smaller beta"
+            "Try: --rule dp-transpose with alpha 0 or 1, a smaller beta, or a smaller learning rate"
         )
+
+    def _loss_before(self) -> float:
+        """Return the loss of some training samples with the weights of the beginning."""
+        rows = self.train_rows[:_PIECE]
+        x, y = self.data.x[rows], np.eye(self.spec.layers[-1])[self.data.labels[rows]]
+        begun = self._parameters or self.spec.initial_parameters()
+        with np.errstate(all="ignore"):
+            passed = self.spec.backpropagate(x, y, *begun)
+            return float(np.mean(loss(self.spec.loss).value(passed.output, y)))
 
     def evaluate(self) -> Metrics:
         """Measure on the test part; nothing learns."""
@@ -718,7 +743,8 @@ class Trainer:
         if learn == LEARN:
             check_learns(self.execution, self.config)
         begin = time.perf_counter()
-        self._backend.run(np.asarray(rows, np.int64), learn, poll)
+        with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is named afterwards
+            self._backend.run(np.asarray(rows, np.int64), learn, poll)
         return time.perf_counter() - begin
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
@@ -795,6 +821,7 @@ class Trainer:
             operations=sum(parts.values()),
             **parts,
             spikes=sums.get("spikes", 0) * per,
+            saturated=sums.get("saturated", 0) * per / sum(self.spec.layers[1:]),
             seconds=seconds,
         )
 
@@ -850,6 +877,9 @@ def check_fit(spec: NetworkSpec, data: Dataset) -> None:
             f"the network has {spec.layers[0]} inputs, the data has {features} features",
             (spec.layers[0], features),
         )
+    if spec.rule in RULES and RULES[spec.rule].spiking and not spec.scale * (1 + OFFSET) < 1:
+        limit = f"outputs count up to {1 + OFFSET:g}, times which it has to stay below 1"
+        invalid("scale", limit, spec.scale, "0.375")
     if spec.layers[-1] < data.classes:
         invalid(
             f"data {data.name}",

@@ -97,7 +97,7 @@ def test_what_is_frozen_cannot_be_asynchronous():
         settle_asynchronously(network, X, Y)
     execution = Execution("layer", "async", "float", "in-process")
     spec = NetworkSpec((64, 8, 10), rule="dp", nudge="proximal-frozen", alpha=0.5)
-    with pytest.raises(ValidationError, match="nudge: a frozen nudge"):
+    with pytest.raises(ValidationError, match="a frozen nudge"):
         Trainer(spec, load("digits"), None, execution)
 
 

@@ -159,6 +159,8 @@ class Ensemble(Population):
         if clock.valid and self.unit.spiking:
             for member in self.members:
                 member.count("spikes", round(member.unit.spikes(member.state)))
+                saturated = member.unit.saturated(member.state)[: clock.valid]
+                member.count("saturated", int(saturated.sum()))
         if not clock.learn or not clock.valid:
             return
         counts, state = self.memory["counts"], self.state

@@ -105,7 +105,7 @@ class Population(Element):
         self.counted = tuple(
             f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
         )
-        self.counted += ("straddling", "settled", "spikes")
+        self.counted += ("straddling", "settled", "spikes", "saturated")
         bias = np.array(bias, ndmin=1)
         if bias.ndim != 1 or not np.all(np.isfinite(bias)):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
@@ -355,6 +355,7 @@ class Population(Element):
         state = self.state
         if clock.valid and self.unit.spiking:
             self.count("spikes", round(self.unit.spikes(state)))
+            self.count("saturated", int(self.unit.saturated(state)[: clock.valid].sum()))
         if not clock.learn or not clock.valid:
             return
         if clock.valid < self.lanes:

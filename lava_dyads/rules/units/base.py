@@ -111,6 +111,10 @@ class Unit(ABC):
         """Return how many spikes all compartments have sent; 0 for graded units."""
         return 0.0
 
+    def saturated(self, state: State) -> Array:
+        """Return where a compartment should have sent more spikes than there were steps for."""
+        return np.zeros((0, 0), bool)
+
     @abstractmethod
     def step(
         self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic

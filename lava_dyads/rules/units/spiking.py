@@ -194,6 +194,10 @@ class SpikingDyadUnit(Compartments):
         shares = (self.alpha, 1.0 - self.alpha) if channel == self.up else (1.0,)
         return 0.5 * min(share for share in shares if share > 0) / self.rate
 
+    def saturated(self, state: State) -> Array:
+        """Return where a potential still holds a spike: c times the activity is not below 1."""
+        return np.asarray((state["v_plus"] >= 1.0) | (state["v_minus"] >= 1.0))
+
     def spikes(self, state: State) -> float:
         """Return N+ + N- of all units and lanes."""
         return float((state["s_plus"].sum() + state["s_minus"].sum()) * self.rate)
@@ -293,6 +297,9 @@ class SpikingDualPropagation(Rule):
             invalid("window", "must be at least 1 step", p.window, "32")
         if not (np.isfinite(p.scale) and p.scale > 0):
             invalid("scale", "must be positive", p.scale, "0.25")
+        if p.scale * OFFSET >= 1:
+            limit = f"times every activity it has to stay below 1, and outputs rest at {OFFSET:g}"
+            invalid("scale", limit, p.scale, "0.375")
         if p.hysteresis < 1:
             invalid("hysteresis", "must be at least 1 spike", p.hysteresis, "1 or 2")
         return p.alpha, True, p.window, p.scale, False, p.hysteresis
