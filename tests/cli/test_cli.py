@@ -142,7 +142,7 @@ def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path):
         ("train digits --precision loihi2 --optimiser adam", "no room for other state"),
         ("train digits --precision loihi2 --batch-size 10", "learns one sample at a time"),
         ("train digits --precision loihi2 --activation tanh", "loihi2 knows relu, linear"),
-        (f"train digits {EVENTS} --drop 1.5", "Faults.drop: a share must lie in [0, 1] (got 1.5)"),
+        (f"train digits {EVENTS} --drop 1.5", "Faults.drop: must lie in [0, 1] (got 1.5)"),
         (f"train digits {EVENTS} --latency exponental", "Try: exponential"),
         (f"train digits {EVENTS} --trace {{tmp}}/none/t.npz", "its folder does not exist"),
         (f"train digits {EVENTS} --compartment-noise -1", "compartment_noise: must be at least 0"),
