@@ -136,7 +136,7 @@ def test_every_generator_and_register_is_kept(tmp_path, options):
 
 
 @pytest.mark.lava
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)  # every OS process compiles its kernels
 def test_lavas_own_runtime_resumes_bit_by_bit(tmp_path):
     options = {"execution": Execution("layer", "sync", "float", "lava")}
     assert_resumes_to_the_same_bits(tmp_path, 3, **options)
