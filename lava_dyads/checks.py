@@ -36,12 +36,13 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.errors import invalid
+from lava_dyads.errors import ValidationError, invalid
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,6 +76,8 @@ NotNegative: TypeAlias = Annotated[
 Patience: TypeAlias = Annotated[float, Limit("must be positive seconds", "10", lambda v: v > 0)]
 """Seconds after which something gives up; inf: never."""
 Count: TypeAlias = Annotated[int, Limit("must be at least 1", "1", lambda v: v >= 1)]
+Size: TypeAlias = Annotated[int, Limit("must lie in 1 .. 2^40", "1", lambda v: 1 <= v <= 1 << 40)]
+"""Entries of an array: more do not fit anywhere."""
 Natural: TypeAlias = Annotated[int, Limit("must be at least 0", "0", lambda v: v >= 0)]
 
 
@@ -156,7 +159,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
             default = signature.parameters[name].default
             if name in kinds() and value is not default:
                 bound.arguments[name] = _taken(value, kinds()[name], f"{owner}.{name}", default)
-        return function(*bound.args, **bound.kwargs)
+        try:
+            return function(*bound.args, **bound.kwargs)
+        except MemoryError as error:
+            limit = f"does not fit into memory ({error or 'numpy has none left'})"
+            raise ValidationError(f"{owner}: {limit}. Try: smaller sizes") from error
 
     return made
 
@@ -180,6 +187,39 @@ def taken(value: object, annotation: Any, what: str) -> Any:
     return _taken(value, _kind(annotation), what, None)
 
 
+def entries(values: object, what: str, needed: Mapping[str, Any],
+            others: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:  # fmt: skip
+    """Return a mapping that was read from a file, with its entries as what they should be.
+
+    Parameters
+    ----------
+    values : object
+        What was read.
+    what : str
+        What it is, for messages.
+    needed, others : mapping of str to annotation
+        Entries that have to be there, and that may be; whatever else there is stays as it is.
+
+    Raises
+    ------
+    ValidationError
+        If it is no mapping, or an entry is missing or of another kind.
+
+    Examples
+    --------
+    >>> entries({"epochs": 3, "more": None}, "meta", {"epochs": int})
+    {'epochs': 3, 'more': None}
+    """
+    made = dict(taken(values, Mapping[str, Any], what))
+    for name in needed:
+        if name not in made:
+            invalid(what, f"needs {' and '.join(needed)}", sorted(made), f"an entry {name}")
+    for name, annotation in {**needed, **others}.items():
+        if name in made:
+            made[name] = taken(made[name], annotation, f"{what}: {name}")
+    return made
+
+
 def real_array(
     value: object, what: str, ndim: int | None = None, try_: str = ""
 ) -> NDArray[np.float64]:
@@ -190,12 +230,8 @@ def real_array(
     ValidationError
         If it is something else, is not finite, or does not have ``ndim`` axes.
     """
-    try:
-        made = np.asarray(value)
-        good = made.dtype.kind in "iuf"
-    except Exception:  # ragged, or an object whose conversion fails in whatever way
-        good = False
-    if not good:
+    made = plain_array(value, what, try_)
+    if made.dtype.kind not in "iuf":
         invalid(what, "must be an array of real numbers", value, try_)
     if ndim is not None and made.ndim != ndim:
         limit = f"must have {ndim} {'axis' if ndim == 1 else 'axes'}"
@@ -204,6 +240,24 @@ def real_array(
         made = made.astype(np.float64, copy=False)
     if not np.isfinite(made).all():
         invalid(what, "must be finite", "inf or nan", try_)
+    return made
+
+
+def plain_array(value: object, what: str, try_: str = "") -> NDArray[Any]:
+    """Return an array of anything but objects.
+
+    Raises
+    ------
+    ValidationError
+        If it is none, e.g. with rows of several lengths.
+    """
+    try:
+        made = np.asarray(value)
+        plain = made.dtype.kind != "O"
+    except Exception:  # ragged, or an object whose conversion fails in whatever way
+        plain = False
+    if not plain:
+        invalid(what, "must be an array", value, try_)
     return made
 
 
@@ -254,7 +308,8 @@ def _kind(annotation: Any) -> Kind:
         return _PLAIN[annotation]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
-        return _limited(inner[0], next(x for x in inner[1:] if isinstance(x, Limit)))
+        limits = [note for note in inner[1:] if isinstance(note, Limit)]
+        return _limited(inner[0], limits[0]) if limits else _kind(inner[0])
     if origin is Literal:
         return _choice(inner)
     if origin in (Union, types.UnionType):

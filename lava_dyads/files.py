@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import json
+import math
 import os
 import secrets
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
-from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from lava_dyads.errors import DyadsError, invalid
@@ -27,11 +26,8 @@ AnyPath: TypeAlias = str | os.PathLike[str]
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Errors of a disk that cannot take more: full, over quota, past a limit, read-only, broken."""
 
-_UNREADABLE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, MemoryError,
-    OverflowError, SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
-"""What numpy and zipfile raise about a file that is damaged or something else."""
+SMALL, EXPANSION = 1 << 27, 100
+"""Bytes that any file may unpack to, and how many times its size a larger one may."""
 
 
 def as_path(what: str, path: AnyPath, try_: str = "") -> Path:
@@ -61,8 +57,72 @@ def as_path(what: str, path: AnyPath, try_: str = "") -> Path:
     return Path(found)
 
 
+class ArrayFile:
+    """The arrays of an open .npz file; each is looked at before memory is asked for."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.names = [name.removesuffix(".npy") for name in archive.namelist()]
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return an array.
+
+        Raises
+        ------
+        ValueError
+            If it holds objects, or more or less than its head says, or has no place in a file
+            of this size.
+        """
+        entry = self._archive.getinfo(f"{name}.npy")
+        with self._archive.open(entry) as member:
+            shape, dtype = _head(member)
+            head = member.tell()
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject:
+            raise ValueError(f"{name} holds objects of Python, which are not read")
+        if entry.file_size != head + size:
+            held = f"{entry.file_size - head} bytes"
+            raise ValueError(f"{name} should have shape {shape} of {dtype}, and holds {held}")
+        if size > max(SMALL, EXPANSION * entry.compress_size):
+            raise ValueError(f"{name} unpacks to {size} bytes, over {EXPANSION} times its size")
+        with self._archive.open(entry) as member:
+            made: NDArray[Any] = _NPY.read_array(member, allow_pickle=False)
+        return made
+
+    def json(self, name: str) -> Any:
+        """Return what a text among the arrays says as JSON.
+
+        Raises
+        ------
+        ValueError
+            If it is no text, or no JSON.
+        """
+        text = self[name]
+        if text.shape or text.dtype.kind != "U":
+            raise ValueError(f"{name} is no text")
+        return json.loads(text.item())
+
+
+def _head(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Return shape and type of an array from its head."""
+    version = _NPY.read_magic(member)
+    if version not in _HEADS:
+        raise ValueError(f"its version of .npy is {version}")
+    shape, _, dtype = _HEADS[version](member)
+    if not all(n >= 0 for n in shape):
+        raise ValueError(f"an array cannot have shape {shape}")
+    return shape, dtype
+
+
+_NPY: Any = np.lib.format  # some versions of numpy leave it untyped
+_HEADS: dict[Any, Any] = {
+    (1, 0): _NPY.read_array_header_1_0,
+    (2, 0): _NPY.read_array_header_2_0,
+}
+
+
 @contextmanager
-def opened_arrays(path: AnyPath) -> Iterator[NpzFile]:
+def opened_arrays(path: AnyPath) -> Iterator[ArrayFile]:
     """Open an .npz file; whatever turns out to be wrong with it is a ValueError of one line.
 
     Raises
@@ -73,14 +133,18 @@ def opened_arrays(path: AnyPath) -> Iterator[NpzFile]:
         If it is damaged, or no such file; inside the block, too.
     """
     try:
-        # numpy leaves a file open that is no whole archive.
-        with as_path("file", path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            yield arrays
+        with as_path("file", path).open("rb") as file, zipfile.ZipFile(file) as archive:
+            yield ArrayFile(archive)
     except (DyadsError, FileNotFoundError):
         raise
-    except _UNREADABLE as error:
-        detail = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise ValueError(detail) from error
+    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds about damaged files
+        raise ValueError(reason(error)) from error
+
+
+def reason(error: Exception) -> str:
+    """Return what another library has said about a file, in short."""
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0]}"[:300] if lines else type(error).__name__
 
 
 def check_writable(what: str, path: AnyPath) -> Path:

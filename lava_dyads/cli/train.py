@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 from tyro.conf import Positional, arg
 
+from lava_dyads.checks import check_fields
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
@@ -132,17 +133,15 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
 
     @classmethod
     def _resumed(cls, path: Path) -> Train:
-        options = RunDirectory.reopen(path).config.get("options")
-        known = {f.name: f for f in fields(cls)}
-        if not isinstance(options, dict) or not options.keys() <= known.keys():
+        options: Any = RunDirectory.reopen(path).config.get("options")
+        known = {f.name for f in fields(cls)}
+        there = set(options) if isinstance(options, dict) else set()
+        if "dataset" not in there or not there <= known:
             text = f"--resume: {path} was written by another version, which kept no options"
             raise CheckpointError(text)
-        for name, value in options.items():
-            if isinstance(value, list):
-                options[name] = tuple(value)
-            elif isinstance(value, str) and "Path" in str(known[name].type):
-                options[name] = Path(value)
-        return cls(**options)
+        begun = cls(**options)
+        check_fields(begun, f"--resume: config.json of {path}: ")
+        return begun
 
     def _as_begun(self) -> Train:
         """Return the options the run began with; raise where one that was given differs."""

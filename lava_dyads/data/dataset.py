@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_dyads.checks import Count, Limit, check_fields, checked, plain_array
 from lava_dyads.errors import DataError, message
 
 
@@ -28,6 +30,12 @@ class State:
     status: str
     where: str = ""
     problem: str = ""
+
+
+SplitSeed: TypeAlias = Annotated[
+    int, Limit("must lie in 0 .. 2^32 - 1, as scikit-learn has it", "0", lambda v: 0 <= v < 2**32)
+]
+TestShare: TypeAlias = Annotated[float, Limit("must lie in (0, 1)", "0.25", lambda v: 0 < v < 1)]
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,12 @@ class Dataset:
     name: str
     x: NDArray[np.float64]
     labels: NDArray[np.int64]
-    official_training_rows: int | None = None
+    official_training_rows: Count | None = None
 
     def __post_init__(self) -> None:
-        x, labels = np.asarray(self.x), np.asarray(self.labels)
-        if x.ndim != 2 or labels.shape != (len(x),) or not len(x):
+        check_fields(self)
+        x, labels = (plain_array(getattr(self, n), f"Dataset.{n}") for n in ("x", "labels"))
+        if x.ndim != 2 or labels.shape != (len(x),) or not x.size:
             raise DataError(
                 message(
                     f"data {self.name}",
@@ -66,7 +75,7 @@ class Dataset:
                     (x.shape, labels.shape),
                 )
             )
-        if not (np.issubdtype(x.dtype, np.number) and np.issubdtype(labels.dtype, np.integer)):
+        if x.dtype.kind not in "iuf" or labels.dtype.kind not in "iu":
             raise DataError(
                 message(
                     f"data {self.name}",
@@ -78,6 +87,10 @@ class Dataset:
             raise DataError(
                 message(f"data {self.name}", "labels must be at least 0", int(labels.min()))
             )
+        rows = self.official_training_rows
+        if rows is not None and rows >= len(x):
+            limit = f"must leave some of the {len(x)} rows for tests"
+            raise DataError(message(f"data {self.name}: official_training_rows", limit, rows))
         if labels.max() >= max(len(labels), 2):
             row = int(labels.argmax())
             limit = f"must be a class number below the number of samples, {len(labels)}"
@@ -108,8 +121,9 @@ class Dataset:
         """One-hot targets, shape (samples, classes)."""
         return np.eye(self.classes)[self.labels]
 
+    @checked
     def split(
-        self, seed: int, test_share: float = 0.25
+        self, seed: SplitSeed, test_share: TestShare = 0.25
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return row numbers of the training and test part: the official ones, or stratified.
 

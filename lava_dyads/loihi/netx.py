@@ -33,13 +33,16 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_dyads.errors import UnsupportedError, ValidationError, invalid
-from lava_dyads.files import AnyPath, as_path, write_atomically
+from lava_dyads.checks import real_array, taken
+from lava_dyads.errors import invalid
+from lava_dyads.files import AnyPath, write_atomically
 from lava_dyads.lava_compat import require_lava
+from lava_dyads.loihi.hdf5 import import_h5py, opened_hdf5
 from lava_dyads.loihi.inference import SigmaDelta
 from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic.limits import PAYLOAD, SDN_SHIFT, STATE
@@ -82,7 +85,7 @@ def write(path: AnyPath, network: SigmaDelta) -> None:
         If a layer has no place in the format, or h5py is not installed.
     """
     check(network.spec.activations)
-    h5py = _h5py()
+    h5py = import_h5py()
     for k, w in enumerate(network.weights, 1):
         if not w.any():
             what = f"layer {k} weights"
@@ -141,23 +144,31 @@ def read(path: AnyPath) -> NetxFile:
     ValidationError
         If it is no such file.
     """
-    try:
-        with _h5py().File(as_path("netx file", path), "r") as file:
-            layers = [file["layer"][str(k)] for k in range(1, len(file["layer"]))]
-            if any(layer["neuron/type"][()] != b"SDNN" for layer in layers):
-                raise KeyError("a neuron that is not SDNN")
-            return NetxFile(
-                [layer["weight"][()] for layer in layers],
-                [layer["bias"][()] for layer in layers],
-                int(file.attrs["output_offset"]),
-                int(file.attrs["input_fraction"]),
-            )
-    except (OSError, KeyError, IndexError) as error:
-        detail = str(error).splitlines()[0]
-        raise ValidationError(
-            f"netx file {path}: not a sigma-delta network of this library ({detail}). "
-            "Try: one that lava-dyads deploy --export wrote"
-        ) from error
+    what, hint = "netx file", "one that lava-dyads deploy --export wrote"
+    with opened_hdf5(what, path, hint) as file:
+        layers = [file["layer"][str(k)] for k in range(1, len(file["layer"]))]
+        if not layers or any(layer["neuron/type"][()] != b"SDNN" for layer in layers):
+            raise ValueError("a neuron that is not SDNN")
+        weights = [_integers(layer["weight"], 2) for layer in layers]
+        biases = [_integers(layer["bias"], 1) for layer in layers]
+        sizes = [w.shape for w in weights]
+        fits = all(above[1] == below[0] for below, above in pairwise(sizes))
+        if not fits or [n for n, _ in sizes] != [len(b) for b in biases]:
+            raise ValueError(f"weights {sizes} do not follow each other, or have other biases")
+        numbers = (file.attrs[name] for name in ("output_offset", "input_fraction"))
+        offset, fraction = (taken(number, int, "attribute") for number in numbers)
+        if not 0 <= fraction < STATE.value:
+            raise ValueError(f"an input fraction of {fraction} bits")
+        return NetxFile(weights, biases, offset, fraction)
+
+
+def _integers(held: Any, ndim: int) -> IntArray:
+    array = np.asarray(held[()])
+    if array.dtype.kind not in "iu" or array.ndim != ndim or not array.size:
+        raise ValueError(f"{array.dtype} {array.shape} in the place of whole numbers")
+    if np.abs(array.astype(float)).max() >= 2.0**STATE.value:
+        raise ValueError(f"a number beyond {STATE.value} bits")
+    return array
 
 
 def run(path: AnyPath, x: Array) -> IntArray:
@@ -186,10 +197,10 @@ def run(path: AnyPath, x: Array) -> IntArray:
     from lava.proc.sdn.process import SigmaDelta as Neuron
 
     file = read(path)
-    x = np.atleast_2d(np.asarray(x, float))
-    if x.shape[1] != file.weights[0].shape[1]:
+    x = np.atleast_2d(real_array(x, "netx.run: x"))
+    if x.ndim != 2 or x.shape[1] != file.weights[0].shape[1]:
         limit = f"the network has {file.weights[0].shape[1]} inputs"
-        invalid(f"netx file {path}", limit, x.shape[1])
+        invalid(f"netx file {path}", limit, x.shape)
     neurons: list[AbstractProcess] = []
     first: Any = None
     for w, b in zip(file.weights, file.biases, strict=True):
@@ -241,13 +252,3 @@ def run_processes(entry: Any, neurons: list[Any], exit_: Any, messages: IntArray
                     register.set(zero)
         data = np.array(collected.data.get()).reshape(*exit_.shape, steps)
     return data[:, depth:].T.astype(np.int64)
-
-
-def _h5py() -> Any:
-    try:
-        import h5py
-    except ImportError:
-        raise UnsupportedError(
-            "HDF5 files need the package h5py. Try: pip install lava_dyads[export]"
-        ) from None
-    return h5py

@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import UnsupportedError, ValidationError
-from lava_dyads.files import AnyPath, as_path, write_atomically
+from lava_dyads.checks import real_array
+from lava_dyads.errors import UnsupportedError
+from lava_dyads.files import AnyPath, write_atomically
+from lava_dyads.loihi.hdf5 import opened_hdf5
 from lava_dyads.loihi.inference import SigmaDelta
 from lava_dyads.rules._types import Array
 
@@ -81,21 +83,23 @@ def run(path: AnyPath, x: Array) -> Array:
     ValidationError
         If it is no NIR file, or holds something else.
     """
-    nir = _nir()
-    try:
-        graph = nir.read(as_path("NIR file", path))
-    except (OSError, KeyError, ValueError, AttributeError) as error:
-        detail = str(error).splitlines()[0]
-        raise ValidationError(f"NIR file {path}: cannot be read ({detail})") from error
-    following = dict(graph.edges)
-    name, value = following["input"], np.asarray(x, float)
-    while name != "output":
-        node = graph.nodes[name]
-        if not isinstance(node, nir.Affine):
-            kind = type(node).__name__
-            raise UnsupportedError(f"NIR file {path}: only Affine nodes are run here (got {kind})")
-        value, name = value @ node.weight.T + node.bias, following[name]
-    return value
+    nir, value = _nir(), real_array(x, "nir_graph.run: x")
+    hint = "a chain of Affine nodes, as lava-dyads deploy --export FILE.nir writes it"
+    with opened_hdf5("NIR file", path, hint):
+        graph = nir.read(path)
+        following = dict(graph.edges)
+        name = following["input"]
+        for _ in graph.nodes:
+            if name == "output":
+                return value
+            node = graph.nodes[name]
+            if not isinstance(node, nir.Affine):
+                kind = type(node).__name__
+                limit = f"NIR file {path}: only Affine nodes are run here (got {kind})"
+                raise UnsupportedError(f"{limit}. Try: {hint}")
+            weight, bias = (real_array(a, f"node {name}") for a in (node.weight, node.bias))
+            value, name = value @ weight.T + bias, following[name]
+        raise ValueError("its nodes are no chain")
 
 
 def _nir() -> Any:

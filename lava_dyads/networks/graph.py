@@ -235,8 +235,19 @@ def synapses(above: int, below: int, density: float, seed: Sequence[int]) -> Any
     fan_in = max(1, round(density * below))
     if fan_in == below:
         return None
-    order = np.random.default_rng(list(seed)).random((above, below))
-    return np.asarray(order.argsort(axis=1).argsort(axis=1) < fan_in)
+    if above * below > MOST_PLACES:
+        limit = f"a sparse connection keeps {MOST_PLACES:,} places for synapses at most"
+        invalid("density", limit, f"{above} x {below}", "1, or fewer neurons")
+    generator = np.random.default_rng(list(seed))
+    there = np.empty((above, below), bool)
+    rows = max(1, _PIECE // below)
+    for start in range(0, above, rows):  # all at once would take 24 times the memory
+        order = generator.random((min(rows, above - start), below))
+        there[start : start + rows] = order.argsort(axis=1).argsort(axis=1) < fan_in
+    return there
+
+
+MOST_PLACES, _PIECE = 1 << 30, 1 << 20
 
 
 @dataclass(frozen=True)
@@ -296,6 +307,7 @@ class Graph:
         ValidationError
             Naming the node and what is wrong with it.
         """
+        values = taken(values, Mapping[str, Any], owner)
         unknown = [key for key in values if key != "nodes"]
         nodes = values.get("nodes")
         if unknown or not isinstance(nodes, Mapping) or not nodes:
@@ -306,6 +318,7 @@ class Graph:
         for name, options in nodes.items():
             if not isinstance(options, Mapping):
                 invalid(f"node {name}", "needs a table of options", options, 'kind = "dense"')
+            options = taken(options, Mapping[str, Any], f"node {name}")
             for key in options:
                 if key not in known:
                     invalid(f"node {name}", "unknown option", key, nearest(key, known))
@@ -323,10 +336,12 @@ class Graph:
         ValidationError
             If it cannot be read, is no TOML, or describes no graph.
         """
+        path = as_path("graph", path)
         try:
-            values = tomllib.loads(as_path("graph", path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise ValidationError(f"graph {path}: cannot be read ({error})") from error
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            hint = "Try: docs/graphs.md"
+            raise ValidationError(f"graph {path}: cannot be read ({error}). {hint}") from error
         return cls.from_dict(values, f"graph {path}")
 
     def as_dict(self) -> dict[str, Any]:

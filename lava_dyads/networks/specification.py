@@ -10,7 +10,16 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from lava_dyads.checks import Count, Limit, Natural, NotNegative, Positive, Share, check_fields
+from lava_dyads.checks import (
+    Count,
+    Limit,
+    Natural,
+    NotNegative,
+    Positive,
+    Share,
+    check_fields,
+    taken,
+)
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.checks import check_on_chip, why_not
 from lava_dyads.networks.graph import Density, Graph, synapses
@@ -337,15 +346,21 @@ class NetworkSpec:
                 biases.append(generator.normal(size=vertex.biases) * self.bias_deviation)
         return weights, biases
 
+    @property
+    def separate_feedback(self) -> list[bool]:
+        """Whether B is there beside W, of every layer: not where nothing below wants an error."""
+        if not feedback(self.feedback).separate:
+            return [False] * self.depth
+        data = only_data(self.vertices)
+        return [not data[v.sources[0]] for v in self.vertices if v.weighted]
+
     def initial_feedback(self) -> list[Array | None]:
         """Return B^T of every layer, drawn like the weights but apart from them; None: tied."""
-        if not feedback(self.feedback).separate:
-            return [None] * self.depth
-        generator, data = np.random.default_rng([self.seed, 0xFEED]), only_data(self.vertices)
+        generator = np.random.default_rng([self.seed, 0xFEED])
+        weighted = [v for v in self.vertices if v.weighted]
         return [
-            None if data[v.sources[0]] else self._random_weights(v, generator)
-            for v in self.vertices
-            if v.weighted
+            self._random_weights(v, generator) if apart else None
+            for v, apart in zip(weighted, self.separate_feedback, strict=True)
         ]
 
     def _random_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
@@ -514,6 +529,7 @@ class NetworkSpec:
         ValidationError
             If a field is unknown or a value is out of range.
         """
+        values = taken(values, Mapping[str, Any], "NetworkSpec")
         known = {f.name for f in fields(cls)}
         for name in values:
             if name not in known:

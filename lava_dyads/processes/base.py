@@ -17,6 +17,7 @@ from lava.magma.core.process.process import ProcessServer
 from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
 from lava.magma.runtime.runtime import Runtime
 
+from lava_dyads.checks import checked
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort, Var
 from lava_dyads.rules._types import AnyArray
@@ -68,6 +69,7 @@ class ElementProcess(AbstractProcess):
     # Lava's __del__ looks for it, also where __init__ refused its arguments.
     _runtime: Any = None
 
+    @checked
     def __init__(
         self,
         element: Element,
@@ -104,6 +106,7 @@ class ElementProcess(AbstractProcess):
         chosen = memory if variables is None else {name: memory[name] for name in variables}
         return {**chosen, "learn": self.agenda.learn, "window": self.agenda.window}
 
+    @checked
     def read(self, register: str) -> AnyArray:
         """Return a copy of a register, in the shape of its Var.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from lava_dyads.errors import invalid
+from lava_dyads.checks import Count, checked
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort
 from lava_dyads.processes.base import ElementProcess, own_logging
 from lava_dyads.rules.clock import Agenda
@@ -50,12 +50,11 @@ class Conductor(AbstractProcess):
     # Lava's __del__ looks for it, also where __init__ refused its arguments.
     _runtime: Any = None
 
+    @checked
     def __init__(
-        self, agenda: Agenda, *, max_deliveries: int = 1_000_000, name: str = "conductor"
+        self, agenda: Agenda, *, max_deliveries: Count = 1_000_000, name: str = "conductor"
     ) -> None:
         importlib.import_module("lava_dyads.models")  # Lava has to find the model
-        if max_deliveries < 1:
-            invalid("max_deliveries", "must be at least 1", max_deliveries)
         with own_logging():
             super().__init__(name=name, agenda=agenda, max_deliveries=max_deliveries)
         self.agenda = agenda

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lava_dyads.checks import Count, Positive, checked, real_array
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -84,6 +85,7 @@ class DyadConv(ElementProcess):
     basal_out: Member[OutPort]
     apical_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
         weights: ArrayLike | None = None,
@@ -91,8 +93,8 @@ class DyadConv(ElementProcess):
         image: tuple[int, int, int] = (1, 1, 1),
         stride: int | Pair = 1,
         padding: int | Pair = 0,
-        lanes: int = 1,
-        beta: float = 0.1,
+        lanes: Count = 1,
+        beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
         name: str | None = None,
@@ -100,8 +102,8 @@ class DyadConv(ElementProcess):
         **feedback: Any,
     ) -> None:
         if element is None:
-            kernels = np.asarray(weights, float)
-            if kernels.ndim != 4 or kernels.shape[1] != image[0]:
+            kernels = real_array(weights, "DyadConv.weights", 4)
+            if kernels.shape[1] != image[0]:
                 limit = f"must have shape (channels, {image[0]}, rows, columns)"
                 invalid("DyadConv.weights", limit, kernels.shape)
             channels, rows, columns = (kernels.shape[i] for i in (0, 2, 3))
@@ -159,6 +161,7 @@ class DyadConvFeedback(DyadConv):
     feedback_state: Member[Var]
     feedback_updates: Member[Var]
 
+    @checked
     def __init__(
         self,
         weights: ArrayLike | None = None,
@@ -169,7 +172,7 @@ class DyadConvFeedback(DyadConv):
         **options: Any,
     ) -> None:
         if element is None:
-            options["feedback"] = np.asarray(feedback, float)
+            options["feedback"] = real_array(feedback, "DyadConvFeedback.feedback", 4)
             options["feedback_learns"] = feedback_learns
         super().__init__(weights, element=element, **options)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix, issparse
 
+from lava_dyads.checks import Count, Positive, checked, plain_array, real_array
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -76,19 +77,20 @@ class DyadDense(ElementProcess):
     basal_out: Member[OutPort]
     apical_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
         weights: ArrayLike | None = None,
         *,
-        lanes: int = 1,
-        beta: float = 0.1,
+        lanes: Count = 1,
+        beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
         if element is None:
-            matrix = np.asarray(weights, float)
+            matrix = real_array(weights, "DyadDense.weights", 2)
             element = Connection(matrix, lanes=lanes, beta=beta, optimiser=optimiser)
         super().__init__(element, agenda=agenda, name=name)
 
@@ -142,25 +144,26 @@ class DyadDenseFeedback(DyadDense):
     feedback_state: Member[Var]
     feedback_updates: Member[Var]
 
+    @checked
     def __init__(
         self,
         weights: ArrayLike | None = None,
         *,
         feedback: ArrayLike | None = None,
         feedback_learns: bool = False,
-        lanes: int = 1,
-        beta: float = 0.1,
+        lanes: Count = 1,
+        beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
         element = element or Connection(
-            np.asarray(weights, float),
+            real_array(weights, "DyadDenseFeedback.weights", 2),
             lanes=lanes,
             beta=beta,
             optimiser=optimiser,
-            feedback=np.asarray(feedback, float),
+            feedback=real_array(feedback, "DyadDenseFeedback.feedback", 2),
             feedback_learns=feedback_learns,
         )
         super().__init__(element=element, agenda=agenda, name=name)
@@ -197,13 +200,14 @@ class DyadSparse(DyadDense):
     2
     """
 
+    @checked
     def __init__(
         self,
         weights: ArrayLike | None = None,
         *,
         mask: ArrayLike | None = None,
-        lanes: int = 1,
-        beta: float = 0.1,
+        lanes: Count = 1,
+        beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
         name: str | None = None,
@@ -211,13 +215,14 @@ class DyadSparse(DyadDense):
     ) -> None:
         if element is None:
             stored: Any = coo_matrix(weights) if issparse(weights) else None
-            matrix = np.asarray(weights if stored is None else stored.toarray(), float)
+            dense = weights if stored is None else stored.toarray()
+            matrix = real_array(dense, "DyadSparse.weights", 2)
             there = matrix != 0
             if mask is not None:
-                there = np.asarray(mask, bool)
+                there = plain_array(mask, "DyadSparse.mask").astype(bool)
             elif stored is not None:
                 there[stored.row, stored.col] = True
-            op = Sparse(matrix.shape[0], matrix.shape[1], there) if matrix.ndim == 2 else None
+            op = Sparse(matrix.shape[0], matrix.shape[1], there)
             element = Connection(matrix, lanes=lanes, beta=beta, optimiser=optimiser, op=op)
         super().__init__(element=element, agenda=agenda, name=name)
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, checked, real_array
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -130,37 +131,34 @@ class Dyad(PopulationProcess):
     unit_class = DyadUnit
     prototype = DyadUnit(ACTIVATIONS["relu"], 1.0, True)
 
+    @checked
     def __init__(
         self,
-        shape: tuple[int, ...] = (1,),
+        shape: tuple[Size, ...] = (1,),
         *,
         activation: str = "relu",
-        alpha: float = 1.0,
-        beta: float = 0.1,
+        alpha: Share = 1.0,
+        beta: Positive = 0.1,
         rule: str = "dp-transpose",
         bias: ArrayLike = 0.0,
-        lanes: int = 1,
-        threshold: float = 0.0,
-        first_step: int = 1,
-        sharing: int = 1,
+        lanes: Count = 1,
+        threshold: NotNegative = 0.0,
+        first_step: Count = 1,
+        sharing: Count = 1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Population | None = None,
     ) -> None:
         if element is None:
-            if len(shape) != 1 or shape[0] < 1:
+            if len(shape) != 1:
                 invalid("Dyad.shape", "must be (n,) with n at least 1", shape, "(1,)")
-            if not 0 <= alpha <= 1:
-                invalid("Dyad.alpha", "must lie in [0, 1]", alpha, "0, 0.5 or 1")
-            if not np.isfinite(beta) or beta <= 0:
-                invalid("Dyad.beta", "must be positive", beta, "0.1")
             dyads = [name for name in RULES if name.startswith("dp")]
             if rule not in dyads:
                 invalid("Dyad.rule", f"must be one of {', '.join(dyads)}", rule)
-            if sharing < 1 or shape[0] % sharing:
+            if shape[0] % sharing:
                 invalid("Dyad.sharing", f"must divide n = {shape[0]}", sharing)
-            value, wanted = np.asarray(bias, float), (shape[0] // sharing,)
+            value, wanted = real_array(bias, "Dyad.bias"), (shape[0] // sharing,)
             if value.shape not in ((), wanted):
                 invalid("Dyad.bias", f"must be a number or have shape {wanted}", value.shape)
             unit = RULES[rule].hidden(activation_by_name(activation), RuleParameters(alpha, beta))

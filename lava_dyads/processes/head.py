@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.checks import Count, NotNegative, Positive, Size, checked
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -51,15 +52,16 @@ class LossHead(ElementProcess):
     target_in: Member[InPort]
     drive_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
-        n: int = 1,
+        n: Size = 1,
         *,
         loss: str = "squared-error",
-        beta: float = 0.1,
-        lanes: int = 1,
-        threshold: float = 0.0,
-        first_step: int = 1,
+        beta: Positive = 0.1,
+        lanes: Count = 1,
+        threshold: NotNegative = 0.0,
+        first_step: Count = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Head | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lava_dyads.checks import checked
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -52,6 +53,7 @@ class DyadNetwork(ElementProcess):
 
         def __getattr__(self, name: str) -> Var: ...
 
+    @checked
     def __init__(
         self,
         network: Network | BackpropNetwork,

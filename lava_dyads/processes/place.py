@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.checks import Count, Natural, Size, checked
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -59,13 +60,14 @@ class DyadPlace(ElementProcess):
     basal_out: Member[OutPort]
     apical_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
-        n_in: int = 1,
-        n_out: int | None = None,
-        offset: int = 0,
+        n_in: Size = 1,
+        n_out: Size | None = None,
+        offset: Natural = 0,
         *,
-        lanes: int = 1,
+        lanes: Count = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Connection | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.checks import Count, Positive, checked
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -74,14 +75,15 @@ class DyadMaxPool(ElementProcess):
     basal_out: Member[OutPort]
     apical_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
         image: tuple[int, int, int] = (1, 1, 1),
         kernel: int | Pair = 2,
         stride: int | Pair | None = None,
         *,
-        lanes: int = 1,
-        beta: float = 0.1,
+        lanes: Count = 1,
+        beta: Positive = 0.1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Junction | None = None,
@@ -141,13 +143,14 @@ class DyadAveragePool(ElementProcess):
     basal_out: Member[OutPort]
     apical_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
         image: tuple[int, int, int] = (1, 1, 1),
         kernel: int | Pair = 2,
         stride: int | Pair | None = None,
         *,
-        lanes: int = 1,
+        lanes: Count = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Connection | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lava_dyads.checks import Count, Positive, Size, checked
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -64,12 +65,13 @@ class DyadProduct(ElementProcess):
     apical_1_out: Member[OutPort]
     apical_2_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
-        n: int = 1,
+        n: Size = 1,
         *,
-        lanes: int = 1,
-        beta: float = 0.1,
+        lanes: Count = 1,
+        beta: Positive = 0.1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Junction | None = None,

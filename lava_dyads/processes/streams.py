@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lava_dyads.checks import Count, Size, checked, real_array
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -43,17 +44,20 @@ class DatasetSource(ElementProcess):
     x_out: Member[OutPort]
     y_out: Member[OutPort]
 
+    @checked
     def __init__(
         self,
         x: ArrayLike = ((0.0,),),
         y: ArrayLike = ((0.0,),),
         *,
-        lanes: int = 1,
+        lanes: Count = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Source | None = None,
     ) -> None:
-        element = element or Source(np.asarray(x, float), np.asarray(y, float), lanes=lanes)
+        if element is None:
+            rows = (real_array(a, f"DatasetSource.{n}") for n, a in (("x", x), ("y", y)))
+            element = Source(*rows, lanes=lanes)
         super().__init__(element, agenda=agenda, name=name)
 
     @classmethod
@@ -84,13 +88,14 @@ class MetricSink(ElementProcess):
     output_in: Member[InPort]
     target_in: Member[InPort]
 
+    @checked
     def __init__(
         self,
-        n: int = 1,
+        n: Size = 1,
         *,
         loss: str = "squared-error",
-        lanes: int = 1,
-        capacity: int = 1,
+        lanes: Count = 1,
+        capacity: Size = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Sink | None = None,

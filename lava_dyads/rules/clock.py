@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lava_dyads.checks import Count, Natural, checked
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import IntArray
 
@@ -102,18 +103,17 @@ class Agenda:
         If the batch is not a multiple of the lanes.
     """
 
+    @checked
     def __init__(
         self,
-        steps: int = 0,
-        lanes: int = 1,
-        batch_size: int | None = None,
-        read_step: int = 1,
+        steps: Natural = 0,
+        lanes: Count = 1,
+        batch_size: Count | None = None,
+        read_step: Count = 1,
         stream: bool = False,
     ) -> None:
         batch_size = lanes if batch_size is None else batch_size
-        if lanes < 1:
-            invalid("lanes", "must be at least 1", lanes)
-        if batch_size % lanes or batch_size < 1:
+        if batch_size % lanes:
             invalid("batch_size", f"must be a multiple of lanes = {lanes}", batch_size)
         self.steps, self.lanes, self.batch_size = steps, lanes, batch_size
         self.read_step, self.stream = read_step, stream

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.errors import DataError
-from lava_dyads.files import AnyPath, opened_arrays, write_atomically
+from lava_dyads.checks import check_fields
+from lava_dyads.errors import DataError, invalid
+from lava_dyads.files import AnyPath, as_path, opened_arrays, write_atomically
 from lava_dyads.rules._types import AnyArray
 
 COLUMNS = {
@@ -42,6 +43,23 @@ class Trace:
     columns: dict[str, AnyArray]
     channels: list[tuple[str, str]]
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        for name, code in COLUMNS.items():
+            column = self.columns.get(name)
+            if not isinstance(column, np.ndarray) or column.dtype != code or column.ndim != 1:
+                limit = f"must be a column of {np.dtype(code)}"
+                invalid(f"Trace.{name}", limit, column, ", ".join(COLUMNS))
+        if len({len(self.columns[name]) for name in COLUMNS}) > 1:
+            sizes = {name: len(self.columns[name]) for name in COLUMNS}
+            invalid("Trace.columns", "must be of one length", sizes)
+        times = [self.columns[name] for name in ("sent", "arrived")]
+        channel = self.columns["channel"]
+        if not (
+            np.isfinite(times).all() and ((channel >= 0) & (channel < len(self.channels))).all()
+        ):
+            invalid("Trace", "times must be finite, and channels be among those named", channel)
+
     def __len__(self) -> int:
         return len(self.columns["sent"])
 
@@ -62,13 +80,14 @@ class Trace:
         DataError
             If the file is missing or no trace.
         """
+        path = as_path("trace", path)
         try:
             with opened_arrays(path) as file:
-                columns = {name: file[name] for name in COLUMNS}
-                channels = list(zip(file["source"].tolist(), file["target"].tolist(), strict=True))
+                ends = [file[name].tolist() for name in ("source", "target")]
+                return cls({name: file[name] for name in COLUMNS}, list(zip(*ends, strict=True)))
         except (OSError, ValueError) as error:
-            raise DataError(f"trace {path}: not a readable trace file ({error})") from error
-        return cls(columns, channels)
+            hint = "Try: one that train --trace FILE wrote"
+            raise DataError(f"trace {path}: not a readable trace file ({error}). {hint}") from error
 
 
 class Recorder:

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_dyads.data import Dataset
+from lava_dyads.checks import Natural, entries
+from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
     PART,
     AnyPath,
+    ArrayFile,
     as_path,
     is_part,
     opened_arrays,
+    reason,
     remove_parts,
     sync_folder,
     write_arrays,
@@ -30,7 +33,7 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.binary import FLOAT, binary_weights
 from lava_dyads.training.origin import recalled, remembered
-from lava_dyads.training.resume import RunState
+from lava_dyads.training.resume import RunState, read_header
 
 if TYPE_CHECKING:
     from lava_dyads.training.trainer import Trainer
@@ -129,23 +132,26 @@ class Checkpoint:
             If the file is missing, unreadable, not a checkpoint of this library, or its arrays
             do not fit its specification.
         """
+        path = as_path("checkpoint", path)
         try:
             with opened_arrays(path) as file:
-                header = json.loads(str(file["header"]))
-                if header.get("format") != FORMAT:
-                    raise CheckpointError(
-                        f"checkpoint {path}: its format is {header.get('format')!r}, this "
-                        f"version reads {FORMAT!r}"
-                    )
+                header = read_header(file, FORMAT, {"spec": Mapping[str, Any]})
+                meta = entries(header.get("meta", {}), "meta", {}, META)
                 spec = NetworkSpec.from_dict(header["spec"])
-                ks = range(1, spec.depth + 1)
-                weights = [file[f"weights_{k}"] for k in ks]
-                populations = sum(v.activation is not None for v in spec.vertices)
-                biases = [file[f"biases_{k}"] for k in range(1, populations + 1)]
-                there = [b is not None for b in spec.initial_feedback()]
-                back = [file[f"feedback_{k}"] if there[k - 1] else None for k in ks]
-        except CheckpointError:
-            raise
+                names = [f"weights_{k}" for k in range(1, spec.depth + 1)]
+                weights = [
+                    _real(file, name, op.shape) for name, op in zip(names, spec.ops, strict=True)
+                ]
+                populations = [v for v in spec.vertices if v.activation]
+                biases = [
+                    _real(file, f"biases_{k}", (v.biases,)) for k, v in enumerate(populations, 1)
+                ]
+                back = [
+                    _real(file, f"feedback_{k}", op.shape) if apart else None
+                    for k, (op, apart) in enumerate(
+                        zip(spec.ops, spec.separate_feedback, strict=True), 1
+                    )
+                ]
         except FileNotFoundError as error:
             raise CheckpointError(f"checkpoint {path}: no such file") from error
         except (OSError, ValueError) as error:
@@ -153,27 +159,30 @@ class Checkpoint:
             raise CheckpointError(
                 f"checkpoint {path}: not a checkpoint of lava_dyads ({error}). {hint}"
             ) from error
-        shapes = [op.shape for op in spec.ops]
-        widths = [(v.biases,) for v in spec.vertices if v.activation]
-        for kind, arrays, expected in (
-            ("weights", weights, shapes), ("biases", biases, widths), ("feedback", back, shapes)
-        ):  # fmt: skip
-            for k, (array, shape) in enumerate(zip(arrays, expected, strict=True), 1):
-                if array is not None:
-                    _check(path, f"{kind}_{k}", array, shape)
-        return cls(spec, weights, biases, header.get("meta", {}), back)
+        return cls(spec, weights, biases, meta, back)
 
 
-def _check(path: AnyPath, name: str, array: Array, shape: tuple[int, ...]) -> None:
+META: dict[str, Any] = {
+    "dataset": str,
+    "data": Mapping[str, Any],
+    "split_seed": SplitSeed,
+    "test_share": TestShare,
+    "precision": str,
+    "epochs": Natural,
+}
+"""What a checkpoint may know of its training."""
+
+
+def _real(file: ArrayFile, name: str, shape: tuple[int, ...]) -> Array:
+    """Return parameters from a checkpoint."""
+    array = file[name]
     if array.dtype.kind != "f":
-        raise CheckpointError(
-            f"checkpoint {path}: {name} should be real numbers, whatever precision they learnt in "
-            f"(got {array.dtype}). Try: integers times their unit, as float64"
-        )
+        limit = f"{name} should be real numbers, whatever precision they learnt in"
+        hint = "integers times their unit, as float64"
+        raise ValueError(f"{limit} (got {array.dtype}). Try: {hint}")
     if array.shape != shape or not np.all(np.isfinite(array)):
-        raise CheckpointError(
-            f"checkpoint {path}: {name} should be finite and have shape {shape} (got {array.shape})"
-        )
+        raise ValueError(f"{name} should be finite and have shape {shape} (got {array.shape})")
+    return array
 
 
 class RunDirectory:
@@ -264,10 +273,11 @@ class RunDirectory:
             If it cannot be read.
         """
         try:
-            held: dict[str, Any] = json.loads((self.path / MARKER).read_text())
-            return held
-        except (OSError, ValueError) as error:
-            raise CheckpointError(f"{self.path / MARKER}: cannot be read ({error})") from error
+            held = json.loads((self.path / MARKER).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            why = f"cannot be read ({reason(error)})"
+            raise CheckpointError(f"{self.path / MARKER}: {why}. Try: a new run") from error
+        return entries(held, f"{self.path / MARKER}", {}, {"dataset": str})
 
     @property
     def state(self) -> RunState | None:

@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from lava_dyads.checks import Natural, NotNegative, check_fields
+from lava_dyads.checks import Natural, NotNegative, check_fields, checked, entries
 from lava_dyads.errors import CheckpointError, invalid, shown
-from lava_dyads.files import AnyPath, opened_arrays, write_arrays
+from lava_dyads.files import AnyPath, ArrayFile, as_path, opened_arrays, write_arrays
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.blas import library
 
@@ -56,6 +56,7 @@ class Interval:
             invalid("Interval", "needs batches or seconds", (self.batches, self.seconds))
 
     @classmethod
+    @checked
     def parse(cls, text: str) -> Interval:
         """Read ``epoch``, a number of batches (``200``) or of seconds (``30s``).
 
@@ -126,18 +127,17 @@ class RunState:
         CheckpointError
             If the file is missing, damaged or something else.
         """
+        path = as_path("state", path)
+        table = Mapping[str, Any]
+        kinds = {"made_for": table, "progress": table, "machine": table}
         try:
             with opened_arrays(path) as file:
-                header = json.loads(str(file["header"]))
-                if header.get("format") != FORMAT:
-                    got = header.get("format")
-                    raise CheckpointError(
-                        f"state {path}: its format is {got!r}, this version reads {FORMAT!r}"
-                    )
-                arrays = {name: file[name] for name in file.files if name != "header"}
+                header = read_header(file, FORMAT, kinds)
+                arrays = {name: file[name] for name in file.names if name != "header"}
+                for name, array in arrays.items():
+                    if array.dtype.kind == "f" and not np.isfinite(array).all():
+                        raise ValueError(f"{name} is not finite, so the run had diverged")
                 return cls(header["made_for"], header["progress"], arrays, header["machine"])
-        except CheckpointError:
-            raise
         except FileNotFoundError as error:
             raise CheckpointError(f"state {path}: no such file") from error
         except (OSError, ValueError) as error:
@@ -164,6 +164,29 @@ class RunState:
         """Return what is not as it was where the state was made, in words; empty: nothing."""
         found = difference(self.machine, machine())
         return f"{found[0]} was {found[1]} (now {found[2]})" if found else ""
+
+
+def read_header(file: ArrayFile, format_: str, kinds: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the header of a file of ours, with its entries as what they should be.
+
+    Parameters
+    ----------
+    file : ArrayFile
+    format_ : str
+        What it says of itself.
+    kinds : mapping of str to annotation
+        Entries that have to be there.
+
+    Raises
+    ------
+    ValueError
+        If it has none, or that of something else.
+    """
+    header = entries(file.json("header"), "header", {})
+    if header.get("format") != format_:
+        got = shown(header.get("format"))
+        raise ValueError(f"its format is {got}, this version reads {format_!r}")
+    return entries(header, "header", kinds)
 
 
 def difference(old: Any, new: Any, name: str = "") -> tuple[str, Any, Any] | None:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
-from lava_dyads.checks import Count, Limit, Natural, NotNegative, Positive, check_fields
-from lava_dyads.data.dataset import Dataset
+from lava_dyads.checks import (
+    Count,
+    Limit,
+    Natural,
+    NotNegative,
+    Positive,
+    check_fields,
+    entries,
+)
+from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
 from lava_dyads.errors import (
     CheckpointError,
     DivergedError,
     UnsupportedError,
     invalid,
+    message,
     nearest,
 )
-from lava_dyads.files import AnyPath
+from lava_dyads.files import AnyPath, reason
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, BASELINES, Execution
 from lava_dyads.rules._types import AnyArray, Array, IntArray
@@ -71,11 +80,6 @@ where a network learns it is below .02."""
 
 EXPLODED = 1e6
 """Loss, in units of that before training (or 1), from which on a training has diverged."""
-
-
-SplitSeed = Annotated[
-    int, Limit("must lie in 0 .. 2^32 - 1, as scikit-learn has it", "0", lambda v: 0 <= v < 2**32)
-]
 
 
 @dataclass(frozen=True)
@@ -140,7 +144,7 @@ class TrainingConfig:
     weight_decay: NotNegative = 0.0
     decay: NotNegative | None = None
     split_seed: SplitSeed = 0
-    test_share: Annotated[float, Limit("must lie in (0, 1)", "0.25", lambda v: 0 < v < 1)] = 0.25
+    test_share: TestShare = 0.25
     seed: Natural = 0
     dtype: str = "float64"
     silence: NotNegative = 0.0
@@ -262,6 +266,28 @@ class History:
         if known and name not in known:
             invalid("History.column", "unknown metric", name, nearest(name, known))
         return [epoch[name] for epoch in self.epochs]
+
+
+_MEASURED = {"epoch", *(f"train_{f.name}" for f in fields(Metrics)), "test_loss", "test_accuracy"}
+
+
+def _is_epoch(entry: Any) -> bool:
+    numbers = isinstance(entry, dict) and all(type(v) in (int, float) for v in entry.values())
+    return numbers and entry.keys() >= _MEASURED
+
+
+_Epoch = Annotated[Any, Limit("must be metrics of epochs", "another state", _is_epoch)]
+
+PROGRESS: dict[str, Any] = {
+    "position": Natural,
+    "pass_seconds": NotNegative,
+    "train_seconds": NotNegative,
+    "epochs": list[_Epoch],
+    "order": dict[str, Any],
+    "noise": list[dict[str, Any]],
+    "backend": dict[str, Any],
+}
+"""What a state knows of where in a run it was made."""
 
 
 class Trainer:
@@ -567,22 +593,27 @@ class Trainer:
             If it was made with other options or other data.
         """
         state.check(self._made_for())
-        held = self._registers()
-        for name in dict.fromkeys((*held, *state.arrays)):
-            there = [a[name].shape if name in a else None for a in (held, state.arrays)]
-            if there[0] != there[1]:
-                raise CheckpointError(f"state: {name} should have shape {there[0]}, not {there[1]}")
+        progress = entries(state.progress, "state: progress", PROGRESS)
+        order = len(self.train_rows) * self.config.updates
+        if progress["position"] > order or len(progress["epochs"]) > self.config.epochs:
+            got = progress["position"], len(progress["epochs"])
+            limit = f"must lie within {self.config.epochs} epochs of {order} samples"
+            raise CheckpointError(message("state: position", limit, got, "another state"))
+        check_registers(self._registers(), state.arrays)
         for name, element, register, part in self._places():
             value = state.arrays[name]
             element.memory[register][...] = value if part is None else value[part]
-        progress = state.progress
         self.position, self._pass_seconds = progress["position"], progress["pass_seconds"]
         self.train_seconds = progress["train_seconds"]
         self.history.epochs[:] = progress["epochs"]
-        self._generator.bit_generator.state = progress["order"]
-        for generator, drawn in zip(self._noise(), progress["noise"], strict=True):
-            generator.bit_generator.state = drawn
-        self._backend.restore(progress["backend"])
+        try:
+            self._generator.bit_generator.state = progress["order"]
+            for generator, drawn in zip(self._noise(), progress["noise"], strict=True):
+                generator.bit_generator.state = drawn
+            self._backend.restore(progress["backend"])
+        except Exception as error:  # each part reads what it has written, and trusts it
+            why = f"its generators cannot be read ({reason(error)})"
+            raise CheckpointError(f"state: {why}. Try: another state") from error
 
     @property
     def inexact(self) -> str:
@@ -835,6 +866,23 @@ def _revived(cls: type[Trainer], made: tuple[Any, ...], state: RunState) -> Trai
         trainer.close()
         raise
     return trainer
+
+
+def check_registers(held: Mapping[str, AnyArray], kept: Mapping[str, AnyArray]) -> None:
+    """Raise where the arrays of a state are not what a network has place for.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first.
+    """
+    for name in dict.fromkeys((*held, *kept)):
+        there = [f"{a[name].dtype} {a[name].shape}" if name in a else None for a in (held, kept)]
+        why = f"should be {there[0]}, not {there[1]}" if there[0] != there[1] else ""
+        if not why and name.endswith(("updates", "counts")) and (kept[name] < 0).any():
+            why = "should be at least 0"
+        if why:
+            raise CheckpointError(f"state: {name} {why}. Try: another state")
 
 
 def check_learns(execution: Execution, config: TrainingConfig) -> None:

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.ops.dense import product
@@ -63,6 +64,7 @@ class Conv:
     padding: int | Pair = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if min(self.image[0], self.channels) < 1:
             invalid("channels", "must be at least 1", (self.image[0], self.channels))
         _ = self.windows

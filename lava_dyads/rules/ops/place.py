@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.ops.base import Weightless
@@ -47,6 +48,7 @@ class Place(Weightless):
     offset: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if min(self.n_in, self.n_out) < 1:
             invalid("Place", "needs at least 1 neuron below and above", (self.n_in, self.n_out))
         if not 0 <= self.offset <= self.n_out - self.n_in:
@@ -109,6 +111,7 @@ class Pick(Weightless):
     offset: int = 0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         _ = self.place
 
     @property

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.ops.base import Join, Weightless
@@ -33,6 +34,7 @@ class _Pool:
     stride: int | Pair | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.image[0] < 1:
             invalid("channels", "must be at least 1", self.image[0])
         _ = self.windows

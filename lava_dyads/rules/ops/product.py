@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.ops.base import Join
@@ -41,6 +42,7 @@ class Product(Join):
     n: int
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.n < 1:
             invalid("Product.n", "must be at least 1", self.n)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import AnyArray, Array, IntArray
 
@@ -45,6 +46,7 @@ class Windows:
     padding: Pair
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name, least in (("image", 1), ("kernel", 1), ("stride", 1), ("padding", 0)):
             value = getattr(self, name)
             if min(value) < least:
