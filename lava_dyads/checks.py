@@ -76,7 +76,9 @@ NotNegative: TypeAlias = Annotated[
 Patience: TypeAlias = Annotated[float, Limit("must be positive seconds", "10", lambda v: v > 0)]
 """Seconds after which something gives up; inf: never."""
 Count: TypeAlias = Annotated[int, Limit("must be at least 1", "1", lambda v: v >= 1)]
-Size: TypeAlias = Annotated[int, Limit("must lie in 1 .. 2^40", "1", lambda v: 1 <= v <= 1 << 40)]
+Size: TypeAlias = Annotated[
+    int, Limit("must be at least 1, and at most 2^40", "1", lambda v: 1 <= v <= 1 << 40)
+]
 """Entries of an array: more do not fit anywhere."""
 Natural: TypeAlias = Annotated[int, Limit("must be at least 0", "0", lambda v: v >= 0)]
 
@@ -239,7 +241,8 @@ def real_array(
     with np.errstate(over="ignore"):  # a longdouble may be too large
         made = made.astype(np.float64, copy=False)
     if not np.isfinite(made).all():
-        invalid(what, "must be finite", "inf or nan", try_)
+        words = "must be a finite vector" if made.ndim <= 1 else "must be finite"
+        invalid(what, words, "inf or nan", try_)
     return made
 
 
@@ -265,7 +268,9 @@ def _taken(value: object, kind: Kind, what: str, default: object) -> Any:
     try:
         return kind.take(value)
     except _RefusedError as error:
-        plain = isinstance(default, int | float | str) and default != ""
+        plain = (
+            isinstance(default, int | float | str) and default != "" and kind.example in _GENERIC
+        )
         example = repr(default) if plain else kind.example
         invalid(what, str(error) or f"must be {kind.words}", value, example)
 
@@ -387,6 +392,7 @@ def _function(value: Any) -> Any:
 
 
 _FUNCTION = Kind("a function", "functions", "a function or a lambda", _function)
+_GENERIC = ("0", "1", "0.1", "'name'", "True")
 _NONE = Kind("None", "None", "None", _nothing)
 _PLAIN: dict[Any, Kind] = {
     int: Kind("a whole number", "whole numbers", "1", _whole),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lava_dyads.checks import Count, checked
 from lava_dyads.errors import invalid
 from lava_dyads.loihi import calibrated
 from lava_dyads.networks.specification import NetworkSpec
@@ -40,7 +41,8 @@ class FixedPointGradient:
     layer_cosines: tuple[float, ...]
 
 
-def fixed_point_gradient(spec: NetworkSpec, *, samples: int = 16) -> FixedPointGradient:
+@checked
+def fixed_point_gradient(spec: NetworkSpec, *, samples: Count = 16) -> FixedPointGradient:
     """Settle a random network on random data in integers; compare its gradient with backprop.
 
     Parameters
@@ -57,8 +59,6 @@ def fixed_point_gradient(spec: NetworkSpec, *, samples: int = 16) -> FixedPointG
     """
     if spec.rule in BASELINES:
         invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
-    if samples < 1:
-        invalid("samples", "must be at least 1", samples)
     generator = np.random.default_rng([spec.seed, 1])
     x = generator.uniform(size=(samples, spec.layers[0]))
     y = np.eye(spec.layers[-1])[generator.integers(spec.layers[-1], size=samples)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.checks import Count, Natural, NotNegative, checked
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES
@@ -104,17 +105,18 @@ class GradientCheck:
         return asdict(self)
 
 
+@checked
 def check_gradient(
     spec: NetworkSpec,
     *,
-    networks: int = 20,
-    samples: int = 8,
-    tolerance: float = 1e-12,
-    max_steps: int = 20_000,
+    networks: Count = 20,
+    samples: Count = 8,
+    tolerance: NotNegative = 1e-12,
+    max_steps: Count = 20_000,
     min_cosine: float | None = None,
     order: str = "sweep",
-    updates: int = 0,
-    decay: float | None = None,
+    updates: Natural = 0,
+    decay: NotNegative | None = None,
 ) -> GradientCheck:
     """Settle random networks and compare their gradients with backprop.
 
@@ -163,11 +165,6 @@ def check_gradient(
     """
     if spec.rule in BASELINES:
         invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
-    for name, value in (("networks", networks), ("samples", samples), ("max_steps", max_steps)):
-        if value < 1:
-            invalid(name, "must be at least 1", value)
-    if updates < 0:
-        invalid("updates", "must be at least 0", updates)
     if order not in (*ORDERS, ASYNC):
         invalid("order", "unknown name", order, nearest(order, (*ORDERS, ASYNC)))
     if spec.rule in RULES and RULES[spec.rule].spiking:

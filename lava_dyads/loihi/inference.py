@@ -31,6 +31,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from lava_dyads.checks import Natural, checked, real_array
 from lava_dyads.errors import FixedPointError, UnsupportedError, invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES, check_chain
@@ -104,6 +105,7 @@ class SigmaDelta:
         return np.asarray(self.outputs(x).argmax(axis=1))
 
 
+@checked
 def inference_spec(spec: NetworkSpec) -> NetworkSpec:
     """Return the forward network of a specification: same layers and activations.
 
@@ -129,8 +131,9 @@ def inference_spec(spec: NetworkSpec) -> NetworkSpec:
     return NetworkSpec(spec.layers, spec.activations, loss=spec.loss, seed=spec.seed)
 
 
+@checked
 def sigma_delta(
-    spec: NetworkSpec, weights: list[Array], biases: list[Array], x: Array, *, headroom: int = 1
+    spec: NetworkSpec, weights: list[Array], biases: list[Array], x: Array, *, headroom: Natural = 1
 ) -> SigmaDelta:
     """Return the integers in which a trained network fits on this data, and a bit to spare.
 
@@ -163,10 +166,11 @@ def sigma_delta(
         If weights do not fit into 8 bits, or nothing would be left of inputs or weights.
     """
     spec = inference_spec(spec)
-    if not len(x):
-        invalid("sigma_delta", "needs at least 1 row of x", len(x))
-    if headroom < 0:
-        invalid("sigma_delta.headroom", "must be at least 0 bits", headroom, "1")
+    spec.check_parameters(weights, biases)
+    x = real_array(x, "sigma_delta.x", 2)
+    if not len(x) or x.shape[1] != spec.layers[0]:
+        limit = f"needs at least 1 row of x, of {spec.layers[0]} numbers"
+        invalid("sigma_delta.x", limit, x.shape, "samples of the training part")
     most = [_fitting(w, k) for k, w in enumerate(weights, 1)]
     hidden = [activation(name) for name in spec.activations]
     drives, _ = forward(np.asarray(x, float), weights, biases, hidden)

@@ -42,6 +42,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lava_dyads.checks import Count, checked
 from lava_dyads.errors import invalid
 from lava_dyads.rules.arithmetic.limits import (
     CORE_BYTES,
@@ -232,8 +233,13 @@ class Placement:
         }
 
 
+@checked
 def place(
-    sizes: Sequence[int], *, learning: bool = False, chips: int = 1, chip_cores: int = CORES.value
+    sizes: Sequence[int],
+    *,
+    learning: bool = False,
+    chips: Count = 1,
+    chip_cores: Count = CORES.value,
 ) -> Placement:
     """Spread a network over cores.
 
@@ -256,9 +262,6 @@ def place(
     >>> [layer.cores for layer in place((784, 512, 512, 10)).layers]
     [4, 2, 1]
     """
-    for name, value in (("chips", chips), ("chip_cores", chip_cores)):
-        if value < 1:
-            invalid(name, "must be at least 1", value, "1")
     sizes = tuple(sizes)
     if len(sizes) < 2 or min(sizes) < 1:
         invalid("layers", "needs two or more sizes of at least 1", sizes, "784,512,10")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TextIO
 
+from lava_dyads.checks import checked
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules.elements import Connection, Population
 from lava_dyads.rules.engine import OUTSIDE, Link, Network
@@ -83,6 +84,7 @@ class Description:
         )
 
 
+@checked
 def describe(spec: NetworkSpec, file: TextIO | None = None, quiet: bool = False) -> Description:
     """Print the Process graph of a specification at ``layer`` granularity.
 

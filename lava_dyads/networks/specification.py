@@ -18,6 +18,8 @@ from lava_dyads.checks import (
     Positive,
     Share,
     check_fields,
+    checked,
+    real_array,
     taken,
 )
 from lava_dyads.errors import invalid, nearest
@@ -41,6 +43,7 @@ from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.timing import Timing
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
+from lava_dyads.rules.units.base import Spikes, Steps
 
 _SIZES = Limit("needs two or more sizes of at least 1", "(64, 128, 10)")
 
@@ -137,9 +140,9 @@ class NetworkSpec:
     error_threshold: NotNegative | None = None
     anneal: NotNegative = 0.0
     repeats: Natural | None = None
-    window: Count = 32
+    window: Steps = 32
     scale: Positive = 0.375
-    hysteresis: Count = 1
+    hysteresis: Spikes = 1
     reconstruction: Positive = 1.0
     gain: Positive | None = None
     bias_deviation: NotNegative = 0.0
@@ -414,6 +417,35 @@ class NetworkSpec:
         """Settle what a request leaves open, see :func:`lava_dyads.networks.support.choose`."""
         return choose(request, self.why_not, f"rule {self.rule}", within)
 
+    @checked
+    def check_parameters(
+        self,
+        weights: Sequence[Any] | None,
+        biases: Sequence[Any] | None,
+        feedback_weights: Sequence[Any] | None = None,
+    ) -> None:
+        """Raise where arrays are not parameters of this network; None: there are none to look at.
+
+        Raises
+        ------
+        ValidationError
+            If there are more or fewer, or one is not finite, or has another shape.
+        """
+        shapes = [op.shape for op in self.ops]
+        widths = [(v.biases,) for v in self.vertices if v.activation]
+        given = {"weights": weights, "biases": biases, "feedback": feedback_weights}
+        for kind, arrays in given.items():
+            wanted: list[tuple[int, ...]] = widths if kind == "biases" else shapes  # type: ignore[assignment]
+            if arrays is None:
+                continue
+            if len(arrays) != len(wanted):
+                invalid(kind, f"needs {len(wanted)} arrays", len(arrays), f"shapes {wanted}")
+            for k, (array, shape) in enumerate(zip(arrays, wanted, strict=True), 1):
+                if array is None and kind == "feedback":
+                    continue
+                if real_array(array, f"{kind}_{k}").shape != shape:
+                    invalid(f"{kind}_{k}", f"needs shape {shape}", np.shape(array), f"{shape}")
+
     def backpropagate(
         self,
         x: Array,
@@ -434,10 +466,11 @@ class NetworkSpec:
         """
         return differentiate(self.vertices, x, y, weights, biases, feedback_weights or ())
 
+    @checked
     def build(
         self,
         *,
-        lanes: int = 1,
+        lanes: Count = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,
@@ -470,6 +503,9 @@ class NetworkSpec:
         """
         if isinstance(arithmetic, Loihi2):
             check_on_chip(self, arithmetic)
+        if parameters or feedback_weights:
+            given = parameters or (None, None)
+            self.check_parameters(given[0], given[1], feedback_weights)
         weights, biases = parameters or self.initial_parameters()
         if self.weights != FLOAT and optimiser is None:
             weights = [binary_weights(theta) for theta in weights]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
-from lava_dyads.checks import check_fields
+from lava_dyads.checks import check_fields, checked
 from lava_dyads.errors import MissingLavaError, UnsupportedError, invalid, message, nearest
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.rules.graph import Vertex
@@ -64,6 +64,7 @@ class Execution:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    @checked
     def check(self, rule: str, neurons: int | None = None) -> None:
         """Raise where this combination, with this rule, does not run.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lava_dyads.checks import checked
 from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath
 from lava_dyads.plots.canvas import canvas, save, verbatim
@@ -27,6 +28,7 @@ SHIFTS = {"mean_out": 0.2, "difference_out": -0.2}
 """A dyad often speaks on both channels at once: draw the dots beside each other."""
 
 
+@checked
 def raster(
     trace: Trace, path: AnyPath | None = None, presentation: int = 0, lane: int = 0
 ) -> Figure:

@@ -102,8 +102,8 @@ class DyadConv(ElementProcess):
         **feedback: Any,
     ) -> None:
         if element is None:
-            kernels = real_array(weights, "DyadConv.weights", 4)
-            if kernels.shape[1] != image[0]:
+            kernels = real_array(weights, "DyadConv.weights")
+            if kernels.ndim != 4 or kernels.shape[1] != image[0]:
                 limit = f"must have shape (channels, {image[0]}, rows, columns)"
                 invalid("DyadConv.weights", limit, kernels.shape)
             channels, rows, columns = (kernels.shape[i] for i in (0, 2, 3))

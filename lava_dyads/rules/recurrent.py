@@ -36,6 +36,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.checks import Count, NotNegative, Positive, Share, checked
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
@@ -158,6 +159,7 @@ def steps_to_rest(weights: Array, rate: float, tolerance: float = TOLERANCE) -> 
     return 2 * math.ceil(steps / 2)
 
 
+@checked
 def recurrent(
     weights: Array,
     bias: Array | float = 0.0,
@@ -168,12 +170,12 @@ def recurrent(
     read_out_bias: Array | float = 0.0,
     f: str = "relu",
     loss: str = "squared-error",
-    alpha: float = 0.5,
-    beta: float = 0.01,
+    alpha: Share = 0.5,
+    beta: Positive = 0.01,
     rate: float | None = None,
-    steps: int | None = None,
-    lanes: int = 1,
-    threshold: float = 0.0,
+    steps: Count | None = None,
+    lanes: Count = 1,
+    threshold: NotNegative = 0.0,
     optimiser: Optimiser | None = None,
     arithmetic: Arithmetic | None = None,
 ) -> Network:
@@ -237,8 +239,6 @@ def recurrent(
     w = shape.check(weights, "recurrent.weights")
     n, neuron = len(w), activation(f)
     rate = _rate(w, rate, f)
-    if not 0 <= alpha <= 1:
-        invalid("recurrent.alpha", "must lie in [0, 1]", alpha, "0, 0.5 or 1")
     shared: dict[str, Any] = {"lanes": lanes, "beta": beta, "arithmetic": arithmetic}
     taught = shared | {"optimiser": optimiser}
     elements: dict[str, Element] = {}

@@ -11,6 +11,7 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_dyads.checks import checked
 from lava_dyads.errors import invalid
 from lava_dyads.models import model_of
 from lava_dyads.processes import ElementProcess
@@ -45,6 +46,7 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
         If the granularity or the clock is unknown.
     """
 
+    @checked
     def __init__(
         self,
         granularity: str = "layer",

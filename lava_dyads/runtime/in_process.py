@@ -18,6 +18,7 @@ import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 
+from lava_dyads.checks import Patience, checked
 from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.files import AnyPath, check_writable
 from lava_dyads.processes.base import own_logging
@@ -518,13 +519,14 @@ class InProcessSession(Session):
     array([0.5, 0. ])
     """
 
+    @checked
     def __init__(
         self,
         process: AbstractProcess,
         run_cfg: Any = None,
         *,
         measure: bool = False,
-        timeout: float | None = None,
+        timeout: Patience | None = None,
         transport: Transport | None = None,
         trace: AnyPath | None = None,
     ) -> None:

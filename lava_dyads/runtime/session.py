@@ -14,13 +14,13 @@ from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
 
+from lava_dyads.checks import Patience, checked
 from lava_dyads.errors import (
     DeadlockError,
     HangError,
     LavaRuntimeError,
     ModelError,
     NotSettledError,
-    invalid,
 )
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
@@ -76,18 +76,16 @@ class LavaSession(Session):
     array([0.5, 0. ])
     """
 
+    @checked
     def __init__(
         self,
         process: AbstractProcess,
         run_cfg: Any = None,
         *,
-        timeout: float = 60.0,
-        idle_timeout: float = 10.0,
+        timeout: Patience = 60.0,
+        idle_timeout: Patience = 10.0,
         compile_config: dict[str, Any] | None = None,
     ) -> None:
-        for name, value in (("timeout", timeout), ("idle_timeout", idle_timeout)):
-            if not value > 0:
-                invalid(f"LavaSession.{name}", "must be positive seconds", value)
         self.process = process
         self.timeout, self.idle_timeout = timeout, idle_timeout
         self.steps_done = 0

@@ -16,6 +16,7 @@ from lava.magma.core.process.process import AbstractProcess
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
+from lava_dyads.checks import Count, Patience, checked
 from lava_dyads.errors import ModelError, ValidationError, invalid, nearest
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
@@ -46,15 +47,16 @@ class Played:
     vars: dict[str, AnyArray]
 
 
+@checked
 def play(
     process: AbstractProcess,
     inputs: Mapping[str, ArrayLike] | None = None,
     *,
     outputs: Iterable[str] = (),
     watch: Iterable[str] = (),
-    steps: int | None = None,
+    steps: Count | None = None,
     run_cfg: Any = None,
-    timeout: float = 20.0,
+    timeout: Patience = 20.0,
     in_process: bool = False,
 ) -> Played:
     """Run one Process between a source and a sink, safely.

@@ -9,6 +9,7 @@ from typing import Any
 from lava.magma.core.process.process import AbstractProcess
 from numpy.typing import ArrayLike
 
+from lava_dyads.checks import checked
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime import DyadRunConfig, InProcessSession, Transport
 from lava_dyads.testing.play import check_ports, numbers
@@ -34,6 +35,7 @@ class Reaction:
     deliveries: int
 
 
+@checked
 def react(
     process: AbstractProcess,
     inputs: Mapping[str, ArrayLike],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_dyads.checks import Natural, entries
+from lava_dyads.checks import Natural, check_fields, entries
 from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
@@ -65,6 +65,10 @@ class Checkpoint:
     biases: list[Array]
     meta: dict[str, Any]
     feedback: list[Array | None] | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        self.spec.check_parameters(self.weights, self.biases, self.feedback)
 
     def shown(self) -> Checkpoint:
         """Return the network as it is evaluated: binary weights as numbers."""

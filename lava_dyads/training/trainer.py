@@ -19,6 +19,7 @@ from lava_dyads.checks import (
     NotNegative,
     Positive,
     check_fields,
+    checked,
     entries,
 )
 from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
@@ -342,6 +343,7 @@ class Trainer:
     True
     """
 
+    @checked
     def __init__(
         self,
         spec: NetworkSpec,
@@ -365,6 +367,9 @@ class Trainer:
         self.config = replace(config, decay=decay)
         check_fit(spec, data)
         self._parameters = parameters
+        if parameters or feedback_weights:
+            given = parameters or (None, None)
+            spec.check_parameters(given[0], given[1], feedback_weights)
         parameters = parameters or spec.initial_parameters()
         feedback_weights = feedback_weights or spec.initial_feedback()
         numbers = self._numbers(arithmetic, parameters[0], feedback_weights)
@@ -487,6 +492,7 @@ class Trainer:
         """End the run; weights and metrics stay readable."""
         self._backend.stop()
 
+    @checked
     def fit(
         self,
         on_epoch: Callable[[dict[str, float]], None] | None = None,

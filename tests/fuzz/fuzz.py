@@ -146,9 +146,7 @@ def judged(attempt: Any, rng: random.Random, name: str) -> dict[str, Any]:
     try:
         with contextlib.redirect_stdout(sys.stdout):
             attempt(rng)
-    except targets.Refused as refused:
-        return {"refused": str(refused)[:300]}
-    except targets.Nonsense as nonsense:
+    except targets.NonsenseError as nonsense:
         return fault("nonsense", nonsense)
     except DyadsError as error:
         if memory(error) and name in targets.FILES:

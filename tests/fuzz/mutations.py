@@ -40,7 +40,7 @@ def nested(depth: int) -> list[Any]:
 
 
 TEXTS = (
-    "", " ", "relu", "digits", "no such name", "a\nb", "x" * 100_000, "\0", "\udc80", "\u202e\U0001f9e0",
+    "", " ", "relu", "digits", "no such name", "a\nb", "x" * 100_000, "\0", "\udc80", "\u202e",
     "[/x]", "$\\frac$", "../..", "/dev/null", "-1", "nan", "1e400", "None", "a,b", "%s{}", "*", "é",
 )  # fmt: skip
 

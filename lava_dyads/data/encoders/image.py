@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lava_dyads.checks import real_array
 from lava_dyads.errors import invalid
 
 
@@ -16,7 +17,7 @@ def checked(what: str, image: ArrayLike) -> NDArray[np.float64]:
     ValidationError
         If it has not two axes or a value outside 0 .. 1.
     """
-    array = np.asarray(image, float)
+    array = real_array(image, f"{what}.image")
     if array.ndim != 2 or not array.size:
         invalid(
             f"{what}.image", "needs shape (rows, columns)", array.shape, "image.reshape(28, 28)"

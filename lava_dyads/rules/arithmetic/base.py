@@ -7,7 +7,7 @@ Additions are plain numpy.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
@@ -21,6 +21,7 @@ GRID = 2.0**-8
 """Multiples of it are *exactly representable*: float64 sums and products of a few are exact."""
 
 
+@runtime_checkable
 class Arithmetic(Protocol):
     """What units and elements need from a number system.
 
@@ -138,7 +139,12 @@ class Float:
     exact = False
 
     def __init__(self, dtype: DTypeLike = np.float64) -> None:
-        self._dtype = np.dtype(dtype)
+        try:
+            self._dtype = np.dtype(dtype)
+        except Exception:  # numpy raises several kinds
+            self._dtype = np.dtype(object)
+        if self._dtype not in (np.float64, np.float32):
+            invalid("Float.dtype", "must be float64 or float32", dtype, "float64")
 
     @property
     def dtype(self) -> np.dtype[Any]:

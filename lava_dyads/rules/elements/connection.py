@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.checks import plain_array
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -84,10 +85,10 @@ class Connection(Element):
         feedback_learns: bool = False,
     ) -> None:
         arithmetic = arithmetic or FLOAT
-        weights = np.zeros(()) if weights is None else np.asarray(weights)
+        weights = np.zeros(()) if weights is None else plain_array(weights, "Connection.weights")
         shape = op.shape if op else "(n_out, n_in)"
         fits = weights.shape == shape if op else weights.ndim == 2
-        if not (fits and np.all(np.isfinite(weights))):
+        if not (fits and weights.dtype.kind in "iuf" and np.all(np.isfinite(weights))):
             invalid("Connection.weights", f"must be a finite {shape} array", weights.shape)
         if not beta > 0:
             invalid("Connection.beta", "must be positive", beta, "0.1")

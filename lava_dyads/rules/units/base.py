@@ -10,10 +10,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from lava_dyads.checks import Limit, Positive, Share, check_fields
 from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -155,6 +156,10 @@ class Unit(ABC):
         return None
 
 
+Steps = Annotated[int, Limit("must be at least 1 step", "32", lambda v: v >= 1)]
+Spikes = Annotated[int, Limit("must be at least 1 spike", "1 or 2", lambda v: v >= 1)]
+
+
 @dataclass(frozen=True)
 class RuleParameters:
     """The numbers a rule may depend on.
@@ -177,13 +182,16 @@ class RuleParameters:
         Weight r > 0 of the reconstruction in the energy of lifted networks.
     """
 
-    alpha: float = 1.0
-    beta: float = 0.1
-    rate: float = 1.0
-    window: int = 32
-    scale: float = 0.375
-    hysteresis: int = 1
-    reconstruction: float = 1.0
+    alpha: Share = 1.0
+    beta: Positive = 0.1
+    rate: Positive = 1.0
+    window: Steps = 32
+    scale: Positive = 0.375
+    hysteresis: Spikes = 1
+    reconstruction: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 class Rule(ABC):
