@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
-from typing import Annotated, TypeAlias
+from typing import TypeAlias
 
-from lava_dyads.checks import Count, Limit, Natural, NotNegative, check_fields, checked
+from lava_dyads.checks import Count, Natural, NotNegative, Share, check_fields, checked
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.rules.latency import Latency
 
@@ -17,9 +17,6 @@ FRACTION_BITS, PAYLOAD_BITS = 16, 24
 """A graded payload of Loihi 2 has 24 bits; here 16 of them are behind the point."""
 
 Latencies: TypeAlias = "str | Latency | Mapping[str, str | Latency]"
-
-
-_Share = Annotated[float, Limit("a share must lie in [0, 1]", "0.01", lambda v: 0 <= v <= 1)]
 
 
 @dataclass(frozen=True)
@@ -60,12 +57,12 @@ class Faults:
         If a share lies outside [0, 1] or a size is negative.
     """
 
-    drop: _Share = 0.0
-    delay: _Share = 0.0
-    duplicate: _Share = 0.0
-    reorder: _Share = 0.0
-    flip: _Share = 0.0
-    noise: _Share = 0.0
+    drop: Share = 0.0
+    delay: Share = 0.0
+    duplicate: Share = 0.0
+    reorder: Share = 0.0
+    flip: Share = 0.0
+    noise: Share = 0.0
     delay_time: NotNegative = 50.0
     noise_size: NotNegative = 0.1
     killed: tuple[str, ...] = ()

@@ -71,6 +71,8 @@ def run(name: str, seed: int, first: int, count: int) -> list[dict[str, Any]]:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
             results = listen(worker)
             found += results
+            if results and results[-1]["n"] < 0:  # it has not come as far as the first input
+                return found
             at = (results[-1]["n"] if results else at) + 1
     return found
 

@@ -450,6 +450,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
             return lambda *_, **__: None
 
     session.LavaRun = NoRun  # type: ignore[assignment,misc]
+    columns = {name: np.zeros(0, code) for name, code in COLUMNS.items()}
     spec = d.NetworkSpec((6, 5, 4))
     data = d.load(str(_data(folder)))
     runs, brief = d.Execution(runtime="reference"), d.TrainingConfig(epochs=1)
@@ -577,7 +578,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
                                       "biases": parameters[1], "meta": {}, "feedback": None}),
         "Checkpoint.load": (d.Checkpoint.load, {"path": files["npz"]}),
         "Checkpoint.save": (d.Checkpoint(spec, *parameters, {}).save, {"path": files["npz"]}),
-        "Trace": (d.Trace, {"columns": {"sent": np.ones(3)}, "channels": [("a", "b")]}),
+        "Trace": (d.Trace, {"columns": columns, "channels": [("a", "b")]}),
         "Trace.load": (d.Trace.load, {"path": files["npz"]}),
         "RunDirectory": (RunDirectory, {"path": folder / "new", "overwrite": False}),
         "place": (loihi.place, {"sizes": (6, 5, 4), "learning": False, "chips": 1,
@@ -593,7 +594,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
         "Latency code": (encoders.Latency, {"duration": 100, "threshold": 0.0}),
         "LevelCrossing": (encoders.LevelCrossing, {"threshold": 0.1, "path": None, "step": 9}),
         "Rate.encode": (encoders.Rate(100, 10).encode, {"image": np.ones((2, 2)) / 2}),
-        "raster": (plots.raster, {"trace": d.Trace({}, []), "path": files["png"]}),
+        "raster": (plots.raster, {"trace": d.Trace(columns, []), "path": files["png"]}),
         "play": (testing.play, {"process": d.Dyad((2,)), "inputs": {"basal_in": [[1.0, 2.0]]},
                                 "outputs": ("mean_out",), "watch": ("bias",), "steps": 2,
                                 "timeout": 5.0, "in_process": True}),
