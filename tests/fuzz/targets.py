@@ -440,6 +440,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     from lava_dyads.rules.recurrent import recurrent
     from lava_dyads.rules.units import RuleParameters
     from lava_dyads.runtime import session
+    from lava_dyads.runtime.trace import COLUMNS
     from lava_dyads.training import Interval, RunDirectory
 
     class NoRun:
