@@ -243,7 +243,7 @@ class EventHub:
             else:
                 with swapped(task.swap):
                     task.enter()
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an OS process of its own would end
             trace = traceback.format_exc()
             raise ModelError(f"{task.label} raised\n{trace}") from error
         if self.measuring:

@@ -126,7 +126,7 @@ class Hub:
                     raise DeadlockError(self._deadlock())
         except DeadlockError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # an OS process of its own would end
             raise self._failure() from error
         if not self._ordered:
             self._arrange(turns, finished)
@@ -141,7 +141,7 @@ class Hub:
         """
         try:
             job(steps)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._failure() from error
 
     def _failure(self) -> ModelError:

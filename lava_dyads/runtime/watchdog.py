@@ -60,6 +60,8 @@ def time_limit(
     watcher.start()
     try:
         yield
+        if found:  # a model has caught what was raised inside of it, whatever it was
+            raise _Overtime
     except _Overtime:
         raise HangError(
             f"a time step took more than {seconds:g} s: {found}. "

@@ -1,7 +1,6 @@
 """How often data are copied on their way from the data set into a network."""
 
 import tracemalloc
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -90,6 +89,10 @@ def test_training_makes_no_copy_of_the_data_set(granularity):
     assert peak < 0.5 * data.x.nbytes
 
 
+KEPT = []
+"""A global of a module, which all models of one OS process share."""
+
+
 class Keeper(AbstractProcess):
     def __init__(self, width):
         super().__init__(width=width)
@@ -100,24 +103,23 @@ class Keeper(AbstractProcess):
 @requires(CPU)
 class PyKeeperModel(PyLoihiProcessModel):
     x_in: PyInPort = LavaPyType(PyInPort.VEC_DENSE, float)
-    kept: ClassVar = []
 
     def run_spk(self):
         message = self.x_in.recv()
         message += 1000.0  # its own: it may do so
-        self.kept.append(message)
+        KEPT.append(message)
 
 
 def test_other_peoples_models_may_keep_and_change_what_they_get():
     x = np.arange(12.0).reshape(4, 3)
     source = DatasetSource(x, np.ones((4, 1)), agenda=Agenda(1))
     keepers = [Keeper(3), Keeper(3)]
-    PyKeeperModel.kept.clear()
+    KEPT.clear()
     for keeper in keepers:
         source.x_out.connect(keeper.x_in)
     with InProcessSession(source, DyadRunConfig()) as session:
         session.run(4)
-    kept = np.array(PyKeeperModel.kept).reshape(4, 2, 3)
+    kept = np.array(KEPT).reshape(4, 2, 3)
     for k in range(2):
         np.testing.assert_array_equal(kept[:, k], np.arange(12.0).reshape(4, 3) + 1000.0)
     np.testing.assert_array_equal(x, np.arange(12.0).reshape(4, 3))

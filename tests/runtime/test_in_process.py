@@ -29,6 +29,7 @@ from relay.process import Reader, Store
 from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, LavaSession, NetworkSpec
 from lava_dyads.errors import (
     DeadlockError,
+    HangError,
     LavaRuntimeError,
     ModelError,
     ValidationError,
@@ -446,6 +447,21 @@ def test_what_a_number_costs_in_calls_does_not_grow_with_the_network(clock, size
     assert all(larger < 1.1 * smaller for smaller, larger in itertools.pairwise(costs))
     # One delivery is some calls, not some for every dyad or every message on its way.
     assert max(costs) < 40
+
+
+def test_a_model_that_exits_does_not_end_the_program():
+    first, _ = ring("none", "exit")
+    with pytest.raises(ModelError, match=r"faulty \(exit\)"), InProcessSession(first) as session:
+        session.run(5)
+
+
+def test_a_model_that_catches_everything_is_over_time_all_the_same():
+    first, _ = ring("none", "stubborn")
+    with (
+        pytest.raises(HangError, match=r"took more than 0.3 s: faulty \(stubborn\)"),
+        InProcessSession(first, timeout=0.3) as session,
+    ):
+        session.run(5)
 
 
 def compiled():

@@ -37,7 +37,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
 from lava_dyads.errors import DyadsError, ModelError, UnsupportedError, ValidationError, invalid
 from lava_dyads.models.events import EventModel, data_ports
-from lava_dyads.models.shell import ElementModel
+from lava_dyads.models.shell import ElementModel, RegisterModel
 from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime.events import (
@@ -270,9 +270,10 @@ def _spike_and_ask(model: Any) -> None:
     model.run_spk()
     if state["_req_pause"] or state["_req_stop"]:
         model._handle_pause_or_stop_req()
+    elif model.lrn_guard() and model.pre_guard():  # as often as Lava asks: a guard may draw
+        model.process_to_service.send(_ASK.REQ_PRE_LRN_MGMT)
     elif model.lrn_guard():
-        early = model.pre_guard()
-        model.process_to_service.send(_ASK.REQ_PRE_LRN_MGMT if early else _ASK.REQ_LEARNING)
+        model.process_to_service.send(_ASK.REQ_LEARNING)
     elif model.post_guard():
         model.process_to_service.send(_ASK.REQ_POST_LRN_MGMT)
 
@@ -684,7 +685,7 @@ def _node(
             model = builder.build()
         except DyadsError as error:
             raise type(error)(f"{label}: {error}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             trace = traceback.format_exc()
             raise ModelError(f"{label} failed while it started\n{trace}") from error
     task: Any = task_kind(label, swap, stream)
@@ -696,8 +697,11 @@ def _node(
 
 
 def is_ours(kind: type) -> bool:
-    """Tell whether a ProcessModel is one of this library, which keeps what it is given."""
-    return kind.__module__.startswith("lava_dyads.")
+    """Tell whether a ProcessModel is one of this library, which shares what it is given.
+
+    Registers are in shared memory, and a user may hold on to the network that a model computes.
+    """
+    return issubclass(kind, RegisterModel) or kind.__module__.startswith("lava_dyads.")
 
 
 @functools.cache

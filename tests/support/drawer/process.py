@@ -22,6 +22,7 @@ from lava_dyads.processes.base import own_logging
 
 ROLL = np.random.RandomState(5)
 WAYS = {
+    "in a guard": lambda model: np.random.rand(),
     "np.random": lambda model: np.random.rand(),
     "several numbers": lambda model: np.random.random_sample(3).sum(),
     "another name": lambda model: rand(),
@@ -91,6 +92,12 @@ class PyDrawerModel(PyLoihiProcessModel):
     def count_up(cls):
         cls.count += 1
         return cls.count
+
+    def lrn_guard(self):
+        return self.proc_params["way"] == "in a guard" and np.random.rand() < 0.5
+
+    def run_lrn(self):
+        self.sum += 1
 
     def run_spk(self):
         self.first[:] = self.at_first

@@ -1,5 +1,6 @@
 """Their behaviour."""
 
+import contextlib
 import os
 import time
 
@@ -54,6 +55,13 @@ class PyFaultyModel(PyLoihiProcessModel):
             raise UnpicklableError
         if fault == "die":
             os._exit(7)
+        if fault == "exit":
+            raise SystemExit(3)
+        if fault == "stubborn":
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                with contextlib.suppress(BaseException):
+                    sum(range(1000))
         if fault == "spin":
             while True:
                 pass
