@@ -534,10 +534,10 @@ def test_faults_are_seeded():
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Faults(drop=1.5), r"Faults.drop: a share must lie in \[0, 1\] \(got 1.5\)"),
+        (lambda: Faults(drop=1.5), r"Faults.drop: must lie in \[0, 1\] \(got 1.5\)"),
         (lambda: Faults(flip=-0.1), r"Faults.flip: .*got -0.1"),
         (lambda: Faults(delay_time=-1), r"delay_time: must be at least 0"),
-        (lambda: Latency("exponential", -1.0), r"latency: the mean must be at least 0.*-1.0"),
+        (lambda: Latency("exponential", -1.0), r"Latency.mean: must be at least 0.*-1.0"),
         (lambda: Transport("exponental"), r"unknown model \(got 'exponental'\). Try: exponential"),
         (lambda: Transport(coding="values"), r"coding: unknown choice.*Try: value"),
         (lambda: Transport(seed=-1), r"seed: must be at least 0"),
@@ -595,7 +595,7 @@ def test_a_transport_without_asynchronous_messages_is_refused():
     with pytest.raises(ValidationError, match="transport: needs asynchronous Processes"):
         network.run("layer", transport=Transport())
     with pytest.raises(ValidationError, match="transport: needs the in-process runtime"):
-        Trainer(SPEC, DIGITS, None, Execution("layer", "async"), Transport())
+        Trainer(SPEC, DIGITS, None, Execution("layer", "async", runtime="lava"), Transport())
 
 
 def test_latencies_by_channel():

@@ -692,7 +692,8 @@ def _node(
     model.process_to_service = answers
     for port in model.py_ports:
         port.start()
-    model.__class__ = _built(builder.proc_model)
+    # A class of its own must not be kept for ever.
+    model.__class__ = _built(kind) if ours else _built.__wrapped__(builder.proc_model)
     return Node(process, model, task)
 
 
