@@ -323,7 +323,8 @@ def _kind(annotation: Any) -> Kind:
         return _CONTAINERS[origin](*inner)
     asked = not getattr(annotation, "_is_protocol", False)
     asked = asked or getattr(annotation, "_is_runtime_protocol", False)
-    if origin is None and isinstance(annotation, type) and annotation is not object and asked:
+    plain = annotation in (object, Any)  # Any is a class since Python 3.11
+    if origin is None and isinstance(annotation, type) and not plain and asked:
         return _instance(annotation)
     return Kind("anything", "anything", "...", lambda value: value)
 
