@@ -140,7 +140,7 @@ def play(
         if isinstance(error.__cause__, ValidationError):  # a recorder's verdict
             raise error.__cause__ from None
         raise
-    heard = {port: _as_sent(process, port, recorders[port].heard) for port in outputs}
+    heard = {port: _as_sent(recorders[port]) for port in outputs}
     return Played(heard, {name: np.array(rows) for name, rows in seen.items()})
 
 
@@ -169,11 +169,13 @@ def _value(var: Any) -> AnyArray:
     return np.array(value) if isinstance(value, str) else np.array(value).reshape(var.shape)
 
 
-def _as_sent(process: AbstractProcess, port: str, heard: AnyArray) -> AnyArray:
-    """Return a copy of what was recorded in the type in which the port has sent it."""
-    sent = np.dtype(getattr(process.model_class, port).d_type)
-    complete = not np.isnan(heard).any()  # else a model has ended the run early
-    return heard.astype(sent if sent.kind in "iu" and complete else float)
+def _as_sent(recorder: Recorder) -> AnyArray:
+    """Return a copy of what was recorded in the type in which it was sent."""
+    sources = recorder.inp.get_src_ports()  # in a Process of Processes those of its parts
+    kinds = [np.dtype(getattr(s.process.model_class, s.name).d_type) for s in sources]
+    sent = np.result_type(*kinds) if kinds else np.dtype(float)
+    complete = not np.isnan(recorder.heard).any()  # else a model has ended the run early
+    return recorder.heard.astype(sent if sent.kind in "iu" and complete else float)
 
 
 def check_ports(
