@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -40,6 +39,7 @@ from lava_dyads.networks.checks import check_on_chip
 from lava_dyads.rules._types import IntArray
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import CORES
+from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Checkpoint
 from lava_dyads.training.trainer import check_fit
 
@@ -200,7 +200,7 @@ class Deploy:
     ) -> Traffic:
         """Count the messages of dyads that learn."""
         spec, parameters = checkpoint.spec, (checkpoint.weights, checkpoint.biases)
-        targets = np.eye(spec.layers[-1])[data.labels[train]]
+        targets = OneHot(data.labels, spec.layers[-1])[train]
         back: dict[str, Any] = {"feedback_weights": checkpoint.feedback}
         numbers = calibrated(spec, *parameters, data.x[train], targets, **back)
         return traffic(spec, numbers, parameters, data, test, learning=True, **back)

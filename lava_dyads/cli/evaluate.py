@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import (
@@ -22,6 +21,7 @@ from lava_dyads.cli.common import (
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import invalid
 from lava_dyads.loihi import calibrated
+from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Checkpoint, Trainer, TrainingConfig
 from lava_dyads.training.origin import is_same
 from lava_dyads.training.trainer import check_fit
@@ -71,7 +71,7 @@ class Evaluate(ExecutionOptions):
         if execution.precision == "loihi2":
             check_fit(checkpoint.spec, data)
             rows = data.split(seed, config.test_share)[0][:CALIBRATION_ROWS]
-            targets = np.eye(checkpoint.spec.layers[-1])[data.labels[rows]]
+            targets = OneHot(data.labels, checkpoint.spec.layers[-1])[rows]
             rows_shown = data.x[rows], targets
             numbers = calibrated(
                 checkpoint.spec, *parameters, *rows_shown, feedback_weights=checkpoint.feedback

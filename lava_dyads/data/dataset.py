@@ -119,7 +119,9 @@ class Dataset:
     @property
     def targets(self) -> NDArray[np.float64]:
         """One-hot targets, shape (samples, classes)."""
-        return np.eye(self.classes)[self.labels]
+        targets = np.zeros((len(self.labels), self.classes))
+        targets[np.arange(len(targets)), self.labels] = 1.0
+        return targets
 
     @checked
     def split(

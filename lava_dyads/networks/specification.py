@@ -23,6 +23,7 @@ from lava_dyads.checks import (
     taken,
 )
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.memory import check_memory
 from lava_dyads.networks.checks import check_on_chip, why_not
 from lava_dyads.networks.graph import Density, Graph, synapses
 from lava_dyads.networks.support import ALIGNMENT, AXES, BASELINES, Execution, choose
@@ -337,6 +338,8 @@ class NetworkSpec:
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""
+        # Twice: as they are drawn, and in the registers of a network.
+        check_memory("layers", 16.0 * self.parameter_count, "smaller layers")
         generator = np.random.default_rng(self.seed)
         weights: list[Array] = []
         biases: list[Array] = []

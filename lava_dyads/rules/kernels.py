@@ -90,6 +90,15 @@ def imprint(rows: AnyArray, x: AnyArray, d: AnyArray) -> None:
                 rows[i, j] += x[i] * d[j]
 
 
+@_compiled
+def hush(value: AnyArray, limit: Any, out: AnyArray) -> None:
+    """Set out to value, to 0 where its size is no more than the limit; nan stays."""
+    for i in range(value.shape[0]):
+        for j in range(value.shape[1]):
+            x = value[i, j]
+            out[i, j] = 0 if abs(x) <= limit else x
+
+
 # What the threads of a crew do.
 
 _WORD = ir.IntType(64)

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.rules._types import AnyArray, Array, IntArray
+from lava_dyads.rules.compiled import kernel
 
 FLOOR = 1e-14
 """Relative change that counts as rounding in float64, dimensionless."""
@@ -69,6 +70,11 @@ def first_sent(value: Array, threshold: float, scale: float) -> Array:
         As in :func:`moved`.
     """
     limit = max(threshold, rounding(value.dtype) * scale)
+    hush = kernel("hush") if value.ndim == 2 else None
+    if hush:
+        sent = np.empty_like(value)
+        hush(value, value.dtype.type(limit), sent)
+        return sent
     # A product, since to choose entry by entry costs ten times as much; nan stays nan.
     return np.multiply(value, np.abs(value) > limit)
 
@@ -82,3 +88,15 @@ def events(message: AnyArray) -> int:
     2
     """
     return int(np.count_nonzero(message != 0))  # floats themselves take ten times as long
+
+
+def events_by_lane(message: AnyArray) -> IntArray:
+    """Return how many events each lane of a message (lanes, n) has.
+
+    Examples
+    --------
+    >>> events_by_lane(np.array([[0.5, 0.0, -0.25], [0.0, 0.0, 0.0]])).tolist()
+    [2, 0]
+    """
+    there = (message != 0).view(np.uint8)  # bytes add up twice as fast as truth values
+    return np.asarray(there.sum(axis=1, dtype=np.uint32).astype(np.int64))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -81,14 +82,15 @@ class ReferenceBackend:
     def _stream(self, network: SweptNetwork, stored: _Stored, order: IntArray, poll: Poll) -> None:
         """Show rows without a message: from the data into one buffer, from there into the sweep."""
         agenda, asked = self._agenda, time.monotonic()
-        targets = stored.y[order]
-        outputs, totals = np.zeros_like(targets), self._sink.memory["totals"]
         clocks = [agenda.at(self._time + 1 + p) for p in range(agenda.presentations(len(order)))]
         self._time += len(clocks)
         places = [slice(clock.start, clock.start + clock.valid) for clock in clocks]
         active, events = stored.extents(order, [place.start for place in places])
         self._source.count("events_input", events)
         self._source.count("messages_input", len(places))
+        width = stored.y.shape[1]
+        most, stops = max(self._source.lanes, _ENTRIES // width), [place.stop for place in places]
+        totals, outputs, begun = self._sink.memory["totals"], np.zeros((0, width)), 0
         ahead = [stored.fetch(order[place]) for place in places[:1]]
         for number, (clock, place) in enumerate(zip(clocks, places, strict=True), 1):
 
@@ -96,18 +98,25 @@ class ReferenceBackend:
                 if number < len(places):
                     ahead.append(stored.fetch(order[places[number]], number % 2))
 
+            if place.start == begun + len(outputs):
+                begun = place.start
+                end = stops[bisect_right(stops, begun + most) - 1]
+                targets = stored.y[order[begun:end]]
+                outputs = np.zeros_like(targets)
+            here = slice(place.start - begun, place.stop - begun)
             x, columns = ahead.pop(), active[number - 1]
-            outputs[place] = network.present(x, targets[place], clock, columns, fetch)
+            outputs[here] = network.present(x, targets[here], clock, columns, fetch)
             totals[0] += clock.valid
+            if here.stop == len(outputs):
+                # Measured at once: a hundred rows at a time would cost as much as a layer.
+                totals[0] -= len(outputs)
+                self._measure(outputs, targets, begun)
             if time.monotonic() - asked > POLL_SECONDS:
                 asked = time.monotonic()
                 poll()
-        # Measured at once: a hundred rows at a time would cost as much as a layer.
-        totals[0] -= len(order)
-        self._measure(outputs, targets)
         poll()
 
-    def _measure(self, outputs: Array, targets: Array) -> None:
+    def _measure(self, outputs: Array, targets: Array, begun: int) -> None:
         whole = Sink(
             self._sink.loss,
             outputs.shape[1],
@@ -119,7 +128,7 @@ class ReferenceBackend:
         clock = Clock(1, True, True, False, len(outputs), read=True)
         whole.after(clock, {"output_in": outputs, "target_in": targets})
         self._sink.memory["totals"] += whole.memory["totals"]
-        self._sink.memory["predicted"][: len(outputs)] = whole.memory["predicted"]
+        self._sink.memory["predicted"][begun : begun + len(outputs)] = whole.memory["predicted"]
 
     def state(self) -> dict[str, Any]:
         """Nothing: the elements hold everything."""
@@ -150,6 +159,9 @@ class _Stored:
         last = np.maximum.reduceat(self._last[rows], starts).tolist()
         return list(map(slice, first, last)), int(self._events[rows].sum())
 
+
+_ENTRIES = 1 << 23
+"""Of targets, and of outputs, that are held until they are measured: 64 MiB each."""
 
 _PIECE = 4096
 """Rows that are looked at a time: notes on all entries of a data set would need as much memory."""

@@ -51,6 +51,7 @@ from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.rules.sweep_graph import SweptGraph
+from lava_dyads.rules.targets import OneHot
 from lava_dyads.rules.transport import Transport
 from lava_dyads.rules.units import RULES, rule
 from lava_dyads.rules.units.spiking import OFFSET
@@ -379,7 +380,7 @@ class Trainer:
         if self.config.stream:
             check_streams(spec, self.execution)
             self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
-        targets = np.eye(spec.layers[-1])[data.labels]
+        targets = OneHot(data.labels, spec.layers[-1])
         capacity = max(len(self.train_rows) * self.config.updates, len(self.test_rows))
         self.source = Source(data.x, targets, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(

@@ -11,6 +11,7 @@ from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.coding import send_on_change
 from lava_dyads.rules.elements.base import Element, Inbox, Outbox
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.targets import OneHot
 
 
 class Source(Element):
@@ -23,8 +24,8 @@ class Source(Element):
     Parameters
     ----------
     x : array, shape (samples, n_in)
-    y : array, shape (samples, n_out)
-        Targets, one-hot for classes.
+    y : array, shape (samples, n_out), or OneHot
+        Targets.
     lanes : int
     capacity : int
         Rows that a run may show, where that is more than there are.
@@ -35,16 +36,20 @@ class Source(Element):
     def __init__(
         self,
         x: Array,
-        y: Array,
+        y: Array | OneHot,
         *,
         lanes: int = 1,
         capacity: int = 0,
         arithmetic: Arithmetic | None = None,
     ) -> None:
-        x, y = np.atleast_2d(np.asarray(x, float)), np.atleast_2d(np.asarray(y, float))
+        x = np.atleast_2d(np.asarray(x, float))
+        if not isinstance(y, OneHot):
+            y = np.atleast_2d(np.asarray(y, float))
         if len(x) != len(y):
             invalid("Source", "x and y must have as many rows", (x.shape, y.shape))
         for name, array in (("x", x), ("y", y)):
+            if isinstance(array, OneHot):
+                continue
             bad = np.argwhere(~np.isfinite(array))
             if len(bad):
                 row, column = (int(i) for i in bad[0])
@@ -64,7 +69,8 @@ class Source(Element):
         index = np.arange(clock.start, clock.start + clock.valid) % len(self.memory["order"])
         rows = self.memory["order"][index]
         outbox: Outbox = {}
-        for name, data in (("x", self.x), ("y", self.y)):
+        both: tuple[tuple[str, Array | OneHot], ...] = (("x", self.x), ("y", self.y))
+        for name, data in both:
             value = self._rows(name, data, rows)
             message = self._change(name, value, clock) if clock.stream else value
             outbox[f"{name}_out"] = message
@@ -73,7 +79,7 @@ class Source(Element):
         self.count("messages_input", int(outbox["x_out"] is not None))
         return outbox
 
-    def _rows(self, name: str, data: Array, rows: IntArray) -> Array:
+    def _rows(self, name: str, data: Array | OneHot, rows: IntArray) -> Array:
         """Return rows in the number system, (lanes, n): a view of the data where that is enough."""
         numbers, count = self.arithmetic, len(rows)
         plain = data.dtype == numbers.dtype and not numbers.exact

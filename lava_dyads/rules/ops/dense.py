@@ -9,7 +9,7 @@ import numpy as np
 
 from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.compiled import kernel, present
-from lava_dyads.rules.meter import events
+from lava_dyads.rules.meter import events, events_by_lane
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Dense:
 
     def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
         """Two events meet at every weight between their neurons."""
-        return int(np.count_nonzero(up, axis=1) @ np.count_nonzero(down, axis=1))
+        return int(events_by_lane(up) @ events_by_lane(down))
 
 
 _EXACT = 2.0**53
