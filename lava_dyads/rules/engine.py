@@ -205,8 +205,7 @@ class Network(Trainable):
             if active is not None and name in self.populations and name not in active:
                 continue
             if self._narrow:  # what has met at a port is rounded once
-                waiting.update({p: m if m is None else m.astype(self.arithmetic.dtype, copy=False)
-                                for p, m in waiting.items()})  # fmt: skip
+                waiting.update(self._rounded(waiting))
             outbox = element.after(clock, waiting)
             waiting.clear()
             if outbox:
@@ -216,8 +215,15 @@ class Network(Trainable):
         outside.clear()
         return outbox
 
+    def _rounded(self, messages: Inbox) -> Outbox:
+        """Return messages in the network's number type."""
+        dtype = self.arithmetic.dtype
+        return {p: m if m is None else m.astype(dtype, copy=False) for p, m in messages.items()}
+
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Show one presentation: all its steps within one step of the outer clock."""
+        if self._narrow:
+            inbox = self._rounded(inbox)
         if self.window is not None:
             shown = self.window.present(clock, inbox, self.steps)
             if shown is not None:
