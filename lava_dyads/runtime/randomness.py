@@ -33,6 +33,7 @@ from lava.magma.core.model.py.model import AbstractPyProcessModel
 _NUMPYS: Any = np.random.rand.__self__  # type: ignore[attr-defined]
 _PYTHONS: Any = random.random.__self__  # type: ignore[attr-defined]
 """The generators behind the functions of np.random and of random."""
+_NUMPY_RANDOM: Any = np.random  # the stubs of numpy 2 leave out two of its functions
 
 # --- numpy's global state
 
@@ -108,7 +109,7 @@ class _Switch:
         with self._mutex:
             if not self._users:
                 self._program = self._loaded = Stream(None)
-                self._kind = type(np.random.get_bit_generator())
+                self._kind = type(_NUMPY_RANDOM.get_bit_generator())
                 self._install(_switched(self._kind)())
             self._users += 1
 
@@ -119,14 +120,14 @@ class _Switch:
                 with self.drawing(lambda: None):
                     self.claim()
                 self._users = 0
-                if isinstance(np.random.get_bit_generator(), self._kind):
+                if isinstance(_NUMPY_RANDOM.get_bit_generator(), self._kind):
                     self._install(self._kind())
             else:
                 self._users -= 1
 
     def _install(self, generator: Any) -> None:
         state = _NUMPYS.get_state(legacy=False)
-        np.random.set_bit_generator(generator)
+        _NUMPY_RANDOM.set_bit_generator(generator)
         _NUMPYS.set_state(state)
         # These go through more than one part of the state, and ask once in the middle.
         for name in ("get_state", "set_state", "seed"):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import psutil
@@ -165,7 +165,7 @@ def numbers(process: AbstractProcess, inputs: Mapping[str, ArrayLike]) -> dict[s
 def _value(var: Any) -> AnyArray:
     value = var.get()
     if issparse(value):
-        value = value.toarray()
+        value = cast(Any, value).toarray()
     return np.array(value) if isinstance(value, str) else np.array(value).reshape(var.shape)
 
 
