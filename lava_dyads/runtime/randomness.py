@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, wraps
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from lava.magma.core.model.py.model import AbstractPyProcessModel
@@ -110,7 +110,7 @@ class _Switch:
             if not self._users:
                 self._program = self._loaded = Stream(None)
                 self._kind = type(_NUMPY_RANDOM.get_bit_generator())
-                self._install(_switched(self._kind)())
+                self._install(_switched(cast(Any, self._kind))())
             self._users += 1
 
     def close(self) -> None:
