@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_dyads.errors import DyadsError, invalid
+from lava_dyads.memory import check_memory
 
 AnyPath: TypeAlias = str | os.PathLike[str]
 """What names a file or a folder: a text, a pathlib.Path, or whatever else is a path."""
@@ -204,6 +205,8 @@ def sync_folder(folder: AnyPath) -> None:
 def write_arrays(path: AnyPath, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz file atomically, with a text beside the arrays."""
     # By way of the memory: numpy's archive complains once more where the disk has failed it.
+    needed = 1.25 * sum(array.nbytes for array in arrays.values())  # a buffer grows by eighths
+    check_memory(f"{path}", needed, "more memory, or a smaller network")
     buffer = io.BytesIO()
     entries: dict[str, Any] = {"header": np.array(header), **arrays}
     np.savez(buffer, **entries)

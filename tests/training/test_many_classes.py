@@ -9,6 +9,7 @@ import pytest
 
 from lava_dyads import Dataset, Execution, NetworkSpec, Trainer, TrainingConfig, memory
 from lava_dyads.errors import ValidationError
+from lava_dyads.files import write_arrays
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import backends
 
@@ -68,3 +69,10 @@ def test_what_needs_more_memory_than_there_is_says_how_much(monkeypatch):
     monkeypatch.setattr(memory, "free_bytes", lambda: 3e7)
     with pytest.raises(ValidationError, match="needs at least"):
         spec.build()
+
+
+def test_a_file_that_memory_has_no_room_for_is_refused_before_it_is_begun(monkeypatch, tmp_path):
+    monkeypatch.setattr(memory, "free_bytes", lambda: 3e7)
+    with pytest.raises(ValidationError, match=r"a\.npz: needs at least .* GiB of memory"):
+        write_arrays(tmp_path / "a.npz", "", {"w": np.zeros(4_000_000)})
+    assert not list(tmp_path.iterdir())
