@@ -57,7 +57,7 @@ class Structure:
         Examples
         --------
         >>> w = STRUCTURES["skew-symmetric"].random(4, norm=2.0)
-        >>> float(np.abs(w + w.T).max()), round(np.linalg.norm(w, 2), 9)
+        >>> float(np.abs(w + w.T).max()), round(float(np.linalg.norm(w, 2)), 9)
         (0.0, 2.0)
         """
         drawn = self.project(np.random.default_rng(seed).normal(size=(n, n)))
