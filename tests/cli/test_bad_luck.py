@@ -78,6 +78,7 @@ def test_whatever_damage_ends_in_one_line_or_does_no_harm(tmp_path, kind):
 
 
 TRAIN = ["train", "digits", "--layers", "12", "--epochs", "2", "--runtime", "reference"]
+TRAIN += ["--granularity", "network"]  # what is chosen for them is said in a line
 
 
 def limited(size):
