@@ -103,7 +103,8 @@ def near(name: object, known: Iterable[str]) -> list[str]:
         or (len(plain) > 2 and text.startswith(f"{plain}-"))
     )]  # fmt: skip
     back = {plain: n for n, plain in names.items()}
-    misspelt = [back[p] for p in difflib.get_close_matches(text, back, n=3, cutoff=0.65)]
+    cutoff = 0.65 if len(text) > 2 else 0.5  # of two letters one may be wrong
+    misspelt = [back[p] for p in difflib.get_close_matches(text, back, n=3, cutoff=cutoff)]
     return [*dict.fromkeys([*misspelt[:1], *parts, *misspelt])][:3]
 
 

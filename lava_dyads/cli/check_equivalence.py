@@ -24,6 +24,7 @@ from lava_dyads.experiments import (
     check_equivalence,
     check_thoroughly,
 )
+from lava_dyads.lava_compat import require_lava
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class CheckEquivalence(NetworkOptions):
 
     def run(self) -> int:
         """Check; return the exit code."""
+        require_lava("check equivalence")
         if self.thorough:
             return self._run_thoroughly()
         spec = self.spec((64, *self.layers, 10))

@@ -62,10 +62,10 @@ class Evaluate(ExecutionOptions):
             split_seed=seed,
             test_share=meta.get("test_share", 0.25),
         )
-        execution, chosen = checkpoint.spec.choose(self.request())
-        kind = checkpoint.spec.weights
-        if execution.precision == "loihi2":
+        request, kind = self.request(), checkpoint.spec.weights
+        if request.precision == "loihi2":
             checkpoint = checkpoint.shown()
+        execution, chosen = checkpoint.spec.choose(request)
         parameters = checkpoint.weights, checkpoint.biases
         numbers = None
         if execution.precision == "loihi2":

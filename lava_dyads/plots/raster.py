@@ -51,6 +51,8 @@ def raster(
     ValidationError
         If the trace has no event of that sample.
     """
+    if not hasattr(trace, "columns"):
+        invalid("raster.trace", "must be a Trace", trace, "Trace.load(path)")
     events = _events(trace, presentation, lane)
     if not events:
         invalid("raster", "the trace has no such presentation and lane", (presentation, lane))

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.rules._types import Array
-
 __all__ = ["Array", "SpikingRun", "Trains", "read_out"]
 
+Array: TypeAlias = NDArray[np.floating[Any]]
 Trains: TypeAlias = tuple[NDArray[np.bool_], ...]
 
 

@@ -436,7 +436,7 @@ def test_check_spiking_fails_where_a_comparison_does_not_hold(capsys):
     ("options", "text"),
     [
         ("--alpha 0.3", "alpha: must be a multiple of 2^-8"),
-        ("--scale 1", "scale * activity must stay below 1"),
+        ("--scale 1", "times every activity it has to stay below 1"),
         ("--layers 8,4 --dataset digits", "the network has 8 inputs"),
     ],
 )

@@ -147,7 +147,10 @@ def test_where_the_bits_may_differ_a_line_says_so():
         assert made.inexact == ""
         made.execution = Execution("layer", "async", "float", "lava")
         assert "no two asynchronous runs agree" in made.inexact
-        made.execution, made.spec = Execution("layer"), replace(made.spec, compartment_noise=0.1)
+        made.execution, made.spec = (
+            Execution("layer", runtime="lava"),
+            replace(made.spec, compartment_noise=0.1),
+        )
         assert "noise is drawn in OS processes" in made.inexact
 
 

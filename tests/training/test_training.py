@@ -229,6 +229,13 @@ def test_feedback_alignment_learns_digits_and_learnt_feedback_as_well_as_backpro
     assert accuracy["kolen_pollack"] > accuracy["tied"] - 0.015
 
 
+def turned(path, name, kept=True):
+    """Turn an array of a file by a quarter, or leave it out."""
+    with np.load(path) as file:
+        arrays = {key: file[key].T if key == name else file[key] for key in file}
+    np.savez(path, **{key: a for key, a in arrays.items() if kept or key != name})
+
+
 def broken(path, kind):
     spec = NetworkSpec((4, 3, 2))
     weights, biases = spec.initial_parameters()
@@ -242,11 +249,12 @@ def broken(path, kind):
     elif kind == "other format":
         np.savez(path, header=json.dumps({"format": "something else 9"}))
     elif kind == "wrong shape":
-        Checkpoint(spec, [weights[0].T, weights[1]], biases, {}).save(path)
+        Checkpoint(spec, weights, biases, {}).save(path)
+        turned(path, "weights_1")
     elif kind in ("no feedback", "wrong feedback"):
         spec = NetworkSpec((4, 3, 2), feedback="random")
-        back = None if kind == "no feedback" else [None, weights[1].T]
-        Checkpoint(spec, weights, biases, {}, back).save(path)
+        Checkpoint(spec, weights, biases, {}, spec.initial_feedback()).save(path)
+        turned(path, "feedback_2", kind == "wrong feedback")
     elif kind == "bad specification":
         header = {"format": FORMAT, "spec": {"layers": [4, 3, 2], "alpha": 7}}
         np.savez(path, header=json.dumps(header))
