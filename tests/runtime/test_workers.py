@@ -1,6 +1,9 @@
 """A training runs in whatever worker it is sent to, on every runtime, to equal weights."""
 
+import ast
 import multiprocessing
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -49,10 +52,24 @@ def by_threads():
     return list(found.values())
 
 
+def by_fork():
+    """Fork a program of its own: what the tests before have left in this one would be inherited."""
+    program = (
+        f"import sys; sys.path[:0] = {sys.path!r}\n"
+        "from multiprocessing import get_context\n"
+        "from workers import RUNTIMES, train\n"
+        "with get_context('fork').Pool(2) as pool:\n"
+        "    print(repr(pool.map(train, RUNTIMES)))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    return ast.literal_eval(run.stdout.strip().splitlines()[-1])
+
+
 WAYS = {
     "joblib": by_joblib,
     "spawn": by_pool("spawn"),
-    "fork": by_pool("fork"),
+    "fork": by_fork,
     "dask": by_dask,
     "threads": by_threads,
 }
@@ -67,7 +84,6 @@ def test_a_notebook_trains_on_every_runtime_with_equal_weights():
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     source = f"""
-import sys
 sys.path[:0] = {__import__("sys").path!r}
 from workers import RUNTIMES, train
 print(*[train(name).hex() for name in RUNTIMES])
