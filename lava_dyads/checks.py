@@ -232,6 +232,7 @@ def real_array(
     ValidationError
         If it is something else, is not finite, or does not have ``ndim`` axes.
     """
+    try_ = try_ or "numpy.zeros(shape)"
     made = plain_array(value, what, try_)
     if made.dtype.kind not in "iuf":
         invalid(what, "must be an array of real numbers", value, try_)
@@ -260,7 +261,7 @@ def plain_array(value: object, what: str, try_: str = "") -> NDArray[Any]:
     except Exception:  # ragged, or an object whose conversion fails in whatever way
         plain = False
     if not plain:
-        invalid(what, "must be an array", value, try_)
+        invalid(what, "must be an array", value, try_ or "numpy.zeros(shape)")
     return made
 
 
@@ -470,7 +471,10 @@ def _listed(value: Any, any_order: bool = False) -> list[Any]:
     wanted = collections.abc.Iterable if any_order else collections.abc.Sequence
     if text or not isinstance(value, wanted):
         raise _RefusedError
-    return list(value)
+    try:
+        return list(value)
+    except Exception as error:  # of an object that only looks like a list
+        raise _RefusedError from error
 
 
 def _many(item: Any, *more: Any, make: Callable[[list[Any]], Any], any_order: bool = False) -> Kind:

@@ -107,10 +107,12 @@ def one_line(text: str) -> str:
     >>> one_line("a name\nof two lines")
     'a name of two lines'
     """
-    if text.isprintable():
+    if not text.isprintable():
+        words = " ".join(text.split())
+        text = "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in words)
+    if len(text) <= _LONGEST_LINE:
         return text
-    words = " ".join(text.split())
-    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in words)
+    return f"{text[: _LONGEST_LINE - _END]} ... {text[-_END:]}"  # the end says what to try
 
 
 def shown(value: object) -> str:
@@ -122,6 +124,9 @@ def shown(value: object) -> str:
     ("'relu'", '[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ...]')
     """
     return _shown.repr(value)
+
+
+_LONGEST_LINE, _END = 2000, 500
 
 
 class _Shown(reprlib.Repr):

@@ -145,6 +145,8 @@ def opened_arrays(path: AnyPath) -> Iterator[ArrayFile]:
 def reason(error: Exception) -> str:
     """Return what another library has said about a file, in short."""
     lines = str(error).splitlines()
+    if type(error) is ValueError and lines:  # the name says nothing
+        return lines[0][:300]
     return f"{type(error).__name__}: {lines[0]}"[:300] if lines else type(error).__name__
 
 

@@ -137,8 +137,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         known = {f.name for f in fields(cls)}
         there = set(options) if isinstance(options, dict) else set()
         if "dataset" not in there or not there <= known:
-            text = f"--resume: {path} was written by another version, which kept no options"
-            raise CheckpointError(text)
+            why = "was written by another version, which kept no options"
+            raise CheckpointError(f"--resume: {path} {why}. Try: a new run")
         begun = cls(**options)
         check_fields(begun, f"--resume: config.json of {path}: ")
         return begun

@@ -73,6 +73,7 @@ class Dataset:
                     f"data {self.name}",
                     "needs x of shape (samples, features) and one label per row",
                     (x.shape, labels.shape),
+                    "x.reshape(len(labels), -1)",
                 )
             )
         if x.dtype.kind not in "iuf" or labels.dtype.kind not in "iu":
@@ -81,16 +82,29 @@ class Dataset:
                     f"data {self.name}",
                     "needs numbers in x and whole numbers as labels",
                     (str(x.dtype), str(labels.dtype)),
+                    "x.astype(float), labels.astype(int)",
                 )
             )
         if labels.min() < 0:
             raise DataError(
-                message(f"data {self.name}", "labels must be at least 0", int(labels.min()))
+                message(
+                    f"data {self.name}",
+                    "labels must be at least 0",
+                    int(labels.min()),
+                    "classes from 0 on",
+                )
             )
         rows = self.official_training_rows
         if rows is not None and rows >= len(x):
             limit = f"must leave some of the {len(x)} rows for tests"
-            raise DataError(message(f"data {self.name}: official_training_rows", limit, rows))
+            raise DataError(
+                message(
+                    f"data {self.name}: official_training_rows",
+                    limit,
+                    rows,
+                    "None, for a drawn split",
+                )
+            )
         if labels.max() >= max(len(labels), 2):
             row = int(labels.argmax())
             limit = f"must be a class number below the number of samples, {len(labels)}"

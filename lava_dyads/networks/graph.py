@@ -37,7 +37,7 @@ from typing import Annotated, Any, TypeAlias
 
 import numpy as np
 
-from lava_dyads.checks import Limit, Natural, check_fields, taken
+from lava_dyads.checks import Limit, Natural, check_fields, checked, taken
 from lava_dyads.errors import ValidationError, invalid, nearest
 from lava_dyads.files import AnyPath, as_path
 from lava_dyads.rules._types import AnyArray
@@ -154,7 +154,7 @@ def _input(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
 
 def _dense(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
     if not _whole(node.size):
-        invalid(f"node {node.name}: size", "must be a whole number of at least 1", node.size)
+        invalid(f"node {node.name}: size", "must be a whole number of at least 1", node.size, "10")
     below = math.prod(shapes[0])
     mask = synapses(node.size, below, node.density, seed)
     op = Dense(node.size, below) if mask is None else Sparse(node.size, below, mask)
@@ -295,10 +295,16 @@ class Graph:
         used = {source for node in self.nodes for source in node.sources}
         for node in self.nodes:
             if node.kind == "input" and node.name not in used:
-                invalid(f"node {node.name}", "nothing takes from this input", node.kind)
+                invalid(
+                    f"node {node.name}",
+                    "nothing takes from this input",
+                    node.kind,
+                    "to leave it out",
+                )
         self.vertices("squared-error")  # raises where shapes do not fit
 
     @classmethod
+    @checked
     def from_dict(cls, values: Mapping[str, Any], owner: str = "graph") -> Graph:
         """Return the graph of a mapping as TOML has it: ``{"nodes": {name: {...}}}``.
 
@@ -422,7 +428,7 @@ def _check(node: Node, by_name: Mapping[str, Node]) -> None:
     least, most = kind.sources
     if not least <= len(node.sources) <= most:
         wanted = f"{least}" if least == most else f"{least} or more"
-        invalid(here, f"kind {kind.name} takes {wanted} sources", len(node.sources))
+        invalid(here, f"kind {kind.name} takes {wanted} sources", len(node.sources), f"{wanted}")
     if node.kind == "input" and node.loss:
         invalid(here, "an input has no neurons that could be nudged", node.loss)
     for f in fields(Node):

@@ -51,11 +51,13 @@ def raster(
     ValidationError
         If the trace has no event of that sample.
     """
-    if not hasattr(trace, "columns"):
+    if not isinstance(getattr(trace, "columns", None), dict):  # its class costs the runtime
         invalid("raster.trace", "must be a Trace", trace, "Trace.load(path)")
     events = _events(trace, presentation, lane)
     if not events:
-        invalid("raster", "the trace has no such presentation and lane", (presentation, lane))
+        invalid(
+            "raster", "the trace has no such presentation and lane", (presentation, lane), "0, 0"
+        )
     names = sorted({e[1] for e in events}, key=_order)
     sources = sum(_order(name)[0] == 0 for name in names)
     rows: dict[tuple[str, int], float] = {}

@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.checks import Count, NotNegative, Positive, Share, checked
+from lava_dyads.checks import Count, NotNegative, Positive, Share, checked, real_array
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
@@ -236,7 +236,7 @@ def recurrent(
     DY.
     """
     shape = structure(kind)
-    w = shape.check(weights, "recurrent.weights")
+    w = shape.check(real_array(weights, "recurrent.weights", 2), "recurrent.weights")
     n, neuron = len(w), activation(f)
     rate = _rate(w, rate, f)
     shared: dict[str, Any] = {"lanes": lanes, "beta": beta, "arithmetic": arithmetic}
@@ -309,7 +309,7 @@ def _rate(weights: Array, rate: float | None, f: str) -> float:
 
 
 def _matrix(what: str, value: Array, n_out: int | None, n_in: int | None) -> Array:
-    matrix = np.asarray(value, float)
+    matrix = real_array(value, f"recurrent.{what}")
     wanted = (n_out or "n_out", n_in or "n_in")
     fits = matrix.ndim == 2 and n_out in (None, matrix.shape[0]) and n_in in (None, matrix.shape[1])
     if not fits:
@@ -319,7 +319,7 @@ def _matrix(what: str, value: Array, n_out: int | None, n_in: int | None) -> Arr
 
 
 def _vector(what: str, value: Array | float, n: int) -> Array:
-    vector = np.asarray(value, float)
+    vector = real_array(value, f"recurrent.{what}")
     if vector.shape not in ((), (n,)):
         invalid(f"recurrent.{what}", f"must be a number or have shape ({n},)", vector.shape)
     return np.array(np.broadcast_to(vector, (n,)))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
+from lava.magma.core.run_configs import RunConfig
 
 from lava_dyads.checks import Patience, checked
 from lava_dyads.errors import LavaRuntimeError, invalid
@@ -523,7 +524,7 @@ class InProcessSession(Session):
     def __init__(
         self,
         process: AbstractProcess,
-        run_cfg: Any = None,
+        run_cfg: RunConfig | None = None,
         *,
         measure: bool = False,
         timeout: Patience | None = None,

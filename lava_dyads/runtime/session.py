@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.run_configs import RunConfig
 
 from lava_dyads.checks import Patience, checked
 from lava_dyads.errors import (
@@ -80,7 +81,7 @@ class LavaSession(Session):
     def __init__(
         self,
         process: AbstractProcess,
-        run_cfg: Any = None,
+        run_cfg: RunConfig | None = None,
         *,
         timeout: Patience = 60.0,
         idle_timeout: Patience = 10.0,

@@ -157,7 +157,8 @@ class Checkpoint:
                     )
                 ]
         except FileNotFoundError as error:
-            raise CheckpointError(f"checkpoint {path}: no such file") from error
+            hint = "Try: the checkpoint.npz that 'lava-dyads train' wrote"
+            raise CheckpointError(f"checkpoint {path}: no such file. {hint}") from error
         except (OSError, ValueError) as error:
             hint = "Try: the checkpoint.npz that 'lava-dyads train' wrote"
             raise CheckpointError(

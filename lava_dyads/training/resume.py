@@ -139,9 +139,11 @@ class RunState:
                         raise ValueError(f"{name} is not finite, so the run had diverged")
                 return cls(header["made_for"], header["progress"], arrays, header["machine"])
         except FileNotFoundError as error:
-            raise CheckpointError(f"state {path}: no such file") from error
+            hint = "Try: the state.npz of a run that was interrupted"
+            raise CheckpointError(f"state {path}: no such file. {hint}") from error
         except (OSError, ValueError) as error:
-            raise CheckpointError(f"state {path}: is damaged ({error})") from error
+            hint = "Try: state.previous.npz beside it, or a new run"
+            raise CheckpointError(f"state {path}: is damaged ({error}). {hint}") from error
 
     def check(self, made_for: Mapping[str, Any]) -> None:
         """Raise unless it belongs to the same run.

@@ -39,6 +39,10 @@ def nested(depth: int) -> list[Any]:
     return made
 
 
+def _nothing(*_: object, **__: object) -> None:
+    """Take anything."""
+
+
 TEXTS = (
     "", " ", "relu", "digits", "no such name", "a\nb", "x" * 100_000, "\0", "\udc80", "\u202e",
     "[/x]", "$\\frac$", "../..", "/dev/null", "-1", "nan", "1e400", "None", "a,b", "%s{}", "*", "é",
@@ -64,7 +68,7 @@ PYTHON: tuple[Callable[[Rng], Any], ...] = (
     lambda r: Hostile(),
     lambda r: r.choice((b"", b"relu", bytearray(3), memoryview(b"abc"))),
     lambda r: r.choice((1j, Decimal("0.5"), Decimal("nan"), 10**5000, NotImplemented, ...)),
-    lambda r: r.choice((int, len, lambda: None, Rng, print)),
+    lambda r: r.choice((int, len, _nothing, Rng, print)),
     lambda r: r.choice((set(), {1, 2}, frozenset("a"), range(3), (1, 2), ("a",), (4, 3, 2), ())),
     lambda r: r.choice(
         (np.float64("nan"), np.float32(0.5), np.int8(-1), np.uint64(2**64 - 1), np.bool_(True),

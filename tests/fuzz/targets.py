@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -31,7 +32,7 @@ from mutations import (
 )  # fmt: skip
 
 import lava_dyads as d
-from lava_dyads.errors import DyadsError
+from lava_dyads.errors import DyadsError, ValidationError
 
 Attempt = Callable[[Rng], None]
 
@@ -72,6 +73,8 @@ def command(*words: object) -> None:
         if len(said.getvalue().strip().splitlines()) != len(lines) or len(lines) != 1:
             raise NonsenseError(f"code {code}, but: {said.getvalue()!r}")
         raise errors[0]
+    if code in (1, 2) and said.getvalue().strip().splitlines() == lines and len(lines) == 1:
+        raise ValidationError(lines[0])  # an error of the system, said in our words
     if code not in (0, 1) or lines:
         raise NonsenseError(f"code {code}: {said.getvalue()!r}")
     if "--json" in words:
@@ -393,25 +396,30 @@ def datasets(folder: Path) -> Attempt:
 
 
 def idx(folder: Path) -> Attempt:
-    """IDX files, packed or not."""
-    from lava_dyads.data.idx import _parse, _read
+    """IDX files, packed or not, where an image set is looked for; nothing is fetched."""
+    from lava_dyads.data.idx import FILES, VARIABLE, IdxSource
 
-    images = struct.pack(">4I", 0x803, 5, 4, 4) + bytes(range(80))
-    labels = struct.pack(">2I", 0x801, 5) + bytes(5)
-    path = folder / "images"
+    head, label = struct.pack(">4I", 0x803, 5, 4, 4), struct.pack(">2I", 0x801, 5)
+    right = [head + bytes(range(80)), label + bytes(5)] * 2
+    sums = tuple(hashlib.md5(content).hexdigest() for content in right)
+    os.environ[VARIABLE], os.environ["XDG_CACHE_HOME"] = str(folder / "it"), str(folder)
+    (folder / "it").mkdir()
+    source = IdxSource("it", sums)
 
     def attempt(rng: Rng) -> None:
-        content = spoil_bytes(rng.choice((images, labels)), rng)
-        if rng.random() < 0.5:
-            packed = gzip.compress(content, mtime=0)
-            path.with_suffix(".gz").write_bytes(spoil_bytes(packed, rng))
-        else:
-            path.write_bytes(content)
-        for file in (path, path.with_suffix(".gz")):
-            read = _read(file) if file.exists() else None
-            if read is not None:
-                _parse(read)
-                file.unlink()
+        spoilt = rng.randrange(len(FILES))
+        for i, (name, content) in enumerate(zip(FILES, right, strict=True)):
+            made = spoil_bytes(content, rng) if i == spoilt else content
+            path, packed = folder / "it" / name, folder / "it" / f"{name}.gz"
+            for old in (path, packed):
+                old.unlink(missing_ok=True)
+            if rng.random() < 0.5:
+                path.write_bytes(made)
+            else:
+                made = gzip.compress(made, mtime=0)
+                packed.write_bytes(spoil_bytes(made, rng) if i == spoilt else made)
+        source.state()
+        source.load()
 
     return attempt
 
@@ -446,6 +454,8 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     class NoRun:
         def __init__(self, *_: object) -> None:
             self.asynchronous = False
+
+            self.dump = io.BytesIO()
 
         def __getattr__(self, name: str) -> Any:
             return lambda *_, **__: None
