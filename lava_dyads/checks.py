@@ -189,8 +189,13 @@ def taken(value: object, annotation: Any, what: str) -> Any:
     return _taken(value, _kind(annotation), what, None)
 
 
-def entries(values: object, what: str, needed: Mapping[str, Any],
-            others: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:  # fmt: skip
+def entries(
+    values: object,
+    what: str,
+    needed: Mapping[str, Any],
+    others: Mapping[str, Any] = MappingProxyType({}),
+    error: type[ValidationError] = ValidationError,
+) -> dict[str, Any]:
     """Return a mapping that was read from a file, with its entries as what they should be.
 
     Parameters
@@ -201,6 +206,8 @@ def entries(values: object, what: str, needed: Mapping[str, Any],
         What it is, for messages.
     needed, others : mapping of str to annotation
         Entries that have to be there, and that may be; whatever else there is stays as it is.
+    error : type of ValidationError
+        What to raise.
 
     Raises
     ------
@@ -212,13 +219,16 @@ def entries(values: object, what: str, needed: Mapping[str, Any],
     >>> entries({"epochs": 3, "more": None}, "meta", {"epochs": int})
     {'epochs': 3, 'more': None}
     """
-    made = dict(taken(values, Mapping[str, Any], what))
-    for name in needed:
-        if name not in made:
-            invalid(what, f"needs {' and '.join(needed)}", sorted(made), f"an entry {name}")
-    for name, annotation in {**needed, **others}.items():
-        if name in made:
-            made[name] = taken(made[name], annotation, f"{what}: {name}")
+    try:
+        made = dict(taken(values, Mapping[str, Any], what))
+        for name in needed:
+            if name not in made:
+                invalid(what, f"needs {' and '.join(needed)}", sorted(made), f"an entry {name}")
+        for name, annotation in {**needed, **others}.items():
+            if name in made:
+                made[name] = taken(made[name], annotation, f"{what}: {name}")
+    except ValidationError as refused:
+        raise error(str(refused)) from refused
     return made
 
 

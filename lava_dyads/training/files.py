@@ -282,7 +282,7 @@ class RunDirectory:
         except (OSError, ValueError, RecursionError) as error:
             why = f"cannot be read ({reason(error)})"
             raise CheckpointError(f"{self.path / MARKER}: {why}. Try: a new run") from error
-        return entries(held, f"{self.path / MARKER}", {}, {"dataset": str})
+        return entries(held, f"{self.path / MARKER}", {}, {"dataset": str}, CheckpointError)
 
     @property
     def state(self) -> RunState | None:

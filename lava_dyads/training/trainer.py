@@ -600,7 +600,7 @@ class Trainer:
             If it was made with other options or other data.
         """
         state.check(self._made_for())
-        progress = entries(state.progress, "state: progress", PROGRESS)
+        progress = entries(state.progress, "state: progress", PROGRESS, error=CheckpointError)
         order = len(self.train_rows) * self.config.updates
         if progress["position"] > order or len(progress["epochs"]) > self.config.epochs:
             got = progress["position"], len(progress["epochs"])
