@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_dyads.checks import Natural, check_fields, entries
+from lava_dyads.checks import Natural, check_fields, entries, real_array
 from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
@@ -68,7 +68,11 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        self.spec.check_parameters(self.weights, self.biases, self.feedback)
+        named = {"weights": self.weights, "biases": self.biases, "feedback": self.feedback or []}
+        for kind, arrays in named.items():
+            for k, array in enumerate(arrays, 1):
+                if array is not None:
+                    real_array(array, f"Checkpoint.{kind}[{k - 1}]")
 
     def shown(self) -> Checkpoint:
         """Return the network as it is evaluated: binary weights as numbers."""

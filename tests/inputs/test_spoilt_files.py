@@ -123,10 +123,16 @@ def test_what_a_checkpoint_says_of_its_training_is_of_its_kind(tmp_path, meta):
         Checkpoint.load(path)
 
 
-def test_a_checkpoint_cannot_be_made_of_what_is_no_network():
+def test_parameters_of_another_network_are_refused_wherever_they_are_given():
     weights, biases = SPEC.initial_parameters()
-    for wrong in (weights[:1], [weights[0], np.nan * weights[1]], weights[::-1], ["a", "b"], 3):
-        with pytest.raises(ValidationError):
+    runs = Execution(runtime="reference")
+    for wrong in (weights[:1], [weights[0], np.nan * weights[1]], weights[::-1], ["a", "b"]):
+        with pytest.raises(ValidationError, match="weights"):
+            SPEC.build(parameters=(wrong, biases))
+        with pytest.raises(ValidationError, match="weights"):
+            Trainer(SPEC, DATA, TrainingConfig(), runs, parameters=(wrong, biases))
+    for wrong in ([weights[0], np.nan * weights[1]], ["a", "b"], 3, [None, {}]):
+        with pytest.raises(ValidationError, match="weights"):
             Checkpoint(SPEC, wrong, biases, {})
 
 
