@@ -251,9 +251,12 @@ def real_array(
         invalid(what, limit, f"shape {made.shape}", try_)
     with np.errstate(over="ignore"):  # a longdouble may be too large
         made = made.astype(np.float64, copy=False)
-    if not np.isfinite(made).all():
-        words = "must be a finite vector" if made.ndim <= 1 else "must be finite"
-        invalid(what, words, "inf or nan", try_)
+    bad = np.argwhere(~np.isfinite(made))
+    if len(bad):
+        place = tuple(bad[0].tolist())
+        where = f"{what}{list(place)}" if place else what
+        limit = "must be a finite vector" if made.ndim <= 1 else "must be finite"
+        invalid(where, limit, made[place], try_)
     return made
 
 
@@ -330,6 +333,8 @@ def _kind(annotation: Any) -> Kind:
         return _choice(inner)
     if origin in (Union, types.UnionType):
         return _union([_kind(member) for member in inner])
+    if origin is os.PathLike:
+        return _PLAIN[Path]
     if origin in _CONTAINERS and inner:
         return _CONTAINERS[origin](*inner)
     asked = not getattr(annotation, "_is_protocol", False)

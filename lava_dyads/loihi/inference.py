@@ -173,7 +173,10 @@ def sigma_delta(
         invalid("sigma_delta.x", limit, x.shape, "samples of the training part")
     most = [_fitting(w, k) for k, w in enumerate(weights, 1)]
     hidden = [activation(name) for name in spec.activations]
-    drives, _ = forward(np.asarray(x, float), weights, biases, hidden)
+    with np.errstate(over="ignore", invalid="ignore"):
+        drives, _ = forward(x, weights, biases, hidden)
+    if not all(np.isfinite(a).all() for a in drives):
+        raise FixedPointError("sums leave the range of floating point. Try: smaller biases")
     room = [STATE.value - 1 - headroom] * len(weights)
     room[-1] -= 1
     largest = [

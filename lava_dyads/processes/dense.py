@@ -163,9 +163,7 @@ class DyadDenseFeedback(DyadDense):
             lanes=lanes,
             beta=beta,
             optimiser=optimiser,
-            feedback=np.array(np.nan)  # which the connection refuses
-            if feedback is None
-            else real_array(feedback, "DyadDenseFeedback.feedback", 2),
+            feedback=real_array(feedback, "DyadDenseFeedback.feedback", 2),
             feedback_learns=feedback_learns,
         )
         super().__init__(element=element, agenda=agenda, name=name)

@@ -82,7 +82,7 @@ def step_count(where: str, steps: object) -> int:
     """
     count = 0
     if not isinstance(steps, bool | np.bool_):
-        with contextlib.suppress(TypeError):
+        with contextlib.suppress(Exception):  # of an object of whatever kind
             count = operator.index(steps)  # type: ignore[arg-type]
     if count < 1:
         invalid(where, "needs a whole number of steps, at least 1", steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -68,7 +68,11 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        named = {"weights": self.weights, "biases": self.biases, "feedback": self.feedback or []}
+        named: dict[str, Sequence[Array | None]] = {
+            "weights": self.weights,
+            "biases": self.biases,
+            "feedback": self.feedback or [],
+        }
         for kind, arrays in named.items():
             for k, array in enumerate(arrays, 1):
                 if array is not None:

@@ -143,7 +143,7 @@ def judged(attempt: Any, rng: random.Random, name: str) -> dict[str, Any]:
     """Try one input; return how it went."""
     import targets
 
-    from lava_dyads.errors import DyadsError
+    from lava_dyads.errors import DyadsError, ModelError
 
     try:
         with contextlib.redirect_stdout(sys.stdout):
@@ -153,7 +153,8 @@ def judged(attempt: Any, rng: random.Random, name: str) -> dict[str, Any]:
     except DyadsError as error:
         if memory(error) and name in targets.FILES:
             return fault("allocation", error)
-        if not str(error).isprintable() or len(str(error)) > 3000:
+        one_line = isinstance(error, ModelError) or str(error).isprintable()  # with its traceback
+        if not one_line or len(str(error)) > 3000:
             return fault("not one line", error)
         return {"refused": str(error)[:300]}
     except (Exception, SystemExit) as error:

@@ -188,8 +188,8 @@ def _other(value: Any, rng: Rng) -> Any:
     how = rng.randrange(9)
     if how == 0:
         return array(rng)
-    if how == 1:
-        return value.astype("U8") if value.dtype.kind != "V" else value
+    if how == 1 and value.dtype.kind in "fiu?U":
+        return value.astype("U8")
     if how == 2 and value.size and value.dtype.kind == "f":
         spoilt = value.copy()
         spoilt.reshape(-1)[rng.randrange(value.size)] = rng.choice((math.nan, math.inf, -math.inf))

@@ -455,7 +455,8 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
         def __init__(self, *_: object) -> None:
             self.asynchronous = False
 
-            self.dump = io.BytesIO()
+            self.dump, self.lava = io.BytesIO(), self
+            self._is_running = False
 
         def __getattr__(self, name: str) -> Any:
             return lambda *_, **__: None

@@ -124,10 +124,13 @@ def test_the_sink_measures_the_integrated_output():
     ("make", "text"),
     [
         (lambda: DyadDense([1.0, 2.0]), "weights: must have 2 axes"),
-        (lambda: DyadDense([[np.inf]]), "weights: must be finite"),
+        (lambda: DyadDense([[np.inf]]), r"weights\[0, 0\]: must be finite"),
         (lambda: DyadDense([[1.0]], beta=0), "beta: must be positive"),
         (lambda: DatasetSource([[1.0]], [[1.0], [2.0]]), "as many rows"),
-        (lambda: DatasetSource([[1.0], [np.nan]], [[1.0], [2.0]]), "x: must be finite"),
+        (
+            lambda: DatasetSource([[1.0], [np.nan]], [[1.0], [2.0]]),
+            r"x\[1, 0\]: must be finite \(got nan\)",
+        ),
         (lambda: LossHead(2, loss="mse"), "unknown name"),
     ],
 )

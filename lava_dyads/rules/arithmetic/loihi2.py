@@ -359,7 +359,7 @@ def fitting_exponent(weights: ArrayLike, most: int = 15) -> int:
     largest = np.max(np.abs(np.asarray(weights, float)), initial=0.0)
     limit = 2 ** (WEIGHT.value - 1) - 1
     for exponent in range(most, 0, -1):
-        if np.rint(largest * 2.0**exponent) <= limit:
+        if np.rint(largest) <= limit and np.rint(largest * 2.0**exponent) <= limit:
             return exponent
     if not np.rint(largest) <= limit:  # nor is nan
         raise FixedPointError(
