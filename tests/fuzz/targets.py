@@ -7,6 +7,7 @@ input is taken, and raises what came instead.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -607,9 +608,9 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
         "LevelCrossing": (encoders.LevelCrossing, {"threshold": 0.1, "path": None, "step": 9}),
         "Rate.encode": (encoders.Rate(100, 10).encode, {"image": np.ones((2, 2)) / 2}),
         "raster": (plots.raster, {"trace": d.Trace(columns, []), "path": files["png"]}),
-        "play": (testing.play, {"process": d.Dyad((2,)), "inputs": {"basal_in": [[1.0, 2.0]]},
+        "play": (functools.partial(testing.play, in_process=True), {"process": d.Dyad((2,)), "inputs": {"basal_in": [[1.0, 2.0]]},
                                 "outputs": ("mean_out",), "watch": ("bias",), "steps": 2,
-                                "timeout": 5.0, "in_process": True}),
+                                "timeout": 5.0}),
     }  # fmt: skip
 
 
