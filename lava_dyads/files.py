@@ -206,6 +206,7 @@ def sync_folder(folder: AnyPath) -> None:
 
 def write_arrays(path: AnyPath, header: str, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an .npz file atomically, with a text beside the arrays."""
+    path = as_path("file", path)
     # By way of the memory: numpy's archive complains once more where the disk has failed it.
     needed = 1.25 * sum(array.nbytes for array in arrays.values())  # a buffer grows by eighths
     check_memory(f"{path}", needed, "more memory, or a smaller network")

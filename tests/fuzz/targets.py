@@ -463,6 +463,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
             return lambda *_, **__: None
 
     session.LavaRun = NoRun  # type: ignore[assignment,misc]
+    played = functools.partial(testing.play, in_process=True)
     columns = {name: np.zeros(0, code) for name, code in COLUMNS.items()}
     spec = d.NetworkSpec((6, 5, 4))
     data = d.load(str(_data(folder)))
@@ -608,9 +609,9 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
         "LevelCrossing": (encoders.LevelCrossing, {"threshold": 0.1, "path": None, "step": 9}),
         "Rate.encode": (encoders.Rate(100, 10).encode, {"image": np.ones((2, 2)) / 2}),
         "raster": (plots.raster, {"trace": d.Trace(columns, []), "path": files["png"]}),
-        "play": (functools.partial(testing.play, in_process=True), {"process": d.Dyad((2,)), "inputs": {"basal_in": [[1.0, 2.0]]},
-                                "outputs": ("mean_out",), "watch": ("bias",), "steps": 2,
-                                "timeout": 5.0}),
+        "play": (played, {"process": d.Dyad((2,)), "inputs": {"basal_in": [[1.0, 2.0]]},
+                          "outputs": ("mean_out",), "watch": ("bias",), "steps": 2,
+                          "timeout": 5.0}),
     }  # fmt: skip
 
 
