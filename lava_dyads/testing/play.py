@@ -16,7 +16,7 @@ from lava.magma.core.process.process import AbstractProcess
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
-from lava_dyads.checks import Count, Patience, checked
+from lava_dyads.checks import Count, Patience, checked, plain_array
 from lava_dyads.errors import ModelError, ValidationError, invalid, nearest
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules._types import AnyArray
@@ -154,7 +154,7 @@ def numbers(process: AbstractProcess, inputs: Mapping[str, ArrayLike]) -> dict[s
     """
     series = {}
     for port, values in inputs.items():
-        array = np.asarray(values)
+        array = plain_array(values, f"play({process.name}).{port}")
         if array.dtype.kind not in "biuf":
             limit = "the series must hold integers or real numbers"
             invalid(f"play({process.name}).{port}", limit, array.dtype.name)
