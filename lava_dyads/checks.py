@@ -260,7 +260,9 @@ def real_array(
     return made
 
 
-def plain_array(value: object, what: str, try_: str = "") -> NDArray[Any]:
+def plain_array(
+    value: object, what: str, try_: str = "", limit: str = "must be an array"
+) -> NDArray[Any]:
     """Return an array of anything but objects.
 
     Raises
@@ -274,7 +276,7 @@ def plain_array(value: object, what: str, try_: str = "") -> NDArray[Any]:
     except Exception:  # ragged, or an object whose conversion fails in whatever way
         plain = False
     if not plain:
-        invalid(what, "must be an array", value, try_ or "numpy.zeros(shape)")
+        invalid(what, limit, value, try_ or "numpy.zeros(shape)")
     return made
 
 

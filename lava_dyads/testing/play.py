@@ -154,9 +154,9 @@ def numbers(process: AbstractProcess, inputs: Mapping[str, ArrayLike]) -> dict[s
     """
     series = {}
     for port, values in inputs.items():
-        array = plain_array(values, f"play({process.name}).{port}")
+        limit = "the series must hold integers or real numbers"
+        array = plain_array(values, f"play({process.name}).{port}", limit=limit)
         if array.dtype.kind not in "biuf":
-            limit = "the series must hold integers or real numbers"
             invalid(f"play({process.name}).{port}", limit, array.dtype.name)
         series[port] = array.astype(float if array.dtype.kind == "f" else np.int64)
     return series

@@ -84,7 +84,8 @@ def test_a_notebook_trains_on_every_runtime_with_equal_weights():
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
     source = f"""
-sys.path[:0] = {__import__("sys").path!r}
+import sys
+sys.path[:0] = {sys.path!r}
 from workers import RUNTIMES, train
 print(*[train(name).hex() for name in RUNTIMES])
 """
