@@ -13,6 +13,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from lava_dyads.rules.crew import Crew
 
@@ -45,6 +47,16 @@ def kernel(name: str, weights: int = 0) -> Kernel | None:
 def later() -> AbstractContextManager[None]:
     """Let a crew's threads begin with the steps of weights in here, see :meth:`Crew.later`."""
     return present.crew.later() if present.crew else nullcontext()
+
+
+def load() -> None:
+    """Make compiled code ready, so that OS processes forked from here on need not.
+
+    The import takes half a second, the first call whatever it is another half.
+    """
+    descend = _alone("descend")
+    if descend:
+        descend(np.zeros(1), np.zeros(1), np.zeros(1))
 
 
 @cache

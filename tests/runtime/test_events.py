@@ -223,6 +223,21 @@ def test_seeds_make_other_traces_with_one_fixed_point_and_a_seed_makes_the_same(
     assert np.array_equal(a.weights, c.weights)
 
 
+def test_with_a_threshold_other_orders_end_elsewhere_and_every_run_keeps_the_bound():
+    theta, ends = 0.2, []
+    spec = NetworkSpec((64, 32, 10), activations="linear", threshold=theta, seed=3)
+    (w1, w2), (b1, b2) = spec.initial_parameters()
+    exact = w2 @ (w1 @ DIGITS.x[0] + b1) + b2
+    for seed in range(3):
+        run = digit(spec)
+        run.run("layer", learn=0, transport=Transport("heavy-tailed", seed))
+        ends.append(run.network.elements["population_2"].memory["s_plus"][0])
+        # The input's changes are kept back below theta, and so are the hidden neurons' means.
+        bound = theta * np.abs(w2) @ (1 + np.abs(w1).sum(axis=1))
+        assert (np.abs(ends[-1] - exact) <= bound).all()
+    assert not np.allclose(ends[0], ends[1], rtol=0, atol=1e-3)
+
+
 def test_mean_and_difference_messages_overlap_in_time_and_overtake_each_other(tmp_path):
     _, trace = traced(tmp_path, seed=1)
     ports = np.array([source.rpartition(".")[2] for source, _ in trace.channels])

@@ -37,7 +37,8 @@ from threadpoolctl import threadpool_limits
 
 from lava_dyads.errors import LavaRuntimeError, ModelError, invalid
 from lava_dyads.interrupts import ENDING, held_back
-from lava_dyads.processes.base import own_logging, shared
+from lava_dyads.processes.base import ElementProcess, own_logging, shared
+from lava_dyads.rules import compiled
 from lava_dyads.rules._types import IntArray
 from lava_dyads.runtime.private.exchange import Ended, Exchange, portable
 from lava_dyads.runtime.private.graph import assign, forget
@@ -173,6 +174,8 @@ class LavaRun:
             if isinstance(b, PyProcessBuilder)
         }
         models = list(who.values())
+        if any(isinstance(process, ElementProcess) for process in who):
+            compiled.load()  # a second here, or in each of them
         exchange = self._exchange = Exchange(who)
         runtime = self.runtime = SupervisedRuntime(executable, self._session, exchange)
         for process in (self.process, *self.processes):
