@@ -42,7 +42,7 @@ from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeAlias, Ty
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.errors import ValidationError, invalid
+from lava_dyads.errors import ValidationError, invalid, message
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -249,9 +249,12 @@ def real_array(
     if ndim is not None and made.ndim != ndim:
         limit = f"must have {ndim} {'axis' if ndim == 1 else 'axes'}"
         invalid(what, limit, f"shape {made.shape}", try_)
-    with np.errstate(over="ignore"):  # a longdouble may be too large
-        made = made.astype(np.float64, copy=False)
-    bad = np.argwhere(~np.isfinite(made))
+    try:
+        with np.errstate(over="ignore"):  # a longdouble may be too large
+            made = made.astype(np.float64, copy=False)
+        bad = np.argwhere(~np.isfinite(made))
+    except MemoryError:
+        invalid(what, "does not fit into memory", value, "a smaller array")
     if len(bad):
         place = tuple(bad[0].tolist())
         where = f"{what}{list(place)}" if place else what
@@ -289,6 +292,9 @@ def _taken(value: object, kind: Kind, what: str, default: object) -> Any:
         )
         example = repr(default) if plain else kind.example
         invalid(what, str(error) or f"must be {kind.words}", value, example)
+    except Exception as error:  # an object that fails even where it is asked for its class
+        limit = f"must be {kind.words}"
+        raise ValidationError(message(what, limit, value, kind.example)) from error
 
 
 @functools.cache

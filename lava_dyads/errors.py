@@ -31,6 +31,21 @@ class MissingLavaError(UnsupportedError, ImportError):
     """Something that needs Lava, where Lava is not installed; the message says how to get it."""
 
 
+class UnwritableError(ValidationError, OSError):
+    """A file that cannot be written under its name; the message says why."""
+
+    @classmethod
+    def of(cls, error: OSError, path: str) -> UnwritableError:
+        """Return what the system has said of a path, in one line."""
+        made = cls(f"{path}: cannot be written ({error.strerror}). Try: another file")
+        made.errno, made.strerror, made.filename = error.errno, error.strerror, path
+        return made
+
+    def __str__(self) -> str:
+        """Return the line, and not what an OSError makes of its number."""
+        return str(self.args[0])
+
+
 class DataError(ValidationError):
     """A data set that is unknown, missing or malformed."""
 

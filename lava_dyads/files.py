@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import io
 import json
 import math
 import os
 import secrets
+import stat
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +20,7 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.errors import DyadsError, invalid
+from lava_dyads.errors import DyadsError, UnwritableError, invalid
 from lava_dyads.memory import check_memory
 
 AnyPath: TypeAlias = str | os.PathLike[str]
@@ -27,8 +29,17 @@ AnyPath: TypeAlias = str | os.PathLike[str]
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 """Errors of a disk that cannot take more: full, over quota, past a limit, read-only, broken."""
 
+NAMED = (
+    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
+    errno.ELOOP, errno.EEXIST, errno.EINVAL,
+)  # fmt: skip
+"""Errors of a file that somebody has named: another name helps."""
+
 SMALL, EXPANSION = 1 << 27, 100
 """Bytes that any file may unpack to, and how many times its size a larger one may."""
+
+LONGEST_NAME = 255
+"""Bytes of the name of a file or of a folder; no usual file system has room for more."""
 
 
 def as_path(what: str, path: AnyPath, try_: str = "") -> Path:
@@ -55,7 +66,54 @@ def as_path(what: str, path: AnyPath, try_: str = "") -> Path:
         invalid(what, "must be a path", path, "a text or a pathlib.Path")
     if not found or "\0" in found:
         invalid(what, "must name a file or a folder", found, try_)
-    return Path(found)
+    made = Path(found)
+    try:
+        long = max((len(os.fsencode(part)) for part in made.parts), default=0) > LONGEST_NAME
+    except UnicodeEncodeError:
+        invalid(what, "has a letter that no file's name can have", found, try_ or "another name")
+    if long:
+        limit = f"must have at most {LONGEST_NAME} bytes in a name"
+        invalid(what, limit, found, try_ or "a shorter name")
+    return made
+
+
+@contextmanager
+def opened(path: AnyPath) -> Iterator[IO[bytes]]:
+    """Open a file to read it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is a device: some never end.
+    """
+    with Path(path).open("rb") as file:
+        if stat.S_ISCHR(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is a device", str(path))
+        yield file
+
+
+def read_whole(path: AnyPath) -> bytes:
+    """Return what is in a file that :func:`opened` opens."""
+    with opened(path) as file:
+        return file.read()
+
+
+def unzipped(packed: bytes) -> bytes:
+    """Return what bytes of gzip unpack to.
+
+    Raises
+    ------
+    ValueError
+        If that has no place in a file of this size.
+    EOFError, OSError, zlib.error
+        If they are damaged.
+    """
+    most = max(SMALL, EXPANSION * len(packed))
+    with gzip.GzipFile(fileobj=io.BytesIO(packed)) as file:
+        made = file.read(most + 1)
+    if len(made) > most:
+        raise ValueError(f"unpacks to more than {most} bytes")
+    return made
 
 
 class ArrayFile:
@@ -134,7 +192,7 @@ def opened_arrays(path: AnyPath) -> Iterator[ArrayFile]:
         If it is damaged, or no such file; inside the block, too.
     """
     try:
-        with as_path("file", path).open("rb") as file, zipfile.ZipFile(file) as archive:
+        with opened(as_path("file", path)) as file, zipfile.ZipFile(file) as archive:
             yield ArrayFile(archive)
     except (DyadsError, FileNotFoundError):
         raise
@@ -176,20 +234,27 @@ def write_atomically(path: AnyPath, content: bytes | memoryview | str) -> None:
 
     What it replaces is there until then, also where the program is killed in between or the
     machine loses its power: the new one is on the disk before it takes the name.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; an :class:`UnwritableError` where another name would do.
     """
     path = as_path("file", path)
     data = content.encode() if isinstance(content, str) else content
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Not tempfile's: its files are nobody else's, and a result may be read like any new file.
     made = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{PART}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with made.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(made, path)
-    except BaseException:
+    except BaseException as error:
         made.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in NAMED:
+            raise UnwritableError.of(error, f"{path}") from error
         raise
     sync_folder(path.parent)
 

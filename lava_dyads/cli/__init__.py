@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
 import importlib
 import io
 import re
@@ -136,21 +135,14 @@ def _told(error: BaseException) -> int:
             f"not enough memory{why}. Try: a smaller network, or fewer samples at a time", 1
         )
     if isinstance(error, OSError):
-        from lava_dyads.files import DISK  # costs numpy, which help does without
+        from lava_dyads.files import DISK, NAMED  # costs numpy, which help does without
 
         where = f"{error.filename}: " if error.filename else ""
         why = error.strerror or str(error)
         if error.errno in DISK:
             return _fail(f"{where}cannot be written ({why}). Try: make room, then again", 1)
-        return _fail(f"{where}{why}", 2 if error.errno in _NAMES else 1)
+        return _fail(f"{where}{why}", 2 if error.errno in NAMED else 1)
     raise error
-
-
-_NAMES = (
-    errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
-    errno.ELOOP, errno.EEXIST, errno.EINVAL,
-)  # fmt: skip
-"""Errors of a file that somebody has named."""
 
 
 def _parse(name: str, words: list[str]) -> Command:

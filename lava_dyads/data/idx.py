@@ -8,7 +8,6 @@ its MD5 is that of the published file.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import http.client
 import io
@@ -30,7 +29,7 @@ from lava_dyads.data import available
 from lava_dyads.data.dataset import Dataset, State
 from lava_dyads.data.download import download, of_disk, unwritable
 from lava_dyads.errors import DataError
-from lava_dyads.files import write_atomically
+from lava_dyads.files import read_whole, unzipped, write_atomically
 
 FILES = (
     "train-images-idx3-ubyte",
@@ -248,7 +247,7 @@ class IdxSource:
             packed = _call([unpack, "--fsys-tarfile", str(package)], folder)
             with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
                 names = [f".{self.folders[0]}/{name}.gz" for name in FILES]
-                return [gzip.decompress(_member(tar, name)) for name in names]
+                return [unzipped(_member(tar, name)) for name in names]
 
     def _from_mirror(self, on_progress: Progress) -> list[bytes]:
         contents = []
@@ -261,7 +260,7 @@ class IdxSource:
                     raise unwritable(self.name, self._cache, error) from error
                 raise
             try:
-                content = gzip.decompress(packed)
+                content = unzipped(packed)
             except _NOT_FETCHED:
                 part.unlink()
                 raise
@@ -327,9 +326,9 @@ def _first_line(error: BaseException) -> str:
 def _unpacked(path: Path) -> bytes | None:
     """Return the content of a file, None where it cannot be read or unpacked."""
     try:
-        content = path.read_bytes()
-        return gzip.decompress(content) if path.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error):
+        content = read_whole(path)
+        return unzipped(content) if path.suffix == ".gz" else content
+    except (OSError, EOFError, ValueError, zlib.error):
         return None
 
 
@@ -338,9 +337,9 @@ def _read(path: Path) -> bytes | None:
     packed = path.with_name(path.name + ".gz")
     try:
         if path.is_file():
-            return path.read_bytes()
-        return gzip.decompress(packed.read_bytes()) if packed.is_file() else None
-    except (OSError, EOFError, zlib.error) as error:
+            return read_whole(path)
+        return unzipped(read_whole(packed)) if packed.is_file() else None
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"data: {path} cannot be read ({error}). Try: remove it") from error
 
 

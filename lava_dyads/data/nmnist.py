@@ -14,7 +14,7 @@ import numpy as np
 
 from lava_dyads.data.events import EVENT, Events
 from lava_dyads.errors import DataError, message
-from lava_dyads.files import AnyPath, as_path
+from lava_dyads.files import AnyPath, as_path, read_whole
 
 SIZE = 5
 """Bytes per event."""
@@ -41,7 +41,7 @@ def read_events(path: AnyPath, shape: tuple[int, int] = SENSOR) -> Events:
     """
     what = f"events {path}"
     try:
-        content = as_path("events", path).read_bytes()
+        content = read_whole(as_path("events", path))
     except OSError as error:
         raise DataError(f"{what}: cannot be read ({error.strerror or error})") from error
     if len(content) % SIZE:

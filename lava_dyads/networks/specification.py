@@ -11,12 +11,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from lava_dyads.checks import (
-    Count,
     Limit,
     Natural,
     NotNegative,
     Positive,
     Share,
+    Size,
     check_fields,
     checked,
     real_array,
@@ -473,7 +473,7 @@ class NetworkSpec:
     def build(
         self,
         *,
-        lanes: Count = 1,
+        lanes: Size = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,

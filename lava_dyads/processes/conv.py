@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lava_dyads.checks import Count, Positive, checked, real_array
+from lava_dyads.checks import Positive, Size, checked, real_array
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -93,7 +93,7 @@ class DyadConv(ElementProcess):
         image: tuple[int, int, int] = (1, 1, 1),
         stride: int | Pair = 1,
         padding: int | Pair = 0,
-        lanes: Count = 1,
+        lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,

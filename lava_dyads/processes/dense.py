@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix, issparse
 
-from lava_dyads.checks import Count, Positive, checked, plain_array, real_array
+from lava_dyads.checks import Positive, Size, checked, plain_array, real_array
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -82,7 +82,7 @@ class DyadDense(ElementProcess):
         self,
         weights: ArrayLike | None = None,
         *,
-        lanes: Count = 1,
+        lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
@@ -151,7 +151,7 @@ class DyadDenseFeedback(DyadDense):
         *,
         feedback: ArrayLike | None = None,
         feedback_learns: bool = False,
-        lanes: Count = 1,
+        lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,
@@ -206,7 +206,7 @@ class DyadSparse(DyadDense):
         weights: ArrayLike | None = None,
         *,
         mask: ArrayLike | None = None,
-        lanes: Count = 1,
+        lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
         agenda: Agenda | None = None,

@@ -141,7 +141,7 @@ class Dyad(PopulationProcess):
         beta: Positive = 0.1,
         rule: str = "dp-transpose",
         bias: ArrayLike = 0.0,
-        lanes: Count = 1,
+        lanes: Size = 1,
         threshold: NotNegative = 0.0,
         first_step: Count = 1,
         sharing: Count = 1,

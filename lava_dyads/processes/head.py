@@ -59,7 +59,7 @@ class LossHead(ElementProcess):
         *,
         loss: str = "squared-error",
         beta: Positive = 0.1,
-        lanes: Count = 1,
+        lanes: Size = 1,
         threshold: NotNegative = 0.0,
         first_step: Count = 1,
         agenda: Agenda | None = None,

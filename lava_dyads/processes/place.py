@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lava_dyads.checks import Count, Natural, Size, checked
+from lava_dyads.checks import Natural, Size, checked
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -67,7 +67,7 @@ class DyadPlace(ElementProcess):
         n_out: Size | None = None,
         offset: Natural = 0,
         *,
-        lanes: Count = 1,
+        lanes: Size = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Connection | None = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lava_dyads.checks import Count, Positive, checked
+from lava_dyads.checks import Positive, Size, checked
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -82,7 +82,7 @@ class DyadMaxPool(ElementProcess):
         kernel: int | Pair = 2,
         stride: int | Pair | None = None,
         *,
-        lanes: Count = 1,
+        lanes: Size = 1,
         beta: Positive = 0.1,
         agenda: Agenda | None = None,
         name: str | None = None,
@@ -150,7 +150,7 @@ class DyadAveragePool(ElementProcess):
         kernel: int | Pair = 2,
         stride: int | Pair | None = None,
         *,
-        lanes: Count = 1,
+        lanes: Size = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Connection | None = None,

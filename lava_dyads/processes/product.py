@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lava_dyads.checks import Count, Positive, Size, checked
+from lava_dyads.checks import Positive, Size, checked
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -70,7 +70,7 @@ class DyadProduct(ElementProcess):
         self,
         n: Size = 1,
         *,
-        lanes: Count = 1,
+        lanes: Size = 1,
         beta: Positive = 0.1,
         agenda: Agenda | None = None,
         name: str | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lava_dyads.checks import Count, Size, checked, real_array
+from lava_dyads.checks import Size, checked, real_array
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -50,7 +50,7 @@ class DatasetSource(ElementProcess):
         x: ArrayLike = ((0.0,),),
         y: ArrayLike = ((0.0,),),
         *,
-        lanes: Count = 1,
+        lanes: Size = 1,
         agenda: Agenda | None = None,
         name: str | None = None,
         element: Source | None = None,
@@ -94,7 +94,7 @@ class MetricSink(ElementProcess):
         n: Size = 1,
         *,
         loss: str = "squared-error",
-        lanes: Count = 1,
+        lanes: Size = 1,
         capacity: Size = 1,
         agenda: Agenda | None = None,
         name: str | None = None,

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lava_dyads.checks import Count, Natural, checked
+from lava_dyads.checks import Count, Natural, Size, checked
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import IntArray
 
@@ -107,7 +107,7 @@ class Agenda:
     def __init__(
         self,
         steps: Natural = 0,
-        lanes: Count = 1,
+        lanes: Size = 1,
         batch_size: Count | None = None,
         read_step: Count = 1,
         stream: bool = False,

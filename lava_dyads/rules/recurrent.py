@@ -36,7 +36,7 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.checks import Count, NotNegative, Positive, Share, checked, real_array
+from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, checked, real_array
 from lava_dyads.errors import invalid
 from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import ACTIVATIONS, activation
@@ -174,7 +174,7 @@ def recurrent(
     beta: Positive = 0.01,
     rate: float | None = None,
     steps: Count | None = None,
-    lanes: Count = 1,
+    lanes: Size = 1,
     threshold: NotNegative = 0.0,
     optimiser: Optimiser | None = None,
     arithmetic: Arithmetic | None = None,

@@ -18,6 +18,7 @@ from lava_dyads.checks import (
     Natural,
     NotNegative,
     Positive,
+    Size,
     check_fields,
     checked,
     entries,
@@ -139,7 +140,7 @@ class TrainingConfig:
     epochs: Count = 30
     batch_size: Count = 32
     updates: Count = 1
-    lanes: Count | None = None
+    lanes: Size | None = None
     optimiser: str = "adam"
     learning_rate: Positive | None = None
     falling: bool = False

@@ -1,6 +1,7 @@
 """Files and folders: whatever names them, and pictures in the format that their names ask for."""
 
 import ast
+import errno
 import os
 import subprocess
 import sys
@@ -13,8 +14,9 @@ import lava_dyads
 from lava_dyads import Checkpoint, Graph, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
 from lava_dyads.data.nmnist import read_events
-from lava_dyads.errors import ValidationError
+from lava_dyads.errors import UnwritableError, ValidationError
 from lava_dyads.experiments.deployment import export
+from lava_dyads.files import write_atomically
 from lava_dyads.loihi import netx, nir_graph
 from lava_dyads.loihi.inference import sigma_delta
 from lava_dyads.networks import Execution
@@ -180,3 +182,20 @@ def test_pictures_open_no_window_and_need_none():
     code += "assert os.environ['MPLBACKEND'] == 'nonsense'"
     environment = {**os.environ, "MPLBACKEND": "nonsense"}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "é" * 128, "\ud800"])
+def test_what_no_file_can_be_called_is_refused_in_a_line(tmp_path, name):
+    spec = NetworkSpec((4, 3, 2))
+    checkpoint = Checkpoint(spec, *spec.initial_parameters(), {})
+    for use in (checkpoint.save, Checkpoint.load, Graph.load):
+        with pytest.raises(ValidationError, match=r"Try: |not exist") as error:
+            use(tmp_path / f"{name}.npz")
+        assert str(error.value).isprintable()
+
+
+def test_a_file_that_cannot_have_its_name_is_an_error_of_the_system_and_of_ours(tmp_path):
+    with pytest.raises(UnwritableError, match=r"cannot be written \(Is a directory\)") as error:
+        write_atomically(tmp_path, b"content")
+    assert error.value.errno == errno.EISDIR
+    assert isinstance(error.value, ValidationError)

@@ -44,6 +44,14 @@ class Hostile:
     __hash__ = None
 
 
+class Nameless:
+    """Fails even where it is asked for its class."""
+
+    @property
+    def __class__(self):
+        raise RuntimeError("no")
+
+
 def nested(depth):
     made = []
     for _ in range(depth):
@@ -155,6 +163,15 @@ def test_what_is_of_another_kind_is_refused(value, annotation):
         taken(value, annotation, "what")
 
 
+@pytest.mark.parametrize(
+    "annotation",
+    [int, float, bool, str, Path, Share, SGD, int | None, tuple[int, ...], dict[str, int]],
+)
+def test_what_hides_its_class_is_refused(annotation):
+    with pytest.raises(ValidationError, match=r"^what: must .* \(got <.*Nameless.*>\). Try: "):
+        taken(Nameless(), annotation, "what")
+
+
 def test_a_function_takes_its_arguments_in_the_same_way():
     @checked
     def repeat(text: str, times: Count = 1, *rest: Any, gap: float | None = None) -> str:
@@ -187,6 +204,8 @@ def test_arrays_are_finite_real_numbers_or_refused():
     ):
         with pytest.raises(ValidationError, match=r"^x(\[0\])?: must "):
             real_array(wrong, "x")
+    with pytest.raises(ValidationError, match="does not fit into memory"):
+        real_array(np.broadcast_to(1.0, (2**24, 2**24)), "x")
     with pytest.raises(ValidationError, match=r"must have 2 axes \(got 'shape \(2,\)'\)"):
         real_array([1, 2], "x", 2)
 

@@ -1,5 +1,6 @@
 """Small files that claim much, and files whose parts are of another kind."""
 
+import gzip
 import json
 import resource
 import struct
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 
 from lava_dyads.data import Dataset, load
+from lava_dyads.data.nmnist import read_events
 from lava_dyads.errors import CheckpointError, DataError, ValidationError
-from lava_dyads.files import EXPANSION, SMALL, opened_arrays
+from lava_dyads.files import EXPANSION, SMALL, opened_arrays, unzipped
 from lava_dyads.networks import Execution, Graph, NetworkSpec
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.training import Checkpoint, RunDirectory, RunState, Trainer, TrainingConfig
@@ -223,3 +225,27 @@ def test_a_large_sparse_graph_in_a_small_file_is_refused_before_memory_is_asked_
     with pytest.raises(ValidationError):
         Graph.load(path)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000
+
+
+def test_a_key_of_thousands_of_parts_is_refused_before_the_square_of_them_is_taken(tmp_path):
+    (tmp_path / "deep.toml").write_text("x" + ".x" * 20_000 + " = 1")
+
+    def attempt():
+        with pytest.raises(ValidationError, match="line 1 has more than 1000 dots"):
+            Graph.load(tmp_path / "deep.toml")
+
+    assert peak(attempt) < 10_000_000
+
+
+def test_gzip_unpacks_to_no_more_than_a_file_of_its_size_may_hold():
+    assert unzipped(gzip.compress(b"as it was")) == b"as it was"
+    packed = gzip.compress(bytes(SMALL + 1), 1)
+    with pytest.raises(ValueError, match="unpacks to more than"):
+        unzipped(packed)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="a device of Unix")
+@pytest.mark.parametrize("read", [Graph.load, read_events, Checkpoint.load, RunState.load, load])
+def test_what_never_ends_is_not_read(read):
+    with pytest.raises(ValidationError, match="/dev/zero"):
+        read("/dev/zero")

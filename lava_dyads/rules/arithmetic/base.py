@@ -7,6 +7,7 @@ Additions are plain numpy.
 
 from __future__ import annotations
 
+import math
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +20,13 @@ from lava_dyads.rules.losses import Loss
 
 GRID = 2.0**-8
 """Multiples of it are *exactly representable*: float64 sums and products of a few are exact."""
+
+
+def zeros(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return zeros; more than numpy can count is too much memory, and no error of another kind."""
+    if math.prod(shape) * dtype.itemsize >= 1 << 62:
+        raise MemoryError(f"an array of shape {shape}")
+    return np.zeros(shape, dtype)
 
 
 @runtime_checkable
@@ -161,7 +169,7 @@ class Float:
 
     def zeros(self, shape: tuple[int, ...]) -> Array:
         """Return a register of zeros of the given shape."""
-        return np.zeros(shape, self._dtype)
+        return zeros(shape, self._dtype)
 
     def number(self, value: ArrayLike, what: str = "value") -> Array:
         """Return a copy of the value."""

@@ -39,6 +39,7 @@ from lava_dyads.checks import Count, Limit, Natural, check_fields
 from lava_dyads.errors import FixedPointError, invalid
 from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.arithmetic.base import zeros
 from lava_dyads.rules.arithmetic.limits import GAIN_FRACTION, PAYLOAD, STATE, WEIGHT
 from lava_dyads.rules.losses import Loss
 
@@ -142,7 +143,7 @@ class Loihi2:
 
     def zeros(self, shape: tuple[int, ...]) -> Array:
         """Return a register of zeros of the given shape."""
-        return np.zeros(shape, self.dtype)
+        return zeros(shape, self.dtype)
 
     def number(self, value: ArrayLike, what: str = "value") -> Array:
         """Return round(value 2^F); 24 bits.
