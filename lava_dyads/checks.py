@@ -242,6 +242,7 @@ def real_array(
     ValidationError
         If it is something else, is not finite, or does not have ``ndim`` axes.
     """
+    for_values = try_ or "numpy.isfinite, which finds all that are not"
     try_ = try_ or "numpy.zeros(shape)"
     made = plain_array(value, what, try_)
     if made.dtype.kind not in "iuf":
@@ -259,7 +260,7 @@ def real_array(
         place = tuple(bad[0].tolist())
         where = f"{what}{list(place)}" if place else what
         limit = "must be a finite vector" if made.ndim <= 1 else "must be finite"
-        invalid(where, limit, made[place], try_)
+        invalid(where, limit, made[place], for_values)
     return made
 
 

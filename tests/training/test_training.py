@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from lava_dyads import Checkpoint, NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.cli import main
 from lava_dyads.data import Dataset
-from lava_dyads.errors import CheckpointError, NotSettledError, ValidationError
+from lava_dyads.errors import CheckpointError, DivergedError, NotSettledError, ValidationError
 from lava_dyads.files import write_atomically
 from lava_dyads.networks import Execution
 from lava_dyads.training import RunDirectory, backends
@@ -117,10 +118,42 @@ def test_weights_that_diverge_end_in_a_named_error(rule):
     spec = NetworkSpec((64, 8, 10), rule=rule, activations="linear", loss="squared-error")
     with (
         np.errstate(all="ignore"),
-        pytest.raises(NotSettledError, match="Try: a smaller learning rate"),
+        pytest.raises(DivergedError, match=r"epoch 1: .*diverged.*Try: a smaller learning rate"),
         Trainer(spec, DIGITS, config, REFERENCE) as trainer,
     ):
         trainer.fit()
+    assert not trainer.history.epochs
+
+
+def test_spiking_dyads_that_saturate_end_in_a_named_error():
+    # Inputs of up to 10 ask for some 4 spikes a step at this scale, and a step has room for one.
+    rng = np.random.default_rng(0)
+    data = Dataset("it", 10 * rng.random((40, 6)), np.arange(40) % 4)
+    spec = NetworkSpec((6, 5, 4), rule="spiking")
+    config = TrainingConfig(epochs=1, optimiser="sgd")
+    with (
+        pytest.raises(DivergedError, match=r"epoch 1: scale times activity has to stay below 1"),
+        Trainer(spec, data, config, REFERENCE) as trainer,
+    ):
+        trainer.fit()
+
+
+@pytest.mark.parametrize("more", [(), ("--json",), ("--optimiser", "sgd")])
+def test_a_training_that_diverges_ends_the_command_with_a_line_and_no_result(
+    tmp_path, capsys, more
+):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "it.npz", x=rng.random((40, 6)), labels=np.arange(40) % 4)
+    words = ["train", tmp_path / "it.npz", "--out", tmp_path / "run", "--learning-rate", "1e9"]
+    words += ["--layers", "5", "--epochs", "3", "--runtime", "reference", *more]
+    assert main(list(map(str, words))) == 1
+    said = capsys.readouterr()
+    lines = [line for line in said.err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    assert "the weights diverged (loss " in lines[0]
+    assert "Try: a smaller learning rate" in lines[0]
+    assert not said.out
+    assert not (tmp_path / "run" / "result.json").exists()
 
 
 def test_a_rule_that_did_not_settle_says_so_by_its_residual():
