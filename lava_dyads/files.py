@@ -60,7 +60,7 @@ def as_path(what: str, path: AnyPath, try_: str = "") -> Path:
     """
     try:
         found = os.fspath(path)
-    except TypeError:
+    except Exception:  # of an object that only looks like a path
         found = None
     if not isinstance(found, str):
         invalid(what, "must be a path", path, "a text or a pathlib.Path")

@@ -122,7 +122,14 @@ def test_exports_are_written_and_read_by_any_name(
     assert export(path, network, x).same == 3
 
 
-@pytest.mark.parametrize("path", [3, None, b"bytes", ["a"], "", "a\0b"])
+class Pathless:
+    """Only looks like a path."""
+
+    def __fspath__(self):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("path", [3, None, b"bytes", ["a"], "", "a\0b", Pathless()])
 @pytest.mark.parametrize(
     "take", [load, Checkpoint.load, RunState.load, Trace.load, Graph.load, read_events, netx.read]
 )
