@@ -5,21 +5,7 @@ from typing import Any, Generic, TypeVar
 
 from numpy.typing import ArrayLike, NDArray
 
-MYPY = False
-
-if MYPY:  # to which a class that derives from Any has whatever is asked for
-    from builtins import object as _InPort  # noqa: N812
-    from builtins import object as _OutPort  # noqa: N812
-    from builtins import object as _Port  # noqa: N812
-    from builtins import object as _Process  # noqa: N812
-    from builtins import object as _Var  # noqa: N812
-
-else:  # to be accepted where Lava's are
-    from lava.magma.core.process.ports.ports import AbstractPort as _Port
-    from lava.magma.core.process.ports.ports import InPort as _InPort
-    from lava.magma.core.process.ports.ports import OutPort as _OutPort
-    from lava.magma.core.process.process import AbstractProcess as _Process
-    from lava.magma.core.process.variable import Var as _Var
+from lava_dyads import lava_bases as lava
 
 _T = TypeVar("_T")
 
@@ -29,7 +15,7 @@ class Member(Generic[_T]):
     def __get__(self, process: object, owner: type | None = None) -> _T: ...
     def __set__(self, process: object, value: _T) -> None: ...
 
-class AbstractPort(_Port):
+class AbstractPort(lava.Port):
     name: str
     shape: tuple[int, ...]
     process: Member[AbstractProcess]
@@ -37,15 +23,17 @@ class AbstractPort(_Port):
     def reshape(self, new_shape: tuple[int, ...]) -> AbstractPort: ...
     def flatten(self) -> AbstractPort: ...
     def transpose(self, axes: Sequence[int] | None = None) -> AbstractPort: ...
-    def connect(self, ports: _Port | Sequence[_Port], connection_configs: Any = None) -> None: ...
+    def connect(
+        self, ports: lava.Port | Sequence[lava.Port], connection_configs: Any = None
+    ) -> None: ...
     def connect_from(
-        self, ports: _Port | Sequence[_Port], connection_configs: Any = None
+        self, ports: lava.Port | Sequence[lava.Port], connection_configs: Any = None
     ) -> None: ...
 
-class OutPort(AbstractPort, _OutPort): ...
-class InPort(AbstractPort, _InPort): ...
+class OutPort(AbstractPort, lava.OutPort): ...
+class InPort(AbstractPort, lava.InPort): ...
 
-class Var(_Var):
+class Var(lava.Var):
     name: str
     shape: tuple[int, ...]
     process: Member[AbstractProcess]
@@ -62,7 +50,7 @@ class Var(_Var):
     def set(self, value: ArrayLike, idx: NDArray[Any] | None = None) -> None: ...
     def alias(self, other_var: Var) -> None: ...
 
-class AbstractProcess(_Process):
+class AbstractProcess(lava.Process):
     name: str
     proc_params: dict[str, Any]
     create_runtime: Any
