@@ -9,6 +9,9 @@ DEMO_ARGS ?= train digits --granularity layer --runtime lava --out runs/demo --o
 TEST_ARGS ?=
 BENCH_ARGS ?=
 
+# Hundreds of tests start an interpreter: each would compile whatever it imports, 5 s of it.
+unexport PYTHONDONTWRITEBYTECODE
+
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 
