@@ -44,27 +44,36 @@ def test_without_a_repository_links_are_names_of_files_that_are_there(descriptio
         assert f"`{path}`" in text or path.endswith(".svg")
 
 
-def test_the_source_distribution_holds_whatever_is_there_to_test_and_read(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The wheel and the source distribution, from a copy of what is there."""
     for package in ("build", "setuptools"):
         pytest.importorskip(package)
-    source = tmp_path / "source"
+    folder = tmp_path_factory.mktemp("made")
+    source, dist = folder / "source", folder / "dist"
     for name in PARTS:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in FILES:
         shutil.copy(ROOT / name, source)
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(tmp_path / "dist")]
-    done = subprocess.run([*command, str(source)], capture_output=True, text=True)
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
-    made = sorted((tmp_path / "dist").iterdir())
+    return sorted(dist.iterdir())
+
+
+def test_the_source_distribution_holds_whatever_is_there_to_test_and_read(made):
     assert [path.suffix for path in made] == [".whl", ".gz"]
     with tarfile.open(made[1]) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
     for part in PARTS:
-        for path in (source / part).rglob("*"):
-            if path.is_file():
-                assert str(path.relative_to(source)) in inside
+        for path in (ROOT / part).rglob("*"):
+            if path.is_file() and "__pycache__" not in path.parts:
+                assert str(path.relative_to(ROOT)) in inside
     assert inside.issuperset(FILES)
+
+
+def test_an_index_would_take_them(made):
     pytest.importorskip("twine")
-    checked = [sys.executable, "-m", "twine", "check", "--strict", *map(str, made)]
-    done = subprocess.run(checked, capture_output=True, text=True)
+    command = [sys.executable, "-m", "twine", "check", "--strict", *map(str, made)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
