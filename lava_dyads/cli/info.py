@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import platform
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.table import Table
 
-from lava_dyads.cli.common import OK, console, print_json, result_table
+from lava_dyads.cli.common import OK, console, print_json, release, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.lava_compat import has_lava, missing_lava
@@ -43,7 +42,7 @@ class Info:
             check_picture("--plot", self.plot)
         if self.graph is not None:
             return self._network(NetworkSpec(graph=Graph.load(self.graph)))
-        versions = {"python": platform.python_version(), **{p: _version(p) for p in PACKAGES}}
+        versions = {"python": platform.python_version(), **{p: release(p) for p in PACKAGES}}
         rules = {name: rule.summary for name, rule in RULES.items()}
         rules |= BASELINES
         devices = _devices()
@@ -121,10 +120,3 @@ def _devices() -> dict[str, str]:
         except UnsupportedError as error:
             found[device] = str(error).partition(": ")[2]
     return found
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -27,6 +26,7 @@ from lava_dyads.cli.common import (
     plain,
     print_json,
     progress_console,
+    release,
     result_table,
 )
 from lava_dyads.data import Dataset, load
@@ -341,8 +341,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     def _print(self, result: dict[str, Any]) -> None:
         out = console()
         running_on = {
-            "lava": f"Lava {version('lava-nc')}, its own runtime",
-            "in-process": f"Lava {version('lava-nc')}, in-process runtime",
+            "lava": f"Lava {release('lava-nc')}, its own runtime",
+            "in-process": f"Lava {release('lava-nc')}, in-process runtime",
             "reference": "the numpy reference engine",
         }[result["runtime"]]
         measured = result.pop("profile", None)

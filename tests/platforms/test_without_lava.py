@@ -9,7 +9,7 @@ import sys
 import textwrap
 
 HIDDEN = """
-    import sys
+    import importlib.metadata, sys
 
     class Hidden:
         def find_spec(self, name, path=None, target=None):
@@ -17,6 +17,14 @@ HIDDEN = """
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     sys.meta_path.insert(0, Hidden())
+    known = importlib.metadata.distribution
+
+    def distribution(name):
+        if name == "lava-nc":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return known(name)
+
+    importlib.metadata.distribution = distribution
 """
 
 
@@ -84,10 +92,13 @@ def test_a_training_is_run_kept_and_evaluated_without_lava(tmp_path):
     found = commands(
         f"train digits --layers 8 --epochs 2 --learning-rate 0.01 --out {out} --json",
         f"eval {out} --json",
+        "train digits --layers 8 --epochs 1 --no-save",
+        f"eval {out}",
         "info",
         "check gradient --networks 2 --activation linear",
     )
-    assert [code for code, _, _ in found] == [0] * 4, found
+    assert [code for code, _, _ in found] == [0] * 6, found
+    assert "reference engine" in found[2][1]
     assert [json.loads(out)["runtime"] for _, out, _ in found[:2]] == ["reference"] * 2
 
 
