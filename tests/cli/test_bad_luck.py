@@ -82,7 +82,11 @@ TRAIN += ["--granularity", "network"]  # what is chosen for them is said in a li
 
 
 def limited(size):
-    """Let no file grow beyond a size, as where the disk is full."""
+    """Let no file grow beyond a size, as where the disk is full.
+
+    For interpreters that write no bytecode (-B): Python takes what it could write of it for whole,
+    and whoever imports the module next ends in an error.
+    """
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
@@ -90,7 +94,7 @@ def limited(size):
 @pytest.mark.parametrize("size", [1000, 60_000])
 def test_a_full_disk_ends_training_in_one_line_and_a_second_try_works(tmp_path, size, capsys):
     folder = tmp_path / "run"
-    command = [sys.executable, "-m", "lava_dyads", *TRAIN, "--out", str(folder)]
+    command = [sys.executable, "-B", "-m", "lava_dyads", *TRAIN, "--out", str(folder)]
     run = subprocess.run(command, preexec_fn=limited(size), capture_output=True, text=True)
     assert run.returncode == 2, run.stderr
     error = run.stderr.strip().splitlines()

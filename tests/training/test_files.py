@@ -31,7 +31,8 @@ def test_a_file_is_on_the_disk_before_it_takes_the_place_of_another(tmp_path, mo
 @pytest.mark.parametrize("size", [0, 1000, 100_000])
 def test_a_full_disk_ends_in_an_error_and_leaves_the_file_before(tmp_path, size):
     pytest.importorskip("resource")
-    # In an interpreter of its own: what is wrong here can end it without a word.
+    # In an interpreter of its own: what is wrong here can end it without a word. One that writes no
+    # bytecode, either: Python would take half of it for whole.
     program = f"""
         import resource, sys
         from pathlib import Path
@@ -46,7 +47,7 @@ def test_a_full_disk_ends_in_an_error_and_leaves_the_file_before(tmp_path, size)
             print("refused", error.errno)
     """
     path = tmp_path / "state.npz"
-    command = [sys.executable, "-c", textwrap.dedent(program), str(path)]
+    command = [sys.executable, "-B", "-c", textwrap.dedent(program), str(path)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout[:7]) == (0, "refused"), done.stderr
     with opened_arrays(path) as file:
