@@ -62,6 +62,7 @@ def test_what_does_not_fit_ends_with_exit_code_1_and_the_table(capsys):
 
 
 def test_a_trained_network_is_measured_and_exported(capsys, tmp_path, trained):
+    pytest.importorskip("h5py")
     path = tmp_path / "digits.net"
     folder, float_accuracy = trained
     code, text, _ = run(capsys, f"deploy {folder} --export {path} --json")
@@ -82,6 +83,7 @@ def test_a_trained_network_is_measured_and_exported(capsys, tmp_path, trained):
 
 
 def test_the_table_for_people_says_how_lava_dl_reads_the_file(capsys, tmp_path, trained):
+    pytest.importorskip("h5py")
     code, text, _ = run(capsys, f"deploy {trained[0]} --learning --export {tmp_path}/a.h5")
     assert code == 0
     assert "450 of 450 predictions the same" in text
