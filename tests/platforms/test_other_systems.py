@@ -72,7 +72,8 @@ PROGRAM = """
         try:
             importlib.import_module(module.name)
         except ImportError as error:  # an extra that is not installed
-            assert error.name.split(".")[0] in ("numba", "brian2", "h5py", "nir", "jax", "torch")
+            extras = ("numba", "llvmlite", "brian2", "h5py", "nir", "jax", "torch")
+            assert error.name.split(".")[0] in extras
     from lava_dyads import Dataset, Execution, NetworkSpec, Trainer, TrainingConfig
     x = np.random.default_rng(0).random((60, 4))
     data = Dataset("rows", x, (x[:, 0] > 0.5).astype(int))
