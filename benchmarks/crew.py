@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
-from lava_dyads.rules.blas import library
-from lava_dyads.rules.crew import crew
+from lava_dyads.native.blas import library
+from lava_dyads.native.thread_pool import crew
 from lava_dyads.rules.ops.dense import product
 
 SAMPLES, SIZES = 100, (784, 512, 512)

@@ -12,7 +12,7 @@ from rich.progress import track
 from rich.table import Table
 
 from lava_dyads import Execution, NetworkSpec, Trainer, TrainingConfig, Transport, load
-from lava_dyads.rules._types import Array
+from lava_dyads.array_types import Array
 
 ASYNC = Execution("layer", "async", runtime="in-process")
 SYNC = Execution("network", "sync", runtime="reference")

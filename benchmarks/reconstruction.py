@@ -12,11 +12,11 @@ from rich.progress import track
 from rich.table import Table
 
 from lava_dyads import NetworkSpec, load
-from lava_dyads.rules._types import Array
+from lava_dyads.array_types import Array
+from lava_dyads.elements.clock import Clock
+from lava_dyads.executors.step import Network
+from lava_dyads.plan.lifted_chain import lifted_chain
 from lava_dyads.rules.activations import ACTIVATIONS
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.engine import Network
-from lava_dyads.rules.lifted import lifted_chain
 from lava_dyads.rules.optimisers import Adam
 from lava_dyads.rules.units import rule
 

@@ -2,6 +2,7 @@
 
 from lava_dyads.data import Dataset as Dataset
 from lava_dyads.data import load as load
+from lava_dyads.elements.clock import Agenda as Agenda
 from lava_dyads.errors import DeadlockError as DeadlockError
 from lava_dyads.errors import DyadsError as DyadsError
 from lava_dyads.errors import HangError as HangError
@@ -28,7 +29,6 @@ from lava_dyads.processes import DyadPlace as DyadPlace
 from lava_dyads.processes import DyadProduct as DyadProduct
 from lava_dyads.processes import LossHead as LossHead
 from lava_dyads.processes import MetricSink as MetricSink
-from lava_dyads.rules.clock import Agenda as Agenda
 from lava_dyads.rules.optimisers import SGD as SGD
 from lava_dyads.rules.optimisers import Adam as Adam
 from lava_dyads.rules.optimisers import Momentum as Momentum

@@ -18,18 +18,18 @@ from rich.table import Table
 from rich.text import Text
 
 from lava_dyads.errors import invalid
-from lava_dyads.networks.graph import Graph
+from lava_dyads.executors.latency import LATENCIES
+from lava_dyads.executors.schedules import ORDERS
+from lava_dyads.executors.transport import SHARES, Faults, Transport
+from lava_dyads.networks.node_graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AUTO, BASELINES, Execution
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.binary import BINARY, FLOAT
 from lava_dyads.rules.feedback import FEEDBACK
-from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.optimisers import OPTIMISERS
-from lava_dyads.rules.schedules import ORDERS
-from lava_dyads.rules.transport import SHARES, Faults, Transport
 from lava_dyads.rules.units import RULES
 
 OK, FAILED, BAD_INPUT = 0, 1, 2

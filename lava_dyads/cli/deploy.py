@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, arg
 
+from lava_dyads.array_types import IntArray
 from lava_dyads.cli.common import (
     FAILED,
     OK,
@@ -36,7 +37,6 @@ from lava_dyads.loihi import (
 )
 from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.networks.checks import check_on_chip
-from lava_dyads.rules._types import IntArray
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import CORES
 from lava_dyads.rules.targets import OneHot

@@ -169,9 +169,9 @@ def _ring(n: int, runtime: str) -> tuple[float, float]:
 
 def _network(runtime: str) -> float:
     """Return seconds per step of a network that learns."""
+    from lava_dyads.elements.clock import Agenda
+    from lava_dyads.executors.step import Network
     from lava_dyads.processes import DatasetSource, DyadNetwork
-    from lava_dyads.rules.clock import Agenda
-    from lava_dyads.rules.engine import Network
     from lava_dyads.rules.optimisers import SGD
 
     generator = np.random.default_rng(0)
@@ -216,8 +216,8 @@ class Layers:
     """
 
     def __init__(self, dyads: int, clock: str = "sync") -> None:
+        from lava_dyads.elements.clock import Agenda
         from lava_dyads.processes import Conductor, Dyad
-        from lava_dyads.rules.clock import Agenda
         from lava_dyads.runtime import DyadRunConfig, InProcessSession
 
         width = min(100, dyads // 2)

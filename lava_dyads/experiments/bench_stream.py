@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.data import load
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.data.encoders import LevelCrossing
+from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import invalid
-from lava_dyads.networks.graph import Graph
+from lava_dyads.executors.step import Network
+from lava_dyads.executors.stream import FrameStream
+from lava_dyads.executors.sweep import SweptNetwork
+from lava_dyads.networks.node_graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
-from lava_dyads.rules._types import Array
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.engine import Network
-from lava_dyads.rules.frames import FrameStream
 from lava_dyads.rules.optimisers import SGD
-from lava_dyads.rules.sweep import SweptNetwork
 from lava_dyads.training import Trainer, TrainingConfig
 
 PATH = ((0, 0), (1, 1), (2, 2), (3, 1), (4, 0), (3, 0), (2, 0), (1, 0))

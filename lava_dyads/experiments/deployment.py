@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array, IntArray
 from lava_dyads.data.dataset import Dataset
+from lava_dyads.elements.clock import FROZEN
+from lava_dyads.elements.trace_plasticity import TracePlasticity
 from lava_dyads.errors import ValidationError, invalid
+from lava_dyads.executors.step import Network
 from lava_dyads.files import AnyPath, as_path
 from lava_dyads.loihi import SigmaDelta, netx, nir_graph, rule_text
 from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.networks.support import check_chain
-from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
-from lava_dyads.rules.clock import FROZEN
-from lava_dyads.rules.elements.traces import TracePlasticity
-from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.optimisers import ChipSGD
 from lava_dyads.training import Trainer, TrainingConfig

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import DyadsError, FixedPointError, NotSettledError, invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES, Execution, table
-from lava_dyads.rules._types import Array
 from lava_dyads.training import Trainer, TrainingConfig
 
 LIMIT = 1e-9

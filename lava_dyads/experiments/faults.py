@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.data import load
+from lava_dyads.elements.clock import FROZEN
 from lava_dyads.errors import NotSettledError, invalid, nearest
+from lava_dyads.executors.step import Network
+from lava_dyads.executors.transport import CODINGS, SHARES, Faults, Transport
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
-from lava_dyads.rules.clock import FROZEN
-from lava_dyads.rules.engine import Network
-from lava_dyads.rules.transport import CODINGS, SHARES, Faults, Transport
 from lava_dyads.training import Trainer, TrainingConfig
 
 KILLED = "killed"

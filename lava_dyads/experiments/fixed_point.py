@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.checks import Count, checked
 from lava_dyads.errors import invalid
+from lava_dyads.executors.step import Network
 from lava_dyads.loihi import calibrated
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Arithmetic, Float
-from lava_dyads.rules.engine import Network
 
 
 @dataclass(frozen=True)

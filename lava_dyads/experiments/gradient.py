@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import Count, Natural, NotNegative, checked
+from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.executors.backprop import Pass
+from lava_dyads.executors.events import settle_asynchronously
+from lava_dyads.executors.schedules import ORDERS
+from lava_dyads.executors.schedules import order as order_of
+from lava_dyads.executors.step import Network, Settled
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES
-from lava_dyads.rules._types import AnyArray, Array
-from lava_dyads.rules.asynchronous import settle_asynchronously
-from lava_dyads.rules.backprop import Pass
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.engine import Network, Settled
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.optimisers import Adam, Optimiser
-from lava_dyads.rules.schedules import ORDERS
-from lava_dyads.rules.schedules import order as order_of
 from lava_dyads.rules.theory import loop_gain
 from lava_dyads.rules.units import RULES
 
@@ -41,7 +41,7 @@ class NetworkResult:
     seed : int
     converged : bool
     residual : float
-        See :class:`~lava_dyads.rules.engine.Settled`.
+        See :class:`~lava_dyads.executors.step.Settled`.
     steps : int
     cosine, relative_error : float or None
         Of the whole batch gradient, weights and biases, to backprop. None: not converged.
@@ -139,10 +139,10 @@ def check_gradient(
         Median cosine that the check asks for; None: what the rule promises, mostly 0.99, where
         feedback is tied or has learnt, else -1: random feedback gives another direction.
     order : str
-        One of ``rules.schedules.ORDERS`` (``sweep``: bottom-up, then top-down, one population at a
-        time, which the loop gain is about; at alpha > 1/2 ``parallel`` may still settle slightly
-        beyond rho = 1), or ``async`` (every event a message of its own, with an exponential
-        latency).
+        One of ``executors.schedules.ORDERS`` (``sweep``: bottom-up, then top-down, one population
+        at a time, which the loop gain is about; at alpha > 1/2 ``parallel`` may still settle
+        slightly beyond rho = 1), or ``async`` (every event a message of its own, with an
+        exponential latency).
     updates : int
         Steps of Adam before the comparison, so that feedback can learn, on a batch of other
         samples: on the same ones there would be no gradient left to compare.

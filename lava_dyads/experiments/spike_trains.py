@@ -10,16 +10,16 @@ from itertools import count
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_dyads.array_types import Array
 from lava_dyads.data import load
+from lava_dyads.elements import Source
+from lava_dyads.elements.clock import Agenda, Clock
 from lava_dyads.errors import invalid
+from lava_dyads.executors.backprop import forward
+from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import check_on_grid, on_grid
-from lava_dyads.rules.backprop import forward
-from lava_dyads.rules.clock import Agenda, Clock
-from lava_dyads.rules.elements import Source
-from lava_dyads.rules.engine import Network
 from lava_dyads.spiking import SpikingRun, read_out
 from lava_dyads.training.trainer import check_fit
 

@@ -17,7 +17,7 @@ import numpy as np
 from lava_dyads.data import Dataset
 from lava_dyads.errors import ValidationError
 from lava_dyads.experiments.equivalence import EquivalenceCheck, Problem, compare, not_comparable
-from lava_dyads.networks.graph import Graph, Node
+from lava_dyads.networks.node_graph import Graph, Node
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution, table
 from lava_dyads.rules.activations import ACTIVATIONS

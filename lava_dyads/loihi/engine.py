@@ -26,11 +26,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from lava_dyads.array_types import Array, IntArray
+from lava_dyads.elements.trace_plasticity import decay_parts
 from lava_dyads.errors import invalid
 from lava_dyads.lava_compat import require_lava
-from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic.limits import EXPONENT_MAX, EXPONENT_MIN, MANTISSA, TRACE
-from lava_dyads.rules.elements.traces import decay_parts
 from lava_dyads.rules.optimisers import ChipSGD
 
 _OFFSET = 4

@@ -31,17 +31,17 @@ from itertools import accumulate
 
 import numpy as np
 
+from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import Natural, checked, real_array
 from lava_dyads.errors import FixedPointError, UnsupportedError, invalid
+from lava_dyads.executors.backprop import forward
+from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES, check_chain
-from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import SDN_SHIFT, STATE
 from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
-from lava_dyads.rules.backprop import forward
-from lava_dyads.rules.engine import Network
 from lava_dyads.rules.units import RULES
 
 MOST_EXPONENT, MOST_FRACTION, INPUT_BITS = 12, 14, 8

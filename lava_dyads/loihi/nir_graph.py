@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.checks import real_array
 from lava_dyads.errors import UnsupportedError
 from lava_dyads.files import AnyPath, write_atomically
 from lava_dyads.loihi.hdf5 import opened_hdf5
 from lava_dyads.loihi.inference import SigmaDelta
-from lava_dyads.rules._types import Array
 
 
 def check(activations: Sequence[str]) -> None:

@@ -16,14 +16,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.errors import FixedPointError, invalid
+from lava_dyads.executors.step import Network
 from lava_dyads.networks.checks import check_on_chip
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import STATE
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
-from lava_dyads.rules.engine import Network
 
 MOST_EXPONENT, MOST_FRACTION = 12, 14
 """More fractional bits than these say nothing: the 8 bits of the weights decide before."""

@@ -47,9 +47,9 @@ from lava.proc.sparse.process import Sparse
 from lava.utils.weightutils import SignMode
 from scipy.sparse import csr_matrix
 
+from lava_dyads.array_types import Array, IntArray
 from lava_dyads.errors import invalid
 from lava_dyads.loihi.engine import rule_text
-from lava_dyads.rules._types import Array, IntArray
 from lava_dyads.rules.arithmetic.limits import STATE, TRACE, WEIGHT
 from lava_dyads.rules.arithmetic.loihi2 import check_width
 from lava_dyads.runtime import DyadRunConfig, InProcessSession

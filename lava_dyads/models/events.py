@@ -13,12 +13,12 @@ from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 
+from lava_dyads.array_types import AnyArray
+from lava_dyads.elements import Outbox
+from lava_dyads.elements.reactive import HOLD, Command, Reactive
 from lava_dyads.models.mailbox import LavaMailbox, Mailbox
 from lava_dyads.models.shell import RegisterModel, bound
 from lava_dyads.processes.conductor import Conductor
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.elements import Outbox
-from lava_dyads.rules.reactive import HOLD, Command, Reactive
 
 CONTROL = ("command_in", "report_out", "command_out", "report_in")
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray
+from lava_dyads.elements.reactive import Command
 from lava_dyads.errors import NotSettledError, message
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.reactive import Command
 
 LATENCY_SECONDS = 1e-4
 """What a mean latency is on Lava's own runtime: about the time of one of its messages."""

@@ -13,7 +13,11 @@ from lava.magma.core.model.sub.model import AbstractSubProcessModel
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_dyads.array_types import AnyArray
+from lava_dyads.elements import Element
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import UnsupportedError, ValidationError, message
+from lava_dyads.executors.step import OUTSIDE, Link, Network
 from lava_dyads.models.events import ReactiveModel
 from lava_dyads.models.shell import ElementModel, bound, lava_members, make_model
 from lava_dyads.processes import (
@@ -26,11 +30,7 @@ from lava_dyads.processes import (
     process_of,
 )
 from lava_dyads.processes.network import PARAMETERS
-from lava_dyads.rules._types import AnyArray
 from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Element
-from lava_dyads.rules.engine import OUTSIDE, Link, Network
 
 
 class _Exemplary(Protocol):

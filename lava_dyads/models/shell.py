@@ -15,11 +15,11 @@ from lava.magma.core.model.py.ports import PyInPort, PyOutPort
 from lava.magma.core.model.py.type import LavaPyType
 from lava.magma.core.resources import CPU
 
+from lava_dyads.array_types import AnyArray
+from lava_dyads.elements import Outbox
+from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import invalid
 from lava_dyads.processes.base import ElementProcess
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements import Outbox
 
 LABELS = {"float": "floating_pt", "loihi2": "fixed_pt"}
 """Lava's tag of every number system."""

@@ -1,7 +1,7 @@
 """Network specifications, their Process graphs and the support table. No Lava in here."""
 
 from lava_dyads.networks.describe import Description, describe
-from lava_dyads.networks.graph import KINDS, Graph, Node
+from lava_dyads.networks.node_graph import KINDS, Graph, Node
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import (
     ALIGNMENT,

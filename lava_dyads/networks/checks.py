@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lava_dyads.elements.reactive import ANNEALED
 from lava_dyads.errors import ValidationError, invalid
 from lava_dyads.networks.support import BASELINES, Execution, reason
 from lava_dyads.rules.activations import activation
@@ -14,7 +15,6 @@ from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.binary import FLOAT
 from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
-from lava_dyads.rules.reactive import ANNEALED
 
 if TYPE_CHECKING:
     from lava_dyads.networks.specification import NetworkSpec

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from lava_dyads.checks import checked
+from lava_dyads.elements import Connection, Population
+from lava_dyads.executors.step import OUTSIDE, Link, Network
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules.elements import Connection, Population
-from lava_dyads.rules.engine import OUTSIDE, Link, Network
-from lava_dyads.rules.graph import is_chain
+from lava_dyads.plan.build import is_chain
 
 
 @dataclass(frozen=True)

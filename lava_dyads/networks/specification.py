@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.checks import (
     Limit,
     Natural,
@@ -23,26 +24,25 @@ from lava_dyads.checks import (
     taken,
 )
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.executors.backprop import BackpropNetwork, Pass, differentiate, graph_operations
+from lava_dyads.executors.step import Network
 from lava_dyads.memory import check_memory
 from lava_dyads.networks.checks import check_on_chip, why_not
-from lava_dyads.networks.graph import Density, Graph, synapses
+from lava_dyads.networks.node_graph import Density, Graph, synapses
 from lava_dyads.networks.support import ALIGNMENT, AXES, BASELINES, Execution, choose
-from lava_dyads.rules._types import Array
+from lava_dyads.plan.build import Vertex, assemble, only_data, wire
+from lava_dyads.plan.chain import chain_vertices
+from lava_dyads.plan.lifted_chain import REPEATS as LIFTED_REPEATS
+from lava_dyads.plan.lifted_chain import lifted_chain
+from lava_dyads.plan.timing import Timing
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
-from lava_dyads.rules.backprop import BackpropNetwork, Pass, differentiate, graph_operations
 from lava_dyads.rules.binary import BINARY, FLOAT, Latent, binary_weights, check_weights
-from lava_dyads.rules.chain import chain_vertices
-from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import RANDOM, TIED, feedback
-from lava_dyads.rules.graph import Vertex, assemble, only_data, wire
-from lava_dyads.rules.lifted import REPEATS as LIFTED_REPEATS
-from lava_dyads.rules.lifted import lifted_chain
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.timing import Timing
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
 from lava_dyads.rules.units.base import Spikes, Steps
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from lava_dyads.files import AnyPath
+from lava_dyads.plan.build import Vertex
 from lava_dyads.plots.canvas import canvas, save, verbatim
-from lava_dyads.rules.graph import Vertex
 
 if TYPE_CHECKING:
     from lava_dyads.networks import NetworkSpec

@@ -4,6 +4,7 @@ from lava_dyads.lava_compat import require_lava
 
 require_lava(__name__)
 
+from lava_dyads.elements import Element, Population
 from lava_dyads.errors import UnsupportedError, message
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conductor import Conductor
@@ -18,7 +19,6 @@ from lava_dyads.processes.place import DyadPlace
 from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
 from lava_dyads.processes.product import DyadProduct
 from lava_dyads.processes.streams import DatasetSource, MetricSink, RelayProcess
-from lava_dyads.rules.elements import Element, Population
 
 PARTS: tuple[type[ElementProcess], ...] = (
     *POPULATIONS.values(),

@@ -17,12 +17,12 @@ from lava.magma.core.process.process import ProcessServer
 from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
 from lava.magma.runtime.runtime import Runtime
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import checked
+from lava_dyads.elements import Element
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort, Var
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Element
 
 
 class _OutPort(OutPort):

@@ -6,9 +6,9 @@ import importlib
 from typing import Any
 
 from lava_dyads.checks import Count, checked
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort
 from lava_dyads.processes.base import ElementProcess, own_logging
-from lava_dyads.rules.clock import Agenda
 
 
 class Conductor(AbstractProcess):
@@ -16,7 +16,7 @@ class Conductor(AbstractProcess):
 
     A run of k steps is k presentations. For each, and each after the silence of the one before::
 
-        RESET   BEGIN   SPEAK   LEARN          (see lava_dyads.rules.reactive)
+        RESET   BEGIN   SPEAK   LEARN          (see lava_dyads.elements.reactive)
 
     Silence means that no message is on its way and nobody has an answer due. In-process the
     runtime knows. On Lava's own runtime the conductor finds out by messages alone (Mattern's

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.checks import Positive, Size, checked, real_array
+from lava_dyads.elements import Connection
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Connection
 from lava_dyads.rules.ops import Conv
 from lava_dyads.rules.optimisers import Optimiser
 

@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from scipy.sparse import coo_matrix, issparse
 
 from lava_dyads.checks import Positive, Size, checked, plain_array, real_array
+from lava_dyads.elements import Connection
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Connection
 from lava_dyads.rules.ops import Sparse
 from lava_dyads.rules.optimisers import Optimiser
 

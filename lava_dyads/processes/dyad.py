@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, checked, real_array
+from lava_dyads.elements import Population
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.activations import activation as activation_by_name
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Population
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units import RULES, RuleParameters, Unit
 from lava_dyads.rules.units.dyad import DyadUnit

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from lava_dyads.elements import Connection, Instructed
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conv import DyadConv, DyadConvFeedback
 from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, DyadSparse
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.elements import Connection, Instructed
 
 _TEXT = """A :class:`{0}` that learns from other signals than those it carries.
 

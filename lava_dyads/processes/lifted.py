@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lava_dyads.elements import Connection, LiftedConnection
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.processes.dense import DyadDense
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Connection, LiftedConnection
 from lava_dyads.rules.optimisers import Optimiser
 
 
 class DyadLifted(DyadDense):
     """A term of the energy of a lifted network (LRRN): what it pulls both of its layers to.
 
-    See :class:`lava_dyads.rules.elements.LiftedConnection` for its dynamics. Ports: ``mean_in``
+    See :class:`lava_dyads.elements.LiftedConnection` for its dynamics. Ports: ``mean_in``
     (n_in above data, else 2 n_in: z- and z+ - z-), ``difference_in`` (2 n_out); ``basal_out``
     (3 n_out: pull at z-, its difference at z+, curvature), ``apical_out`` (3 n_in). Vars:
     those of :class:`DyadDense`.

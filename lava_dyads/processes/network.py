@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lava_dyads.checks import checked
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import invalid
+from lava_dyads.executors.backprop import BackpropNetwork
+from lava_dyads.executors.step import Network
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
-from lava_dyads.rules.backprop import BackpropNetwork
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.engine import Network
 
 PARAMETERS = ("weights_", "biases_", "feedback_")
 """How the registers of a network begin that are Vars of its Process."""

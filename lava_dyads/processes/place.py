@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from lava_dyads.checks import Natural, Size, checked
+from lava_dyads.elements import Connection
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Connection
 from lava_dyads.rules.ops import Pick, Place
 
 

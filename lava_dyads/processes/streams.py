@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.checks import Size, checked, real_array
+from lava_dyads.elements import Relay, Sink, Source
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.elements import Relay, Sink, Source
 from lava_dyads.rules.losses import loss as loss_by_name
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from lava.magma.core.process.ports.ports import AbstractPort, AbstractVirtualPort
 
-from lava_dyads.rules._types import AnyArray
+from lava_dyads.array_types import AnyArray
 
 
 class _NeuronPort(AbstractVirtualPort):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The mathematics: units, connections, losses, optimisers, elements and the reference engine.
+"""The equations: units, connections, losses, nudges, optimisers, arithmetic.
 
-numpy only; nothing in here knows Lava.
+numpy only; nothing in here knows Lava, or how a network is wired.
 """

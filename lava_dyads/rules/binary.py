@@ -40,9 +40,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.checks import Count, Natural, Positive
 from lava_dyads.errors import invalid, nearest
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.optimisers import Optimiser
 
 OFFSET, BEGIN, GROWTH, LAST = 0.01, 0.01, 1.05, 0.9

@@ -35,8 +35,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.errors import invalid, nearest
-from lava_dyads.rules._types import Array
 
 
 @dataclass(frozen=True)

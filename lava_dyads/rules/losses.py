@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.errors import ValidationError, invalid, message, nearest
-from lava_dyads.rules._types import Array
 
 
 class Loss(Protocol):

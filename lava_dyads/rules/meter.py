@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.rules._types import AnyArray, Array, IntArray
-from lava_dyads.rules.compiled import kernel
+from lava_dyads.array_types import AnyArray, Array, IntArray
+from lava_dyads.native.registry import kernel
 
 FLOOR = 1e-14
 """Relative change that counts as rounding in float64, dimensionless."""

@@ -14,11 +14,11 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.checks import Limit, Natural, NotNegative, Positive, check_fields
 from lava_dyads.errors import invalid, nearest
-from lava_dyads.rules._types import Array
+from lava_dyads.native.registry import kernel
 from lava_dyads.rules.arithmetic.limits import DECIMATION, EXPONENT_MIN
-from lava_dyads.rules.compiled import kernel
 
 Fading = Annotated[float, Limit("must lie in [0, 1)", "0.9", lambda v: 0 <= v < 1)]
 """What is left of a mean after one step."""
@@ -151,7 +151,7 @@ class Optimiser(ABC):
     ) -> bool:
         """Make the step of :meth:`update` along down^T up, where there is a quick way.
 
-        Within :func:`lava_dyads.rules.compiled.later` it may be made only at the end.
+        Within :func:`lava_dyads.native.registry.later` it may be made only at the end.
 
         Parameters
         ----------

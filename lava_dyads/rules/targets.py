@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from lava_dyads.rules._types import Array, IntArray
+from lava_dyads.array_types import Array, IntArray
 
 
 class OneHot:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lava_dyads.rules._types import Array
+from lava_dyads.array_types import Array
 from lava_dyads.rules.ops import Op
 
 

@@ -4,7 +4,7 @@ from lava_dyads.lava_compat import require_lava
 
 require_lava(__name__)
 
-from lava_dyads.rules.transport import Faults, Transport
+from lava_dyads.executors.transport import Faults, Transport
 from lava_dyads.runtime.chip import DEVICES, Loihi2RunConfig, check_device
 from lava_dyads.runtime.config import GRANULARITIES, DyadRunConfig
 from lava_dyads.runtime.in_process import InProcessRuntime, InProcessSession, in_process

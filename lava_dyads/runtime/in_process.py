@@ -19,20 +19,18 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 from lava.magma.core.run_configs import RunConfig
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import Patience, checked
+from lava_dyads.elements import Connection
 from lava_dyads.errors import LavaRuntimeError, invalid
+from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath, check_writable
 from lava_dyads.processes.base import own_logging
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.elements import Connection
-from lava_dyads.rules.transport import Transport
+from lava_dyads.runtime.batching.commands import choirs
+from lava_dyads.runtime.batching.steps import Convoy, batched
 from lava_dyads.runtime.config import DyadRunConfig
-from lava_dyads.runtime.events import EventHub, Meeting
-from lava_dyads.runtime.hub import Hub, Interrupted
 from lava_dyads.runtime.interface import Session, step_count
-from lava_dyads.runtime.private.batches import Convoy, batched
-from lava_dyads.runtime.private.choirs import choirs
-from lava_dyads.runtime.private.graph import (
+from lava_dyads.runtime.lava_internals.build import (
     PHASES,
     Answers,
     Node,
@@ -46,8 +44,10 @@ from lava_dyads.runtime.private.graph import (
     process_count,
 )
 from lava_dyads.runtime.randomness import SWITCH, Stream, swapped
+from lava_dyads.runtime.scheduler import Hub, Interrupted
 from lava_dyads.runtime.trace import Recorder, Trace
 from lava_dyads.runtime.values import read, write
+from lava_dyads.runtime.virtual_time.engine import EventHub, Meeting
 from lava_dyads.runtime.watchdog import time_limit
 
 # What else a model answers at the end of a phase (LoihiProtocol).
@@ -209,7 +209,7 @@ class InProcessRuntime:
         Raises
         ------
         ModelError, DeadlockError, HangError
-            See :class:`~lava_dyads.runtime.hub.Hub`.
+            See :class:`~lava_dyads.runtime.scheduler.Hub`.
         LavaRuntimeError
             After ``stop``; while it runs without an end.
         """

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.errors import LavaRuntimeError
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.runtime.hub import Hub
+from lava_dyads.runtime.scheduler import Hub
 
 
 class Pipe:

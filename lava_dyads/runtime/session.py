@@ -26,8 +26,8 @@ from lava_dyads.errors import (
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.interface import Session, step_count
-from lava_dyads.runtime.private.actors import LavaRun
-from lava_dyads.runtime.private.exchange import stopped
+from lava_dyads.runtime.lava_internals.exchange import stopped
+from lava_dyads.runtime.lava_internals.os_processes import LavaRun
 
 _POLL = 0.02
 _CHUNK_SECONDS = 1.0

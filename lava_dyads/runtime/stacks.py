@@ -16,7 +16,7 @@ class StackTask:
     label : str
         Name of the Process and class of the model, for messages.
     swap, stream :
-        See :class:`~lava_dyads.runtime.hub.Task`.
+        See :class:`~lava_dyads.runtime.scheduler.Task`.
     """
 
     def __init__(

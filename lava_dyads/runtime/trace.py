@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import DataError, invalid
 from lava_dyads.files import AnyPath, as_path, opened_arrays, write_atomically
-from lava_dyads.rules._types import AnyArray
 
 COLUMNS = {
     "sent": "d",

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.errors import ValidationError, invalid
-from lava_dyads.rules._types import AnyArray
 
 
 def read(var: Any, held: Any, idx: Any = None) -> AnyArray:

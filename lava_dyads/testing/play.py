@@ -16,10 +16,10 @@ from lava.magma.core.process.process import AbstractProcess
 from numpy.typing import ArrayLike
 from scipy.sparse import issparse
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import Count, Patience, checked, plain_array
 from lava_dyads.errors import ModelError, ValidationError, invalid, nearest
 from lava_dyads.processes.base import own_logging
-from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession, Session
 from lava_dyads.testing.streams import (
     IntegerPlayer,

@@ -9,8 +9,8 @@ from typing import Any
 from lava.magma.core.process.process import AbstractProcess
 from numpy.typing import ArrayLike
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import checked
-from lava_dyads.rules._types import AnyArray
 from lava_dyads.runtime import DyadRunConfig, InProcessSession, Transport
 from lava_dyads.testing.play import check_ports, numbers
 from lava_dyads.testing.streams import Player, Recorder

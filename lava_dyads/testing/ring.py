@@ -13,8 +13,8 @@ from lava.magma.core.process.variable import Var
 from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.processes.base import own_logging
-from lava_dyads.rules._types import AnyArray
 
 
 class Passer(AbstractProcess):  # type: ignore[misc]

@@ -15,11 +15,11 @@ from lava.magma.core.resources import CPU
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
+from lava_dyads.array_types import AnyArray
+from lava_dyads.elements import Outbox
 from lava_dyads.errors import invalid
 from lava_dyads.models import EventModel
 from lava_dyads.processes.base import own_logging, shared
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.elements import Outbox
 
 
 class Player(AbstractProcess):  # type: ignore[misc]

@@ -10,16 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from lava_dyads.array_types import Array, IntArray
+from lava_dyads.elements import Sink, Source
+from lava_dyads.elements.clock import Agenda, Clock
 from lava_dyads.errors import invalid
+from lava_dyads.executors.backprop import BackpropNetwork
+from lava_dyads.executors.step import Network
+from lava_dyads.executors.sweep import SweptNetwork
+from lava_dyads.native.thread_pool import WORTH, crew
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
-from lava_dyads.rules._types import Array, IntArray
-from lava_dyads.rules.backprop import BackpropNetwork
-from lava_dyads.rules.clock import Agenda, Clock
-from lava_dyads.rules.crew import WORTH, crew
-from lava_dyads.rules.elements import Sink, Source
-from lava_dyads.rules.engine import Network
-from lava_dyads.rules.sweep import SweptNetwork
 
 Poll = Callable[[], None]
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.checks import Natural, check_fields, entries, real_array
 from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
@@ -30,7 +31,6 @@ from lava_dyads.files import (
     write_atomically,
 )
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.binary import FLOAT, binary_weights
 from lava_dyads.training.origin import recalled, remembered
 from lava_dyads.training.resume import RunState, read_header

@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import Natural, NotNegative, check_fields, checked, entries
 from lava_dyads.errors import CheckpointError, invalid, shown
 from lava_dyads.files import AnyPath, ArrayFile, as_path, opened_arrays, write_arrays
-from lava_dyads.rules._types import AnyArray
-from lava_dyads.rules.blas import library
+from lava_dyads.native.blas import library
 
 FORMAT = "lava_dyads run state 1"
 

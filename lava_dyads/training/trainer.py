@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.checks import (
     Count,
     Limit,
@@ -24,6 +25,8 @@ from lava_dyads.checks import (
     entries,
 )
 from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
+from lava_dyads.elements import Element, Population, Sink, Source
+from lava_dyads.elements.clock import FROZEN, Agenda
 from lava_dyads.errors import (
     CheckpointError,
     DivergedError,
@@ -32,30 +35,27 @@ from lava_dyads.errors import (
     message,
     nearest,
 )
-from lava_dyads.files import AnyPath, reason
-from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import AXES, BASELINES, Execution
-from lava_dyads.rules._types import AnyArray, Array, IntArray
-from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
-from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
-from lava_dyads.rules.backprop import (
+from lava_dyads.executors.backprop import (
     BackpropNetwork,
     zero_skipping_operations,
 )
+from lava_dyads.executors.step import Network
+from lava_dyads.executors.sweep import SweptNetwork
+from lava_dyads.executors.sweep_graph import SweptGraph
+from lava_dyads.executors.transport import Transport
+from lava_dyads.files import AnyPath, reason
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import AXES, BASELINES, Execution
+from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
+from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.binary import BINARY, FLOAT, Latent, growth_for
-from lava_dyads.rules.clock import FROZEN, Agenda
-from lava_dyads.rules.elements import Element, Population, Sink, Source
-from lava_dyads.rules.elements.ensemble import OWN
-from lava_dyads.rules.engine import Network
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
-from lava_dyads.rules.sweep import SweptNetwork
-from lava_dyads.rules.sweep_graph import SweptGraph
 from lava_dyads.rules.targets import OneHot
-from lava_dyads.rules.transport import Transport
 from lava_dyads.rules.units import RULES, rule
 from lava_dyads.rules.units.spiking import OFFSET
+from lava_dyads.runtime.batching.stacked_populations import OWN
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.resume import Interval, RunState, machine
 

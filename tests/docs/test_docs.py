@@ -22,7 +22,7 @@ MODULES = [
     if not m.name.endswith("__main__")
 ]
 
-EXTRAS = {"lava_dyads.rules.kernels": "numba", "lava_dyads.spiking.brian2_twin": "brian2"}
+EXTRAS = {"lava_dyads.native.kernels": "numba", "lava_dyads.spiking.brian2_twin": "brian2"}
 """What examples need that is not there on every machine."""
 
 SOURCES = pytest.mark.skipif(not (ROOT / "lava_dyads").exists(), reason="needs the sources, too")
@@ -46,7 +46,7 @@ def test_every_public_name_is_documented():
 
 
 def test_rules_and_help_do_not_pay_for_lava():
-    code = "import sys, lava_dyads.rules.chain, lava_dyads.cli; assert 'lava' not in sys.modules"
+    code = "import sys, lava_dyads.plan.chain, lava_dyads.cli; assert 'lava' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
 
 
@@ -82,7 +82,7 @@ def test_the_table_of_equations_names_functions_and_tests_that_exist():
     tests = re.findall(r"`(tests/[\w/]+\.py)?::(\w+)`", text)
     assert len(tests) > 10
     for path, test in tests:
-        path = path or "tests/rules/test_engine.py"
+        path = path or "tests/executors/test_step.py"
         assert f"def {test}(" in (ROOT / path).read_text(), test
 
 
@@ -132,7 +132,7 @@ def test_the_rule_of_contributing_is_one_file_and_one_test_row(tmp_path):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
     subprocess.run(["git", "apply", "-v", "rule.diff"], cwd=tmp_path, check=True, timeout=30)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode"]
-    command += ["importlib", "tests/rules/test_engine.py", "-k", "gated"]
+    command += ["importlib", "tests/executors/test_step.py", "-k", "gated"]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     run = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100

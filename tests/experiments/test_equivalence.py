@@ -11,10 +11,10 @@ import pytest
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig
 from lava_dyads.data import Dataset
 from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.executors.events import settle_asynchronously
 from lava_dyads.experiments.equivalence import Outcome, Problem, check_equivalence, compare
 from lava_dyads.experiments.thorough import Setting, drawn, sample, settings
 from lava_dyads.networks import Execution, table
-from lava_dyads.rules.asynchronous import settle_asynchronously
 from lava_dyads.rules.units import RULES
 
 SEED = int(os.environ["LAVA_DYADS_TEST_SEED"])

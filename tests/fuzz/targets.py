@@ -443,10 +443,10 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     """Return what can be called from Python, with arguments that are right."""
     from lava_dyads import loihi, plots, testing
     from lava_dyads.data import encoders
+    from lava_dyads.executors.latency import Latency
     from lava_dyads.experiments import fixed_point_gradient
+    from lava_dyads.plan.recurrent import recurrent
     from lava_dyads.rules.arithmetic import Float, Loihi2
-    from lava_dyads.rules.latency import Latency
-    from lava_dyads.rules.recurrent import recurrent
     from lava_dyads.rules.units import RuleParameters
     from lava_dyads.runtime import session
     from lava_dyads.runtime.trace import COLUMNS

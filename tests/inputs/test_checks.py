@@ -15,11 +15,11 @@ from lava_dyads.checks import Count, Share, checked, real_array, taken
 from lava_dyads.data.encoders import Latency as LatencyCode
 from lava_dyads.data.encoders import LevelCrossing, Rate
 from lava_dyads.errors import ValidationError, message, nearest, shown
+from lava_dyads.executors.latency import Latency
+from lava_dyads.executors.transport import Faults, Transport
 from lava_dyads.networks import Execution, Graph, NetworkSpec, Node
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.latency import Latency
 from lava_dyads.rules.optimisers import SGD, Adam, Momentum
-from lava_dyads.rules.transport import Faults, Transport
 from lava_dyads.training import Interval, TrainingConfig
 
 

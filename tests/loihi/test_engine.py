@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lava_dyads.elements.trace_plasticity import TracePlasticity
 from lava_dyads.errors import ValidationError
 from lava_dyads.loihi.engine import rule_text, run_engine
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.elements.traces import TracePlasticity
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import ChipSGD
 

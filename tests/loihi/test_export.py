@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from lava_dyads import Graph, NetworkSpec, Node, Trainer, TrainingConfig, load
 from lava_dyads.errors import FixedPointError, UnsupportedError, ValidationError
+from lava_dyads.executors.backprop import forward
 from lava_dyads.experiments import export
 from lava_dyads.experiments.deployment import learning_rules
 from lava_dyads.loihi import inference_spec, netx, nir_graph, sigma_delta
 from lava_dyads.networks import Execution
 from lava_dyads.rules.activations import ACTIVATIONS
-from lava_dyads.rules.backprop import forward
 
 DIGITS = load("digits")
 

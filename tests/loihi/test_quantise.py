@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.errors import FixedPointError, ValidationError
+from lava_dyads.executors.backprop import forward
 from lava_dyads.loihi import calibrated
 from lava_dyads.networks import Execution
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.backprop import forward
 
 DIGITS = load("digits")
 CHIP = Execution(precision="loihi2", runtime="reference")

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lava_dyads import Execution, NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.elements import Connection
 from lava_dyads.experiments.gradient import flat
 from lava_dyads.networks import Graph, Node
-from lava_dyads.rules.elements import Connection
 from lava_dyads.rules.ops import Conv
 from lava_dyads.runtime.in_process import _operations
 

@@ -5,12 +5,12 @@ import pytest
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_dyads import DyadNetwork, InProcessSession, LavaSession, NetworkSpec, Trainer, load
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.models import FIXED_LEAVES, layer_processes
 from lava_dyads.networks import Execution, reason
 from lava_dyads.processes import Dyad
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.clock import Agenda
 from lava_dyads.training import TrainingConfig
 
 pytestmark = pytest.mark.timeout(120)

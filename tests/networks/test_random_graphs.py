@@ -7,7 +7,7 @@ import pytest
 from random_graphs import random_graph
 
 from lava_dyads import Dataset, Execution, Graph, NetworkSpec, Node, Trainer, TrainingConfig
-from lava_dyads.rules.clock import Clock
+from lava_dyads.elements.clock import Clock
 
 STEM = [Node("x", "input", shape=(3,)), Node("h", "dense", "x", size=3, activation="relu")]
 AGAIN = {

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
+from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.networks import Execution, Graph, Node
 from lava_dyads.rules.binary import (
@@ -22,7 +23,6 @@ from lava_dyads.rules.binary import (
     ste_backward,
     ste_forward,
 )
-from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import SGD, Adam
 from lava_dyads.rules.units import RULES

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lava_dyads.elements import Connection
+from lava_dyads.elements.clock import Clock
+from lava_dyads.elements.trace_plasticity import TracePlasticity, decay_parts
 from lava_dyads.errors import FixedPointError, ValidationError
+from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.backprop import backpropagate
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements import Connection
-from lava_dyads.rules.elements.traces import TracePlasticity, decay_parts
 from lava_dyads.rules.feedback import KOLEN_POLLACK, RANDOM, drift, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import Dense

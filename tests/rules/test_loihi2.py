@@ -10,6 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
 from lava_dyads.errors import FixedPointError, ValidationError
+from lava_dyads.executors.schedules import parallel, random_layer, sweep
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float, Loihi2, blended
@@ -18,7 +19,6 @@ from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent, integer_softmax
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import Adam
-from lava_dyads.rules.schedules import parallel, random_layer, sweep
 
 TOP = 2**23 - 1
 words = st.integers(-(2**23), TOP)

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
+from lava_dyads.elements import Connection, Head
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.elements import Connection, Head
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.units.dyad import DyadUnit
 from lava_dyads.rules.units.relaxation import RelaxationUnit

@@ -5,16 +5,16 @@ import pytest
 
 from lava_dyads.data import load
 from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.executors.backprop import forward
+from lava_dyads.executors.events import settle_asynchronously
+from lava_dyads.executors.schedules import sweep
 from lava_dyads.experiments import check_gradient
 from lava_dyads.experiments.gradient import compare, flat
 from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.rules.activations import ACTIVATIONS
-from lava_dyads.rules.asynchronous import settle_asynchronously
-from lava_dyads.rules.backprop import forward
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import NUDGES, nudge
 from lava_dyads.rules.ops import Dense
-from lava_dyads.rules.schedules import sweep
 from lava_dyads.rules.theory import loop_gain, spectral_norm
 from lava_dyads.rules.units import RULES, RuleParameters
 from lava_dyads.training import Trainer, TrainingConfig

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import approx_fprime, minimize
 
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import ValidationError
 from lava_dyads.rules.activations import ACTIVATIONS, activation
-from lava_dyads.rules.clock import Agenda
-from lava_dyads.rules.coding import send_on_change
 from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.optimisers import OPTIMISERS, SGD, Adam, Momentum, optimiser
+from lava_dyads.rules.send_on_change import send_on_change
 
 numbers = st.floats(-5, 5, allow_subnormal=False)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lava_dyads.errors import ValidationError
+from lava_dyads.executors.backprop import forward
 from lava_dyads.experiments.papers.relaxing import LANES, relaxing_errors
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.rules.activations import ACTIVATIONS
-from lava_dyads.rules.backprop import forward
 
 
 def published(spec, steps, free):

@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.elements import Population
+from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.executors.backprop import forward
 from lava_dyads.networks import Execution, describe
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import check_on_grid, on_grid
-from lava_dyads.rules.backprop import forward
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.elements import Population
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.units import RuleParameters, rule
 

@@ -14,8 +14,8 @@ from lava.proc.io.source import RingBuffer as Source
 from lava.proc.lif.models import PyLifModelFloat
 from lava.proc.lif.process import LIF
 
+from lava_dyads.executors.latency import LATENCIES
 from lava_dyads.processes.base import own_logging
-from lava_dyads.rules.latency import LATENCIES
 from lava_dyads.runtime import Faults, InProcessSession, Transport
 
 SEND = PyLoihiModelToPyAsyncModel(PySendModelFloat)

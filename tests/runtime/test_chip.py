@@ -16,11 +16,11 @@ from lava.proc.lif.process import LIF
 from lava.utils import loihi
 
 from lava_dyads import DyadNetwork, NetworkSpec
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.models import layer_processes
 from lava_dyads.processes import Dyad, DyadDense
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.clock import Agenda
 from lava_dyads.runtime import Loihi2RunConfig, check_device
 
 

@@ -15,9 +15,9 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads import DyadRunConfig, InProcessSession, NetworkSpec, Trainer, TrainingConfig
 from lava_dyads.data import Dataset
+from lava_dyads.elements.clock import Agenda
 from lava_dyads.networks import Execution
 from lava_dyads.processes import DatasetSource
-from lava_dyads.rules.clock import Agenda
 
 IN_PROCESS = Execution("network", runtime="in-process")
 

@@ -14,8 +14,8 @@ from faulty.process import ring
 
 from lava_dyads import LavaSession
 from lava_dyads.errors import ModelError, ValidationError
-from lava_dyads.runtime.private import actors, shared_memory
-from lava_dyads.runtime.private.shared_memory import check_fits
+from lava_dyads.runtime.lava_internals import os_processes, shared_memory
+from lava_dyads.runtime.lava_internals.shared_memory import check_fits
 
 pytestmark = [pytest.mark.lava, pytest.mark.timeout(60)]
 PAGE = mmap.PAGESIZE
@@ -70,13 +70,15 @@ def test_a_session_says_so_before_anything_runs(memory):
 
 
 def test_memory_that_others_fill_while_it_runs_is_named(monkeypatch):
-    monkeypatch.setattr(actors, "_ending", lambda code: f"{real(-signal.SIGBUS)} after {code}")
+    monkeypatch.setattr(
+        os_processes, "_ending", lambda code: f"{real(-signal.SIGBUS)} after {code}"
+    )
     session = LavaSession(ring("none", "die")[0])
     with pytest.raises(ModelError, match=r"\(SIGBUS\): the shared memory is full; /dev/shm has"):
         session.run(10)
 
 
-real = actors._ending
+real = os_processes._ending
 
 SMALL = """
 import numpy as np

@@ -10,7 +10,7 @@ Each expectation has its own oracle:
 - the rate fixed point: backprop. That is a comparison of its own, with another error (the
   share of dyads that straddle the kink of relu), and never part of a spiking tolerance.
 
-The comparison of a relu read-out with the linear one of ``rules.chain`` is legitimate because
+The comparison of a relu read-out with the linear one of ``plan.chain`` is legitimate because
 the last bias and the target carry the same offset, 1: outputs shift by it, errors do not, as
 long as no output compartment would be negative. ``rate`` asserts that.
 """
@@ -28,9 +28,9 @@ import numpy as np
 import pytest
 
 from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.executors.backprop import backpropagate
+from lava_dyads.plan.chain import chain
 from lava_dyads.rules.activations import ACTIVATIONS
-from lava_dyads.rules.backprop import backpropagate
-from lava_dyads.rules.chain import chain
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.units import RULES, RuleParameters
 from lava_dyads.spiking import brian2_twin

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from lava_dyads import NetworkSpec
+from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import ValidationError
-from lava_dyads.rules.clock import Clock
-from lava_dyads.rules.coding import annealed
+from lava_dyads.rules.send_on_change import annealed
 from lava_dyads.spiking.graded_twin import simulate_graded
 
 STEPS = 1000  # of 1 ms: one simulated second

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from lava_dyads import NetworkSpec
+from lava_dyads.elements import Connection
 from lava_dyads.errors import UnsupportedError, ValidationError
+from lava_dyads.executors.step import OUTSIDE, Network, deliver
+from lava_dyads.executors.window import SpikingWindow
 from lava_dyads.experiments import SpikingProblem, check_spiking, random_problem, simulate
 from lava_dyads.experiments.spike_trains import SIMULATORS, imbalance, membrane
 from lava_dyads.experiments.spiking import BURN_IN, PHASES, deviations, rate_fixed_point
 from lava_dyads.rules.arithmetic import on_grid
-from lava_dyads.rules.elements import Connection
-from lava_dyads.rules.engine import OUTSIDE, Network, deliver
-from lava_dyads.rules.spike_window import SpikingWindow
 from lava_dyads.rules.units.spiking import SpikingDyadUnit, SpikingOutput
 
 pytestmark = pytest.mark.timeout(120)

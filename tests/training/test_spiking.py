@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.networks import Execution
 from lava_dyads.rules.activations import ACTIVATIONS
-from lava_dyads.rules.backprop import backpropagate
 from lava_dyads.rules.losses import LOSSES
 
 DIGITS = load("digits")
@@ -59,7 +59,7 @@ def test_the_update_goes_down_the_gradient_of_backprop(window):
     """The cosine to backprop grows with the window; what remains are dyads that straddle."""
     spec = NetworkSpec(LAYERS, rule="spiking", window=window, beta=0.25, scale=0.25)
     network = spec.build(lanes=50)
-    from lava_dyads.rules.clock import Clock
+    from lava_dyads.elements.clock import Clock
 
     x, y = DIGITS.x[:50], DIGITS.targets[:50]
     network.after(Clock(1, True, True, True, 50), {"input_in": x, "target_in": y})

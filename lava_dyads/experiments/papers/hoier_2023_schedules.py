@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
+from lava_dyads.executors.schedules import ORDERS
+from lava_dyads.executors.step import Network
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
-from lava_dyads.rules.engine import Network
-from lava_dyads.rules.schedules import ORDERS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,7 +31,7 @@ LAWS = {
     "random-neuron": "16 to 24 updates per neuron at L = 4, from zeros",
     "lazy": "one sweep up and one down from another sample's state, 2 L updates of a layer",
 }
-"""What an order needs, by its name in ``rules.schedules``."""
+"""What an order needs, by its name in ``executors.schedules``."""
 
 
 @register

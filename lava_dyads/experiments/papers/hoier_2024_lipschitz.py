@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.data import Dataset, load
+from lava_dyads.elements.clock import Clock
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BACKPROP
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import activation
-from lava_dyads.rules.clock import Clock
 from lava_dyads.rules.optimisers import Adam
 
 if TYPE_CHECKING:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
+from lava_dyads.executors.backprop import backpropagate
+from lava_dyads.executors.schedules import sweep
+from lava_dyads.executors.step import Network
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import activation
-from lava_dyads.rules.backprop import backpropagate
-from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.schedules import sweep
 from lava_dyads.rules.theory import loop_gain
 
 if TYPE_CHECKING:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_dyads.array_types import Array
+from lava_dyads.elements import Population
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
 from lava_dyads.experiments.papers.relaxing import (
     closed_form,
@@ -15,8 +17,6 @@ from lava_dyads.experiments.papers.relaxing import (
     relaxing_errors,
 )
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
-from lava_dyads.rules.elements import Population
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import comb
 
+from lava_dyads.array_types import Array
+from lava_dyads.elements import Population
+from lava_dyads.executors.backprop import backpropagate
+from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.activations import activation
-from lava_dyads.rules.backprop import backpropagate
-from lava_dyads.rules.elements import Population
-from lava_dyads.rules.engine import Network
 from lava_dyads.rules.losses import loss
 
 if TYPE_CHECKING:

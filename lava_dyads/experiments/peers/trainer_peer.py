@@ -10,9 +10,9 @@ from threadpoolctl import threadpool_info
 
 from lava_dyads.data import Dataset
 from lava_dyads.experiments.peers.protocol import job, parameters, serve
+from lava_dyads.native.blas import library
+from lava_dyads.native.registry import kernel
 from lava_dyads.networks import Execution, NetworkSpec
-from lava_dyads.rules.blas import library
-from lava_dyads.rules.compiled import kernel
 from lava_dyads.training import Trainer, TrainingConfig
 
 

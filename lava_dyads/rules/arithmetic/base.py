@@ -13,8 +13,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
+from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.losses import Loss
 

@@ -7,7 +7,7 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from lava_dyads.rules._types import AnyArray, Array
+from lava_dyads.array_types import AnyArray, Array
 
 
 class Op(Protocol):

@@ -9,9 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.ops.dense import product
 from lava_dyads.rules.ops.windows import Pair, Windows, events_at, lanes_last, pair
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from lava_dyads.rules._types import AnyArray, Array
-from lava_dyads.rules.compiled import kernel, present
+from lava_dyads.array_types import AnyArray, Array
+from lava_dyads.native.registry import kernel, present
 from lava_dyads.rules.meter import events, events_by_lane
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import AnyArray, Array
 from lava_dyads.rules.ops.base import Join
 
 

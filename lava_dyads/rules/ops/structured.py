@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lava_dyads.array_types import Array
 from lava_dyads.errors import invalid, nearest
-from lava_dyads.rules._types import Array
 from lava_dyads.rules.ops.dense import Dense
 from lava_dyads.rules.ops.sparse import Sparse
 

@@ -9,9 +9,9 @@ from functools import cached_property
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import AnyArray, Array, IntArray
 
 Pair = tuple[int, int]
 

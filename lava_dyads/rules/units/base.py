@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
+from lava_dyads.array_types import Array, Signal
 from lava_dyads.checks import Limit, Positive, Share, check_fields
-from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
@@ -212,7 +212,7 @@ class Rule(ABC):
     spiking : bool
         Whether its units count spikes over a window instead of settling.
     lifted : bool
-        Whether activities minimise an energy (``rules.lifted`` builds the network).
+        Whether activities minimise an energy (``plan.lifted_chain`` builds the network).
     defaults : RuleParameters
         The alpha and beta to use where none are given.
     settings : mapping

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
+from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.ops import Op

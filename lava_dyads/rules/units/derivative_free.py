@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lava_dyads.rules._types import Array
+from lava_dyads.array_types import Array
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.units.base import RuleParameters, State, Unit, register
 from lava_dyads.rules.units.relaxation import ActivationRelaxation, RelaxationUnit

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from lava_dyads.rules._types import Array, Signal
+from lava_dyads.array_types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic, blended
 from lava_dyads.rules.losses import LOSSES, Loss

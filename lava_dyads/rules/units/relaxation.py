@@ -10,8 +10,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register

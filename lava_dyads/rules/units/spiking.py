@@ -28,8 +28,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray, Array, Signal
 from lava_dyads.errors import invalid
-from lava_dyads.rules._types import AnyArray, Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss

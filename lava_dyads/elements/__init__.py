@@ -1,0 +1,25 @@
+"""Elements of a network: populations, connections, junctions, heads, sources, sinks."""
+
+from lava_dyads.elements.base import Element, Inbox, Outbox
+from lava_dyads.elements.connection import Connection, Instructed
+from lava_dyads.elements.head import Head
+from lava_dyads.elements.junction import Junction
+from lava_dyads.elements.lifted_connection import LiftedConnection
+from lava_dyads.elements.population import Population
+from lava_dyads.elements.relay import Relay
+from lava_dyads.elements.source_sink import Sink, Source
+
+__all__ = [
+    "Connection",
+    "Element",
+    "Head",
+    "Inbox",
+    "Instructed",
+    "Junction",
+    "LiftedConnection",
+    "Outbox",
+    "Population",
+    "Relay",
+    "Sink",
+    "Source",
+]

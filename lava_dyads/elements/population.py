@@ -1,0 +1,377 @@
+"""A population: n units of one kind in B lanes, with biases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lava_dyads.array_types import AnyArray, Array
+from lava_dyads.elements.base import FLOAT, Element, Inbox, Outbox
+from lava_dyads.elements.clock import Clock
+from lava_dyads.elements.plasticity import plasticity
+from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.send_on_change import annealed, check_threshold, send, send_on_change
+from lava_dyads.rules.units import State, Unit
+
+_ALL = slice(None)
+
+
+class Population(Element):
+    """Integrate drives, step the unit, send what changed, learn the bias.
+
+    In every step, in this order::
+
+        first step of a presentation: drives, state and mirrors <- 0 (not within a stream)
+        basal <- basal + message        apical <- apical + message
+                   (from 0 in every step, where the unit takes them as impulses)
+        state <- unit.step(unit.drive(basal, bias), apical)      once the wave has arrived
+        send each channel on change
+        last step: residual <- largest change of a channel in this step (in units of the
+                   activity; [this presentation, largest so far]); 0 certifies convergence;
+                   spikes have no rest, so spiking units leave it at 0
+                   bias learns from the difference it has sent
+
+    Parameters
+    ----------
+    unit : Unit
+        The neuron rule.
+    bias : array, shape (n,), or (channels,) where neurons share it
+    lanes : int
+    beta : float
+        Nudge strength; scales the threshold of the error channel and the bias gradient.
+    threshold : float
+        Send-on-change threshold of the activity channel (and of its cause, where that is another).
+    error_threshold : float or None
+        Of the other channels, in units of beta; None: the same.
+    anneal : float
+        Time constant, in steps, with which the threshold falls; 0: it stays.
+    first_step : int
+        Step of a presentation in which the forward wave arrives; silent before it.
+    optimiser : Optimiser or None
+        How the bias learns; None: it does not.
+    noise : float
+        Standard deviation of the analog noise that every update adds to every register of the
+        state, in units of the activity.
+    noise_seed : tuple of int
+    index : int
+        Number of the first neuron within the layer it was cut from.
+    sharing : int
+        Neurons that share an entry of the bias: the pixels of a channel. Then n = channels *
+        sharing, laid out channel by channel, and an entry learns from the sum of its pixels.
+
+    Raises
+    ------
+    ValidationError
+        If a parameter is out of range.
+    UnsupportedError
+        If neurons share a bias in integers.
+
+    Attributes
+    ----------
+    awake : slice
+        Neurons that update; the others hear, and stay as they are. All but where a schedule says
+        otherwise.
+    """
+
+    answers = True
+    patient = True
+
+    def __init__(
+        self,
+        unit: Unit,
+        bias: Array,
+        *,
+        lanes: int = 1,
+        beta: float = 1.0,
+        threshold: float = 0.0,
+        error_threshold: float | None = None,
+        anneal: float = 0.0,
+        first_step: int = 1,
+        optimiser: Optimiser | None = None,
+        arithmetic: Arithmetic | None = None,
+        noise: float = 0.0,
+        noise_seed: tuple[int, ...] = (0,),
+        index: int = 0,
+        sharing: int = 1,
+    ) -> None:
+        self.unit = unit
+        self.noise, self.noise_seed = noise, noise_seed
+        self._generator = np.random.default_rng(noise_seed)
+        arithmetic = arithmetic or FLOAT
+        self.channels = tuple(dict.fromkeys((unit.up, unit.down, *unit.extra)))
+        self.counted = tuple(
+            f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
+        )
+        self.counted += ("straddling", "settled", "spikes", "saturated")
+        bias = np.array(bias, ndmin=1)
+        if bias.ndim != 1 or not np.all(np.isfinite(bias)):
+            invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
+        bias = arithmetic.number(bias, "bias")
+        if arithmetic.exact and (noise or unit.spiking):
+            invalid(
+                "Population", "integers have neither analog noise nor spikes", unit.process_name
+            )
+        error_threshold = threshold if error_threshold is None else error_threshold
+        for value in (threshold, error_threshold):
+            check_threshold("Population.", value, anneal)
+        if not noise >= 0:
+            invalid("Population.noise", "must be at least 0", noise)
+        if not beta > 0:
+            invalid("Population.beta", "must be positive", beta, "0.1")
+        if sharing < 1:
+            invalid("Population.sharing", "must be at least 1", sharing)
+        if sharing > 1 and arithmetic.exact:
+            raise UnsupportedError(
+                f"precision {arithmetic.name}: every neuron of the chip has a bias of its own, "
+                f"here {sharing} share one. Try: precision float"
+            )
+        self.sharing = sharing
+        n = self.n = len(bias) * sharing
+        names = ("basal", "apical", *self.channels)
+        widths = {name: n * unit.blocks.get(name, 1) for name in names}
+        super().__init__(
+            lanes,
+            {f"{name}_in": widths[name] for name in names[:2]},
+            {f"{c}_out": widths[c] for c in self.channels},
+            arithmetic,
+        )
+        self.beta, self.first_step = beta, first_step
+        self.awake = _ALL
+        self._spoken = False
+        self._state: dict[str, Array] = {}
+        self._scales = {c: self.scale(c) for c in self.channels}
+        # Integers know no rounding chatter: there a channel that moved has moved.
+        self._floors = {
+            c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
+        }
+        self.threshold, self.error_threshold, self.anneal = threshold, error_threshold, anneal
+        self._answers_only = not anneal and unit.instantaneous
+        self._thresholds = self._thresholds_at(1)
+        zeros = self.arithmetic.zeros
+        self.memory |= {name: zeros((lanes, n)) for name in unit.state}
+        self.memory |= {name: zeros((lanes, widths[name])) for name in names[:2]}
+        self.memory |= {f"sent_{c}": zeros((lanes, widths[c])) for c in self.channels}
+        self.memory |= {"bias": bias, "residual": zeros((2,))}
+        self.plasticity = plasticity(
+            "bias", self.memory, beta, optimiser, arithmetic, decay=False, index=index
+        )
+
+    def scale(self, channel: str) -> float:
+        """Return the size of a channel, in units of the activity: errors are of order beta."""
+        return 1.0 if channel in (self.unit.up, self.unit.cause) else self.beta
+
+    def split(
+        self, place: Callable[[AnyArray], AnyArray] = lambda array: array
+    ) -> list[Population]:
+        """Cut the population into single neurons that share its registers.
+
+        What is kept per neuron (state, drives, mirrors, bias and its optimiser state) are views
+        on this population's arrays; counters and residuals are the neurons' own.
+
+        Parameters
+        ----------
+        place : callable
+            Where the new arrays go, e.g. to shared memory.
+
+        Raises
+        ------
+        UnsupportedError
+            If a neuron cannot be computed without its neighbours.
+        """
+        if not self.unit.separable:
+            raise UnsupportedError(
+                "granularity neuron: this output unit needs its whole layer (softmax). "
+                "Try: nudge linearised, or granularity layer"
+            )
+        if self.sharing > 1:
+            raise UnsupportedError(
+                f"granularity neuron: a bias that {self.sharing} neurons share is no neuron's own. "
+                "Try: granularity layer"
+            )
+        own = {
+            name: place(np.zeros((self.n, *self.memory[name].shape), self.memory[name].dtype))
+            for name in ("counts", "sends", "residual", "bias_updates")
+        }
+        optimiser = self.plasticity.optimiser
+        for i in range(self.n):
+            part = Population(
+                self.unit,
+                self.arithmetic.real(self.memory["bias"][i : i + 1]),
+                lanes=self.lanes,
+                beta=self.beta,
+                threshold=self.threshold,
+                error_threshold=self.error_threshold,
+                anneal=self.anneal,
+                first_step=self.first_step,
+                optimiser=optimiser,
+                arithmetic=self.arithmetic,
+                noise=self.noise,
+                noise_seed=(*self.noise_seed, i),
+                index=i,
+            )
+            for name, whole in self.memory.items():
+                part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
+            self.parts.append(part)
+        return [part for part in self.parts if isinstance(part, Population)]
+
+    def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
+        """Replace every register by ``place(register)``."""
+        super().map_memory(place)
+        self._state = {}
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The unit's registers by name."""
+        if not self._state:
+            self._state = {name: self.memory[name] for name in self.unit.state}
+        return self._state
+
+    @property
+    def process_name(self) -> str:
+        """That of its unit."""
+        return self.unit.process_name
+
+    @property
+    def bias(self) -> Array:
+        """The bias of every neuron, (n,)."""
+        bias = self.memory["bias"]
+        return bias if self.sharing == 1 else bias.repeat(self.sharing)
+
+    def by_bias(self, signal: Array) -> Array:
+        """Return a signal (lanes, n), summed over the neurons that share a bias."""
+        if self.sharing == 1:
+            return signal
+        summed: Array = signal.reshape(len(signal), -1, self.sharing).sum(axis=2)
+        return summed
+
+    def reset(self) -> None:
+        """Forget the last presentation."""
+        self._spoken = False
+        for name in (*self.unit.state, "basal", "apical", *(f"sent_{c}" for c in self.channels)):
+            self.memory[name].fill(0)
+        self.unit.begin(self.state)
+
+    @property
+    def rests(self) -> bool:
+        """Whether it does nothing in the midst of a presentation unless it hears something."""
+        return self._spoken and self._answers_only
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Receive drives, step, send changes; learn in the last step."""
+        awake = self.awake == _ALL
+        if self.rests and awake and not (inbox or clock.first or clock.last):
+            return {}
+        m = self.memory
+        if clock.fresh:
+            self.reset()
+        elif clock.first:
+            self._spoken = False  # the bias may have learnt
+        accumulate = self.arithmetic.accumulate
+        moved = accumulate(m["basal"], inbox.get("basal_in"), "basal")
+        moved |= accumulate(m["apical"], inbox.get("apical_in"), "apical")
+        outbox: Outbox = {}
+        if clock.step >= self.first_step and clock.valid:
+            # The first time also without a message: the bias has something to say.
+            if moved or not (self.rests and awake):
+                self._spoken = True
+                outbox = self._update(clock)
+            elif clock.last:
+                self._certify(0.0)
+        if clock.last:
+            self.finish(clock)
+        return outbox
+
+    def _update(self, clock: Clock) -> Outbox:
+        m, unit, state = self.memory, self.unit, self.state
+        watched = [unit.up, unit.down] if clock.last and not unit.spiking else []
+        old = {c: unit.emit(state, c).copy() for c in watched}
+        numbers = self.arithmetic
+        apical = numbers.apical(m["apical"]) if clock.learn or unit.mutual else None
+        basal = unit.drive(state, numbers.basal(m["basal"]), self.bias)
+        before = {k: v.copy() for k, v in state.items()} if self.awake != slice(None) else {}
+        changes = unit.step(state, basal, apical, numbers) or {}
+        for name, register in before.items():
+            register[:, self.awake] = state[name][:, self.awake]
+            state[name][...] = register
+        for name in unit.impulses:
+            m[name].fill(0)
+        for register in state.values() if self.noise else ():
+            register += self.noise * self._generator.standard_normal(register.shape)
+        if clock.valid < self.lanes:
+            for register in (*state.values(), *changes.values()):
+                register[clock.valid :] = 0  # lanes without a sample say nothing
+        outbox: Outbox = {}
+        thresholds = self._thresholds_at(clock.step) if self.anneal else self._thresholds
+        for channel in self.channels:
+            heard = channel not in unit.extra or f"{channel}_out" in self.listened
+            if not heard and channel != unit.teacher:  # from which the bias learns in any case
+                continue
+            mirror = m[f"sent_{channel}"]
+            if channel in changes:
+                message, events = send(changes[channel], mirror)
+            else:
+                value, floor = unit.emit(state, channel), self._floors[channel]
+                message, events = send_on_change(value, mirror, thresholds[channel], floor, numbers)
+            if message is not None and heard:
+                outbox[f"{channel}_out"] = message
+                self._sent(channel, message, events)
+        if old:
+            # The error channel is of order beta: compare it on the scale of the activity.
+            self._compare([np.abs(unit.emit(state, c) - old[c]) / self._scales[c] for c in watched])
+        return outbox
+
+    def _sent(self, channel: str, message: Array, events: int) -> None:
+        """Count a message."""
+        self.count_sent(channel, events)
+
+    def _compare(self, changes: list[Array]) -> None:
+        """Certify the largest of the changes of all channels."""
+        change = [np.max(c, initial=0.0) for c in changes]
+        self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
+
+    def _thresholds_at(self, step: int) -> dict[str, float]:
+        left, active = annealed(self.anneal, step), (self.unit.up, self.unit.cause)
+        least, threshold = self.unit.least, self.arithmetic.threshold
+        return {
+            c: max(
+                threshold(left * scale * (self.threshold if c in active else self.error_threshold)),
+                least(c),
+            )
+            for c, scale in self._scales.items()
+        }
+
+    def _certify(self, change: float) -> None:
+        """Note the change in the last step: [of this presentation, largest so far]."""
+        residual = self.memory["residual"]
+        if self.arithmetic.exact:
+            change = np.ceil(change)
+        residual[:] = change, max(change, residual[1])
+
+    def finish(self, clock: Clock) -> None:
+        """Count the spikes and learn the bias, at the end of a presentation."""
+        state = self.state
+        if clock.valid and self.unit.spiking:
+            self.count("spikes", round(self.unit.spikes(state)))
+            self.count("saturated", int(self.unit.saturated(state)[: clock.valid].sum()))
+        if not clock.learn or not clock.valid:
+            return
+        if clock.valid < self.lanes:
+            state = {name: register[: clock.valid] for name, register in state.items()}
+        self.count_settled(state, clock.valid)
+        if not clock.frozen:
+            self.plasticity.learn_alone(self.by_bias(self.bias_errors), clock.batch)
+
+    @property
+    def bias_errors(self) -> Array:
+        """What every neuron's bias learns from, (lanes, n)."""
+        return self.unit.bias_error(self.memory[f"sent_{self.unit.teacher}"])
+
+    def count_settled(self, state: State, samples: int) -> None:
+        """Count the units of so many samples, and those in a state that straddles a kink."""
+        straddling = self.unit.straddling(state)
+        self.count("settled", samples * self.n)
+        if straddling is not None:
+            self.count("straddling", int(np.count_nonzero(straddling)))

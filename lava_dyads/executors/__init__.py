@@ -1,0 +1,1 @@
+"""What carries a network out: step by step, in one sweep, by events, or by backprop."""

@@ -1,0 +1,518 @@
+"""The reference engine: elements and links, executed in numpy.
+
+It is the meaning of a network: the Lava models drive the same elements by the same two calls
+per step, and the fused ``network`` granularity is this class inside one ProcessModel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lava_dyads.array_types import AnyArray, Array, Signal
+from lava_dyads.elements import (
+    Connection,
+    Element,
+    Head,
+    Inbox,
+    Junction,
+    Outbox,
+    Population,
+)
+from lava_dyads.elements.base import Trainable
+from lava_dyads.elements.clock import Clock
+from lava_dyads.elements.plasticity import Plasticity
+from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.executors.window import SpikingWindow
+
+OUTSIDE = "network"
+"""Name of the network itself in links from and to its own ports."""
+
+
+class Link(NamedTuple):
+    """One arrow of the graph: an output port of one element to an input port of another."""
+
+    source: str
+    output: str
+    target: str
+    input: str
+
+
+_HOPELESS = 1e50
+"""A state beyond this has diverged; there is no need to wait until it overflows."""
+
+_CHATTER = 2e-14
+"""Residual per size of the state at which units that relax in small steps are at rest: in many
+lanes the rounding of one or another of them is heard for ever."""
+
+Schedule = Callable[["Network"], Iterator[list[str]]]
+"""A generator of the populations that update together; see ``executors.schedules``."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The outcome of a relaxation.
+
+    Attributes
+    ----------
+    converged : bool
+        Whether the residual is within the tolerance. If not, the state is **no** result.
+    residual : float
+        Largest amount by which a dense re-evaluation of every unit would still move a channel,
+        in units of the activity (error channels divided by beta).
+    steps : int
+        Steps taken.
+    """
+
+    converged: bool
+    residual: float
+    steps: int
+
+
+class Network(Trainable):
+    """Populations, connections, junctions and heads, as one element.
+
+    Ports: ``input_in``, ``target_in``; ``output_out`` carries the output layer's mean as it is in
+    the read step.
+
+    Parameters
+    ----------
+    elements : mapping of str to Element
+        By name; populations in the order of the forward pass.
+    links : list of Link
+        ``OUTSIDE`` is the network itself.
+    steps : int
+        Steps per presentation.
+    read_step : int
+        Step in which the output can be read.
+    """
+
+    answers = True
+
+    def __init__(
+        self,
+        elements: Mapping[str, Element],
+        links: list[Link],
+        *,
+        lanes: int,
+        steps: int,
+        read_step: int,
+    ) -> None:
+        self.elements, self.links = dict(elements), list(links)
+        self.steps, self.read_step = steps, read_step
+        self.populations = {k: e for k, e in elements.items() if isinstance(e, Population)}
+        linear = {k: e for k, e in elements.items() if isinstance(e, Connection)}
+        self.connections = {k: e for k, e in linear.items() if e.op.shape}  # with weights
+        self.depth = len(self.connections)
+        heads = [e for e in elements.values() if isinstance(e, Head)]
+        self.head = heads[0] if heads else None
+        inputs, outputs = _outer_ports(self.elements, links)
+        numbers = next(iter(self.populations.values())).arithmetic
+        super().__init__(lanes, inputs, outputs, numbers)
+        units = [population.unit for population in self.populations.values()]
+        self.spiking = any(unit.spiking for unit in units)
+        frozen = any(e.frozen for e in elements.values() if isinstance(e, Head))
+        self.phased = frozen or any(unit.phased for unit in units)
+        self._shown: tuple[Array, Array | None] | None = None
+        self.baseline = units[-1].baseline
+        self._routes: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for link in links:
+            self._routes.setdefault(link[:2], []).append(link[2:])
+        for name, element in self.elements.items():
+            element.listened = {o for o in element.outputs if (name, o) in self._routes}
+        self._pending: dict[str, Outbox] = {name: {} for name in (*self.elements, OUTSIDE)}
+        # Where every output leads, as the boxes that wait there: nothing is looked up in a step.
+        boxes = {
+            source: [(self._pending[target], entry) for target, entry in targets]
+            for source, targets in self._routes.items()
+        }
+        self._boxes: dict[str, dict[str, Any]] = {name: {} for name in (*self.elements, OUTSIDE)}
+        for (source, port), there in boxes.items():
+            self._boxes[source][port] = there
+        # Populations first: what they send in a step reaches connections in the same step.
+        order = sorted(self.elements, key=lambda name: name not in self.populations)
+        self._order = [(n, self.elements[n], self._pending[n], self._boxes[n]) for n in order]
+        self._senders = [
+            (element, self._boxes[name])
+            for name, element in self.elements.items()
+            if type(element).before is not Element.before
+        ]
+        self._narrow = numbers.dtype in _WIDER
+        self._clocks: tuple[Clock | None, list[Clock]] = None, []
+        self._last_clock: Clock | None = None
+        parts = [e for e in self.elements.values() if isinstance(e, Population | Head)]
+        self._quiet_from: float = max(part.first_step for part in parts)
+        if any(part.anneal for part in parts) or not all(unit.instantaneous for unit in units):
+            self._quiet_from = np.inf
+        self.adopt_parameters()
+        self.window = self._window() if self.spiking else None
+
+    def _window(self) -> SpikingWindow | None:
+        """Return the short cut for whole presentations, where the network is a plain chain."""
+        below, chain = (OUTSIDE, "input_in"), set()
+        for connection, (name, p) in zip(self.connections, self.populations.items(), strict=False):
+            chain.add(Link(*below, connection, "mean_in"))
+            chain.add(Link(connection, "basal_out", name, "basal_in"))
+            chain.add(Link(name, f"{p.unit.down}_out", connection, "difference_in"))
+            if below[0] != OUTSIDE:
+                chain.add(Link(connection, "apical_out", below[0], "apical_in"))
+            below = name, f"{p.unit.up}_out"
+        chain.add(Link(OUTSIDE, "target_in", below[0], "apical_in"))
+        chain.add(Link(*below, OUTSIDE, "output_out"))
+        if chain != set(self.links) or len(self.connections) * 2 != len(self.elements):
+            return None
+        parts = list(self.populations.values()), list(self.connections.values())
+        return SpikingWindow.of(*parts, self.lanes)
+
+    def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
+        """Move the registers of all elements; the network's own are those of its elements."""
+        super().map_memory(place)
+        for element in self.elements.values():
+            element.map_memory(place)
+        self.adopt_parameters()
+
+    def adopt_parameters(self) -> None:
+        """Take the parameters' registers anew from the elements that own them."""
+        for k, connection in enumerate(self.connections.values(), 1):
+            self.memory[f"weights_{k}"] = connection.memory["weights"]
+            if connection.separate:
+                self.memory[f"feedback_{k}"] = connection.memory["feedback"]
+        for k, population in enumerate(self.populations.values(), 1):
+            self.memory[f"biases_{k}"] = population.memory["bias"]
+
+    def tick(self, clock: Clock, inbox: Inbox, active: list[str] | None = None) -> Outbox:
+        """Take one step of the whole network.
+
+        Parameters
+        ----------
+        clock : Clock
+        inbox : mapping
+            Messages on the network's own input ports.
+        active : list of str or None
+            Populations that update; the messages for the others wait. None: all.
+        """
+        if inbox:
+            deliver(inbox, self._boxes[OUTSIDE])
+        for element, boxes in self._senders:
+            outbox = element.before(clock)
+            if outbox:
+                deliver(outbox, boxes)
+        for name, element, waiting, boxes in self._order:
+            if active is not None and name in self.populations and name not in active:
+                continue
+            if self._narrow:  # what has met at a port is rounded once
+                waiting.update(self._rounded(waiting))
+            outbox = element.after(clock, waiting)
+            waiting.clear()
+            if outbox:
+                deliver(outbox, boxes)
+        outside = self._pending[OUTSIDE]
+        outbox = outside.copy()
+        outside.clear()
+        return outbox
+
+    def _rounded(self, messages: Inbox) -> Outbox:
+        """Return messages in the network's number type."""
+        dtype = self.arithmetic.dtype
+        return {p: m if m is None else m.astype(dtype, copy=False) for p, m in messages.items()}
+
+    def after(self, clock: Clock, inbox: Inbox) -> Outbox:
+        """Show one presentation: all its steps within one step of the outer clock."""
+        if self._narrow:
+            inbox = self._rounded(inbox)
+        if self.window is not None:
+            shown = self.window.present(clock, inbox, self.steps)
+            if shown is not None:
+                return shown
+        if self._rests(clock, inbox):
+            return {}
+        result: Outbox = {}
+        for inner in self._inner_clocks(clock):
+            # Who only answers has nothing to do in silence; the last step certifies and learns.
+            if inner.step > self._quiet_from and not inner.last and not self._in_flight():
+                continue
+            sent = self.tick(inner, inbox if inner.first else {})
+            if sent and inner.step <= self.read_step:
+                for port, message in sent.items():  # in turn, as a sink hears them
+                    before = result.get(port)
+                    result[port] = (
+                        message if before is None or message is None else before + message
+                    )
+        return result
+
+    def _rests(self, clock: Clock, inbox: Inbox) -> bool:
+        """Tell whether nothing can move in a frame: a network at rest hears nothing new."""
+        last, self._last_clock = self._last_clock, clock
+        if not clock.kept or last is None or any(m is not None for m in inbox.values()):
+            return False
+        same = (last.learn, last.frozen, last.valid) == (clock.learn, clock.frozen, clock.valid)
+        return (
+            same
+            and not clock.learn  # who is nudged learns, or is counted as if
+            and self.at_rest
+        )
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether nothing is on its way, and nothing moved in the last step."""
+        return self.settled and not self._in_flight()
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing moved in the last step of the last presentation."""
+        moved = any(p.noise or p.memory["residual"][0] for p in self.populations.values())
+        return not moved
+
+    def _inner_clocks(self, clock: Clock) -> list[Clock]:
+        """Return the clocks of a presentation's steps; they seldom differ from the last ones."""
+        outer = clock._replace(step=self.steps, first=False, last=True, start=0)
+        if outer != self._clocks[0]:
+            inner = [
+                outer._replace(step=step, first=step == 1, last=False, batch=0)
+                for step in range(1, self.steps)
+            ]
+            self._clocks = outer, [*inner, outer._replace(first=self.steps == 1)]
+        return self._clocks[1]
+
+    def settle(
+        self,
+        x: Array,
+        y: Array | None,
+        *,
+        schedule: Schedule | None = None,
+        tolerance: float = 1e-12,
+        max_steps: int = 20_000,
+        lazy: bool = False,
+    ) -> Settled:
+        """Relax on one set of lanes until silence; nothing learns.
+
+        Parameters
+        ----------
+        x : array, shape (lanes, n_in)
+        y : array, shape (lanes, n_out), or None
+            Targets; None for a free phase.
+        schedule : Schedule or None
+            Which populations update together; None: all in every step.
+        tolerance : float
+            Largest residual that counts as converged.
+        max_steps : int
+            Cap.
+        lazy : bool
+            Start from the state that the last call has left: only what differs is sent.
+
+        Returns
+        -------
+        Settled
+
+        Raises
+        ------
+        UnsupportedError
+            If the units spike, for counts have no rest; if a lazy start has nothing to start
+            from, or units keep something of the forward pass, which a lazy start leaves out.
+        """
+        if self.spiking:
+            raise UnsupportedError(
+                "settle: spiking dyads count over a window and never rest. "
+                "Try: lava-dyads check spiking, or rule dp-transpose"
+            )
+        if lazy and (self.phased or self._shown is None):
+            why = "this rule needs a forward pass" if self.phased else "nothing was settled before"
+            raise UnsupportedError(f"settle: no lazy start, {why}. Try: lazy=False")
+        numbers = self.arithmetic
+        shown = numbers.number(x, "x"), None if y is None else numbers.number(y, "y")
+        inbox: Outbox = dict(zip(("input_in", "target_in"), shown, strict=True))
+        if lazy and self._shown is not None:
+            for port, old in zip(inbox, self._shown, strict=True):
+                there = inbox[port]
+                if there is not None and old is not None:
+                    inbox[port] = there - old
+        else:
+            for box in self._pending.values():
+                box.clear()
+            for element in self.elements.values():  # also of those a schedule leaves for later
+                element.reset()
+        self._shown, steps = shown, 0
+        if self.phased and y is not None:
+            target = inbox.pop("target_in")
+            steps = self._relax(schedule, inbox, None, max_steps)
+            inbox = {"target_in": target}
+        steps += self._relax(schedule, inbox, shown[1], max_steps)
+        residual = self._residual(shown[1])
+        return Settled(residual <= tolerance, residual, steps)
+
+    def _relax(
+        self, schedule: Schedule | None, inbox: Inbox, target: Array | None, max_steps: int
+    ) -> int:
+        """Follow a schedule until silence, its end or the cap; return the number of steps."""
+        everybody = list(self.populations)
+        settled_in = {name: np.full(p.n, -1) for name, p in self.populations.items()}
+        restless = not all(p.unit.instantaneous for p in self.populations.values())
+        events_at = steps = 0
+        wave = max(p.first_step for p in self.populations.values())
+        for steps, active in enumerate(schedule(self) if schedule else repeat(everybody), 1):
+            before = self._messages()
+            # Beyond the wave front, so that no population waits for its turn.
+            clock = Clock(wave + steps, False, False, target is not None, self.lanes)
+            self.tick(clock, inbox if steps == 1 else {}, active)
+            for name in active:  # a neuron is settled if it has updated since the last event
+                settled_in[name][self.populations[name].awake] = steps
+            if self._messages() != before or self._in_flight():
+                events_at = steps
+            if steps >= max_steps or min(a.min() for a in settled_in.values()) > events_at:
+                break
+            if steps % 64 == 0:
+                largest = self._largest()
+                noise = _CHATTER * (1.0 + largest)
+                if not largest < _HOPELESS or (restless and self._residual(target) <= noise):
+                    break
+        for population in self.populations.values():
+            population.awake = slice(None)
+        return steps
+
+    def _largest(self) -> float:
+        """Return the largest value on any channel; nan where one is."""
+        return max(
+            float(np.max(np.abs(p.memory[f"sent_{c}"]), initial=0.0))
+            for p in self.populations.values()
+            for c in (p.unit.up, p.unit.down)
+        )
+
+    def residual(self, y: Array | None) -> float:
+        """Re-evaluate every unit from the channels around it; return the largest change."""
+        return self._residual(None if y is None else self.arithmetic.number(y, "y"))
+
+    def _residual(self, y: Array | None) -> float:
+        largest = 0.0
+        with np.errstate(all="ignore"):
+            for name, population in self.populations.items():
+                unit, m, numbers = population.unit, population.memory, population.arithmetic
+                state = {k: m[k].copy() for k in unit.state}
+                # As a sum, so that what has become nan stays so.
+                basal, apical = m["basal"] - m["basal"], m["apical"] - m["apical"]
+                for link in self.links:
+                    if link.target == name:
+                        value = self._dense_value(link, y)
+                        if link.input == "basal_in":
+                            basal = basal + value
+                        else:
+                            apical = apical + value
+                old = {c: unit.emit(state, c).copy() for c in (unit.up, unit.down)}
+                basal = unit.drive(state, numbers.basal(basal), population.bias)
+                free = y is None and not unit.mutual
+                unit.step(state, basal, None if free else numbers.apical(apical), numbers)
+                for c, value in old.items():
+                    change = np.max(np.abs(unit.emit(state, c) - value), initial=0.0)
+                    change = change * numbers.unit / population.scale(c)
+                    largest = max(largest, change if np.isfinite(change) else np.inf)
+        return float(largest)
+
+    def stored(self) -> tuple[list[Array], list[Array]]:
+        """Return what a checkpoint keeps: parameters, with latent weights where they are binary."""
+        weights, biases = self.parameters()
+        learners = [c.plasticity for c in self.connections.values()]
+        kept = [p.stored() if isinstance(p, Plasticity) else w
+                for p, w in zip(learners, weights, strict=True)]  # fmt: skip
+        return kept, biases
+
+    def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
+        """Return the gradient estimates that the settled signals hold, weights and biases.
+
+        -(1/beta) mean(D zbar^T) over the lanes, or of one lane.
+        """
+        rows = slice(None) if lane is None else slice(lane, lane + 1)
+        count = self.lanes if lane is None else 1
+        weights, biases = [], []
+        for c in self.connections.values():
+            d, z = c.evidence(rows)
+            unit = c.arithmetic.unit
+            weights.append(c.op.outer(d, z) * unit**2 / (-c.arithmetic.gain(c.beta) * count))
+        for p in self.populations.values():
+            d = p.by_bias(p.bias_errors[rows])
+            biases.append(d.sum(axis=0) * p.arithmetic.unit / (-p.arithmetic.gain(p.beta) * count))
+        return weights, biases
+
+    def targets(self, source: str, port: str) -> list[tuple[str, str]]:
+        """Return the elements and input ports that an output port leads to."""
+        return self._routes.get((source, port), [])
+
+    def _in_flight(self) -> bool:
+        return any(self._pending.values()) or any(
+            element.buffered for element in self.elements.values()
+        )
+
+    def _messages(self) -> int:
+        return sum(
+            count
+            for element in self.elements.values()
+            for name, count in element.counts.items()
+            if name.startswith("messages")
+        )
+
+    def _dense_value(self, link: Link, y: Array | None) -> Array:
+        """Return what a population would receive over a link if everything were sent again."""
+        element = self.elements.get(link.source)
+        if link.source == OUTSIDE:  # the target, held by an output unit with the loss inside
+            return np.zeros((), self.arithmetic.dtype) if y is None else y
+        if isinstance(element, Head):
+            if y is None:
+                return np.zeros((), self.arithmetic.dtype)
+            held = element.memory
+            return element.drive(held["held_output"], held["held_target"])
+        if isinstance(element, Junction):
+            if link.output == "basal_out":
+                return element.upward()
+            return element.downward()[list(element.outputs).index(link.output) - 1]
+        assert isinstance(element, Connection)
+        return element.value(link.output)
+
+
+def deliver(outbox: Inbox, boxes: Mapping[str, list[tuple[Outbox, str]]]) -> None:
+    """Put messages where they lead."""
+    for port, message in outbox.items():
+        if message is not None:
+            for box, entry in boxes.get(port, ()):
+                _add(box, entry, message)
+
+
+def _add(box: Outbox, port: str, message: Signal) -> None:
+    """Add a message to what waits at a port."""
+    waiting = box.get(port)
+    box[port] = message if waiting is None or message is None else together(waiting, message)
+
+
+_WIDER = {np.dtype(np.float32): np.dtype(np.float64)}
+"""Where Lava's ports add up."""
+
+
+def together(one: Array, other: Array) -> Array:
+    """Return the sum of two messages that meet at a port, as wide as Lava's ports are.
+
+    So it does not depend on their order, nor on who adds up.
+    """
+    return np.add(one, other, dtype=_WIDER.get(other.dtype))
+
+
+def _outer_ports(
+    elements: Mapping[str, Element], links: list[Link]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Check both ends of every link; return the widths of the network's own ports."""
+    inputs: dict[str, int] = {}
+    outputs: dict[str, int] = {}
+    for link in links:
+        source = None if link.source == OUTSIDE else elements[link.source].outputs[link.output]
+        target = None if link.target == OUTSIDE else elements[link.target].inputs[link.input]
+        if source is not None and target is not None and source != target:
+            invalid(
+                f"{link.source}.{link.output} -> {link.target}.{link.input}",
+                "both ends must have the same width",
+                (source, target),
+            )
+        if source is None and target is not None:
+            inputs[link.output] = target
+        elif target is None and source is not None:
+            outputs[link.input] = source
+    return inputs, outputs

@@ -1,0 +1,232 @@
+"""A whole presentation of a chain of spiking dyads, with all layers end to end in one array.
+
+Stepped one by one, the elements cost a dozen calls of numpy per layer; here it is a dozen for all
+of them. The equations are those of the units (``rules.units.spiking``), which take arrays of any
+shape; and what elements hold and count is the same to the bit afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import numpy as np
+
+from lava_dyads.array_types import AnyArray, Array, IntArray
+from lava_dyads.elements import Connection, Inbox, Outbox, Population
+from lava_dyads.elements.clock import Clock
+from lava_dyads.rules.units.spiking import SpikingDyadUnit, SpikingOutput
+
+Watch = Callable[[int, AnyArray], None]
+"""Is shown every step: its number, and where compartments spike, (2, dyads of all layers)."""
+
+
+@dataclass
+class _Layer:
+    """One population: its part of the flat arrays, and what it has sent, mean and difference."""
+
+    population: Population
+    below: Connection
+    here: slice
+    steady: Array
+    basal: Array
+    apical: Array
+    mean: Array
+    difference: Array
+    moved: AnyArray
+    moved_apart: AnyArray
+    events: int = 0  # of the last step
+    events_apart: int = 0
+
+    @property
+    def unit(self) -> SpikingDyadUnit:
+        return cast(SpikingDyadUnit, self.population.unit)
+
+
+class SpikingWindow:
+    """The steps of a presentation, taken for all populations at once.
+
+    In every step, in this order, for the dyads of all layers::
+
+        da <- W mean, du <- B difference of the last step's spikes     (layer by layer)
+        du of the output <- beta pull
+        d = c T da + what every step adds; V+- <- V+- + d +- c T g+- du; fire
+        mean, difference <- what this step's spikes add
+        pull <- (y + o) / T - mean of the output
+
+    The first step brings the input to the first population; population k takes part from step
+    k + 1 on, with the wave.
+
+    Parameters
+    ----------
+    populations : sequence of Population
+        From the input up.
+    connections : sequence of Connection
+        The one below each of them.
+    lanes : int
+    """
+
+    def __init__(
+        self, populations: Sequence[Population], connections: Sequence[Connection], lanes: int
+    ) -> None:
+        self._made_of = populations, connections, lanes
+        self.lanes = lanes
+        dtype = populations[0].arithmetic.dtype
+        ends = np.cumsum([0, *(lanes * p.n for p in populations)]).tolist()
+        n = ends[-1]
+        self._potentials, self._spikes, self._pushes = np.zeros((3, 2, n), dtype)
+        self._steady, self._drive, self._basal, self._apical = np.zeros((4, n), dtype)
+        self._rises, self._sums = np.zeros((2, 4, n), dtype)
+        self._moved = np.zeros((2, n), bool)
+        flat = (self._steady, self._basal, self._apical, *self._rises[2:])
+        self.layers = []
+        for k, (p, c) in enumerate(zip(populations, connections, strict=True)):
+            here = slice(ends[k], ends[k + 1])
+            views = [row[here].reshape(lanes, -1) for row in flat]
+            self.layers.append(_Layer(p, c, here, *views, *self._moved[:, here]))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make copies afresh: copied views would no longer be views."""
+        return type(self), self._made_of
+
+    @classmethod
+    def of(
+        cls, populations: Sequence[Population], connections: Sequence[Connection], lanes: int
+    ) -> SpikingWindow | None:
+        """Return the window of a chain; None where the elements have to step themselves.
+
+        They do with hysteresis, noise and sparse connections, where somebody listens to
+        compartments, and where units are of another kind.
+        """
+        common = set()
+        if any(c.op.mask is not None for c in connections):
+            return None
+        for k, p in enumerate(populations, 1):
+            kind = SpikingOutput if k == len(populations) else SpikingDyadUnit
+            unit = p.unit
+            if not isinstance(unit, SpikingDyadUnit) or type(unit) is not kind:
+                return None
+            if p.noise or p.first_step != k + 1 or unit.level != (k == 1) or unit.hysteresis > 1:
+                return None
+            if p.listened & {f"{channel}_out" for channel in unit.extra}:
+                return None
+            common.add((unit.alpha, unit.adjoint, unit.rate))
+        return cls(populations, connections, lanes) if len(common) == 1 else None
+
+    def present(
+        self, clock: Clock, inbox: Inbox, steps: int, watch: Watch | None = None
+    ) -> Outbox | None:
+        """Take all steps of a presentation; learn and count in the last one.
+
+        Parameters
+        ----------
+        clock : Clock
+            Of the presentation.
+        inbox : mapping
+            Messages on the network's ports ``input_in`` and ``target_in``.
+        steps : int
+            Steps of the presentation, at least 2.
+        watch : callable or None
+            Is shown every step from the second one on.
+
+        Returns
+        -------
+        outbox : dict or None
+            Sum of the output's messages; None, and nothing is done, where a lane has no sample.
+        """
+        x, y = inbox.get("input_in"), inbox.get("target_in")
+        if x is None or y is None or clock.valid < self.lanes:
+            return None
+        for layer in self.layers:
+            layer.below.plasticity.show(exact=not clock.learn)
+        self._begin(x, y)
+        events = self._run(clock.learn, steps, watch)
+        self._end(clock, x, events)
+        output = self.layers[-1].population.memory["sent_mean"]
+        return {"output_out": output.copy()} if events[:, -1, 0].any() else {}
+
+    def _begin(self, x: Array, y: Array) -> None:
+        """Take the first step: the input passes its connection."""
+        for flat in (self._steady, self._basal, self._apical, self._rises, self._sums):
+            flat.fill(0)
+        for layer in self.layers:
+            layer.population.reset()
+            layer.below.reset()
+            m = layer.population.memory
+            for row, name in zip(self._potentials, ("v_plus", "v_minus"), strict=True):
+                row[layer.here] = m[name].ravel()
+            layer.events = layer.events_apart = 0
+        first, last = self.layers[0], self.layers[-1]
+        first.population.memory["basal"] += first.below.upward(x)
+        last.population.memory["apical"] += y
+
+    def _run(self, learn: bool, steps: int, watch: Watch | None) -> IntArray:
+        """Take all further steps; return the events in them, of each layer's two channels."""
+        layers, depth = self.layers, len(self.layers)
+        unit, output = layers[0].unit, cast(SpikingOutput, layers[-1].unit)
+        memory, said = layers[-1].population.memory, layers[-1].mean
+        aim, pull, nudge = output.aim(memory["apical"]), memory["pull"], layers[-1].apical
+        basal, steady, drive = self._basal, self._steady, self._drive
+        apical = self._apical if learn else None
+        potentials, spikes, pushes = self._potentials, self._spikes, self._pushes
+        rises, sums, moved = self._rises, self._sums, self._moved
+        hops = list(pairwise(layers))
+        events = np.zeros((steps - 1, depth, 2), np.int64)
+        for step in range(2, steps + 1):
+            if step <= depth + 1:  # the wave arrives
+                layer = layers[step - 2]
+                m = layer.population.memory
+                layer.steady[...] = layer.unit.steady(m["basal"], m["bias"])
+            for below, above in hops:
+                if below.events:
+                    above.basal[...] = above.below.upward(below.mean)
+                else:
+                    above.basal.fill(0)
+                if above.events_apart:
+                    below.apical[...] = above.below.downward(above.difference)
+                else:
+                    below.apical.fill(0)
+            if learn:
+                output.nudge(pull, out=nudge)
+            unit.arriving(basal, steady, out=drive)
+            unit.push(potentials, drive, apical, out=pushes)
+            fired = unit.fire(potentials, spikes)
+            unit.rises(spikes, out=rises)
+            sums += rises
+            if learn and step > depth:
+                np.subtract(aim, said, out=pull)
+            unit.moved(fired, out=moved)
+            for k, layer in enumerate(layers):
+                layer.events = int(np.count_nonzero(layer.moved))
+                layer.events_apart = int(np.count_nonzero(layer.moved_apart))
+                events[step - 2, k] = layer.events, layer.events_apart
+            if watch is not None:
+                watch(step, fired)
+        return events
+
+    def _end(self, clock: Clock, x: Array, events: IntArray) -> None:
+        """Write the registers and counters of all elements, and let them learn."""
+        for k, layer in enumerate(self.layers):
+            p, c, here = layer.population, layer.below, layer.here
+            rows = (*self._sums[:, here], *self._potentials[:, here])
+            names = ("s_plus", "s_minus", "sent_mean", "sent_difference", "v_plus", "v_minus")
+            for name, row in zip(names, rows, strict=True):
+                p.memory[name][...] = row.reshape(self.lanes, -1)
+            for channel, said in zip((p.unit.up, p.unit.down), events[:, k].T, strict=True):
+                p.count(f"messages_{channel}", int(np.count_nonzero(said)))
+                p.count(f"events_{channel}", int(said.sum()))
+            if k:
+                ups = events[:-1, k - 1, 0].tolist()
+                c.memory["held_mean"][...] = self.layers[k - 1].population.memory["sent_mean"]
+                downs = events[:-1, k, 1].tolist()
+            else:
+                c.memory["held_mean"] += x
+                ups, downs = [np.count_nonzero(x)], []
+            c.memory["held_difference"][...] = p.memory["sent_difference"]
+            c.count("forward", sum(ups) * c.op.n_out)
+            c.count("backward", sum(downs) * c.op.n_in)
+        for layer in self.layers:
+            layer.population.finish(clock)
+            layer.below.finish(clock)

@@ -1,0 +1,155 @@
+"""Threads that share single products and optimiser steps, and hardly wait for each other.
+
+The threads of a BLAS library cut a product as small as those of a sweep (100 samples, 512
+neurons) at the cost of a quarter of it, and spin between products on cores that others want.
+Here every thread takes some of the *neurons*: of a product some rows or columns, of an optimiser
+step some weights. A helper waits for its part inside compiled code, without the interpreter, so
+that handing it one takes about a microsecond; when nothing comes for a while it sleeps.
+
+Needs numba (extra ``fast``); products are those of :mod:`lava_dyads.native.blas`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from lava_dyads.array_types import Array
+from lava_dyads.native import registry
+from lava_dyads.native.registry import Kernel
+
+WORTH = 1 << 19
+"""Multiplications of a product from which on it is shared: those take some 8 us."""
+
+MOST = 8
+"""Threads at most: then each has 64 of 512 neurons, and BLAS multiplies less well with fewer."""
+
+
+class Crew:
+    """Threads, that of the caller among them, that share a product or a step.
+
+    Parameters
+    ----------
+    threads : int
+        All of them, at least 1.
+
+    Attributes
+    ----------
+    kernels : dict of str to callable
+        Kernels (:mod:`lava_dyads.native.kernels`) in the form in which all of them take part.
+    """
+
+    def __init__(self, threads: int) -> None:
+        from lava_dyads.native import kernels
+
+        self.threads, self._compiled, self._later = threads, kernels, False
+        tasks = np.zeros((kernels.RING, kernels.WIDTH), np.int64)
+        self._board = np.zeros(kernels.BOARD, np.int64), tasks, kernels.system_calls()
+        self._gemm = {np.dtype(kind): kernels.gemm(kind) for kind in (np.float32, np.float64)}
+        self.kernels: dict[str, Kernel] = {
+            "adam": self._adam,
+            "adam_events": self._adam_events,
+            "descent": self._descent,
+        }
+        self._kept: list[tuple[Array, ...]] = []
+        self._helpers = [
+            threading.Thread(target=kernels.serve, args=self._board, daemon=True)
+            for _ in range(1, threads)
+        ]
+        for helper in self._helpers:
+            helper.start()
+
+    def close(self) -> None:
+        """End the helpers."""
+        self._compiled.dismiss(self._board[0])
+        for helper in self._helpers:
+            helper.join()
+
+    @contextmanager
+    def later(self) -> Iterator[None]:
+        """Let helpers begin with the steps that weights take in here, and finish them at the end.
+
+        Meanwhile this thread goes on. It must not look at what takes part in these steps, and no
+        weight can take two of them.
+        """
+        self._later = True
+        try:
+            yield
+        finally:
+            self._later = False
+            self._compiled.finish(*self._board)
+            self._kept.clear()
+
+    def _adam(self, *arrays: Array) -> None:
+        self._compiled.shared_adam(*self._board, self.threads, *arrays)
+
+    def _adam_events(self, *arrays: Array) -> None:
+        self._keep(arrays)
+        self._compiled.shared_adam_events(*self._board, self.threads, *arrays, not self._later)
+
+    def _descent(self, *arrays: Array) -> None:
+        self._keep(arrays)
+        gemm, _ = self._gemm[arrays[0].dtype]
+        self._compiled.shared_descent(*self._board, self.threads, gemm, *arrays, not self._later)
+
+    def _keep(self, arrays: tuple[Array, ...]) -> None:
+        """Keep arrays from being freed before they are used."""
+        if self._later:
+            self._kept.append(arrays)
+
+    def product(self, left: Array, right: Array, out: Array) -> bool:
+        """Set out to left @ right; tell whether that was worth sharing, and done.
+
+        Parameters
+        ----------
+        left, right, out : arrays (m, k), (k, n), (m, n)
+        """
+        (m, n), k, kind = out.shape, left.shape[1], out.dtype
+        if m * n * k < WORTH or kind not in self._gemm:
+            return False
+        if left.shape != (m, k) or right.shape != (k, n):
+            return False
+        if not (left.dtype == right.dtype == kind and _rows(out) and _blas(left) and _blas(right)):
+            return False
+        # Every thread reads all of the operand that is not cut: the smaller one, but where weights
+        # learn. There rows are cut, which the same thread then has in its cache for their step.
+        gemm, _ = self._gemm[kind]
+        self._compiled.shared_product(*self._board, self.threads, gemm, left, right, out, 2 * m > n)
+        return True
+
+
+def _rows(array: Array) -> bool:
+    """Tell whether rows lie in one piece, as BLAS wants them."""
+    down, right = array.strides
+    return right == array.itemsize and down >= array.shape[1] * right
+
+
+def _blas(array: Array) -> bool:
+    return _rows(array) or _rows(array.T)
+
+
+@contextmanager
+def crew(threads: int) -> Iterator[Crew | None]:
+    """Let some threads share what this one computes; afterwards they are gone.
+
+    None for none, without numba, and without the POSIX calls by which helpers sleep: then products
+    are left to numpy's BLAS library. One thread multiplies with ours. No more than ``MOST`` take
+    part.
+    """
+    if threads < 1 or sys.platform == "win32" or find_spec("numba") is None:
+        yield None
+        return
+    made, before = Crew(min(threads, MOST)), registry.present.crew
+    try:
+        with threadpool_limits(1, "blas"):
+            registry.present.crew = made
+            yield made
+    finally:
+        registry.present.crew = before
+        made.close()

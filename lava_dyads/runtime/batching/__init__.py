@@ -1,0 +1,1 @@
+"""In-process neurons that are the same automaton take their step together."""

@@ -1,0 +1,92 @@
+"""Event-driven neurons that are the same automaton obey a conductor together.
+
+Each answers messages for itself, when they come. But what a conductor says reaches all of its
+followers at the same time, in silence: what they do then is one numpy call for all. What they say
+leaves in the order of the followers, as if each had obeyed by itself; so runs are the same,
+message for message.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.elements import Outbox
+from lava_dyads.elements.reactive import Command, Reactive
+from lava_dyads.models.events import ReactiveModel
+from lava_dyads.runtime.batching.stacked_populations import Chorus, kind
+from lava_dyads.runtime.batching.steps import SMALLEST, address, home, look_at
+from lava_dyads.runtime.virtual_time.engine import DrivenTask, EventMailbox
+
+
+class Choir:
+    """Followers of a conductor that obey together.
+
+    Parameters
+    ----------
+    models : list of ReactiveModel
+    chorus : Chorus
+        Their elements.
+    """
+
+    def __init__(self, models: list[Any], chorus: Chorus) -> None:
+        self.models, self.chorus = models, chorus
+        self.boxes: list[EventMailbox] = [model._mailbox for model in models]
+        self._reactive = Reactive(chorus, models[0].agenda)
+        for model, element in zip(models, chorus.members, strict=True):
+            look_at(model, element.memory)
+
+    def obey(self, command: Command, presentation: int) -> Mapping[EventMailbox, Outbox] | None:
+        """Let all obey; return what each has to say, or None if one of them is busy."""
+        if not all(box.waiting for box in self.boxes):
+            return None
+        self._reactive.follow(self.models[0]._reactive)  # which may have obeyed by itself before
+        outbox = self._reactive.obey(command, presentation)
+        for model in self.models:
+            model._reactive.follow(self._reactive)
+        said: dict[EventMailbox, Outbox] = {box: {} for box in self.boxes}
+        for i, port in enumerate(self.chorus.outputs):
+            message = outbox.get(port)
+            if message is None or port not in self.chorus.listened:
+                continue
+            speaks = message.any(axis=0)
+            self.chorus.memory["sends"][i] += speaks
+            for k in np.flatnonzero(speaks).tolist():
+                said[self.boxes[k]][port] = message[:, k : k + 1]
+        return said
+
+
+def choirs(nodes: list[Any]) -> None:
+    """Let the followers of each conductor obey together that can."""
+    models = {node.model._mailbox: node.model for node in nodes if _driven(node)}
+    for box in [n.model._mailbox for n in nodes if hasattr(n.model, "_mailbox")]:
+        groups: dict[tuple[tuple[str, ...], Hashable], list[Any]] = defaultdict(list)
+        for model in (models[f] for f in box.followers if f in models):
+            element = model.element
+            same = kind(element)
+            wired = tuple(port for port in element.outputs if getattr(model, port).csp_ports)
+            if same is not None:
+                groups[wired, (same, id(model.agenda), home(element))].append(model)
+        for (wired, _), group in groups.items():
+            box.choirs += _choir(group, wired)
+
+
+def _choir(models: list[Any], wired: tuple[str, ...]) -> list[Choir]:
+    models.sort(key=lambda model: address(model.element))
+    if len(models) < SMALLEST:
+        return []
+    try:
+        chorus = Chorus([model.element for model in models])
+    except ValueError:
+        return []
+    chorus.listened &= set(wired)
+    return [Choir(models, chorus)]
+
+
+def _driven(node: Any) -> bool:
+    model = node.model
+    obeys = isinstance(model, ReactiveModel) and type(model).obey is ReactiveModel.obey
+    return obeys and isinstance(node.task, DrivenTask)

@@ -1,0 +1,510 @@
+"""The OS processes of a run on Lava's own runtime: are they well, where are they, end them.
+
+Lava's runtime forks one OS process ("actor") per ProcessModel, one per runtime service and one
+for its shared memory. It offers no way to see whether they are well, nor to end them when they
+are not; this module does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import faulthandler
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing import resource_tracker
+from typing import IO, Any
+
+import numpy as np
+import psutil
+from lava.magma.compiler.builders.py_builder import PyProcessBuilder
+from lava.magma.compiler.exceptions import ProcessAlreadyCompiled
+from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.process.process import AbstractProcess
+from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
+from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProcess
+from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enum_equal
+from threadpoolctl import threadpool_limits
+
+from lava_dyads.array_types import IntArray
+from lava_dyads.errors import LavaRuntimeError, ModelError, invalid
+from lava_dyads.interrupts import ENDING, held_back
+from lava_dyads.native import registry
+from lava_dyads.processes.base import ElementProcess, own_logging, shared
+from lava_dyads.runtime.lava_internals.build import assign, forget
+from lava_dyads.runtime.lava_internals.exchange import Ended, Exchange, portable
+from lava_dyads.runtime.lava_internals.shared_memory import IN_PROCESS, state
+from lava_dyads.runtime.lava_internals.supervised import SupervisedRuntime
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+_PR_SET_PDEATHSIG = 1
+# Windows has none; nor does anything here run there, but it is imported with the rest.
+_DUMP_SIGNAL = getattr(signal, "SIGUSR2", signal.SIGTERM)
+
+
+@dataclass
+class Actor:
+    """One OS process of a Lava run.
+
+    Attributes
+    ----------
+    label : str
+        Process name and ProcessModel class, or the runtime service.
+    """
+
+    label: str
+    system: Any
+
+    @property
+    def pid(self) -> int | None:
+        """OS process id; None once it is closed."""
+        with contextlib.suppress(ValueError):
+            return self.system.pid  # type: ignore[no-any-return]
+        return None
+
+    @property
+    def exitcode(self) -> int | None:
+        """Exit code; None while it lives."""
+        with contextlib.suppress(ValueError):
+            return self.system.exitcode  # type: ignore[no-any-return]
+        return None
+
+    def failure(self) -> tuple[BaseException | None, str] | None:
+        """Return what it raised and the traceback; None if it is well or ended well."""
+        with contextlib.suppress(OSError, EOFError, ValueError):
+            if self.system.exception:
+                error, trace = self.system.exception
+                return error, trace
+        if self.exitcode not in (None, 0):
+            return None, f"the OS process ended with {_ending(self.exitcode)}"
+        return None
+
+
+def _ending(code: int) -> str:
+    """Say how an OS process ended, and what can be done about it."""
+    if code >= 0:
+        return f"exit code {code}"
+    name = signal.Signals(-code).name if -code in list(signal.Signals) else f"signal {-code}"
+    hint = ""
+    if name == "SIGBUS":
+        hint = f": the shared memory is full; {state()}. Try: make room there, or {IN_PROCESS}"
+    elif name == "SIGKILL":
+        hint = ": somebody has killed it. Try: more memory, if the system was short of it"
+    return f"exit code {code} ({name}){hint}"
+
+
+class LavaRun:
+    """A Lava runtime, with a hold on its OS processes.
+
+    Parameters
+    ----------
+    process : AbstractProcess
+        Any Process of the graph.
+    dump : file
+        Where actors write their stacks on request.
+    session : weak reference
+        To whoever is asked when a Process of the graph is told to run or to stop.
+    """
+
+    def __init__(
+        self, process: AbstractProcess, dump: IO[bytes], session: weakref.ref[Any]
+    ) -> None:
+        self.process = process
+        self.processes: list[AbstractProcess] = []
+        self.dump = dump
+        self.actors: list[Actor] = []
+        self.runtime: Any = None
+        self.asynchronous = False
+        self.owner = os.getpid()
+        """A forked OS process has a copy of the run, but must not end what is not its own."""
+        self._session = session
+        self._lock = threading.RLock()  # nobody listens to a channel while it is unmapped
+        self._heard = threading.Event()
+        self._at_work: set[Any] = set()
+        """Ports of the runtime services that have not ended the present run."""
+        self._pausing = False
+        self._exchange: Exchange | None = None
+        self._last: dict[int, Any] | None = None
+        self._released = threading.Event()
+        self.asked_at: IntArray = shared(np.zeros(1, np.int64))
+        """Time step in which a model last asked for a pause or a stop."""
+
+    def start(self, run_cfg: Any, compile_config: dict[str, Any] | None) -> None:
+        """Compile the graph and start its OS processes; after an error, ``kill``."""
+        with own_logging():
+            try:
+                executable = self.process.compile(run_cfg, compile_config)
+            except ProcessAlreadyCompiled:
+                raise LavaRuntimeError(
+                    f"LavaSession: {self.process.name} or a Process connected with it has run "
+                    "already. Try: build the Processes anew; Lava cannot compile one twice"
+                ) from None
+            self.processes = list(executable.proc_builders)
+            models = [b.proc_model for b in executable.proc_builders.values()]
+            self.asynchronous = any(m.implements_protocol is AsyncProtocol for m in models)
+            _check_open_files(len(models), len(executable.channel_builders))
+            try:
+                with _allowed_children():
+                    _from_a_thread_that_lasts(self._released, self._start, executable)
+            except OSError as error:
+                if error.errno != errno.ENOSPC or error.filename:
+                    raise
+                raise LavaRuntimeError(
+                    f"LavaSession: no room for semaphores; {state()}. "
+                    f"Try: make room there, or {IN_PROCESS}"
+                ) from error
+
+    def _start(self, executable: Any) -> None:
+        who = {
+            p: f"{p.name} ({b.proc_model.__name__})"
+            for p, b in executable.proc_builders.items()
+            if isinstance(b, PyProcessBuilder)
+        }
+        models = list(who.values())
+        if any(isinstance(process, ElementProcess) for process in who):
+            registry.load()  # a second here, or in each of them
+        exchange = self._exchange = Exchange(who)
+        runtime = self.runtime = SupervisedRuntime(executable, self._session, exchange)
+        for process in (self.process, *self.processes):
+            assign(process, runtime)
+        watch = threading.Event()
+        watcher = threading.Thread(target=_watch_start, args=(runtime, models, watch), daemon=True)
+        # One BLAS thread per actor: they would fight for the cores otherwise.
+        with children_of_lava(self.dump, self.asked_at, exchange), threadpool_limits(1):
+            watcher.start()
+            try:
+                with _quiet_stdout():
+                    runtime.initialize()
+            finally:
+                watch.set()
+        actors = runtime._messaging_infrastructure.actors
+        labels = models + ["runtime service"] * (len(actors) - len(models))
+        self.actors = [Actor(n, a) for n, a in zip(labels, actors, strict=True)]
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can still run."""
+        return self.runtime is not None and not self.runtime.dead
+
+    def begin(self, steps: int) -> None:
+        """Start a number of steps; :meth:`listen` tells when they are done."""
+        self.asked_at[:] = 0
+        self._at_work, self._pausing = set(self.runtime.service_to_runtime), False
+        for port in self._at_work:
+            port.observer = self._heard.set  # Process.wait takes it off
+        self.runtime.begin(steps)
+
+    def listen(self, seconds: float) -> bool:
+        """Wait for news from the runtime services; tell whether the present run has ended.
+
+        It ends as well where a model has asked for a pause or a stop. Lava's own answer to such
+        a model fails in the last step of a run, where the runtime service says both that it has
+        been asked and that it is done.
+        """
+        self._heard.wait(seconds)
+        self._heard.clear()
+        with self._lock:
+            for port in list(self._at_work):
+                while self.alive and port in self._at_work and port.probe():
+                    self._hear(port, port.recv())
+            if self.alive:
+                self.runtime._is_running = bool(self._at_work)
+        return not self._at_work
+
+    def _hear(self, port: Any, word: Any) -> None:
+        if enum_equal(word, MGMT_RESPONSE.REQ_STOP):
+            self._at_work.clear()
+            self.runtime._is_started = False
+        elif enum_equal(word, MGMT_RESPONSE.REQ_PAUSE):
+            if not self._pausing:
+                self._at_work, self._pausing = set(self.runtime.service_to_runtime), True
+                for service in self.runtime.runtime_to_service:
+                    service.send(MGMT_COMMAND.PAUSE)
+        elif enum_equal(word, MGMT_RESPONSE.PAUSED if self._pausing else MGMT_RESPONSE.DONE):
+            self._at_work.discard(port)
+
+    def failures(self) -> list[tuple[Actor, BaseException | None, str]]:
+        """Return who has failed, with the error and its traceback; models first."""
+        found = [(a, *f) for a in self.actors if (f := a.failure())]
+        return sorted(found, key=lambda item: item[0].label == "runtime service")
+
+    def busy_time(self) -> tuple[float, bool]:
+        """Return CPU seconds used by all actors, and whether one of them wants the CPU now."""
+        seconds, running = 0.0, False
+        for actor in self.actors:
+            if actor.pid is None:
+                continue
+            with contextlib.suppress(psutil.Error):
+                process = psutil.Process(actor.pid)
+                times = process.cpu_times()
+                seconds += times.user + times.system
+                running |= process.status() in (psutil.STATUS_RUNNING, psutil.STATUS_DISK_SLEEP)
+        return seconds, running
+
+    def stacks(self) -> list[tuple[str, str]]:
+        """Ask every model where it is; return labels and innermost lines outside Lava."""
+        found = []
+        for actor in self.actors:
+            if actor.label == "runtime service" or actor.pid is None:
+                continue
+            begin = os.fstat(self.dump.fileno()).st_size
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(actor.pid, _DUMP_SIGNAL)
+            for _ in range(20):
+                time.sleep(0.01)
+                if os.fstat(self.dump.fileno()).st_size > begin:
+                    break
+            time.sleep(0.02)
+            self.dump.seek(begin)
+            found.append((actor.label, _innermost(self.dump.read().decode(errors="replace"))))
+        return found
+
+    def keep_values(self, limit: float) -> None:
+        """Read the Vars of all models, which :meth:`kill` ends; within a time, or not at all."""
+        with contextlib.suppress(Exception):
+            self._last = self.runtime.last_values(limit)
+
+    def kill(self) -> None:
+        """End exactly the OS processes of this run, and release what they held."""
+        with self._lock, held_back():
+            if self.alive:
+                self.runtime.dead = True
+                infrastructure = self.runtime._messaging_infrastructure
+                if infrastructure and self.owner == os.getpid():
+                    with contextlib.suppress(Exception):
+                        self.runtime.join()  # ends the threads of its ports
+                    _end(infrastructure)
+            self.release()
+
+    def release(self) -> None:
+        """Cut the Processes loose, so that nothing of Lava touches a dead runtime again."""
+        self._released.set()
+        if self.runtime is None:
+            return  # they may belong to another session
+        self.runtime._is_started = self.runtime._is_running = False
+        self.runtime._is_initialized = False
+        ended = Ended(self._exchange.vars if self._exchange else {}, self._last)
+        for process in (self.process, *self.processes):
+            assign(process, ended)
+        if self._exchange:
+            self._exchange.close()
+        forget((self.process, *self.processes))
+
+
+@contextlib.contextmanager
+def _allowed_children() -> Iterator[None]:
+    """Let a worker of a pool or of dask, which is a daemonic process, have children of its own.
+
+    Python forbids it, since they would outlive a worker that is ended. Ours die with their parent.
+    """
+    config: dict[str, Any] = getattr(multiprocessing.current_process(), "_config", {})
+    daemonic = config.pop("daemon", None)
+    try:
+        yield
+    finally:
+        if daemonic is not None:
+            config["daemon"] = daemonic
+
+
+def _from_a_thread_that_lasts(over: threading.Event, call: Callable[..., None], *args: Any) -> None:
+    """Make a call in a thread that lives until ``over`` is set, or in the main one.
+
+    The system ends a child with the *thread* that has forked it, and a worker's thread may be gone
+    before the session that it has opened.
+    """
+    if threading.current_thread() is threading.main_thread():
+        call(*args)
+        return
+    done, failure = threading.Event(), []
+
+    def work() -> None:
+        try:
+            call(*args)
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            done.set()
+        over.wait()
+
+    threading.Thread(target=work, name="lava_dyads: parent of Lava's", daemon=True).start()
+    done.wait()
+    if failure:
+        raise failure[0]
+
+
+def _end(infrastructure: Any) -> None:
+    """End the OS processes of a runtime, and remove its shared memory."""
+    for actor in infrastructure.actors:
+        with contextlib.suppress(ValueError):  # closed
+            actor.kill()
+    for actor in infrastructure.actors:
+        with contextlib.suppress(ValueError):
+            # The plain join of the base class: Lava's own closes pipes we still read.
+            multiprocessing.Process.join(actor, 5)
+    infrastructure.actors.clear()
+    with contextlib.suppress(Exception):
+        infrastructure.smm.shutdown()
+
+
+def _check_open_files(models: int, channels: int) -> None:
+    """Refuse what would run out of file descriptors: Lava would hang in the middle."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    # Measured on Linux: the last child holds 10 per ProcessModel, 2 per channel and 15 more.
+    needed = psutil.Process().num_fds() + 10 * models + 2 * channels + 15
+    if needed > limit:
+        invalid(
+            "LavaSession",
+            f"{models} ProcessModels need about {needed} open files, the limit is {limit}",
+            models,
+            f"ulimit -n {2 * needed}, or fewer processes (granularity network)",
+        )
+
+
+def _watch_start(runtime: Any, models: list[str], done: threading.Event) -> None:
+    """Answer for actors that die while they start: Lava would wait for their word for ever."""
+    answered: set[int] = set()
+    while not done.wait(0.2):
+        infrastructure = runtime._messaging_infrastructure
+        queues = getattr(runtime, "exception_q", ())  # deleted at the end of the start
+        for i, actor in enumerate(infrastructure.actors if infrastructure else ()):
+            if i in answered or actor.exitcode is None or i >= len(queues):
+                continue
+            if queues[i].empty():
+                answered.add(i)
+                name = models[i] if i < len(models) else "a runtime service"
+                error = ModelError(f"{name} died while it started, {_ending(actor.exitcode)}")
+                error.trace = ""  # type: ignore[attr-defined]
+                queues[i].put(error)
+
+
+@contextlib.contextmanager
+def _quiet_stdout() -> Iterator[None]:
+    """Keep Lava's print of a failed start off standard output; the error itself follows."""
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
+        yield
+
+
+@dataclass
+class _Forking:
+    """What a child of Lava's needs to know of its parent."""
+
+    dump: IO[bytes]
+    asked_at: IntArray
+    exchange: Exchange
+    parent: int
+    by_main_thread: bool
+    mask: Any
+
+
+_forking = threading.local()
+
+
+@contextlib.contextmanager
+def children_of_lava(dump: IO[bytes], asked_at: IntArray, exchange: Exchange) -> Iterator[None]:
+    """Set the OS processes up that are forked inside: see :func:`_after_fork`."""
+    by_main_thread = threading.current_thread() is threading.main_thread()
+    # The tracker of shared memory has to outlive us: by itself it ignores Ctrl-C and SIGTERM, and
+    # lifts their block here when it starts; a terminal that closes tells the whole group.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGHUP])
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    _forking.now = _Forking(dump, asked_at, exchange, os.getpid(), by_main_thread, mask)
+    try:
+        yield
+    finally:
+        _forking.now = None
+
+
+def _after_fork() -> None:
+    """Make a child die with its parent, leave Ctrl-C to the parent, and tell its stack."""
+    now = getattr(_forking, "now", None)
+    if now is None:
+        return
+    _forking.now = None
+    for number in ENDING:
+        if callable(signal.getsignal(number)):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, now.mask)
+    faulthandler.register(_DUMP_SIGNAL, file=now.dump, all_threads=True)
+    SystemProcess.run = _run_and_report
+    _note_requests(now.asked_at)
+    now.exchange.serve()
+    if sys.platform == "linux" and now.by_main_thread:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != now.parent:  # it has died meanwhile
+            os._exit(1)
+    else:
+        # Linux takes the thread that forks for the parent, and it may end before its program.
+        threading.Thread(target=_end_with, args=(now.parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _note_requests(asked_at: IntArray) -> None:
+    """Let a model that asks for a pause or a stop note when: Lava's runtime does not tell."""
+    handle = PyLoihiProcessModel._handle_pause_or_stop_req
+
+    def noted(model: Any) -> None:
+        asked_at[0] = model.time_step
+        handle(model)
+
+    PyLoihiProcessModel._handle_pause_or_stop_req = noted
+
+
+def _run_and_report(actor: Any) -> None:
+    """Run an actor; report an exception even if it cannot be sent to another process."""
+    try:
+        multiprocessing.Process.run(actor)
+        actor._cconn.send(None)
+    except Exception as error:
+        trace = traceback.format_exc()
+        actor._cconn.send((portable(error), trace))
+
+
+def _innermost(dump: str) -> str:
+    """Return 'function (file:line): code' of the innermost frame of a model's own code."""
+    for thread in dump.split("\n\n"):
+        if "in target_fn" not in thread:
+            continue
+        frames = [line.strip() for line in thread.splitlines() if line.strip().startswith("File")]
+        for frame in frames:
+            path = frame.split('"')[1]
+            if f"{os.sep}lava{os.sep}magma{os.sep}" in path or path.endswith(_MACHINERY):
+                continue
+            line, _, function = frame.split('"')[2].removeprefix(", line ").partition(" in ")
+            return f"{function} ({os.path.basename(path)}:{line}): {_code(path, int(line))}"
+        return "waits for its next command"
+    return "did not answer"
+
+
+_MACHINERY = (f"{os.sep}threading.py", f"{os.sep}queue.py", f"multiprocessing{os.sep}process.py")
+
+
+def _code(path: str, line: int) -> str:
+    import linecache
+
+    return linecache.getline(path, line).strip()

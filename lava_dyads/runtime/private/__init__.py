@@ -1,5 +1,0 @@
-"""The one place that touches Lava's private parts (lava-nc 0.10.0, pinned).
-
-``actors``: the OS processes of Lava's own runtime. ``graph``: Processes to ProcessModels with
-our channels, for the in-process runtime.
-"""

@@ -1,0 +1,1 @@
+"""Asynchronous messages in-process: a discrete-event simulation in virtual time."""

@@ -1,0 +1,164 @@
+"""One sweep on even graphs: it is what the elements do, step by step."""
+
+import numpy as np
+import pytest
+
+from lava_dyads.elements.clock import FROZEN, Agenda
+from lava_dyads.executors.step import Network
+from lava_dyads.executors.sweep_graph import SweptGraph
+from lava_dyads.networks import Graph, NetworkSpec, Node
+from lava_dyads.rules.arithmetic import Float
+from lava_dyads.rules.meter import first_sent
+from lava_dyads.rules.optimisers import Adam
+from lava_dyads.rules.send_on_change import send_on_change
+
+GRAPHS = {
+    "image": [
+        Node("image", "input", shape=(2, 6, 6)),
+        Node("features", "conv", "image", channels=3, kernel=3, padding=1),
+        Node("pooled", "max-pool", "features", activation="relu"),
+        Node("again", "conv", "pooled", channels=2, kernel=2, activation="tanh"),
+        Node("smooth", "average-pool", "again"),
+        Node("y", "dense", "smooth", size=3),
+    ],
+    "overlapping windows": [
+        Node("image", "input", shape=(2, 6, 6)),
+        Node("pooled", "max-pool", "image", kernel=3, stride=1),
+        Node("features", "conv", "pooled", channels=3, kernel=2),
+        Node("again", "max-pool", "features", kernel=2, stride=1, activation="relu"),
+        Node("y", "dense", "again", size=3),
+    ],
+    "branches of one length": [
+        Node("x", "input", shape=(72,)),
+        Node("stem", "dense", "x", size=6, activation="relu"),
+        Node("one", "dense", "stem", size=5),
+        Node("other", "dense", "stem", size=5),
+        Node("gated", "product", ("one", "other"), activation="relu"),
+        Node("left", "dense", "gated", size=4, activation="relu"),
+        Node("right", "dense", "gated", size=3, activation="tanh"),
+        Node("both", "concat", ("left", "right")),
+        Node("y", "dense", "both", size=3),
+    ],
+    "two heads": [
+        Node("x", "input", shape=(70,)),
+        Node("context", "input", shape=(2,)),
+        Node("seen", "dense", "x", size=5, activation="relu"),
+        Node("known", "dense", "context", size=5, activation="relu"),
+        Node("bound", "sum", ("seen", "known"), activation="relu"),
+        Node("class", "dense", "bound", size=2),
+        Node("value", "dense", "bound", size=1, loss="squared-error"),
+    ],
+}
+
+
+def problem(samples=11):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(samples, 72)) * (generator.random((samples, 72)) > 0.4)
+    return x, np.eye(3)[generator.integers(3, size=samples)]
+
+
+def pair(spec, lanes=4, **options):
+    """The same network twice: by one sweep, and step by step through its elements."""
+    swept, other = (spec.build(lanes=lanes, **options) for _ in range(2))
+    assert isinstance(swept, SweptGraph)
+    steps = {"steps": other.steps, "read_step": other.read_step}
+    return swept, Network(other.elements, other.links, lanes=lanes, **steps)
+
+
+def show(network, x, y, mode):
+    """Present all samples, a batch of two presentations at a time, the last ones partly filled."""
+    agenda = Agenda(1, network.lanes, 2 * network.lanes)
+    agenda.learn[0], agenda.window[:] = mode, (0, len(x))
+    outputs = []
+    for t in range(1, agenda.presentations(len(x)) + 1):
+        clock = agenda.at(t)
+        inbox = {}
+        for port, values in (("input_in", x), ("target_in", y)):
+            message = network.arithmetic.zeros((network.lanes, values.shape[1]))
+            message[: clock.valid] = values[clock.start : clock.start + clock.valid]
+            inbox[port] = message
+        outputs.append(network.after(clock, inbox)["output_out"][: clock.valid])
+    return np.concatenate(outputs)
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"alpha": 1.0},
+        {"alpha": 0.0, "threshold": 0.2},
+        {"rule": "activation-relaxation"},
+        {"rule": "derivative-free-learning"},
+        {"rule": "predictive-coding"},
+    ],
+)
+def test_a_sweep_learns_counts_and_answers_as_the_elements_do(name, options):
+    spec = NetworkSpec(graph=Graph(GRAPHS[name]), bias_deviation=0.1, **options)
+    swept, stepped = pair(spec, optimiser=Adam(0.01, weight_decay=0.01))
+    x, y = problem()
+    for mode in (1, 1, 0, FROZEN):
+        outputs = [show(network, x, y, mode) for network in (swept, stepped)]
+        np.testing.assert_allclose(*outputs, rtol=0, atol=1e-12)
+        gradients = [[*w, *b] for w, b in (n.gradients() for n in (swept, stepped))]
+        if mode:
+            for mine, theirs in zip(*gradients, strict=True):
+                # Elements divide by all lanes, the sweep by those that carry a sample.
+                np.testing.assert_allclose(mine * 3, theirs * 4, rtol=0, atol=1e-10)
+    for element, other in zip(swept.elements.values(), stepped.elements.values(), strict=True):
+        assert element.counts == other.counts
+    for mine, theirs, start in zip(
+        swept.parameters()[0], stepped.parameters()[0], spec.initial_parameters()[0], strict=True
+    ):
+        np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-11)
+        assert np.abs(mine - start).max() > 1e-3
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("threshold", [0.0, 0.3])
+@pytest.mark.parametrize("scale", [1.0, 0.1])
+def test_what_is_sent_first_is_what_a_silent_channel_sends(dtype, threshold, scale):
+    generator = np.random.default_rng(0)
+    value = generator.normal(size=(50, 40)) * 10.0 ** generator.integers(-18, 3, (50, 40))
+    value[0, :2] = np.nan, 0.0
+    value = value.astype(dtype)
+    message, _ = send_on_change(value, np.zeros_like(value), threshold, scale)
+    sent = first_sent(value, threshold, scale)
+    assert sent.dtype == value.dtype
+    np.testing.assert_array_equal(sent, message)
+
+
+def test_single_precision_stays_single():
+    spec = NetworkSpec(graph=Graph(GRAPHS["image"]), bias_deviation=0.1)
+    swept, double = (spec.build(lanes=4, arithmetic=Float(dtype)) for dtype in ("f4", "f8"))
+    x, y = problem(4)
+    outputs = [show(network, x, y, 1) for network in (swept, double)]
+    assert outputs[0].dtype == np.float32
+    np.testing.assert_allclose(*outputs, rtol=1e-5, atol=1e-6)
+    for mine, exact in zip(swept.gradients()[0], double.gradients()[0], strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine, exact, atol=1e-4)
+
+
+def test_only_where_all_that_arrives_does_so_at_once():
+    skip = [
+        Node("x", "input", shape=(4,)),
+        Node("h", "dense", "x", size=4, activation="relu"),
+        Node("deep", "dense", "h", size=4, activation="relu"),
+        Node("around", "sum", ("h", "deep"), activation="relu"),
+        Node("y", "dense", "around", size=3),
+    ]
+    assert type(NetworkSpec(graph=Graph(skip)).build()) is Network
+    image = Graph(GRAPHS["image"])
+    for options in ({"alpha": 0.5}, {"rule": "dp"}, {"anneal": 2.0}, {"feedback": "random"}):
+        assert type(NetworkSpec(graph=image, **options).build()) is Network
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_diverged_is_never_silent(value):
+    mirror = np.zeros((1, 2))
+    for _ in range(3):  # also once it has been sent
+        with np.errstate(invalid="ignore"):
+            message, events = send_on_change(np.array([[1.0, value]]), mirror, 0.0)
+        assert message is not None
+        assert events >= 1
+    assert first_sent(np.array([value]), 0.1, 1.0)[0] != 0
