@@ -125,7 +125,8 @@ def say_thoroughly(check: ThoroughCheck) -> None:
         pairs = [pair for case in cases for pair in case.check.pairs]
         largest = max((pair.distance for pair in pairs), default=0.0)
         agree = sum(pair.agrees for pair in pairs)
-        table.add_row(rule, str(len(cases)), str(len(pairs)), f"{largest:.2g}", str(agree))
+        settings = {case.setting for case in cases}
+        table.add_row(rule, str(len(settings)), str(len(pairs)), f"{largest:.2g}", str(agree))
     console().print(table)
     for case in check.cases:
         for pair in case.check.pairs:
@@ -133,11 +134,13 @@ def say_thoroughly(check: ThoroughCheck) -> None:
                 why = pair.error or f"distance {pair.distance:.3g}, events {pair.same_events}"
                 label = f"{case.setting.label}: {pair.execution.label}"
                 console().print(f"disagrees: {label}: {why}", markup=False)
-    skipped = (
-        (f"{case.setting.label}: {label}", why)
+    compared = {(c.setting, pair.execution.label) for c in check.cases for pair in c.check.pairs}
+    skipped = {
+        f"{case.setting.label}: {label}": why
         for case in check.cases
         for label, why in case.check.unsupported.items()
-    )
-    say_reasons("not compared", skipped)
+        if (case.setting, label) not in compared
+    }
+    say_reasons("not compared", skipped.items())
     say_reasons("no such network", check.refused.items())
     console().print(f"holds: {'yes' if check.holds else 'NO'}")

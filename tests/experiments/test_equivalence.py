@@ -3,16 +3,27 @@
 ``LAVA_DYADS_TEST_SEED`` repeats a day; ``lava-dyads check equivalence --thorough`` runs all of it.
 """
 
+import json
 import os
 
 import numpy as np
 import pytest
 
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig
+from lava_dyads.cli import main
 from lava_dyads.data import Dataset
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.executors.events import settle_asynchronously
-from lava_dyads.experiments.equivalence import Outcome, Problem, check_equivalence, compare
+from lava_dyads.experiments import thorough
+from lava_dyads.experiments.equivalence import (
+    EquivalenceCheck,
+    Outcome,
+    Pair,
+    Problem,
+    check_equivalence,
+    compare,
+    not_comparable,
+)
 from lava_dyads.experiments.thorough import Setting, drawn, sample, settings
 from lava_dyads.networks import Execution, table
 from lava_dyads.rules.units import RULES
@@ -48,11 +59,11 @@ def test_a_sample_of_what_is_granted_does_so_on_lavas_own_runtime():
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_all_that_is_granted_learns_the_same_weights():
-    where = [e for e in EVERY if e.runtime != "lava"]
     for setting in settings():
         if not setting.refused():
-            made = compare(drawn(setting, SEED), where)
-            assert all(p.agrees for p in made.pairs), f"seed {SEED}: {setting.label}: {made}"
+            for case in thorough.check_setting(setting, SEED):
+                made = case.check
+                assert all(p.agrees for p in made.pairs), f"seed {SEED}: {setting.label}: {made}"
 
 
 REFUSED = [
@@ -115,6 +126,57 @@ def test_settings_are_all_that_is_registered_and_a_seed_draws_the_same_again():
     assert one.spec == other.spec
     assert one.spec != drawn(plain, 4).spec
     np.testing.assert_array_equal(one.data.x, other.data.x)
+
+
+def fits(spec, execution):
+    return not (spec.why_not(execution) or not_comparable(spec, execution))
+
+
+@pytest.mark.parametrize("rule", ["derivative-free-relaxation", "predictive-coding-free", "dp"])
+def test_networks_of_a_setting_are_drawn_until_they_have_been_wherever_one_is_granted(
+    rule, monkeypatch
+):
+    def all_agree(problem, executions, on_pair):
+        pairs = [Pair(e, 0.0, True, True) for e in executions if fits(problem.spec, e)]
+        return EquivalenceCheck(True, pairs, {})
+
+    monkeypatch.setattr(thorough, "compare", all_agree)
+    setting = next(
+        s for s in settings() if s.rule == rule and (s.weights, s.feedback) == ("float", "tied")
+    )
+    cases = thorough.check_setting(setting, SEED)
+    been = [pair.execution for case in cases for pair in case.check.pairs]
+    assert len(been) == len(set(been))
+    for seed in range(60):
+        spec = drawn(setting, 1000 + seed).spec
+        for execution in EVERY:
+            if execution.runtime != "reference" and fits(spec, execution):
+                assert execution in been
+
+
+def test_the_command_checks_every_setting_and_says_what_it_leaves_out(monkeypatch, capsys):
+    some = [
+        Setting("dp", "linearised", "tied", "float"),
+        Setting("lrrn", "linearised", "random", "float"),
+    ]
+    monkeypatch.setattr(thorough, "settings", lambda: iter(some))
+    ways = [(e, why) for e, why in table() if e.runtime != "lava" and e.clock == "sync"]
+    monkeypatch.setattr(thorough, "table", lambda: ways)
+    assert main(["check", "equivalence", "--thorough", "--seed", str(SEED)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "not compared: " in said
+    assert f"no such network: {some[1].label}: " in said
+    assert said.endswith("holds: yes")
+    assert main(["check", "equivalence", "--thorough", "--layers", "3"]) == 2
+    assert "--layers: --thorough draws its networks itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["--rule dp", "--nudge linearised-frozen"])
+def test_rules_that_some_ways_cannot_run_are_checked_where_they_run(line, capsys, monkeypatch):
+    ways = [(e, why) for e, why in table() if e.runtime != "lava"]
+    monkeypatch.setattr("lava_dyads.experiments.equivalence.table", lambda: ways)
+    assert main(f"check equivalence {line} --layers 3 --samples 4 --json".split()) == 0
+    assert json.loads(capsys.readouterr().out)["unsupported"]
 
 
 def test_a_disagreement_and_an_error_in_one_way_are_no(monkeypatch):
