@@ -10,10 +10,10 @@ from rich.table import Table
 from lava_dyads.cli.common import (
     FAILED,
     OK,
+    AllSizes,
     LossName,
     NetworkOptions,
     OrderName,
-    Sizes,
     console,
     print_json,
     result_table,
@@ -34,8 +34,8 @@ class CheckGradient(NetworkOptions):
     W^T. The cosine is that to backprop with W^T.
     """
 
-    layers: Sizes = (16, 32, 24, 5)
-    """All layer sizes, input and output included."""
+    layers: AllSizes = (16, 32, 24, 5)
+    """Sizes of all layers, input and output included."""
     loss: LossName = "squared-error"
     """Loss of the output."""
     beta: float = 0.01

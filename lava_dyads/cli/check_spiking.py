@@ -12,6 +12,7 @@ from rich.table import Table
 from lava_dyads.cli.common import (
     FAILED,
     OK,
+    AllSizes,
     Sizes,
     console,
     print_json,
@@ -37,10 +38,10 @@ class CheckSpiking:
     against backprop: exact where no dyad straddles its kink. Exit code 1 where one does not hold.
     """
 
-    layers: Sizes = (8, 16, 12, 4)
-    """All layer sizes, input and output included."""
+    layers: AllSizes = (8, 16, 12, 4)
+    """Sizes of all layers, input and output included."""
     dataset: str = ""
-    """Data set whose first samples are shown (digits: --layers 64,32,10); empty: random ones."""
+    """Data set whose first samples are shown (digits: --all-layers 64,32,10); empty: random."""
     samples: int = 16
     """Samples side by side."""
     alpha: float = 0.5

@@ -58,6 +58,9 @@ Sizes = Annotated[
 ]
 """Layer sizes as 128,64; an empty text for none."""
 
+AllSizes = Annotated[Sizes, tyro.conf.arg(name="all-layers", aliases=["--layers"])]
+"""Sizes of a network without data: input and output belong to them, as in no other ``--layers``."""
+
 
 def _names(registry: Iterable[str]) -> Any:
     """Show the registered names in the help; the specification checks them."""

@@ -16,8 +16,8 @@ from lava_dyads.cli.common import (
     FAILED,
     OK,
     ActivationName,
+    AllSizes,
     RuleName,
-    Sizes,
     checkpoint_file,
     console,
     print_json,
@@ -57,14 +57,14 @@ class Deploy:
 
     checkpoint: Positional[Annotated[Path | None, arg(metavar="RUN")]] = None
     """A run directory of ``lava-dyads train``, or its checkpoint.npz."""
-    layers: Sizes = ()
+    layers: AllSizes = ()
     """Instead of it, sizes of all layers, e.g. 784,512,512,10; the network is not trained."""
     activation: ActivationName = "relu"
-    """Activation of the hidden layers of --layers."""
+    """Activation of the hidden layers of --all-layers."""
     rule: RuleName = "dp-transpose"
-    """Rule of --layers, where it learns."""
+    """Rule of --all-layers, where it learns."""
     beta: float | None = None
-    """Nudge strength of --layers, where it learns. Default: 0.1."""
+    """Nudge strength of --all-layers, where it learns. Default: 0.1."""
     chips: int = 1
     """Chips there are."""
     chip_cores: int = CORES.value
@@ -91,7 +91,7 @@ class Deploy:
         checkpoint = self._load()
         spec = checkpoint.spec if checkpoint else self._spec()
         if spec.graph is not None:
-            invalid("deploy", "places chains of dense layers only", "a graph", "--layers")
+            invalid("deploy", "places chains of dense layers only", "a graph", "--all-layers")
         if any(op.mask is not None for op in spec.ops):
             invalid("deploy.density", "counts dense connections only", spec.density, "1")
         if self.learning:
@@ -140,8 +140,8 @@ class Deploy:
             check_device(self.device)
         if bool(self.checkpoint) == bool(self.layers):
             got = str(self.checkpoint) if self.checkpoint else "neither"
-            hint = "lava-dyads deploy RUN, or lava-dyads deploy --layers 784,512,10"
-            invalid("deploy", "needs a run directory or --layers, one of them", got, hint)
+            hint = "lava-dyads deploy RUN, or lava-dyads deploy --all-layers 784,512,10"
+            invalid("deploy", "needs a run directory or --all-layers, one of them", got, hint)
         self._refuse_unheeded()
         if self.samples < 1:
             invalid("--samples", "must be at least 1", self.samples, "1000")
@@ -152,9 +152,9 @@ class Deploy:
             "export": (self.checkpoint, "a trained network", "lava-dyads deploy RUN --export FILE"),
             "dataset": (self.checkpoint, "a trained network", "lava-dyads deploy RUN"),
             "samples": (self.checkpoint, "a trained network", "lava-dyads deploy RUN"),
-            "activation": (self.layers, "--layers: a run has its own", ""),
-            "rule": (self.layers, "--layers: a run has its own", ""),
-            "beta": (self.layers, "--layers: a run has its own", ""),
+            "activation": (self.layers, "--all-layers: a run has its own", ""),
+            "rule": (self.layers, "--all-layers: a run has its own", ""),
+            "beta": (self.layers, "--all-layers: a run has its own", ""),
             "learning_rate": (self.learning, "--learning", ""),
         }
         default = Deploy()

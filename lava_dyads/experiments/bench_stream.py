@@ -22,6 +22,7 @@ from lava_dyads.networks.node_graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules.optimisers import SGD
+from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Trainer, TrainingConfig
 
 PATH = ((0, 0), (1, 1), (2, 2), (3, 1), (4, 0), (3, 0), (2, 0), (1, 0))
@@ -163,7 +164,7 @@ def bench_stream(
             on_stream(f"{hold} frames per pixel")
         seen = [moving(data.x[row].reshape(side, side), hold, speck) for row in chosen]
         x = np.concatenate(seen).reshape(-1, side * side)
-        y = np.eye(data.classes)[np.repeat(data.labels[chosen], len(PATH) * hold)]
+        y = OneHot(np.repeat(data.labels[chosen], len(PATH) * hold), data.classes)[:]
         streams.append(_measured(spec, parameters, hold, x, y))
     facts = {"dataset": dataset, "layers": list(spec.layers), "images": images, "epochs": epochs,
              "seed": seed, "speck": speck}  # fmt: skip

@@ -720,7 +720,7 @@ class Trainer:
     def _loss_before(self) -> float:
         """Return the loss of some training samples with the weights of the beginning."""
         rows = self.train_rows[:_PIECE]
-        x, y = self.data.x[rows], np.eye(self.spec.layers[-1])[self.data.labels[rows]]
+        x, y = self.data.x[rows], OneHot(self.data.labels, self.spec.layers[-1])[rows]
         begun = self._parameters or self.spec.initial_parameters()
         with np.errstate(all="ignore"):
             passed = self.spec.backpropagate(x, y, *begun)

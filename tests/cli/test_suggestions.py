@@ -49,7 +49,7 @@ def test_every_option_that_a_text_of_the_package_names_exists():
 
 def test_other_words_are_those_of_names_there_are():
     known = {*RULE_NAMES, *LOSSES, *ACTIVATIONS, *OPTIMISERS, *FEEDBACK, *available(), *COMMANDS}
-    assert {name for name in OTHER_WORDS if name not in known | EVERY} <= {"--all-layers"}
+    assert {name for name in OTHER_WORDS if name not in known | EVERY} == set()
 
 
 @pytest.mark.parametrize(
