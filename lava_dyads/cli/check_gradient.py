@@ -34,7 +34,7 @@ class CheckGradient(NetworkOptions):
     W^T. The cosine is that to backprop with W^T.
     """
 
-    layers: AllSizes = (16, 32, 24, 5)
+    all_layers: AllSizes = (16, 32, 24, 5)
     """Sizes of all layers, input and output included."""
     loss: LossName = "squared-error"
     """Loss of the output."""
@@ -69,7 +69,7 @@ class CheckGradient(NetworkOptions):
 
     def run(self) -> int:
         """Check; return the exit code."""
-        spec = self.spec(self.layers, gain=self.gain, bias_deviation=self.bias_deviation)
+        spec = self.spec(self.all_layers, gain=self.gain, bias_deviation=self.bias_deviation)
         check = check_gradient(
             spec,
             networks=self.networks,

@@ -38,7 +38,7 @@ class CheckSpiking:
     against backprop: exact where no dyad straddles its kink. Exit code 1 where one does not hold.
     """
 
-    layers: AllSizes = (8, 16, 12, 4)
+    all_layers: AllSizes = (8, 16, 12, 4)
     """Sizes of all layers, input and output included."""
     dataset: str = ""
     """Data set whose first samples are shown (digits: --all-layers 64,32,10); empty: random."""
@@ -73,7 +73,7 @@ class CheckSpiking:
         """Check; return the exit code."""
         longest = max(self.steps, *self.windows, 1)
         spec = NetworkSpec(
-            self.layers,
+            self.all_layers,
             rule="spiking",
             alpha=self.alpha,
             beta=self.beta,

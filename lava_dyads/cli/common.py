@@ -58,7 +58,7 @@ Sizes = Annotated[
 ]
 """Layer sizes as 128,64; an empty text for none."""
 
-AllSizes = Annotated[Sizes, tyro.conf.arg(name="all-layers", aliases=["--layers"])]
+AllSizes = Annotated[Sizes, tyro.conf.arg(aliases=["--layers"])]
 """Sizes of a network without data: input and output belong to them, as in no other ``--layers``."""
 
 
@@ -233,12 +233,13 @@ class NetworkOptions:
     def _graph(self, path: Path) -> Graph:
         """Return the graph of a file; what it says itself cannot be said beside it."""
         for f in fields(self):
-            if f.name in ("layers", "activation", "density"):
+            if f.name in ("layers", "all_layers", "activation", "density"):
                 value = getattr(self, f.name)
                 if value != f.default:
-                    option = f.name if f.name == "layers" else f"{f.name}s"
-                    limit = f"with --graph the {option} are those of its nodes"
-                    invalid(f"--{f.name}", limit, value, "to leave it out")
+                    option = f"--{f.name.replace('_', '-')}"
+                    what = f"{f.name.removeprefix('all_').removesuffix('s')}s"
+                    limit = f"with --graph the {what} are those of its nodes"
+                    invalid(option, limit, value, "to leave it out")
         return Graph.load(path)
 
 

@@ -57,7 +57,7 @@ class Deploy:
 
     checkpoint: Positional[Annotated[Path | None, arg(metavar="RUN")]] = None
     """A run directory of ``lava-dyads train``, or its checkpoint.npz."""
-    layers: AllSizes = ()
+    all_layers: AllSizes = ()
     """Instead of it, sizes of all layers, e.g. 784,512,512,10; the network is not trained."""
     activation: ActivationName = "relu"
     """Activation of the hidden layers of --all-layers."""
@@ -138,7 +138,7 @@ class Deploy:
             from lava_dyads.runtime import check_device
 
             check_device(self.device)
-        if bool(self.checkpoint) == bool(self.layers):
+        if bool(self.checkpoint) == bool(self.all_layers):
             got = str(self.checkpoint) if self.checkpoint else "neither"
             hint = "lava-dyads deploy RUN, or lava-dyads deploy --all-layers 784,512,10"
             invalid("deploy", "needs a run directory or --all-layers, one of them", got, hint)
@@ -152,9 +152,9 @@ class Deploy:
             "export": (self.checkpoint, "a trained network", "lava-dyads deploy RUN --export FILE"),
             "dataset": (self.checkpoint, "a trained network", "lava-dyads deploy RUN"),
             "samples": (self.checkpoint, "a trained network", "lava-dyads deploy RUN"),
-            "activation": (self.layers, "--all-layers: a run has its own", ""),
-            "rule": (self.layers, "--all-layers: a run has its own", ""),
-            "beta": (self.layers, "--all-layers: a run has its own", ""),
+            "activation": (self.all_layers, "--all-layers: a run has its own", ""),
+            "rule": (self.all_layers, "--all-layers: a run has its own", ""),
+            "beta": (self.all_layers, "--all-layers: a run has its own", ""),
             "learning_rate": (self.learning, "--learning", ""),
         }
         default = Deploy()
@@ -171,7 +171,7 @@ class Deploy:
 
     def _spec(self) -> NetworkSpec:
         given: dict[str, Any] = {} if self.beta is None else {"beta": self.beta}
-        return NetworkSpec(self.layers, self.activation, rule=self.rule, **given)
+        return NetworkSpec(self.all_layers, self.activation, rule=self.rule, **given)
 
     def _data(self, checkpoint: Checkpoint) -> Dataset:
         assert self.checkpoint is not None

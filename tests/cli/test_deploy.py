@@ -106,8 +106,8 @@ def test_learning_finds_the_smallest_rate_the_engine_has_a_rule_for(capsys):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("deploy", "needs a run directory or --layers"),
-        ("deploy nowhere --layers 3,2", "needs a run directory or --layers"),
+        ("deploy", "needs a run directory or --all-layers"),
+        ("deploy nowhere --layers 3,2", "needs a run directory or --all-layers"),
         ("deploy nowhere", "no such file"),
         ("deploy --layers 64,32,10 --activation tanh", "got 'tanh'). Try: relu"),
         ("deploy --layers 64,32,10 --rule spiking", "rule spiking"),
@@ -118,7 +118,7 @@ def test_learning_finds_the_smallest_rate_the_engine_has_a_rule_for(capsys):
         ("deploy --layers 64,10 --chips 0", "chips: must be at least 1"),
         ("deploy --layers 64,10 --samples 5", "--samples: needs a trained network"),
         ("deploy --layers 64,10 --learning-rate 0.1", "--learning-rate: needs --learning"),
-        ("deploy {run} --beta 1", "--beta: needs --layers: a run has its own"),
+        ("deploy {run} --beta 1", "--beta: needs --all-layers: a run has its own"),
         ("deploy --layers 64,10 --learning --learning-rate 0", "must be positive"),
         ("deploy --layers 64,10 --device loihi2", "lava-loihi) is not installed"),
         ("deploy {run} --export a.txt", "knows files by their ends"),
