@@ -237,7 +237,9 @@ class NetworkOptions:
                 value = getattr(self, f.name)
                 if value != f.default:
                     option = f"--{f.name.replace('_', '-')}"
-                    what = f"{f.name.removeprefix('all_').removesuffix('s')}s"
+                    what = {"activation": "activations", "density": "densities"}.get(
+                        f.name, "layers"
+                    )
                     limit = f"with --graph the {what} are those of its nodes"
                     invalid(option, limit, value, "to leave it out")
         return Graph.load(path)
