@@ -18,7 +18,7 @@ def fuzzed(*options):
 
 @pytest.mark.parametrize("target", ["graph", "checkpoint", "state", "python"])
 def test_a_sample_of_spoilt_inputs_of_the_day(target):
-    done = fuzzed("--only", target, "--inputs", 60)
+    done = fuzzed("--only", target, "--inputs", 25)
     assert done.returncode == 0, done.stdout
 
 
