@@ -610,7 +610,7 @@ def only_looks(model: Any) -> bool:
     if not isinstance(model, ElementModel) or type(model).run_spk is not ElementModel.run_spk:
         return False
     element = model.element
-    ours = type(element).__module__.startswith("lava_dyads.rules.")
+    ours = type(element).__module__.startswith("lava_dyads.")
     return ours and not vars(element).keys() & {"before", "after"}
 
 
