@@ -97,15 +97,19 @@ def test_every_way_learns_the_same_and_counts_the_same(feedback):
             assert metrics.residual == 0
 
 
-def test_a_small_network_with_max_pooling_learns_digits_as_well_as_backprop():
+@pytest.mark.parametrize(
+    ("epochs", "level", "apart"),
+    [(2, 0.7, 0.01), pytest.param(6, 0.93, 0.005, marks=pytest.mark.slow)],
+)
+def test_a_small_network_with_max_pooling_learns_digits_as_well_as_backprop(epochs, level, apart):
     found = {}
     for rule in ("backprop", "dp-transpose"):
         spec = NetworkSpec(graph=graph(), rule=rule, beta=0.01, bias_deviation=0.05)
-        config = TrainingConfig(epochs=6, learning_rate=0.003, dtype="float32", counting=False)
+        config = TrainingConfig(epochs, learning_rate=0.003, dtype="float32", counting=False)
         with Trainer(spec, DIGITS, config, Execution(runtime="reference")) as trainer:
             found[rule] = trainer.fit().column("test_accuracy")[-1]
-    assert found["dp-transpose"] > 0.93
-    assert abs(found["dp-transpose"] - found["backprop"]) <= 0.005
+    assert found["dp-transpose"] > level
+    assert abs(found["dp-transpose"] - found["backprop"]) <= apart
 
 
 def test_a_channel_measured_in_process_touches_weights_once_per_place():
