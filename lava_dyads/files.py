@@ -31,7 +31,7 @@ DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 NAMED = (
     errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG,
-    errno.ELOOP, errno.EEXIST, errno.EINVAL,
+    errno.ELOOP, errno.EEXIST, errno.EINVAL, errno.EBUSY,
 )  # fmt: skip
 """Errors of a file that somebody has named: another name helps."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
+from lava_dyads.checks import checked, real_array
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements.clock import FROZEN
 from lava_dyads.elements.trace_plasticity import TracePlasticity
@@ -179,6 +180,7 @@ def _rules(spec: NetworkSpec, exponents: tuple[int, ...], rate: float) -> Learni
     return LearningRules(rate, tuple(rules))
 
 
+@checked
 def check_export(path: AnyPath, activations: Sequence[str]) -> str:
     """Return the format a file name stands for.
 
@@ -213,6 +215,7 @@ class Exported:
     same: int
 
 
+@checked
 def export(path: AnyPath, network: SigmaDelta, x: Array) -> Exported:
     """Write a network, read the file back, and compare the predictions.
 
@@ -230,6 +233,7 @@ def export(path: AnyPath, network: SigmaDelta, x: Array) -> Exported:
         If the format has no place for a layer.
     """
     path = as_path("--export", path)
+    x = real_array(x, "export.x", 2)
     kind = check_export(path, network.spec.activations)
     module: Any = netx if kind == "netx" else nir_graph
     module.write(path, network)

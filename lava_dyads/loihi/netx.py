@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
-from lava_dyads.checks import real_array, taken
+from lava_dyads.checks import checked, real_array, taken
 from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath, write_atomically
 from lava_dyads.lava_compat import require_lava
@@ -58,6 +58,7 @@ OFFSET = 1 << (STATE.value - 2 - SDN_SHIFT.value)
 """Added to the outputs, so that the relu of the last layer lets them pass."""
 
 
+@checked
 def check(activations: Sequence[str]) -> None:
     """Raise where a hidden layer has no place in the format.
 
@@ -71,6 +72,7 @@ def check(activations: Sequence[str]) -> None:
             invalid(f"layer {k}", "sigma-delta blocks of lava-dl are relu", name, "relu, or .nir")
 
 
+@checked
 def write(path: AnyPath, network: SigmaDelta) -> None:
     """Write a network for lava-dl.
 

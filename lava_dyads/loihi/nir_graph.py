@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.array_types import Array
-from lava_dyads.checks import real_array
+from lava_dyads.checks import checked, real_array
 from lava_dyads.errors import UnsupportedError
 from lava_dyads.files import AnyPath, write_atomically
 from lava_dyads.loihi.hdf5 import opened_hdf5
 from lava_dyads.loihi.inference import SigmaDelta
 
 
+@checked
 def check(activations: Sequence[str]) -> None:
     """Raise where NIR has no node for a hidden layer.
 
@@ -44,6 +45,7 @@ def check(activations: Sequence[str]) -> None:
             )
 
 
+@checked
 def write(path: AnyPath, network: SigmaDelta) -> None:
     """Write a network whose hidden layers are linear as a NIR graph.
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from lava_dyads.array_types import Array
+from lava_dyads.checks import Natural, checked, real_array
 from lava_dyads.errors import FixedPointError, invalid
 from lava_dyads.executors.step import Network
 from lava_dyads.networks.checks import check_on_chip
@@ -29,6 +30,7 @@ MOST_EXPONENT, MOST_FRACTION = 12, 14
 """More fractional bits than these say nothing: the 8 bits of the weights decide before."""
 
 
+@checked
 def calibrated(
     spec: NetworkSpec,
     weights: list[Array],
@@ -36,8 +38,8 @@ def calibrated(
     x: Array,
     y: Array,
     *,
-    headroom: int = 1,
-    seed: int = 0,
+    headroom: Natural = 1,
+    seed: Natural = 0,
     feedback_weights: list[Array | None] | None = None,
 ) -> Loihi2:
     """Return the number system with the finest steps in which a network fits on this data.
@@ -79,10 +81,13 @@ def calibrated(
     FixedPointError
         If not even F = 1 fits.
     """
+    spec.check_parameters(weights, biases, feedback_weights)
+    x, y = real_array(x, "calibrated.x", 2), real_array(y, "calibrated.y", 2)
+    widths, wanted = (x.shape[1], y.shape[1]), (spec.layers[0], spec.layers[-1])
+    if widths != wanted:
+        invalid("calibrated", f"x and y must have {wanted} columns", widths, "data of its layers")
     if not len(x) or len(x) != len(y):
         invalid("calibrated", "needs as many rows of x as of y, at least 1", (len(x), len(y)))
-    if headroom < 0:
-        invalid("calibrated.headroom", "must be at least 0 bits", headroom, "1")
     exponents = tuple(fitting_exponent(w, MOST_EXPONENT) for w in weights)
     back = feedback_weights or spec.initial_feedback()
     back_exponents = feedback_exponents(back, MOST_EXPONENT)

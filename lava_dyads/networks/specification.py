@@ -398,10 +398,12 @@ class NetworkSpec:
                 vertex = by_name[vertex.sources[0]]
         return vertex.activation.name if vertex.activation else "linear"
 
+    @checked
     def why_not(self, execution: Execution) -> str | None:
         """Return why this network cannot be run in a way; None if it can."""
         return why_not(self, execution)
 
+    @checked
     def check(self, execution: Execution) -> None:
         """Raise where this network cannot be run in a way.
 
@@ -414,6 +416,7 @@ class NetworkSpec:
         """
         self.choose(execution)
 
+    @checked
     def choose(
         self, request: Execution, within: Sequence[str] = AXES["runtime"]
     ) -> tuple[Execution, str]:

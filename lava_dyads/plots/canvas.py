@@ -11,8 +11,8 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lava_dyads.errors import invalid
-from lava_dyads.files import AnyPath, as_path, check_writable, write_atomically
+from lava_dyads.errors import ValidationError, invalid
+from lava_dyads.files import AnyPath, as_path, check_writable, reason, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +70,11 @@ def save(figure: Figure, path: AnyPath) -> None:
     with warnings.catch_warnings():
         # Names are the user's: a sign that the font lacks is a box, and no reason to speak.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(buffer, format=kind, dpi=130)
+        try:
+            figure.savefig(buffer, format=kind, dpi=130)
+        except (ArithmeticError, ValueError) as error:  # numbers beyond its coordinates
+            why = f"picture {path}: cannot be drawn ({reason(error)}). Try: smaller numbers"
+            raise ValidationError(why) from error
     write_atomically(path, buffer.getvalue())
 
 

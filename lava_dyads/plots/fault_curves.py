@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from lava_dyads.checks import checked
 from lava_dyads.experiments.faults import FaultStudy
 from lava_dyads.files import AnyPath
 from lava_dyads.plots.canvas import canvas, save
 
 
+@checked
 def fault_curves(study: FaultStudy, path: AnyPath) -> None:
     """Draw cosine and accuracy over the share of each fault and the noise, into a file.
 

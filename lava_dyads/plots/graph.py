@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
+from lava_dyads.checks import checked
 from lava_dyads.files import AnyPath
+from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.plan.build import Vertex
 from lava_dyads.plots.canvas import canvas, save, verbatim
-
-if TYPE_CHECKING:
-    from lava_dyads.networks import NetworkSpec
 
 _FILLS = {"input": "#dddddd", "op": "#ffffff", "neurons": "#cfe3f5", "output": "#f8d9c4"}
 
 
+@checked
 def graph_picture(spec: NetworkSpec, path: AnyPath) -> None:
     """Draw a specification's graph into a file, atomically.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from lava_dyads.checks import checked
 from lava_dyads.files import AnyPath
 from lava_dyads.plots.canvas import canvas, save, verbatim
 from lava_dyads.training import History
 
 
+@checked
 def learning_curve(history: History, title: str, path: AnyPath) -> None:
     """Draw loss and accuracy over the epochs, training and test, into a file.
 

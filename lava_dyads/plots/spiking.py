@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_dyads.checks import Count, Positive, checked, plain_array, real_array
+from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath
 from lava_dyads.plots.canvas import canvas, save, verbatim
-
-if TYPE_CHECKING:
-    pass
 
 PLUS, MINUS = "#0b5fa5", "#d1495b"
 """Colours of the two compartments."""
 
 
-def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: int = 200) -> None:
+@checked
+def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: Count = 200) -> None:
     """Draw the spikes of the first sample, a row per dyad, plus above minus, into a file.
 
     Parameters
@@ -29,7 +29,17 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: int 
         Written atomically.
     steps : int
         How many of the first steps to show.
+
+    Raises
+    ------
+    ValidationError
+        If there are no trains, or one has another shape.
     """
+    trains = [plain_array(train, f"spike_raster.trains[{k}]") for k, train in enumerate(trains)]
+    for train in trains or [np.zeros(0)]:
+        if train.ndim != 4 or train.shape[0] != 2 or not train.shape[2]:
+            limit = "must have shape (2, steps, samples, neurons) for every layer"
+            invalid("spike_raster.trains", limit, train.shape, "the trains of simulate")
     figure = canvas(8, 4.5)
     axes = figure.subplots()
     row = 0
@@ -50,6 +60,7 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: int 
     save(figure, path)
 
 
+@checked
 def membrane(trace: NDArray[np.floating[Any]], title: str, path: AnyPath) -> None:
     """Draw V+ and V- of one dyad before its resets into a file.
 
@@ -60,7 +71,15 @@ def membrane(trace: NDArray[np.floating[Any]], title: str, path: AnyPath) -> Non
     title : str
     path : str or path
         Written atomically.
+
+    Raises
+    ------
+    ValidationError
+        If the trace has another shape, or is not finite.
     """
+    trace = real_array(trace, "membrane.trace", 2)
+    if trace.shape[0] != 2:
+        invalid("membrane.trace", "must have shape (2, steps)", trace.shape, "V+ and V-")
     figure = canvas(8, 3.6)
     upper, lower = figure.subplots(2, 1, sharex=True)
     times = np.arange(1, trace.shape[1] + 1)
@@ -76,7 +95,10 @@ def membrane(trace: NDArray[np.floating[Any]], title: str, path: AnyPath) -> Non
     save(figure, path)
 
 
-def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, path: AnyPath) -> None:
+@checked
+def error_law(
+    windows: Sequence[Count], errors: Sequence[Positive], slope: float, path: AnyPath
+) -> None:
     """Draw the error of the gradient against the read-out window, log-log, into a file.
 
     Parameters
@@ -89,7 +111,15 @@ def error_law(windows: Sequence[int], errors: Sequence[float], slope: float, pat
         Of the fitted line.
     path : str or path
         Written atomically.
+
+    Raises
+    ------
+    ValidationError
+        If there are no windows, or not as many errors.
     """
+    if not windows or len(windows) != len(errors):
+        limit = "needs as many windows as errors, at least 1"
+        invalid("error_law", limit, (len(windows), len(errors)), "one error per window")
     figure = canvas(5, 4)
     axes = figure.subplots()
     x, y = np.asarray(windows, float), np.asarray(errors, float)

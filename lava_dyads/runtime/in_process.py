@@ -533,7 +533,11 @@ class InProcessSession(Session):
     ) -> None:
         path = None if trace is None else check_writable("trace", trace)
         self.runtime = InProcessRuntime(
-            process, run_cfg or DyadRunConfig(), transport, measure=measure, timeout=timeout
+            process,
+            DyadRunConfig() if run_cfg is None else run_cfg,
+            transport,
+            measure=measure,
+            timeout=timeout,
         )
         self._trace = path
         if trace is not None:

@@ -96,7 +96,7 @@ class LavaSession(Session):
         # A session that goes out of scope ends its OS processes, or nobody could.
         weakref.finalize(self, _forgotten, self._run).atexit = False  # see processes/base
         try:
-            self._run.start(run_cfg or DyadRunConfig(), compile_config)
+            self._run.start(DyadRunConfig() if run_cfg is None else run_cfg, compile_config)
         except BaseException as error:
             _abandon(self._run)
             trace = getattr(error, "trace", None)

@@ -110,7 +110,7 @@ def play(
     if steps is None:
         steps = max((len(s) for s in series.values()), default=1)
     # Named by instance, Lava's own run configurations need not search this folder for models.
-    run_cfg = run_cfg or DyadRunConfig()
+    run_cfg = DyadRunConfig() if run_cfg is None else run_cfg
     models = getattr(run_cfg, "exception_proc_model_map", {})
     for port, values in series.items():
         whole = values.dtype.kind == "i"

@@ -85,7 +85,7 @@ def react(
     series = {port: values.astype(float) for port, values in numbers(process, inputs).items()}
     outputs = list(outputs)
     check_ports(process, series, outputs)
-    config = run_cfg or DyadRunConfig(clock="async")
+    config = DyadRunConfig(clock="async") if run_cfg is None else run_cfg
     for port, values in series.items():
         player = Player(values, name=f"player of {port}")
         player.out.connect(getattr(process, port))

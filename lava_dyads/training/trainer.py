@@ -592,6 +592,7 @@ class Trainer:
         }
         return RunState(self._made_for(), progress, self._registers(), machine())
 
+    @checked
     def restore(self, state: RunState) -> None:
         """Go on from a state; the next :meth:`fit` does the rest of the run, bit by bit.
 

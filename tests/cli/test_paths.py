@@ -2,6 +2,7 @@
 
 import ast
 import errno
+import math
 import os
 import subprocess
 import sys
@@ -20,7 +21,14 @@ from lava_dyads.files import write_atomically
 from lava_dyads.loihi import netx, nir_graph
 from lava_dyads.loihi.inference import sigma_delta
 from lava_dyads.networks import Execution
-from lava_dyads.plots import error_law, graph_picture, learning_curve, membrane, raster
+from lava_dyads.plots import (
+    error_law,
+    graph_picture,
+    learning_curve,
+    membrane,
+    raster,
+    spike_raster,
+)
 from lava_dyads.plots.canvas import FORMATS, canvas, save
 from lava_dyads.runtime.trace import COLUMNS, Trace
 from lava_dyads.training import RunDirectory, RunState
@@ -206,3 +214,26 @@ def test_a_file_that_cannot_have_its_name_is_an_error_of_the_system_and_of_ours(
         write_atomically(tmp_path, b"content")
     assert error.value.errno == errno.EISDIR
     assert isinstance(error.value, ValidationError)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda path: graph_picture([], path),
+        lambda path: learning_curve(None, "title", path),
+        lambda path: membrane(np.ones((3, 5)), "title", path),
+        lambda path: membrane([[1.0, math.nan], [0.0, 0.0]], "title", path),
+        lambda path: membrane([[1e308, -1e308], [0.0, 0.0]], "title", path),
+        lambda path: error_law([], [], -1.0, path),
+        lambda path: error_law([8, 16], [0.1], -1.0, path),
+        lambda path: error_law([8], [0.0], -1.0, path),
+        lambda path: spike_raster([np.ones((2, 3))], path),
+        lambda path: spike_raster([], path),
+        lambda path: raster(object(), path),
+    ],
+)
+def test_pictures_of_what_cannot_be_drawn_are_refused_in_a_line(tmp_path, draw):
+    with pytest.raises(ValidationError, match=r"Try: ") as error:
+        draw(tmp_path / "it.png")
+    assert str(error.value).isprintable()
+    assert not list(tmp_path.iterdir())

@@ -39,7 +39,7 @@ def nested(depth: int) -> list[Any]:
     return made
 
 
-def _nothing(*_: object, **__: object) -> None:
+def nothing(*_: object, **__: object) -> None:
     """Take anything."""
 
 
@@ -68,7 +68,7 @@ PYTHON: tuple[Callable[[Rng], Any], ...] = (
     lambda r: Hostile(),
     lambda r: r.choice((b"", b"relu", bytearray(3), memoryview(b"abc"))),
     lambda r: r.choice((1j, Decimal("0.5"), Decimal("nan"), 10**5000, NotImplemented, ...)),
-    lambda r: r.choice((int, len, _nothing, Rng, print)),
+    lambda r: r.choice((int, len, nothing, Rng, print)),
     lambda r: r.choice((set(), {1, 2}, frozenset("a"), range(3), (1, 2), ("a",), (4, 3, 2), ())),
     lambda r: r.choice(
         (np.float64("nan"), np.float32(0.5), np.int8(-1), np.uint64(2**64 - 1), np.bool_(True),

@@ -24,6 +24,7 @@ from mutations import (
     PYTHON,
     Rng,
     array,
+    nothing,
     npz,
     spoil_arrays,
     spoil_bytes,
@@ -444,13 +445,14 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     from lava_dyads import loihi, plots, testing
     from lava_dyads.data import encoders
     from lava_dyads.executors.latency import Latency
-    from lava_dyads.experiments import fixed_point_gradient
+    from lava_dyads.experiments import export, fixed_point_gradient
+    from lava_dyads.loihi import netx as netx_format
     from lava_dyads.plan.recurrent import recurrent
     from lava_dyads.rules.arithmetic import Float, Loihi2
     from lava_dyads.rules.units import RuleParameters
     from lava_dyads.runtime import session
     from lava_dyads.runtime.trace import COLUMNS
-    from lava_dyads.training import Interval, RunDirectory
+    from lava_dyads.training import History, Interval, RunDirectory, RunState
 
     class NoRun:
         def __init__(self, *_: object) -> None:
@@ -474,6 +476,8 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     lanes: dict[str, Any] = {"lanes": 1, "beta": 0.1, "optimiser": d.SGD(), "name": "it"}
     graph = d.Graph.from_dict(GRAPHS[1])
     files = {name: folder / f"it.{name}" for name in ("npz", "toml", "png")}
+    exported, written = _sigma_delta(), folder / "written.net"
+    netx_format.write(written, exported)
 
     def used(**options: Any) -> None:
         with d.Trainer(
@@ -482,8 +486,15 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
             pass
 
     def fitted(**options: Any) -> None:
+        given = {k: nothing if callable(v) else v for k, v in options.items()}  # may fail by itself
         with d.Trainer(spec, data, brief, runs) as trainer:
-            trainer.fit(**options)
+            trainer.fit(**given)
+
+    fitted()  # kernels are compiled before the first input, whose time is measured
+
+    def restored(state: Any) -> None:
+        with d.Trainer(spec, data, brief, runs) as trainer:
+            trainer.restore(trainer.state() if state is None else state)
 
     def in_process(steps: Any = 1, **options: Any) -> None:
         given: dict[str, Any] = {"process": d.Dyad((2,)), **options}
@@ -609,6 +620,29 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
         "LevelCrossing": (encoders.LevelCrossing, {"threshold": 0.1, "path": None, "step": 9}),
         "Rate.encode": (encoders.Rate(100, 10).encode, {"image": np.ones((2, 2)) / 2}),
         "raster": (plots.raster, {"trace": d.Trace(columns, []), "path": files["png"]}),
+        "learning_curve": (plots.learning_curve, {"history": History(), "title": "it",
+                                                  "path": files["png"]}),
+        "graph_picture": (plots.graph_picture, {"spec": spec, "path": files["png"]}),
+        "membrane": (plots.membrane, {"trace": np.ones((2, 5)), "title": "it",
+                                      "path": files["png"]}),
+        "error_law": (plots.error_law, {"windows": (8, 16), "errors": (0.2, 0.1), "slope": -1.0,
+                                        "path": files["png"]}),
+        "spike_raster": (plots.spike_raster, {"trains": [np.ones((2, 3, 1, 2), bool)],
+                                              "path": files["png"], "steps": 2}),
+        "calibrated": (loihi.calibrated, {"spec": spec, "weights": parameters[0],
+                                          "biases": parameters[1], "x": x, "y": y, "headroom": 1,
+                                          "seed": 0, "feedback_weights": None}),
+        "netx.write": (netx_format.write, {"path": folder / "it.net", "network": exported}),
+        "netx.run": (netx_format.run, {"path": written, "x": x}),
+        "export": (export, {"path": folder / "it.net", "network": exported, "x": x}),
+        "NetworkSpec.check": (spec.check, {"execution": runs}),
+        "NetworkSpec.choose": (spec.choose, {"request": runs, "within": ("reference",)}),
+        "NetworkSpec.check_parameters": (spec.check_parameters, {
+            "weights": parameters[0], "biases": parameters[1], "feedback_weights": None}),
+        "Trainer.restore": (restored, {"state": None}),
+        "RunState.load": (RunState.load, {"path": files["npz"]}),
+        "react": (testing.react, {"process": d.Dyad((1,)), "inputs": {"basal_in": [[1.0]]},
+                                  "outputs": ("mean_out",), "run_cfg": None, "transport": None}),
         "play": (played, {"process": d.Dyad((2,)), "inputs": {"basal_in": [[1.0, 2.0]]},
                           "outputs": ("mean_out",), "watch": ("bias",), "steps": 2,
                           "timeout": 5.0}),
