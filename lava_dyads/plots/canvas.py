@@ -70,6 +70,7 @@ def save(figure: Figure, path: AnyPath) -> None:
     with warnings.catch_warnings():
         # Names are the user's: a sign that the font lacks is a box, and no reason to speak.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        warnings.filterwarnings("ignore", message="overflow encountered")  # see below
         try:
             figure.savefig(buffer, format=kind, dpi=130)
         except (ArithmeticError, ValueError) as error:  # numbers beyond its coordinates

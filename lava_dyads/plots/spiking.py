@@ -35,15 +35,17 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: Coun
     ValidationError
         If there are no trains, or one has another shape.
     """
-    trains = [plain_array(train, f"spike_raster.trains[{k}]") for k, train in enumerate(trains)]
-    for train in trains or [np.zeros(0)]:
+    shown: list[NDArray[Any]] = [
+        plain_array(train, f"spike_raster.trains[{k}]") for k, train in enumerate(trains)
+    ]
+    for train in shown or [np.zeros(0)]:
         if train.ndim != 4 or train.shape[0] != 2 or not train.shape[2]:
             limit = "must have shape (2, steps, samples, neurons) for every layer"
             invalid("spike_raster.trains", limit, train.shape, "the trains of simulate")
     figure = canvas(8, 4.5)
     axes = figure.subplots()
     row = 0
-    for k, train in enumerate(trains, 1):
+    for k, train in enumerate(shown, 1):
         for side, colour in enumerate((PLUS, MINUS)):
             times, units = np.nonzero(train[side, :steps, 0])
             label = f"{'plus' if side == 0 else 'minus'} compartments" if k == 1 else None
@@ -51,11 +53,11 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: Coun
             axes.plot(times + 1, height, "|", color=colour, markersize=3, label=label)
         middle, row = row + (train.shape[3] - 1) / 2, row + train.shape[3]
         axes.text(1.01, middle, f"layer {k}", transform=axes.get_yaxis_transform(), va="center")
-        if k < len(trains):
+        if k < len(shown):
             axes.axhline(row - 0.5, color="0.8", linewidth=0.8)
     axes.set_xlabel("time (steps)")
     axes.set_ylabel("dyad")
-    axes.set_xlim(0, min(steps, trains[0].shape[1]) + 1)
+    axes.set_xlim(0, min(steps, shown[0].shape[1]) + 1)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
     save(figure, path)
 
