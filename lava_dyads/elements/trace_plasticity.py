@@ -247,7 +247,9 @@ def decay_parts(decay: float) -> tuple[int, int, int]:
     """
     mantissa, shift = mantissa_and_shift(decay, 0)
     excess = max(0, shift - (DECIMATION.value - EXPONENT_MIN.value))
-    mantissa, shift = round(mantissa / 2**excess), shift - excess
+    shift -= excess
+    if excess:  # rounded once: a mantissa of three bits has been rounded already
+        mantissa = round(decay * 2.0**shift)
     rarer = max(0, shift + EXPONENT_MIN.value)
     return (mantissa, shift - rarer, 2**rarer) if mantissa else (0, 0, 1)
 

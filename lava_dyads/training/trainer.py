@@ -27,6 +27,7 @@ from lava_dyads.checks import (
 from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
 from lava_dyads.elements import Element, Population, Sink, Source
 from lava_dyads.elements.clock import FROZEN, Agenda
+from lava_dyads.elements.stacked_populations import OWN
 from lava_dyads.errors import (
     CheckpointError,
     DivergedError,
@@ -55,7 +56,6 @@ from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.rules.units import RULES, rule
 from lava_dyads.rules.units.spiking import OFFSET
-from lava_dyads.runtime.batching.stacked_populations import OWN
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.resume import Interval, RunState, machine
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lava_dyads.elements import Connection
@@ -135,6 +135,7 @@ def test_both_synapses_of_a_pair_learn_the_same_on_average_by_draws_of_their_own
 
 
 @given(decay=st.floats(2.0**-16, 0.9))
+@example(decay=5e-5)  # 3.28 in units of 2^-16, 6.55 in halves of them: rounded twice it would be 4
 def test_a_decay_is_what_the_engine_can_say(decay):
     mantissa, shift, period = decay_parts(decay)
     assert 1 <= mantissa <= 7

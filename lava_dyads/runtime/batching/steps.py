@@ -1,7 +1,7 @@
 """Neurons that are Processes of their own, but the same automaton, take their step together.
 
 Every Process keeps its model, its ports and its registers, which become views on those of an
-:class:`~lava_dyads.runtime.batching.stacked_populations.Ensemble`. What the members of batches
+:class:`~lava_dyads.elements.stacked_populations.Ensemble`. What the members of batches
 tell each other is gathered in one go; all other Processes are connected as before. Results are the
 same to the bit: each sum is taken in the same order.
 
@@ -23,8 +23,8 @@ from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements.clock import Agenda, Clock
+from lava_dyads.elements.stacked_populations import Ensemble, kind, owner
 from lava_dyads.models.shell import ElementModel
-from lava_dyads.runtime.batching.stacked_populations import Ensemble, kind, owner
 from lava_dyads.runtime.scheduler import Channel, Hub, Inbox, Outbox, Task, Turn
 
 SMALLEST = 2

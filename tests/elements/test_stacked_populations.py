@@ -7,12 +7,12 @@ import pytest
 
 from lava_dyads.elements import Population
 from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.stacked_populations import Ensemble, kind
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.optimisers import SGD, Adam, Momentum
 from lava_dyads.rules.units import RULES, RuleParameters
-from lava_dyads.runtime.batching.stacked_populations import Ensemble, kind
 
 N = 7
 
