@@ -1,5 +1,6 @@
 """Spoilt inputs are taken or refused in one line: a sample of them with the seed of the day."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ FUZZ = Path(__file__).with_name("fuzz.py")
 
 
 def fuzzed(*options):
-    command = [sys.executable, str(FUZZ), *map(str, options)]
+    seed = os.environ["LAVA_DYADS_TEST_SEED"]
+    command = [sys.executable, str(FUZZ), "--seed", seed, *map(str, options)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     print(done.stdout, done.stderr)  # the seed, and how to try an input again
     return done
