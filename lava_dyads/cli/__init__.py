@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from lava_dyads.cli.ending import Ending
 from lava_dyads.cli.terminal import any_terminal, nobody_reads
-from lava_dyads.errors import DyadsError, ValidationError, invalid, nearest
+from lava_dyads.errors import DyadsError, ValidationError, invalid, nearest, one_line
 from lava_dyads.suggestions import near
 
 
@@ -210,7 +210,8 @@ def _command(words: list[str]) -> str:
 
 
 def _fail(error: Exception | str, code: int) -> int:
-    print(f"error: {error}", file=sys.stderr)
+    text = one_line(error) if isinstance(error, str) else str(error)
+    print(f"error: {text}", file=sys.stderr)
     return code
 
 
