@@ -1,5 +1,6 @@
 """What OS processes keep apart is kept apart in one: random states, arguments, class attributes."""
 
+import gc
 import multiprocessing
 import pickle
 import random
@@ -139,6 +140,7 @@ def test_sessions_in_several_threads_draw_as_if_each_were_alone():
 
 
 def test_numpys_generator_is_its_own_again_when_nobody_needs_it_apart():
+    gc.collect()  # sessions that the tests before have left behind
     before = np.random.get_bit_generator()
     first, second = pair("np.random"), pair("np.random")
     with InProcessSession(first[0], FLOAT) as a, InProcessSession(second[0], FLOAT) as b:

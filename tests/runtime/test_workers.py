@@ -2,6 +2,7 @@
 
 import ast
 import multiprocessing
+import pickle
 import subprocess
 import sys
 import threading
@@ -103,7 +104,10 @@ def test_a_trainer_goes_on_in_the_worker_it_is_sent_to():
         multiprocessing.get_context("spawn").Pool(1) as pool,
     ):
         sent = []
-        trainer.fit(lambda entry: sent or sent.append(pool.apply_async(resume, (trainer,))))
+        # Copied before it goes on: the pool's own thread would copy it some time later.
+        trainer.fit(
+            lambda entry: sent or sent.append(pool.apply_async(resume, (pickle.dumps(trainer),)))
+        )
         assert sent[0].get(100) == train("reference")
 
 

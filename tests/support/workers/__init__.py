@@ -1,5 +1,7 @@
 """What a worker is given to do: it can be imported wherever it is."""
 
+import pickle
+
 import numpy as np
 
 from lava_dyads import Dataset, Execution, NetworkSpec, Trainer, TrainingConfig
@@ -24,9 +26,9 @@ def train(runtime):
         return b"".join(w.tobytes() for w in t.parameters()[0])
 
 
-def resume(trainer):
+def resume(sent):
     """Return the weights of a trainer that was sent, once it has done the rest."""
-    with trainer:
+    with pickle.loads(sent) as trainer:
         return fitted(trainer)
 
 
