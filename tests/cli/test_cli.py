@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import NEEDS_LAVA, skip_for_lack_of_lava
 
 from lava_dyads import load
 from lava_dyads.cli import COMMANDS, main
@@ -84,6 +85,7 @@ CHIP = "train digits --precision loihi2 --runtime reference"
 EVENTS = "--granularity neuron --clock async --runtime in-process"
 
 
+@NEEDS_LAVA
 def test_asynchronous_neurons_train_as_network_does_and_leave_a_trace(capsys, tmp_path):
     digits = load("digits")
     np.savez(tmp_path / "some.npz", x=digits.x[:300], labels=digits.labels[:300])
@@ -108,6 +110,7 @@ def test_asynchronous_neurons_train_as_network_does_and_leave_a_trace(capsys, tm
     assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
 
 
+@NEEDS_LAVA
 def test_bench_faults_knows_which_faults_hurt(capsys, tmp_path, monkeypatch):
     digits = load("digits")
     some = Dataset("digits", digits.x[:450], digits.labels[:450])  # the study takes all of them
@@ -191,6 +194,7 @@ def test_bad_input_is_one_clear_line_and_writes_nothing(capsys, tmp_path, monkey
         assert run(capsys, f"{QUICK} --epochs 1 --out {tmp_path}/run")[0] == 0
     before = sorted(os.listdir(tmp_path))
     code, out, error = run(capsys, line.format(tmp=tmp_path))
+    skip_for_lack_of_lava(error)
     assert code == 2
     assert out == ""
     assert error.startswith("error: ")
@@ -309,6 +313,7 @@ def test_check_equivalence_runs_the_support_table(capsys):
     assert run(capsys, "check equivalence --rule backprop")[0] == 2
 
 
+@NEEDS_LAVA
 def test_check_equivalence_fails_where_a_pair_disagrees(capsys, monkeypatch):
     from lava_dyads.training import Trainer
 
@@ -431,6 +436,7 @@ def test_check_spiking_reports_three_comparisons_and_draws_them(capsys, tmp_path
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
 
 
+@NEEDS_LAVA
 def test_check_spiking_fails_where_a_comparison_does_not_hold(capsys):
     # A compartment that reports its error only after 64 spikes is too coarse for short windows.
     line = "check spiking --target none --steps 8 --hysteresis 64"

@@ -8,6 +8,7 @@ import os
 
 import numpy as np
 import pytest
+from needs import NEEDS_LAVA
 
 from lava_dyads import NetworkSpec, Trainer, TrainingConfig
 from lava_dyads.cli import main
@@ -45,6 +46,7 @@ def check_sample(size, where):
     raise AssertionError(f"seed {SEED}: only {compared} of {size} could be compared")
 
 
+@NEEDS_LAVA
 @pytest.mark.timeout(300)
 def test_a_sample_of_what_is_granted_learns_the_weights_of_the_numpy_engine():
     check_sample(6, lambda e: e.runtime == "in-process")
@@ -80,6 +82,7 @@ REFUSED = [
 ]
 
 
+@NEEDS_LAVA
 @pytest.mark.parametrize(("options", "reason"), REFUSED)
 def test_what_is_not_supported_is_listed_with_its_reason_and_the_rest_compared(options, reason):
     made = compare(small(**options), [e for e in EVERY if e.runtime != "lava"])
@@ -103,6 +106,7 @@ def test_noise_without_steps_is_refused_at_once(noise, granularity, runtime):
         settle_asynchronously(problem.spec.build(), np.ones((1, 3)), None)
 
 
+@NEEDS_LAVA
 def test_a_rule_that_relaxes_is_compared_at_rest_where_there_are_no_steps():
     problem = small(rule="activation-relaxation", rate=0.3, loss="squared-error")
     made = compare(problem, [Execution("layer", "async", "float", "in-process")])
@@ -154,6 +158,7 @@ def test_networks_of_a_setting_are_drawn_until_they_have_been_wherever_one_is_gr
                 assert execution in been
 
 
+@NEEDS_LAVA
 def test_the_command_checks_every_setting_and_says_what_it_leaves_out(monkeypatch, capsys):
     some = [
         Setting("dp", "linearised", "tied", "float"),
@@ -171,6 +176,7 @@ def test_the_command_checks_every_setting_and_says_what_it_leaves_out(monkeypatc
     assert "--layers: --thorough draws its networks itself" in capsys.readouterr().err
 
 
+@NEEDS_LAVA
 @pytest.mark.parametrize("line", ["--rule dp", "--nudge linearised-frozen"])
 def test_rules_that_some_ways_cannot_run_are_checked_where_they_run(line, capsys, monkeypatch):
     ways = [(e, why) for e, why in table() if e.runtime != "lava"]
@@ -179,6 +185,7 @@ def test_rules_that_some_ways_cannot_run_are_checked_where_they_run(line, capsys
     assert json.loads(capsys.readouterr().out)["unsupported"]
 
 
+@NEEDS_LAVA
 def test_a_disagreement_and_an_error_in_one_way_are_no(monkeypatch):
     problem, way = small(), Execution("layer", "sync", "float", "in-process")
     original = Trainer.parameters
