@@ -45,6 +45,10 @@ class Element(ABC):
         Outputs that somebody listens to; the others need not be computed.
     parts : list of Element
         Elements that do the work in its place, where it has been cut up.
+    awaits : dict of str to int
+        Where messages of one sweep reach an input port in several steps: the last of them. Before
+        it they are gathered, so that the element answers once. Asynchronous elements know no
+        steps and wait for nothing.
     arithmetic : Arithmetic
         The number system of its registers and messages.
     """
@@ -68,6 +72,8 @@ class Element(ABC):
         self.outputs = dict(outputs)
         self.listened = set(outputs)
         self.parts: list[Element] = []
+        self.awaits: dict[str, int] = {}
+        self._early: Outbox = {}
         self._places = {name: i for i, name in enumerate(self.counted)}
         self.memory: dict[str, AnyArray] = {
             "counts": np.zeros(max(1, len(self.counted)), np.int64),
@@ -81,15 +87,38 @@ class Element(ABC):
 
     @property
     def buffered(self) -> bool:
-        """Tell whether something waits to be sent in the next step."""
-        return False
+        """Tell whether something waits to be sent, or to be answered, in a later step."""
+        return bool(self._early)
 
     def before(self, clock: Clock) -> Outbox:
         """Return what is sent before this step's messages are received."""
         return SILENCE
 
-    def reset(self) -> None:  # noqa: B027 (sources have nothing to forget)
+    def reset(self) -> None:
         """Forget the last presentation."""
+        self._early = {}
+
+    def gathered(self, clock: Clock, inbox: Inbox) -> Inbox:
+        """Return the messages to answer in this step: where more are to come, they wait.
+
+        They are added up as they come, in the numbers of the element.
+        """
+        if not self.awaits:
+            return inbox
+        ready = dict(inbox)
+        for port, last in self.awaits.items():
+            message, early = ready.pop(port, None), self._early.pop(port, None)
+            if message is not None and early is not None:
+                message = early + message
+            elif message is None:
+                message = early
+            if message is None:
+                continue
+            if clock.step >= last:
+                ready[port] = message
+            else:  # who sent it may write the next one into the same array
+                self._early[port] = message.copy() if early is None else message
+        return ready
 
     @abstractmethod
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:

@@ -168,10 +168,11 @@ class Connection(Element):
     @property
     def buffered(self) -> bool:
         """Tell whether something waits to be sent."""
-        return bool(self._buffer)
+        return bool(self._buffer or self._early)
 
     def reset(self) -> None:
         """Forget the last presentation."""
+        super().reset()
         self.memory["held_mean"].fill(0)
         self.memory["held_difference"].fill(0)
         self._buffer = {}
@@ -187,6 +188,7 @@ class Connection(Element):
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive, transform for the next step, learn in the last one."""
+        inbox = self.gathered(clock, inbox)
         if not (inbox or clock.last):
             return {}
         m = self.memory

@@ -105,7 +105,7 @@ class Junction(Element):
     @property
     def buffered(self) -> bool:
         """Tell whether something waits to be sent."""
-        return bool(self._buffer)
+        return bool(self._buffer or self._early)
 
     @property
     def held(self) -> tuple[Array, ...]:
@@ -114,6 +114,7 @@ class Junction(Element):
 
     def reset(self) -> None:
         """Forget the last presentation."""
+        super().reset()
         for name in self._registers:
             self.memory[name].fill(0)
         self._fed, self._buffer = False, {}
@@ -127,6 +128,7 @@ class Junction(Element):
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive, and evaluate for the next step what has changed."""
+        inbox = self.gathered(clock, inbox)
         m, accumulate = self.memory, self.arithmetic.accumulate
         messages = [inbox.get(port) for port in self._ups]
         moved = [accumulate(m[h], s, h) for h, s in zip(self._held, messages, strict=True)]

@@ -212,6 +212,7 @@ class Population(Element):
                 noise_seed=(*self.noise_seed, i),
                 index=i,
             )
+            part.awaits = dict(self.awaits)
             for name, whole in self.memory.items():
                 part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
             self.parts.append(part)
@@ -249,6 +250,7 @@ class Population(Element):
 
     def reset(self) -> None:
         """Forget the last presentation."""
+        super().reset()
         self._spoken = False
         for name in (*self.unit.state, "basal", "apical", *(f"sent_{c}" for c in self.channels)):
             self.memory[name].fill(0)
@@ -257,7 +259,7 @@ class Population(Element):
     @property
     def rests(self) -> bool:
         """Whether it does nothing in the midst of a presentation unless it hears something."""
-        return self._spoken and self._answers_only
+        return self._spoken and self._answers_only and not self._early
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive drives, step, send changes; learn in the last step."""
@@ -269,6 +271,7 @@ class Population(Element):
             self.reset()
         elif clock.first:
             self._spoken = False  # the bias may have learnt
+        inbox = self.gathered(clock, inbox)
         accumulate = self.arithmetic.accumulate
         moved = accumulate(m["basal"], inbox.get("basal_in"), "basal")
         moved |= accumulate(m["apical"], inbox.get("apical_in"), "apical")

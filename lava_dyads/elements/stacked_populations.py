@@ -27,6 +27,7 @@ def kind(element: object) -> Hashable:
         return None
     numbers = element.arithmetic
     plain = numbers.name == "float" and numbers.dtype == np.float64 and not element.noise
+    plain = plain and not element._early
     if not plain or element.n != 1 or element.unit.blocks:
         return None
     parameters = (
@@ -36,6 +37,7 @@ def kind(element: object) -> Hashable:
         element.error_threshold,
         element.anneal,
         element.first_step,
+        tuple(element.awaits.items()),
     )
     listened = frozenset(element.listened)
     optimiser = element.plasticity.optimiser
@@ -78,7 +80,7 @@ class Ensemble(Population):
         self.members = members
         self.memory.update(joined)
         self.listened = set(first.listened)
-        self._spoken = first._spoken
+        self._spoken, self.awaits = first._spoken, first.awaits
         for i, member in enumerate(members):
             member.memory.update(
                 {n: a[..., i] if n in OWN else a[..., i : i + 1] for n, a in joined.items()}
@@ -87,8 +89,11 @@ class Ensemble(Population):
 
     def leave(self) -> None:
         """Tell the members what they cannot see in their registers."""
-        for member in self.members:
-            member._spoken = self._spoken
+        for i, member in enumerate(self.members):
+            member._spoken, member._early = self._spoken, {}
+            for port, message in self._early.items():
+                if message is not None and message[:, i].any():
+                    member._early[port] = message[:, i : i + 1].copy()
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Do what every member would do with its entry of the messages."""
@@ -98,6 +103,7 @@ class Ensemble(Population):
             self.reset()
         elif clock.first:
             self._spoken = False  # the bias may have learnt
+        inbox = self.gathered(clock, inbox)
         heard: AnyArray | None = None
         for port, name in (("basal_in", "basal"), ("apical_in", "apical")):
             message = inbox.get(port)

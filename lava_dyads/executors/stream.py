@@ -12,7 +12,6 @@ from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import NotSettledError, UnsupportedError, invalid
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
-from lava_dyads.executors.sweep_graph import SweptGraph
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.rules.send_on_change import send_on_change
@@ -57,7 +56,7 @@ class FrameStream:
     """
 
     def __init__(self, network: Network) -> None:
-        swept = isinstance(network, SweptNetwork | SweptGraph)
+        swept = isinstance(network, SweptNetwork)
         if swept or network.spiking:
             what = "a swept" if swept else "a spiking"
             raise UnsupportedError(

@@ -3,57 +3,45 @@
 For a finite rule (DP-transpose at alpha 0 and 1, activation relaxation at rate 1) the messages of
 a presentation add up to::
 
-    up:    a_k = W_k mean_{k-1} + b_k             unit.step(a_k, nothing)       k = 1 .. L
-    top:   u_L = -beta l'(mean_L)                 for samples that are not silent
-    down:  unit.perturb(a_k, u_k)                   D_k = unit's error channel    k = L .. 1
-           u_{k-1} = W_k^T D_k
+    up:    a = sum of what meets at basal_in + b       unit.step(a, nothing)   from the input up
+           W mean of a connection, f(means) of a junction
+    top:   u = -beta l'(mean)                          for samples that are not silent
+    down:  unit.perturb(a, u)                          D = unit's error channel
+           u = W^T D of a connection, (df/dmean)^T D of a junction
     (what is no event is not sent, see ``rules.meter``)
-    learn: W_k from sum_lanes D_k mean_{k-1}^T, b_k from sum_lanes D_k, each times -1 / (beta N)
+    learn: W from sum_lanes D mean^T, b from sum_lanes D, each times -1 / (beta N)
 
-The equations are those of the units, the head, the connections and the optimisers; only their
-order is fixed here and no message is made. A sample is *silent* if no output error |l'(mean_L)_i|
-exceeds ``silence``: it sends no error event, so nothing below works for it and no weight learns
-from it.
+The equations are those of the units, the heads, the ops and the optimisers; only their order is
+fixed here and no message is made. It is the order in which the waves of a presentation reach the
+elements, each of which waits for the last of its messages, whatever the graph. A sample is
+*silent* if no output error |l'(mean)_i| exceeds ``silence``: it sends no error event, so nothing
+below works for it and no weight learns from it.
 
-With one lane and plain gradient descent, weights lie in memory column by column: then an entry of
-the activity that is zero costs nothing, neither on the way up nor when weights learn.
+With one lane and plain gradient descent, dense weights lie in memory column by column: then an
+entry of the activity that is zero costs nothing, neither on the way up nor when weights learn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
-from lava_dyads.elements import Connection, Head, Inbox, Outbox, Population
+from lava_dyads.elements import Connection, Element, Head, Inbox, Junction, Outbox, Population
 from lava_dyads.elements.clock import Clock
-from lava_dyads.executors.step import Network
+from lava_dyads.executors.step import OUTSIDE, Link, Network
+from lava_dyads.executors.sweep_stages import Joint, Linear, Rows, Signal, Sum, Sweep, Top, Units
 from lava_dyads.native.registry import later
-from lava_dyads.rules.meter import events, first_sent
+from lava_dyads.rules.meter import events
 from lava_dyads.rules.ops import Dense
-from lava_dyads.rules.optimisers import SGD
+from lava_dyads.rules.optimisers import Optimiser
 
+_FROM_ABOVE = ("difference_in", "apical_in")
 
-@dataclass
-class _Layer:
-    """A connection, the population above it, and the arrays that every sweep writes anew.
-
-    ``heard`` is what the connection has heard from below, of the samples that are not silent.
-    """
-
-    connection: Connection
-    population: Population
-    basal: Array
-    apical: Array
-    heard: Array
-    product: Array
-
-    @property
-    def weights(self) -> Array:
-        return self.connection.memory["weights"]
+Port = tuple[str, str]
 
 
 class SweptNetwork(Network):
@@ -63,52 +51,50 @@ class SweptNetwork(Network):
 
     Parameters
     ----------
+    sent : mapping of (element, output port) to int
+        The step of a presentation in which a port sends: what comes in earlier steps is added up
+        first, as the elements do.
     silence : float
         Largest output error |l'| of a silent sample, in units of the loss's gradient; 0: only
         samples without any error are silent.
+
+    Other parameters are those of :class:`Network`.
     """
 
     silence: float = 0.0
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""
 
-    def __init__(self, *arguments: Any, silence: float = 0.0, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        elements: Mapping[str, Element],
+        links: list[Link],
+        *,
+        sent: Mapping[Port, int],
+        silence: float = 0.0,
+        **options: Any,
+    ) -> None:
+        super().__init__(elements, links, **options)
         self.silence = silence
-        assert self.head is not None
-        self._top: Head = self.head
-        pairs = zip(self.connections.values(), self.populations.values(), strict=True)
-        zeros = self.arithmetic.zeros
-        self._layers = [
-            _Layer(
-                connection,
-                population,
-                basal=zeros((self.lanes, population.n)),
-                apical=zeros((self.lanes, population.n)),
-                heard=zeros((self.lanes, connection.op.n_in)),
-                product=zeros((population.n, connection.op.n_in)),
-            )
-            for connection, population in pairs
-        ]
-        self._single = self.lanes == 1 and all(self._by_columns(layer) for layer in self._layers)
+        self._now = Sweep(self.arithmetic.dtype, self.lanes)
+        self._swept = self._begun = False  # begun: accumulators hold a part of a batch
+        layout = _Layout(self, sent)
+        self._upward, self._downward = layout.upward, layout.downward
+        self._x, self._y = (layout.carried[OUTSIDE, port] for port in ("input_in", "target_in"))
+        self._answer = layout.answer
+        self._heads = [stage for stage in self._downward if isinstance(stage, Top)]
+        self._linear = [s for s in self._upward if isinstance(s, Linear) and s.learns]
+        self._units = [stage for stage in self._upward if isinstance(stage, Units)]
+        self._single = (
+            self.lanes == 1
+            and all(stage.touches_events for stage in self._linear)
+            and all(stage.population.sharing == 1 for stage in self._units)
+        )
+        if self._single:
+            for stage in self._linear:
+                memory = stage.connection.memory
+                memory["weights"] = np.asfortranarray(memory["weights"])
         self.adopt_parameters()
-        self._ones = zeros((self.lanes,)) + 1
-        self._drive = zeros((self.lanes, self._layers[-1].population.n))
-        self._active = slice(None)
-        self._begun = False  # whether the accumulators hold a part of a batch
-        self._count = 0
-        self._ups: list[Array] = []
-        self._downs: list[Array] = []
-
-    @staticmethod
-    def _by_columns(layer: _Layer) -> bool:
-        """Put the weights in order for a single lane, where no optimiser wants them otherwise."""
-        learner, op = layer.connection.plasticity.optimiser, layer.connection.op
-        if not (isinstance(learner, SGD) and isinstance(op, Dense)) or learner.loss_per_update:
-            return False
-        memory = layer.connection.memory
-        memory["weights"] = np.asfortranarray(memory["weights"])
-        return True
 
     def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
         """Move the registers; what is moved lies row by row."""
@@ -119,15 +105,15 @@ class SweptNetwork(Network):
         """Show one presentation; answer with the output, (lanes, n)."""
         if not clock.valid:
             return {}
-        x, y = inbox.get("input_in"), inbox.get("target_in")
-        output = self.arithmetic.zeros((self.lanes, self._layers[-1].population.n))
-        if x is None:  # silence is zeros
-            x = self.arithmetic.zeros((self.lanes, self._layers[0].connection.op.n_in))
-        if y is None:
-            y = np.zeros_like(output)
-        # A source may send other numbers: with those of the weights every product is one of BLAS.
-        x, y = x.astype(output.dtype, copy=False), y.astype(output.dtype, copy=False)
-        output[: clock.valid] = self.present(x[: clock.valid], y[: clock.valid], clock)
+        shown = []
+        for port in ("input_in", "target_in"):
+            message = inbox.get(port)
+            if message is None:  # silence is zeros
+                message = self.arithmetic.zeros((self.lanes, self.inputs[port]))
+            # A source may send other numbers: with those of the weights products are BLAS's.
+            shown.append(message[: clock.valid].astype(self.arithmetic.dtype, copy=False))
+        output = self.arithmetic.zeros((self.lanes, self.outputs["output_out"]))
+        output[: clock.valid] = self.present(shown[0], shown[1], clock)
         return {"output_out": output}
 
     def present(
@@ -152,21 +138,20 @@ class SweptNetwork(Network):
         Returns
         -------
         array (valid, n_out)
-            The free mean of the output.
+            The free mean of the output; to be read before the next presentation.
         """
-        counts = self.counting or clock.frozen
-        self._active = active
-        for layer in self._layers:
-            layer.connection.plasticity.show(exact=not clock.learn)
-        self._count = len(x)
-        output = self._up(self._all_lanes(x))
-        if counts:
-            self._count_up(output)
+        counts, self._swept = self.counting or clock.frozen, False
+        self._now = Sweep(self.arithmetic.dtype, self.lanes, len(x), active, counts)
+        for connection in self.connections.values():
+            connection.plasticity.show(exact=not clock.learn)
+        self._x.value, self._y.value = self._all_lanes(x), self._all_lanes(y)
+        for stage in self._upward:
+            stage.up(self._now)
         if clock.learn:
-            self._nudge(output, self._all_lanes(y))
-            rows = self._down()
-            if counts:
-                self._count_down(rows)
+            rows = self._nudge()
+            for stage in self._downward:
+                stage.down(self._now, rows)
+            self._swept = True
             if not clock.frozen:
                 with later():
                     self._learn(clock.batch)
@@ -176,21 +161,26 @@ class SweptNetwork(Network):
         if beside:
             beside()
         self._begun = self._begun if not clock.learn or clock.frozen else not clock.batch
-        return output[: self._count]
+        return self._answer.value[: self._now.samples]
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates of the last sweep, or of the settled signals."""
-        if not self._downs:
+        if not self._swept:
             return super().gradients(lane)
         rows = slice(None) if lane is None else slice(lane, lane + 1)
-        scale = -1.0 / (self._top.beta * (self._count if lane is None else 1))
-        pairs = zip(self._layers, self._downs, self._ups, strict=True)
-        weights = [scale * la.connection.op.outer(d[rows], up[rows]) for la, d, up in pairs]
-        return weights, [scale * d[rows].sum(axis=0) for d in self._downs]
+        count = self._now.samples if lane is None else 1
+        weights, biases = [], []
+        for linear in self._linear:
+            found = linear.connection.op.outer(linear.below[rows], linear.above[rows])
+            weights.append(found / (-linear.connection.beta * count))
+        for units in self._units:
+            errors = units.population.by_bias(units.errors.value[rows])
+            biases.append(errors.sum(axis=0) / (-units.population.beta * count))
+        return weights, biases
 
     def settle(self, *arguments: Any, **options: Any) -> Any:
         """Relax step by step, see :class:`Network`."""
-        self._downs = []
+        self._swept = False
         return super().settle(*arguments, **options)
 
     def _all_lanes(self, rows: Array) -> Array:
@@ -204,62 +194,18 @@ class SweptNetwork(Network):
         padded[: len(rows)] = rows
         return padded
 
-    def _still(self, registers: Iterable[Array]) -> None:
-        """Let lanes without a sample say nothing."""
-        if self._count < self.lanes:
-            for register in registers:
-                register[self._count :] = 0
-
-    def _up(self, up: Array) -> Array:
-        """Go up; return the output."""
-        self._downs, self._ups = [], []
-        for layer in self._layers:
-            self._ups.append(up)
-            basal, op, population = layer.basal, layer.connection.op, layer.population
-            if self._single and isinstance(op, Dense):
-                op.forward_events(layer.weights, up[0], basal[0])
-            elif layer is self._layers[0]:
-                op.forward(layer.weights[:, self._active], up[:, self._active], basal)
-            else:
-                op.forward(layer.weights, up, basal)
-            basal += population.memory["bias"]
-            unit, state = population.unit, population.state
-            unit.step(state, basal, None, self.arithmetic)
-            self._still(state.values())
-            up = first_sent(unit.emit(state, unit.up), population.threshold, 1.0)
-        return up
-
-    def _nudge(self, output: Array, target: Array) -> None:
-        """Find the drive of the output."""
-        head = self._top
-        self._drive = first_sent(head.drive(output, target), head.threshold, head.beta)
-        self._still([self._drive])
-
-    def _down(self) -> AnyArray | None:
-        """Go down from the drive; return which samples are not silent, None for all."""
-        drive = self._drive
-        loud = np.abs(drive).max(axis=1) > self.silence * self._top.beta
-        rows = None if loud[: self._count].all() else np.flatnonzero(loud)
-        apical = drive if rows is None else drive[rows]
-        for k in range(len(self._layers) - 1, -1, -1):
-            layer, count = self._layers[k], len(apical)
-            unit, state = layer.population.unit, layer.population.state
-            if rows is None:
-                unit.perturb(state, layer.basal, apical, self.arithmetic)
-                self._still(state.values())
-            else:
-                state = {name: register[rows] for name, register in state.items()}
-                unit.perturb(state, layer.basal[rows], apical, self.arithmetic)
-                for name, register in layer.population.state.items():
-                    register[rows] = state[name]
-                self._ups[k] = np.take(self._ups[k], rows, 0, layer.heard[:count], "clip")
-            least = layer.population.error_threshold * layer.population.beta
-            down = first_sent(unit.emit(state, unit.down), least, layer.population.beta)
-            self._downs.append(down)
-            if k:
-                below = self._layers[k - 1].apical[:count]
-                apical = layer.connection.op.transpose(layer.weights, down, below)
-        self._downs.reverse()
+    def _nudge(self) -> Rows:
+        """Find the drives of the outputs; return which samples are not silent, None for all."""
+        loud = np.zeros(self.lanes, bool)
+        for top in self._heads:
+            top.nudge(self._now)
+            loud |= np.abs(top.drive.value).max(axis=1) > self.silence * top.head.beta
+        rows = None if loud[: self._now.samples].all() else np.flatnonzero(loud)
+        for top in self._heads:
+            if rows is not None:
+                top.drive.value = top.drive.value[rows]
+            if self._now.counts:
+                top.head.count_sent("drive", events(top.drive.value))
         return rows
 
     def _learn(self, batch: int) -> None:
@@ -267,80 +213,169 @@ class SweptNetwork(Network):
         if self._single and batch == 1 and not self._begun:
             self._learn_events()
             return
-        for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
-            for owner, name in ((layer.connection, "weights"), (layer.population, "bias")):
-                memory, learner = owner.memory, owner.plasticity.optimiser
-                if learner is None:
-                    continue
-                if batch:
-                    memory[f"{name}_updates"] += 1
-                values, state = memory[name], memory[f"{name}_state"]
-                step = int(memory[f"{name}_updates"][0])
-                scale = -1.0 / (layer.connection.beta * max(1, batch))
-                if name == "weights":
-                    if batch:
-                        learner.shrink(values, step)
-                    alone = batch and not self._begun
-                    if alone and learner.update_along(
-                        values, down, up, state, step, scale, layer.product
-                    ):
-                        continue
-                    found = self._product(layer, down, up)
-                else:
-                    found = self._ones[: len(down)] @ down
-                if self._whole(memory[f"{name}_accumulator"], found, batch):
-                    learner.update(values, found, state, step, scale)
+        for linear in self._linear:
+            along = linear.learn_along if linear.plain else None
+            self._learn_from(linear.connection, "weights", linear.outer, batch, along)
+        for units in self._units:
+            self._learn_from(units.population, "bias", units.total, batch)
 
-    def _product(self, layer: _Layer, down: Array, up: Array) -> Array:
-        """Return the sum of all products that meet at the synapses."""
-        product, active = layer.product, self._active
-        if layer is not self._layers[0] or active == slice(None):
-            return layer.connection.op.outer(down, up, product)
-        product[:, : active.start] = 0
-        product[:, active.stop :] = 0
-        layer.connection.op.outer(down, up[:, active], product[:, active])
-        return product
+    def _learn_from(
+        self,
+        owner: Connection | Population,
+        name: str,
+        product: Callable[[], Array],
+        batch: int,
+        along: Callable[..., bool] | None = None,
+    ) -> None:
+        """Let a register learn from the product of what meets there, or along it at once."""
+        memory, learner = owner.memory, owner.plasticity.optimiser
+        if learner is None:
+            return
+        if not batch:
+            memory[f"{name}_accumulator"] += product()
+            return
+        memory[f"{name}_updates"] += 1
+        values, state = memory[name], memory[f"{name}_state"]
+        step, scale = int(memory[f"{name}_updates"][0]), -1.0 / (owner.beta * batch)
+        if name == "weights":
+            learner.shrink(values, step)
+        if along and not self._begun and along(learner, values, state, step, scale):
+            return
+        found = product()
+        if self._begun:
+            found += memory[f"{name}_accumulator"]
+            memory[f"{name}_accumulator"].fill(0)
+        learner.update(values, found, state, step, scale)
 
     def _learn_events(self) -> None:
         """Descend from one sample: w <- w + (eta / beta) D mean^T where mean is not zero."""
-        for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
-            learner, op = layer.connection.plasticity.optimiser, layer.connection.op
-            assert isinstance(learner, SGD)
-            assert isinstance(op, Dense)
-            for memory, name in ((layer.connection.memory, "weights"),
-                                 (layer.population.memory, "bias")):  # fmt: skip
-                memory[f"{name}_updates"] += 1
-            if len(down):
-                rate = learner.rate(int(layer.connection.memory["weights_updates"][0]))
-                step = down[0] * down.dtype.type(rate / layer.connection.beta)
-                op.learn_events(layer.weights, step, up[0])
-                layer.population.memory["bias"] += step
+        for linear in self._linear:
+            memory, learner = linear.connection.memory, linear.connection.plasticity.optimiser
+            memory["weights_updates"] += 1
+            if len(linear.below):
+                step = _descent(learner, memory["weights_updates"], linear.connection, linear.below)
+                assert isinstance(linear.op, Dense)
+                linear.op.learn_events(memory["weights"], step, linear.above[0])
+        for units in self._units:
+            memory, learner = units.population.memory, units.population.plasticity.optimiser
+            memory["bias_updates"] += 1
+            if learner is not None and len(units.errors.value):
+                errors = units.errors.value
+                memory["bias"] += _descent(
+                    learner, memory["bias_updates"], units.population, errors
+                )
 
-    def _whole(self, accumulator: Array, product: Array, batch: int) -> bool:
-        """Add up the products of a batch in one of the two; tell whether it is complete."""
-        if not batch:
-            accumulator += product
-        elif self._begun:
-            product += accumulator
-            accumulator.fill(0)
-        return bool(batch)
 
-    def _count_up(self, output: Array) -> None:
-        """Count what goes up."""
-        for layer, below, up in zip(self._layers, self._ups, [*self._ups[1:], output], strict=True):
-            connection, population = layer.connection, layer.population
-            connection.count("forward", connection.op.forward_operations(below))
-            population.count_sent(population.unit.up, events(up))
+def _descent(
+    learner: Optimiser | None, updates: AnyArray, owner: Connection | Population, errors: Array
+) -> Array:
+    """Return the step of plain gradient descent along the errors of one sample."""
+    assert learner is not None
+    step: Array = errors[0] * errors.dtype.type(learner.rate(int(updates[0])) / owner.beta)
+    return step
 
-    def _count_down(self, rows: AnyArray | None) -> None:
-        """Count what goes down, what meets at the synapses, and what straddles a kink."""
-        self._top.count_sent("drive", events(self._drive if rows is None else self._drive[rows]))
-        chosen = slice(0, self._count) if rows is None else rows
-        for layer, down, up in zip(self._layers, self._downs, self._ups, strict=True):
-            population, connection = layer.population, layer.connection
-            population.count_sent(population.unit.down, events(down))
-            connection.count("learning", connection.op.learning_operations(down, up))
-            if layer is not self._layers[0]:
-                connection.count("backward", connection.op.backward_operations(down))
-            state = {name: register[chosen] for name, register in population.state.items()}
-            population.count_settled(state, self._count)
+
+class _Layout:
+    """What is done on the way up and on the way down, in order.
+
+    Attributes
+    ----------
+    upward, downward : lists of stages
+    carried : dict of (element, output port) to signal
+    answer : signal
+        What arrives at the network's own output.
+    """
+
+    def __init__(self, network: Network, sent: Mapping[Port, int]) -> None:
+        self._network, self._sent = network, sent
+        self._sources: dict[Port, list[Port]] = {}
+        for link in network.links:
+            self._sources.setdefault((link.target, link.input), []).append(link[:2])
+        self._met: dict[tuple[int, tuple[Port, ...]], Signal] = {}
+        self.carried = {(OUTSIDE, p): Signal() for p in ("input_in", "target_in")}
+        self.upward: list[Any] = []
+        self.downward: list[Any] = []
+        self._adds = self.upward
+        stages: dict[str, Any] = {name: self._stage(name) for name in self._order_up()}
+        self.answer = self._meet(OUTSIDE, "output_out")
+        self._adds = self.downward
+        for name, element in network.elements.items():
+            if isinstance(element, Head):
+                top = Top(element, self._meet(name, "mean_in"), self._meet(name, "target_in"))
+                self.carried[name, "drive_out"] = top.drive
+                self.downward.append(top)
+        for name, stage in reversed(stages.items()):
+            entry = "apical_in" if isinstance(stage, Units) else "difference_in"
+            if (name, entry) in self._sources:  # else only data below
+                stage.listen(self._meet(name, entry))
+                self.downward.append(stage)
+                self._carry_down(name, stage)
+
+    def _order_up(self) -> list[str]:
+        """Return the elements in the order in which a forward wave reaches them."""
+        elements, order = self._network.elements, dict[str, None]()
+        for start in elements:
+            path = [start]  # a stack of our own: networks are deep
+            while path:
+                waiting = [s for s in self._below(path[-1]) if s != OUTSIDE and s not in order]
+                if waiting:
+                    path += waiting
+                else:
+                    order.setdefault(path.pop())
+        return [name for name in order if not isinstance(elements[name], Head)]
+
+    def _below(self, name: str) -> list[str]:
+        ports = [p for p in self._network.elements[name].inputs if p not in _FROM_ABOVE]
+        return [source for port in ports for source, _ in self._sources.get((name, port), ())]
+
+    def _stage(self, name: str) -> Any:
+        """Return what an element does in a sweep, put in its place on the way up."""
+        element = self._network.elements[name]
+        stage: Linear | Joint | Units
+        if isinstance(element, Connection):
+            from_data = self._sources[name, "mean_in"] == [(OUTSIDE, "input_in")]
+            mean = self._meet(name, "mean_in")
+            stage = Linear(element, self._network.lanes, mean, from_data=from_data)
+            self.carried[name, "basal_out"] = stage.basal
+        elif isinstance(element, Junction):
+            means = [self._meet(name, port) for port in element.up_ports(element.join)]
+            stage = Joint(element, means)
+            self.carried[name, "basal_out"] = stage.basal
+        else:
+            assert isinstance(element, Population)
+            stage = Units(element, self._meet(name, "basal_in"))
+            self.carried[name, f"{element.unit.up}_out"] = stage.activity
+            self.carried[name, f"{element.unit.down}_out"] = stage.errors
+        self.upward.append(stage)
+        return stage
+
+    def _carry_down(self, name: str, stage: Any) -> None:
+        """Note what an element sends down."""
+        if isinstance(stage, Linear) and stage.apical is not None:
+            self.carried[name, "apical_out"] = stage.apical
+        elif isinstance(stage, Joint):
+            ports = stage.junction.back_ports(stage.junction.join)
+            self.carried |= {(name, p): s for p, s in zip(ports, stage.apical, strict=True)}
+
+    def _meet(self, name: str, port: str) -> Signal:
+        """Return what meets at a port, added up in the order in which it comes.
+
+        Ports that have heard the same so far share the sum: a network of many skips would need
+        the square of its depth otherwise.
+        """
+        sources = sorted(self._sources[name, port], key=lambda source: self._sent[source])
+        met: Signal | None = None
+        for _, group in groupby(sources, key=lambda source: self._sent[source]):
+            messages = tuple(group)
+            if met is None and len(messages) == 1:
+                met = self.carried[messages[0]]
+                continue
+            known = id(met), messages
+            if known not in self._met:
+                signals = [self.carried[message] for message in messages]
+                addition = Sum([] if met is None else [met], signals)
+                self._adds.append(addition)
+                self._met[known] = addition.signal
+            met = self._met[known]
+        assert met is not None
+        return met

@@ -28,7 +28,6 @@ from lava_dyads.elements import Connection, Element, Head, Instructed, Junction,
 from lava_dyads.errors import invalid
 from lava_dyads.executors.step import OUTSIDE, Link, Network
 from lava_dyads.executors.sweep import SweptNetwork
-from lava_dyads.executors.sweep_graph import SweptGraph
 from lava_dyads.plan.teaching_signals import instruct
 from lava_dyads.plan.timing import Timing, default_repeats
 from lava_dyads.rules.activations import Activation
@@ -136,17 +135,23 @@ class Wiring:
         return [name for name, part in self.parts.items()
                 if issubclass(part.kind, Connection) and part.op.shape]  # fmt: skip
 
-    @property
-    def even(self) -> bool:
-        """Tell whether everything that arrives at an element, from one side, does so at once."""
-        for name, part in self.parts.items():
-            above = "apical_in" if part.kind is Population else "difference_in"
-            below = ("basal_in",) if part.kind is Population else up_ports(part.op)
-            for side in () if part.kind is Head else (below, (above,)):
-                ends = [end for port in side for end in self._sources.get((name, port), ())]
-                if len({self._sent(*end) for end in ends}) > 1:
-                    return False
-        return True
+    def awaits(self, name: str) -> dict[str, int]:
+        """Return the input ports of an element that hear a sweep in several steps, and the last.
+
+        A population begins when the last message from below has come in any case.
+        """
+        part = self.parts[name]
+        found: dict[str, int] = {}
+        if part.kind is Head:
+            return {}
+        population = part.kind is Population
+        sides = [("apical_in",)] if population else [up_ports(part.op), ("difference_in",)]
+        for side in sides:
+            heard = [port for port in side if (name, port) in self._sources]
+            steps = {self.sent(*end) for port in heard for end in self._sources[name, port]}
+            if len(steps) > 1:
+                found |= dict.fromkeys(heard, max(steps))
+        return found
 
     def links_from(self, name: str, port: str) -> list[Link]:
         """Return where an output port leads."""
@@ -154,9 +159,9 @@ class Wiring:
 
     def arrival(self, name: str, entry: str) -> int:
         """Return the step in which the last message of a sweep arrives at a port; 0: none does."""
-        return max((self._sent(*port) for port in self._sources.get((name, entry), ())), default=0)
+        return max((self.sent(*port) for port in self._sources.get((name, entry), ())), default=0)
 
-    def _sent(self, name: str, port: str) -> int:
+    def sent(self, name: str, port: str) -> int:
         """Return the step in which an output port sends for the last time in a sweep."""
         open_: list[Port] = [(name, port)]  # a stack of our own: networks are deep
         while open_:
@@ -482,8 +487,8 @@ def assemble(
     feedback_weights : sequence of arrays or None
         Where it is separate, in the shapes of the weights; those above data stand for nothing.
     swept : bool
-        Show presentations by one sweep up and one down, :class:`SweptNetwork` in chains and
-        :class:`SweptGraph` on other even graphs, where that is all the rule needs.
+        Show presentations by one sweep up and one down (:class:`SweptNetwork`), where that is all
+        the rule needs.
 
     Raises
     ------
@@ -556,6 +561,9 @@ def assemble(
                 anneal=anneal,
                 **shared,
             )
+    if not rule.spiking:  # spikes are counted as they come
+        for name, element in elements.items():
+            element.awaits = wiring.awaits(name)
     plain = timing.repeats == 0 and not (anneal or noise or feedback.separate)
     swept = (
         swept
@@ -565,11 +573,11 @@ def assemble(
         and isinstance(arithmetic, Float)
         and not any(part.kind is Instructed for part in wiring.parts.values())
     )
-    kind: type[Network] = Network
-    if swept:
-        kind = SweptNetwork if is_chain(vertices) else SweptGraph if wiring.even else Network
-    return kind(elements, wiring.links, lanes=lanes, steps=timing.steps,
-                read_step=timing.read_step)  # fmt: skip
+    steps = {"steps": timing.steps, "read_step": timing.read_step}
+    if not swept:
+        return Network(elements, wiring.links, lanes=lanes, **steps)
+    sent = {link[:2]: wiring.sent(*link[:2]) for link in wiring.links}
+    return SweptNetwork(elements, wiring.links, sent=sent, lanes=lanes, **steps)
 
 
 def only_data(vertices: Sequence[Vertex]) -> dict[str, bool]:

@@ -42,7 +42,6 @@ from lava_dyads.executors.backprop import (
 )
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
-from lava_dyads.executors.sweep_graph import SweptGraph
 from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath, reason
 from lava_dyads.networks.specification import NetworkSpec
@@ -462,12 +461,10 @@ class Trainer:
         """Hand over what only networks know that show presentations by one sweep."""
         config, network = self.config, self.network
         swept = self.execution.granularity == "network"
-        if swept and isinstance(network, SweptNetwork | SweptGraph):
-            network.counting = config.counting
         if swept and isinstance(network, SweptNetwork):
-            network.silence = config.silence
+            network.counting, network.silence = config.counting, config.silence
         elif config.silence:
-            limit = "needs granularity network, dense layers, a rule that settles in one sweep"
+            limit = "needs granularity network, and a rule that settles in one sweep"
             invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -1,11 +1,13 @@
-"""One sweep on even graphs: it is what the elements do, step by step."""
+"""One sweep on graphs: it is what the elements do, step by step, each of them once."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 
 from lava_dyads.elements.clock import FROZEN, Agenda
 from lava_dyads.executors.step import Network
-from lava_dyads.executors.sweep_graph import SweptGraph
+from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.networks import Graph, NetworkSpec, Node
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.meter import first_sent
@@ -48,6 +50,32 @@ GRAPHS = {
         Node("class", "dense", "bound", size=2),
         Node("value", "dense", "bound", size=1, loss="squared-error"),
     ],
+    "residual blocks": [
+        Node("x", "input", shape=(72,)),
+        Node("n0", "dense", "x", size=6),
+        Node("w1", "dense", "n0", size=6, activation="relu"),
+        Node("n1", "sum", ("w1", "n0")),
+        Node("h2", "dense", "n1", size=5, activation="tanh"),
+        Node("w2", "dense", "h2", size=6, activation="relu"),
+        Node("n2", "sum", ("n1", "w2")),
+        Node("w3", "dense", "n2", size=6, activation="relu"),
+        Node("n3", "sum", ("w3", "n2")),
+        Node("y", "dense", "n3", size=3),
+    ],
+    "ways of many lengths": [
+        Node("x", "input", shape=(72,)),
+        Node("a", "dense", "x", size=5, activation="relu"),
+        Node("b", "dense", "a", size=5, activation="tanh"),
+        Node("late", "product", ("a", "b")),
+        Node("c", "dense", "late", size=5, activation="relu"),
+        Node("met", "sum", ("a", "c"), activation="relu"),
+        Node("all", "concat", ("met", "b", "a")),
+        Node("twice", "product", ("c", "a")),
+        Node("d", "dense", "all", size=5, activation="relu"),
+        Node("last", "product", ("d", "twice"), activation="tanh"),
+        Node("y", "dense", "last", size=3),
+        Node("short", "dense", "a", size=2, loss="squared-error"),
+    ],
 }
 
 
@@ -57,10 +85,16 @@ def problem(samples=11):
     return x, np.eye(3)[generator.integers(3, size=samples)]
 
 
+def wanted(nodes, samples=11):
+    """Inputs, and targets for as many outputs as there are."""
+    x, y = problem(samples)
+    return x, np.concatenate([y, x[:, :2]], axis=1) if "short" in [n.name for n in nodes] else y
+
+
 def pair(spec, lanes=4, **options):
     """The same network twice: by one sweep, and step by step through its elements."""
     swept, other = (spec.build(lanes=lanes, **options) for _ in range(2))
-    assert isinstance(swept, SweptGraph)
+    assert isinstance(swept, SweptNetwork)
     steps = {"steps": other.steps, "read_step": other.read_step}
     return swept, Network(other.elements, other.links, lanes=lanes, **steps)
 
@@ -95,7 +129,7 @@ def show(network, x, y, mode):
 def test_a_sweep_learns_counts_and_answers_as_the_elements_do(name, options):
     spec = NetworkSpec(graph=Graph(GRAPHS[name]), bias_deviation=0.1, **options)
     swept, stepped = pair(spec, optimiser=Adam(0.01, weight_decay=0.01))
-    x, y = problem()
+    x, y = wanted(GRAPHS[name])
     for mode in (1, 1, 0, FROZEN):
         outputs = [show(network, x, y, mode) for network in (swept, stepped)]
         np.testing.assert_allclose(*outputs, rtol=0, atol=1e-12)
@@ -139,18 +173,26 @@ def test_single_precision_stays_single():
         np.testing.assert_allclose(mine, exact, atol=1e-4)
 
 
-def test_only_where_all_that_arrives_does_so_at_once():
-    skip = [
-        Node("x", "input", shape=(4,)),
-        Node("h", "dense", "x", size=4, activation="relu"),
-        Node("deep", "dense", "h", size=4, activation="relu"),
-        Node("around", "sum", ("h", "deep"), activation="relu"),
-        Node("y", "dense", "around", size=3),
-    ]
-    assert type(NetworkSpec(graph=Graph(skip)).build()) is Network
+def test_what_needs_steps_is_not_swept():
     image = Graph(GRAPHS["image"])
     for options in ({"alpha": 0.5}, {"rule": "dp"}, {"anneal": 2.0}, {"feedback": "random"}):
         assert type(NetworkSpec(graph=image, **options).build()) is Network
+
+
+@pytest.mark.parametrize("name", ["residual blocks", "ways of many lengths"])
+@pytest.mark.parametrize("granularity", ["layer", "network"])
+def test_every_neuron_sends_one_mean_and_one_difference(name, granularity):
+    """With everything above its kink, each of them has an event, and none a second one."""
+    nodes = [dataclasses.replace(n, activation=n.activation and "tanh") for n in GRAPHS[name]]
+    nodes = [n for n in nodes if n.name != "short"]
+    spec = NetworkSpec(graph=Graph(nodes), bias_deviation=0.1)
+    x, y = problem(4)
+    network = pair(spec)[granularity == "layer"]
+    show(network, x, y, 1)
+    for population in network.populations.values():
+        counts = population.counts
+        assert counts["events_mean"] == counts["events_difference"] == 4 * population.n
+        assert counts["messages_mean"] == counts["messages_difference"] == 1
 
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])

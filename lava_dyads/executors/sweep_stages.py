@@ -1,0 +1,264 @@
+"""What each element does in a sweep, see ``executors.sweep``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from lava_dyads.array_types import AnyArray, Array
+from lava_dyads.elements import Connection, Head, Junction, Population
+from lava_dyads.executors.step import together
+from lava_dyads.rules.meter import events, first_sent
+from lava_dyads.rules.ops import Dense
+from lava_dyads.rules.optimisers import SGD, Optimiser
+
+Rows = AnyArray | None
+"""Samples that are not silent; None: all lanes."""
+
+
+@dataclass
+class Sweep:
+    """The presentation that is being shown.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Of what ports carry.
+    lanes, samples : int
+        Lanes, and how many of them carry a sample: the first ones.
+    active : slice
+        Columns of the input outside of which there are zeros only.
+    counts : bool
+        Whether events and operations are counted.
+    """
+
+    dtype: np.dtype[Any]
+    lanes: int
+    samples: int = 0
+    active: slice = slice(None)
+    counts: bool = True
+
+    def still(self, registers: Iterable[Array]) -> None:
+        """Let lanes without a sample say nothing."""
+        if self.samples < self.lanes:
+            for register in registers:
+                register[self.samples :] = 0
+
+
+class Signal:
+    """What a port carries in a sweep, (lanes, n)."""
+
+    __slots__ = ("value",)
+    value: Array
+
+
+class Sum:
+    """What has met at ports up to a step: what had met before, and the messages of that step."""
+
+    def __init__(self, earlier: list[Signal], messages: list[Signal]) -> None:
+        self.signal, self._earlier, self._messages = Signal(), earlier, messages
+
+    def up(self, sweep: Sweep, rows: Rows = None) -> None:
+        """Add up, in numbers as wide as ports have, what comes in one step."""
+        met = reduce(together, [message.value for message in self._messages])
+        met = met.astype(sweep.dtype, copy=False)
+        for earlier in self._earlier:
+            met = earlier.value + met
+        self.signal.value = met
+
+    down = up
+
+
+class Linear:
+    """A connection in a sweep.
+
+    ``below`` and ``above`` are the two signals that meet at the weights, of the samples that are
+    not silent: errors (samples, n_out) and activities (samples, n_in).
+    """
+
+    below: Array
+    above: Array
+
+    def __init__(
+        self, connection: Connection, lanes: int, mean: Signal, *, from_data: bool
+    ) -> None:
+        self.connection, self._mean, self.basal = connection, mean, Signal()
+        self.op, zeros = connection.op, connection.arithmetic.zeros
+        self.learns = not connection.weightless
+        self.plain, self._from_data = type(self.op) is Dense, from_data
+        self._room = zeros((lanes, self.op.n_out))
+        self._product = zeros(self.op.shape)
+        self._active = slice(None)
+        self.difference: Signal | None = None
+        self.apical: Signal | None = None
+        self._heard = zeros((lanes, self.op.n_in) if self.learns else (0, 0))
+        self._back: Array | None = None
+
+    @property
+    def touches_events(self) -> bool:
+        """Whether a single lane may touch but the weights where there are events."""
+        learner = self.connection.plasticity.optimiser
+        return self.plain and isinstance(learner, SGD) and not learner.loss_per_update
+
+    def listen(self, difference: Signal) -> None:
+        """Take what comes from above, and pass it on where somebody wants it."""
+        self.difference = difference
+        if "apical_out" in self.connection.listened:
+            self.apical = Signal()
+            self._back = self.connection.arithmetic.zeros((len(self._room), self.op.n_in))
+
+    def up(self, sweep: Sweep) -> None:
+        """W mean."""
+        weights, up, active = self.connection.weights, self._mean.value, sweep.active
+        if self.plain and len(up) == 1 and not weights.flags.c_contiguous:
+            assert isinstance(self.op, Dense)
+            self.op.forward_events(weights, up[0], self._room[0])
+            self.basal.value = self._room
+        elif self.plain and self._from_data:
+            self.basal.value = self.op.forward(weights[:, active], up[:, active], self._room)
+        else:
+            self.basal.value = self.op.forward(weights, up, self._room)
+        if sweep.counts:
+            counted = self.connection.counted[0]
+            self.connection.count(counted, self.op.forward_operations(up))
+
+    def down(self, sweep: Sweep, rows: Rows) -> None:
+        """W^T D, where somebody listens."""
+        assert self.difference
+        connection, op, down = self.connection, self.op, self.difference.value
+        up = self._mean.value
+        if self.learns:
+            if rows is not None:
+                up = np.take(up, rows, 0, self._heard[: len(rows)], "clip")
+            self.below, self.above = down, up
+            self._active = sweep.active if self.plain and self._from_data else slice(None)
+        if self.apical is not None:
+            assert self._back is not None
+            self.apical.value = op.transpose(connection.feedback, down, self._back[: len(down)])
+        if sweep.counts:
+            if self.apical is not None:
+                connection.count(connection.counted[1], op.backward_operations(down))
+            if self.learns:
+                connection.count("learning", op.learning_operations(down, up))
+
+    def outer(self) -> Array:
+        """Return the sum of all products that meet at the weights."""
+        if self._active == slice(None):
+            return self.op.outer(self.below, self.above, self._product)
+        active, made = self._active, self._product
+        made[:, : active.start] = 0
+        made[:, active.stop :] = 0
+        self.op.outer(self.below, self.above[:, active], made[:, active])
+        return made
+
+    def learn_along(
+        self, learner: Optimiser, weights: Array, state: Array, step: int, scale: float
+    ) -> bool:
+        """Learn at once, where there is a quick way; tell whether there was."""
+        room = self._product
+        return learner.update_along(weights, self.below, self.above, state, step, scale, room)
+
+
+class Joint:
+    """A junction in a sweep."""
+
+    def __init__(self, junction: Junction, means: list[Signal]) -> None:
+        self.junction, self._means, self.basal = junction, means, Signal()
+        self.difference: Signal | None = None
+        self.apical = [Signal() for _ in means]
+
+    def listen(self, difference: Signal) -> None:
+        """Take what comes from above."""
+        self.difference = difference
+
+    def up(self, sweep: Sweep) -> None:
+        """f(means)."""
+        junction, held = self.junction, [mean.value for mean in self._means]
+        self.basal.value = first_sent(junction.join.forward(*held), 0.0, 1.0)
+        if sweep.counts:
+            junction.count(junction.counted[0], junction.join.forward_operations(*held))
+
+    def down(self, sweep: Sweep, rows: Rows) -> None:
+        """(df / dmeans)^T D."""
+        assert self.difference
+        junction, join, down = self.junction, self.junction.join, self.difference.value
+        held = [mean.value if rows is None else mean.value[rows] for mean in self._means]
+        if not any(port in junction.listened for port in junction.back_ports(join)):
+            return
+        for apical, value in zip(self.apical, join.transpose(down, *held), strict=True):
+            # An entry of a message is an event: there is nothing left to silence.
+            apical.value = value if join.selects else first_sent(value, 0.0, junction.beta)
+        if sweep.counts:
+            still = [np.zeros((1, n), bool) for n in join.n_in]
+            junction.count(junction.counted[1], join.backward_operations(down, *still))
+
+
+class Units:
+    """A population in a sweep."""
+
+    def __init__(self, population: Population, basal: Signal) -> None:
+        self.population, self._basal = population, basal
+        self._drive = population.arithmetic.zeros((population.lanes, population.n))
+        self.activity, self.errors = Signal(), Signal()
+        self.apical: Signal | None = None
+
+    def listen(self, apical: Signal) -> None:
+        """Take what comes from above."""
+        self.apical = apical
+
+    def up(self, sweep: Sweep) -> None:
+        """Integrate, and send the activity."""
+        population, unit, state = self.population, self.population.unit, self.population.state
+        np.add(self._basal.value, population.bias, out=self._drive)
+        unit.step(state, self._drive, None, population.arithmetic)
+        sweep.still(state.values())
+        sent = first_sent(unit.emit(state, unit.up), population.threshold, 1.0)
+        self.activity.value = sent
+        if sweep.counts:
+            population.count_sent(unit.up, events(sent))
+
+    def down(self, sweep: Sweep, rows: Rows) -> None:
+        """Take the nudge, and send the error."""
+        assert self.apical
+        population, unit, state = self.population, self.population.unit, self.population.state
+        numbers, apical = population.arithmetic, self.apical.value
+        if rows is None:
+            unit.perturb(state, self._drive, apical, numbers)
+            sweep.still(state.values())
+            there = {name: register[: sweep.samples] for name, register in state.items()}
+        else:
+            there = {name: register[rows] for name, register in state.items()}
+            unit.perturb(there, self._drive[rows], apical, numbers)
+            for name, register in state.items():
+                register[rows] = there[name]
+        least = population.error_threshold * population.beta
+        shown = state if rows is None else there
+        self.errors.value = first_sent(unit.emit(shown, unit.down), least, population.beta)
+        if sweep.counts:
+            population.count_sent(unit.down, events(self.errors.value))
+            population.count_settled(there, sweep.samples)
+
+    def total(self) -> Array:
+        """Return what the bias learns from: the sum of the errors over lanes."""
+        errors = self.population.by_bias(self.errors.value)
+        return np.ones(len(errors), errors.dtype) @ errors  # a third of the time of a sum
+
+
+class Top:
+    """A head in a sweep."""
+
+    def __init__(self, head: Head, mean: Signal, target: Signal) -> None:
+        self.head, self._mean, self._target, self.drive = head, mean, target, Signal()
+
+    def nudge(self, sweep: Sweep) -> None:
+        """-beta l'(mean)."""
+        drive = self.head.drive(self._mean.value, self._target.value)
+        sweep.still([drive])
+        self.drive.value = first_sent(drive, self.head.threshold, self.head.beta)
+
+    def down(self, sweep: Sweep, rows: Rows) -> None:
+        """Do nothing: it has been nudged before all others."""
