@@ -85,10 +85,10 @@ class Head(Element):
         self._looked = False
         self._buffer = {}
 
-    def drive(self, output: Array, target: Array) -> Array:
-        """Return -beta l'(output), (lanes, n)."""
-        error = self.arithmetic.error(self.loss, output, target)
-        return self.arithmetic.scale(-self.beta, error)
+    def drive(self, output: Array, target: Array, numbers: Arithmetic | None = None) -> Array:
+        """Return -beta l'(output), (lanes, n), in its own number system or another."""
+        numbers = numbers or self.arithmetic
+        return numbers.scale(-self.beta, numbers.error(self.loss, output, target))
 
     def before(self, clock: Clock) -> Outbox:
         """Send the drive computed in the last step."""

@@ -13,19 +13,20 @@ import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.errors import ValidationError, message, nearest
+from lava_dyads.rules.namespaces import Namespace
 
 
 class Function(Protocol):
-    """f: array -> array of the same shape, dimensionless; into ``out`` if one is given."""
+    """Array -> array of the same shape, in a namespace (``rules.namespaces``)."""
 
-    def __call__(self, a: Array, /, out: Array | None = None) -> Array:
-        """Return f(a)."""
+    def __call__(self, a: Array, /, xp: Namespace = np) -> Array:
+        """Return the value of each entry."""
 
 
 class Map(Protocol):
-    """Array -> array of the same shape."""
+    """The same, of any type."""
 
-    def __call__(self, a: Array, /) -> AnyArray:
+    def __call__(self, a: Array, /, xp: Namespace = np) -> AnyArray:
         """Return the value of each entry."""
 
 
@@ -38,7 +39,7 @@ class Activation:
     name : str
         Its name in specifications and on the command line.
     f : callable
-        Array -> array of the same shape, dimensionless; writes into ``out`` if one is given.
+        Array -> array of the same shape, dimensionless; of an array and a namespace ``xp``.
     derivative : callable
         f'(a) of the pre-activation a; at a kink the value of the left piece, so relu'(0) = 0.
     piece : callable
@@ -47,6 +48,8 @@ class Activation:
         of a dyad not exactly f'(a) times its nudge.
     gain : float
         Gain of the initial weights that keeps the variance of activity over layers.
+    in_place : bool
+        Whether f reads its argument once, and first: then it may write over it.
     """
 
     name: str
@@ -54,61 +57,69 @@ class Activation:
     derivative: Map
     piece: Map
     gain: float
+    in_place: bool = False
 
 
-def _relu(a: Array, out: Array | None = None) -> Array:
-    return np.asarray(np.maximum(a, 0, out=out))
+def _relu(a: Array, xp: Namespace = np) -> Array:
+    return xp.maximum(a, 0)  # type: ignore[no-any-return]
 
 
-def _relu_derivative(a: Array) -> Array:
-    return (a > 0).astype(a.dtype)
+def _relu_derivative(a: Array, xp: Namespace = np) -> Array:
+    return xp.asarray(a > 0, dtype=a.dtype)  # type: ignore[no-any-return]
 
 
-def _hard_sigmoid(a: Array, out: Array | None = None) -> Array:
-    return np.asarray(np.clip(a, 0.0, 1.0, out=out))
-
-
-def _hard_sigmoid_derivative(a: Array) -> Array:
-    return ((a > 0) & (a < 1)).astype(a.dtype)
-
-
-def _tanh_derivative(a: Array) -> Array:
-    return 1.0 - np.tanh(a) ** 2
-
-
-def _linear(a: Array, out: Array | None = None) -> Array:
-    if out is None:
-        return a
-    if out is not a:
-        out[...] = a
-    return out
-
-
-def _relu_piece(s: Array) -> AnyArray:
+def _relu_piece(s: Array, xp: Namespace = np) -> AnyArray:
     return s > 0
 
 
-def _hard_sigmoid_piece(s: Array) -> AnyArray:
-    return (s > 0).astype(np.int8) + (s >= 1)
+def _hard_sigmoid(a: Array, xp: Namespace = np) -> Array:
+    return xp.clip(a, 0.0, 1.0)  # type: ignore[no-any-return]
 
 
-def _smooth(s: Array) -> AnyArray:
-    return np.zeros(s.shape, np.int8)
+def _hard_sigmoid_derivative(a: Array, xp: Namespace = np) -> Array:
+    return xp.asarray((a > 0) & (a < 1), dtype=a.dtype)  # type: ignore[no-any-return]
 
+
+def _hard_sigmoid_piece(s: Array, xp: Namespace = np) -> AnyArray:
+    return xp.asarray(s > 0, dtype=xp.int8) + (s >= 1)  # type: ignore[no-any-return]
+
+
+def _tanh(a: Array, xp: Namespace = np) -> Array:
+    return xp.tanh(a)  # type: ignore[no-any-return]
+
+
+def _tanh_derivative(a: Array, xp: Namespace = np) -> Array:
+    return 1.0 - xp.tanh(a) ** 2  # type: ignore[no-any-return]
+
+
+def _linear(a: Array, xp: Namespace = np) -> Array:
+    return a
+
+
+def _one(a: Array, xp: Namespace = np) -> Array:
+    return xp.ones_like(a)  # type: ignore[no-any-return]
+
+
+def _smooth(s: Array, xp: Namespace = np) -> AnyArray:
+    return xp.zeros(s.shape, dtype=xp.int8)  # type: ignore[no-any-return]
+
+
+_ROOT = float(np.sqrt(2.0))
 
 ACTIVATIONS: dict[str, Activation] = {
     activation.name: activation
     for activation in (
-        Activation("relu", _relu, _relu_derivative, _relu_piece, float(np.sqrt(2.0))),
+        Activation("relu", _relu, _relu_derivative, _relu_piece, _ROOT, in_place=True),
         Activation(
             "hard-sigmoid",
             _hard_sigmoid,
             _hard_sigmoid_derivative,
             _hard_sigmoid_piece,
-            float(np.sqrt(2.0)),
+            _ROOT,
+            in_place=True,
         ),
-        Activation("tanh", np.tanh, _tanh_derivative, _smooth, 1.0),
-        Activation("linear", _linear, np.ones_like, _smooth, 1.0),
+        Activation("tanh", _tanh, _tanh_derivative, _smooth, 1.0, in_place=True),
+        Activation("linear", _linear, _one, _smooth, 1.0, in_place=True),
     )
 }
 """Every activation by name: relu max(a, 0), hard-sigmoid clip(a, 0, 1), tanh, linear."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.errors import ValidationError, invalid, message, nearest
+from lava_dyads.rules.namespaces import Namespace
 
 
 class Loss(Protocol):
@@ -24,8 +25,8 @@ class Loss(Protocol):
     def value(self, s: Array, y: Array) -> Array:
         """Return the loss of every sample, shape (lanes,)."""
 
-    def gradient(self, s: Array, y: Array) -> Array:
-        """Return l'(s) per sample, shape (lanes, n)."""
+    def gradient(self, s: Array, y: Array, xp: Namespace = np) -> Array:
+        """Return l'(s) per sample, shape (lanes, n), in a namespace (``rules.namespaces``)."""
 
     def proximal(self, a: Array, y: Array, c: float) -> Array:
         """Return the stationary point z = a - c l'(z), shape (lanes, n)."""
@@ -44,7 +45,7 @@ class SquaredError:
         """Return 1/2 |s - y|^2 per sample."""
         return np.asarray(0.5 * np.sum((s - y) ** 2, axis=-1))
 
-    def gradient(self, s: Array, y: Array) -> Array:
+    def gradient(self, s: Array, y: Array, xp: Namespace = np) -> Array:
         """Return s - y."""
         return s - y
 
@@ -76,12 +77,13 @@ class CrossEntropy:
         logs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
         return np.asarray(-np.sum(y * logs, axis=-1))
 
-    def gradient(self, s: Array, y: Array) -> Array:
+    def gradient(self, s: Array, y: Array, xp: Namespace = np) -> Array:
         """Return softmax(s) - y."""
-        exponentials = np.exp(s - s.max(axis=-1, keepdims=True))
-        exponentials /= exponentials.sum(axis=-1, keepdims=True)
+        exponentials = xp.exp(s - xp.max(s, axis=-1, keepdims=True))
+        # Arrays of its own: where they can be written to, these two lines do.
+        exponentials /= xp.sum(exponentials, axis=-1, keepdims=True)
         exponentials -= y
-        return np.asarray(exponentials)
+        return exponentials  # type: ignore[no-any-return]
 
     def proximal(self, a: Array, y: Array, c: float) -> Array:
         """Iterate z <- a - c (softmax(z) - y), a contraction for |c| < 2, to its fixed point."""

@@ -17,6 +17,7 @@ from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.namespaces import Into, Namespace
 
 GRID = 2.0**-8
 """Multiples of it are *exactly representable*: float64 sums and products of a few are exact."""
@@ -49,6 +50,10 @@ class Arithmetic(Protocol):
     @property
     def exact(self) -> bool:
         """Whether sums are exact."""
+
+    @property
+    def xp(self) -> Namespace:
+        """Namespace of its arrays, see ``rules.namespaces``."""
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -105,6 +110,12 @@ class Arithmetic(Protocol):
     def apply(self, activation: Activation, value: Array) -> Array:
         """Return f(value)."""
 
+    def held(self, value: Array, what: str = "state") -> Array:
+        """Return a value as a register can hold it."""
+
+    def response(self, activation: Activation, basal: Array, gain: float, apical: Signal) -> Array:
+        """Return f(basal + gain apical); f(basal) where there is no apical drive."""
+
     def respond(
         self,
         register: Array,
@@ -114,7 +125,7 @@ class Arithmetic(Protocol):
         apical: Signal,
         what: str = "state",
     ) -> None:
-        """Write f(basal + gain apical) into register; f(basal) where there is no apical drive."""
+        """Write the :meth:`response` into register."""
 
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return f'(value), dimensionless."""
@@ -145,6 +156,8 @@ class Float:
     name = "float"
     unit = 1.0
     exact = False
+    xp: Namespace = np
+    """Where its arrays live, see ``rules.namespaces``."""
 
     def __init__(self, dtype: DTypeLike = np.float64) -> None:
         try:
@@ -153,6 +166,12 @@ class Float:
             self._dtype = np.dtype(object)
         if self._dtype not in (np.float64, np.float32):
             invalid("Float.dtype", "must be float64 or float32", dtype, "float64")
+
+    def over(self, xp: Namespace) -> Float:
+        """Return the same numbers in another namespace."""
+        made = Float(self._dtype)
+        made.xp = xp
+        return made
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -228,7 +247,15 @@ class Float:
 
     def apply(self, activation: Activation, value: Array) -> Array:
         """Return f(value)."""
-        return activation.f(value)
+        return activation.f(value, self.xp)
+
+    def held(self, value: Array, what: str = "state") -> Array:
+        """Return the value."""
+        return value
+
+    def response(self, activation: Activation, basal: Array, gain: float, apical: Signal) -> Array:
+        """Return f(basal + gain apical)."""
+        return activation.f(driven(basal, gain, apical, self.xp), self.xp)
 
     def respond(
         self,
@@ -239,24 +266,31 @@ class Float:
         apical: Signal,
         what: str = "state",
     ) -> None:
-        """Write f(basal + gain apical) into register, which is all the memory it takes."""
-        if apical is None or not gain:
-            activation.f(basal, out=register)
-            return
-        if abs(gain) == 1.0:
-            (np.add if gain > 0 else np.subtract)(basal, apical, out=register)
-        else:
-            np.multiply(apical, gain, out=register)
-            register += basal
-        activation.f(register, out=register)
+        """Write the :meth:`response` into register, which is all the memory it takes."""
+        into = Into(register)
+        drive = driven(basal, gain, apical, into)
+        made = activation.f(drive, into if activation.in_place else np)
+        if made is not register:
+            register[...] = made
 
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return f'(value)."""
-        return activation.derivative(value)
+        return activation.derivative(value, self.xp)
 
     def error(self, loss: Loss, output: Array, target: Array) -> Array:
         """Return l'(output)."""
-        return loss.gradient(output, target)
+        return loss.gradient(output, target, self.xp)
+
+
+def driven(basal: Array, gain: float, apical: Signal, xp: Namespace) -> Array:
+    """Return the drive of a compartment, basal + gain apical."""
+    if apical is None or not gain:
+        return basal
+    if abs(gain) == 1.0:
+        drive: Array = (xp.add if gain > 0 else xp.subtract)(basal, apical)
+    else:
+        drive = xp.add(basal, xp.multiply(apical, gain))
+    return drive
 
 
 def on_grid(value: ArrayLike) -> Array:

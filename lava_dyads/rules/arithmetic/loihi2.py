@@ -42,6 +42,7 @@ from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic.base import zeros
 from lava_dyads.rules.arithmetic.limits import GAIN_FRACTION, PAYLOAD, STATE, WEIGHT
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.namespaces import Namespace
 
 ON_CHIP = ("relu", "linear")
 """Activations with a place on the chip."""
@@ -96,6 +97,7 @@ class Loihi2:
 
     name: ClassVar[str] = "loihi2"
     exact: ClassVar[bool] = True
+    xp: ClassVar[Namespace] = np
 
     fraction: Annotated[int, _FRACTION] = 9
     weight_exponents: tuple[Exponent, ...] = (7,)
@@ -248,11 +250,21 @@ class Loihi2:
         FixedPointError
             In strict mode, if it does not fit.
         """
+        register[...] = self.held(value, what)
+
+    def held(self, value: Array, what: str = "state") -> Array:
+        """Return a value saturated at +-(2^23 - 1).
+
+        Raises
+        ------
+        FixedPointError
+            In strict mode, if it does not fit.
+        """
         value = self._integers(value, what)
         limit = 2 ** (STATE.value - 1) - 1
         if self.strict and not fits(value, STATE.value):
             check_width(self._named(what), value, STATE.value)
-        register[...] = np.clip(value, -limit, limit)
+        return np.asarray(np.clip(value, -limit, limit))
 
     def apply(self, activation: Activation, value: Array) -> Array:
         """Return max(value, 0) (relu) or value (linear).
@@ -274,12 +286,16 @@ class Loihi2:
         apical: Signal,
         what: str = "state",
     ) -> None:
-        """Write f(basal +- round(|gain| apical)) into register."""
+        """Write the :meth:`response` into register."""
+        self.store(register, self.response(activation, basal, gain, apical), what)
+
+    def response(self, activation: Activation, basal: Array, gain: float, apical: Signal) -> Array:
+        """Return f(basal +- round(|gain| apical))."""
         drive = basal
         if apical is not None and gain:
             scaled = self.scale(abs(gain), apical)
             drive = basal + scaled if gain > 0 else basal - scaled
-        self.store(register, self.apply(activation, drive), what)
+        return self.apply(activation, drive)
 
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return 0 or 1."""

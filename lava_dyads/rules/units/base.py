@@ -1,7 +1,9 @@
 """What a neuron rule has to say about itself.
 
-A *unit* holds no state of its own: it reads and writes the registers of a population, so the
-same unit serves one neuron, a layer and a fused network. One file per rule; see CONTRIBUTING.
+A *unit* holds no state of its own: it says what the registers of a population become
+(:meth:`Unit.next_state`) and what they tell (:meth:`Unit.emit`), so the same unit serves one
+neuron, a layer and a fused network, in numpy and in other array libraries. One file per rule; see
+CONTRIBUTING.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ class Unit(ABC):
 
     def drive(self, state: State, basal: Array, bias: Array) -> Array:
         """Return the basal drive of a step, from what has arrived and the bias (n,): their sum."""
-        return np.asarray(basal + bias)
+        return basal + bias
 
     def least(self, channel: str) -> float:
         """Return the change of a channel above which it is sent, whatever the threshold: 0."""
@@ -116,11 +118,14 @@ class Unit(ABC):
         """Return where a compartment should have sent more spikes than there were steps for."""
         return np.zeros((0, 0), bool)
 
-    @abstractmethod
-    def step(
+    def next_state(
         self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
-    ) -> Changes | None:
-        """Update the state in place.
+    ) -> Mapping[str, Array]:
+        """Return what registers become; nothing that is given changes.
+
+        The equations of the unit, once for every executor and array library: of arrays and a number
+        system, whose ``xp`` is the namespace they live in. What a sweep needs; a unit that needs
+        more steps may write its registers in :meth:`step` instead.
 
         Parameters
         ----------
@@ -131,6 +136,13 @@ class Unit(ABC):
             Feedback from above, u = -beta dl/ds; None in a free phase (nothing is nudged).
         arithmetic : Arithmetic
             The number system.
+        """
+        raise NotImplementedError(f"{type(self).__name__}.next_state")
+
+    def step(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> Changes | None:
+        """Update the state in place, by :meth:`next_state`; parameters are those.
 
         Returns
         -------
@@ -138,6 +150,9 @@ class Unit(ABC):
             What a unit that spikes knows of its channels' changes; all others are compared with
             what was sent.
         """
+        for name, value in self.next_state(state, basal, apical, arithmetic).items():
+            arithmetic.store(state[name], value, name)
+        return None
 
     def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
         """Do what :meth:`step` does, given that the last step had this basal drive, none apical."""

@@ -55,19 +55,25 @@ class DampedDyad(DyadUnit):
         """Return True at r = 1, where the state is a function of the inputs."""
         return self.rate == 1.0
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Move both compartments (equations in the class docstring)."""
-        f, rate, scale = self.activation, self.rate, arithmetic.scale
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return both compartments, moved (equations in the class docstring)."""
+        f, rate, scale, made = self.activation, self.rate, arithmetic.scale, {}
         inside = f.name in PROJECTIONS
         for name, gain in zip(self.state, self.signed_gains, strict=True):
-            s = state[name]
-            kept = scale(1.0 - rate, s)
+            kept = scale(1.0 - rate, state[name])
             if inside:
                 drive = kept + scale(rate, basal)
-                arithmetic.respond(s, f, drive, rate * gain, apical, name)
+                made[name] = arithmetic.response(f, drive, rate * gain, apical)
             else:
-                arithmetic.respond(s, f, basal, gain, apical, name)
-                arithmetic.store(s, kept + scale(rate, s), name)
+                target = arithmetic.held(arithmetic.response(f, basal, gain, apical), name)
+                made[name] = kept + scale(rate, target)
+        return made
+
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Do what :meth:`next_state` says."""
+        Unit.step(self, state, basal, apical, arithmetic)
 
     def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
         """Do what :meth:`step` does."""

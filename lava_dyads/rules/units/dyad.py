@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
-import numpy as np
-
 from lava_dyads.array_types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic, blended
@@ -118,8 +116,19 @@ class DyadUnit(Compartments):
         """``Dyad``."""
         return "Dyad"
 
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return both compartments from the drives (equations in the class docstring)."""
+        if apical is None:
+            return dict.fromkeys(COMPARTMENTS, arithmetic.response(self.activation, basal, 0, None))
+        return {
+            name: arithmetic.response(self.activation, basal, gain, apical)
+            for name, gain in zip(COMPARTMENTS, self.signed_gains, strict=True)
+        }
+
     def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Set both compartments from the drives (equations in the class docstring)."""
+        """Do what :meth:`next_state` says, without memory beside the registers."""
         if apical is None:
             plus, minus = (state[name] for name in COMPARTMENTS)
             arithmetic.respond(plus, self.activation, basal, 0.0, None)
@@ -170,17 +179,24 @@ class ProximalDyad(DyadUnit):
         """Strengths (c+, c-) of the two proximal steps."""
         return self.alpha * self.beta, -(1.0 - self.alpha) * self.beta
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Set both compartments to their proximal points; without a target to a."""
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return both compartments at their proximal points; without a target at a."""
         if apical is None:
-            super().step(state, basal, None, arithmetic)
-            return
-        self.perturb(state, basal, apical, arithmetic)
+            return super().next_state(state, basal, None, arithmetic)
+        return {
+            name: self.loss.proximal(basal, apical, strength)
+            for name, strength in zip(COMPARTMENTS, self.strengths, strict=True)
+        }
+
+    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
+        """Do what :meth:`next_state` says."""
+        Unit.step(self, state, basal, apical, arithmetic)
 
     def perturb(self, state: State, basal: Array, apical: Array, arithmetic: Arithmetic) -> None:
-        """Set both compartments to their proximal points."""
-        for name, strength in zip(COMPARTMENTS, self.strengths, strict=True):
-            arithmetic.store(state[name], self.loss.proximal(basal, apical, strength))
+        """Do what :meth:`step` does."""
+        self.step(state, basal, apical, arithmetic)
 
 
 @dataclass(frozen=True)
@@ -201,18 +217,18 @@ class FrozenProximalDyad(ProximalDyad):
         """``FrozenDyad``: it has registers of its own."""
         return "FrozenDyad"
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Set both compartments to a plus their nudges; without a target to a."""
-        begun = state["begun"]
-        super().step(state, basal, apical, arithmetic)
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return both compartments at a plus their nudges; without a target at a."""
+        begun, xp = state["begun"], arithmetic.xp
+        made = super().next_state(state, basal, apical, arithmetic)
         if apical is None:
-            begun.fill(0)
-            return
+            return {**made, "begun": xp.zeros_like(begun)}
         for name, nudge in zip(COMPARTMENTS, ("nudge_plus", "nudge_minus"), strict=True):
-            s, kept = state[name], state[nudge]
-            arithmetic.store(kept, np.where(begun, kept, s - basal))
-            arithmetic.store(s, basal + kept)
-        begun.fill(1)
+            made[nudge] = xp.where(begun != 0, state[nudge], made[name] - basal)
+            made[name] = basal + made[nudge]
+        return {**made, "begun": xp.ones_like(begun)}
 
 
 @register

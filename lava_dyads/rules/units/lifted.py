@@ -99,25 +99,28 @@ class LiftedUnit(Unit):
         driven[:, : len(bias)] += bias
         return driven
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Move both compartments by one step of projected descent."""
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return both compartments after one step of projected descent."""
         heard, drive, stiffness = self.heard(basal, apical)
-        pull, apart, curvature = np.split(heard, 3, axis=1)
-        self._descend("free", pull, curvature, state, arithmetic)
-        told = state["nudged"]
-        pull = pull + apart + drive + stiffness * told
-        self._descend("nudged", pull, curvature + stiffness, state, arithmetic)
+        n = heard.shape[1] // 3
+        pull, apart, curvature = heard[:, :n], heard[:, n : 2 * n], heard[:, 2 * n :]
+        nudged = pull + apart + drive + stiffness * state["nudged"]
+        return {
+            **self._descended("free", pull, curvature, state),
+            **self._descended("nudged", nudged, curvature + stiffness, state),
+        }
 
-    def _descend(
-        self, name: str, pull: Array, curvature: Array, state: State, arithmetic: Arithmetic
-    ) -> None:
+    def _descended(
+        self, name: str, pull: Array, curvature: Array, state: State
+    ) -> dict[str, Array]:
         told, before = state[name], state[f"{name}_before"]
         target = pull / curvature
         if self.rate != 1.0:
             target = told + self.rate * (target - told)
         moved = self.activation.f(target)
-        arithmetic.store(told, moved + MOMENTUM * (moved - before), name)
-        arithmetic.store(before, moved, name)
+        return {name: moved + MOMENTUM * (moved - before), f"{name}_before": moved}
 
     def heard(self, basal: Array, apical: Signal) -> tuple[Array, Array | float, float]:
         """Return what connections have told, (lanes, 3 n), a nudge and its curvature."""

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import ClassVar
 
-import numpy as np
-
 from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
@@ -63,18 +61,23 @@ class PredictiveUnit(Unit):
         """Return True at eta = 1, where v = p + u."""
         return self.eta == 1.0
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Predict, then move the value by one step."""
-        numbers = arithmetic
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return the prediction, and the value moved by one step."""
+        numbers, xp = arithmetic, arithmetic.xp
         p, v, begun = state["prediction"], state["value"], state["begun"]
         made = numbers.apply(self.activation, basal)
         # Fixed: the value follows its prediction, while data arrive and the wave passes.
-        before = np.where(begun != 0, v, made) if self.free else v - p + made
-        numbers.store(p, made, "prediction")
-        numbers.store(state["derivative"], numbers.slope(self.activation, basal))
-        target = np.zeros_like(v) if apical is None else apical
-        numbers.store(v, before + numbers.scale(self.eta, target - (before - p)), "value")
-        begun.fill(1)
+        before = xp.where(begun != 0, v, made) if self.free else v - p + made
+        predicted = numbers.held(made, "prediction")
+        target = xp.zeros_like(v) if apical is None else apical
+        return {
+            "prediction": predicted,
+            "derivative": numbers.slope(self.activation, basal),
+            "value": before + numbers.scale(self.eta, target - (before - predicted)),
+            "begun": xp.ones_like(begun),
+        }
 
     def emit(self, state: State, channel: str) -> Array:
         """Return ``activity`` or ``error``."""

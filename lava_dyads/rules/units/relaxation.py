@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
 from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
@@ -52,13 +50,17 @@ class RelaxationUnit(Unit):
         """Return True at eta = 1, where the state is a function of the inputs."""
         return self.eta == 1.0
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Store the forward pass, then relax the error by one step."""
-        arithmetic.store(state["activity"], arithmetic.apply(self.activation, basal), "activity")
-        arithmetic.store(state["derivative"], arithmetic.slope(self.activation, basal))
-        x = state["relaxation"]
-        target = np.zeros_like(x) if apical is None else apical
-        arithmetic.store(x, x + arithmetic.scale(self.eta, target - x), "relaxation")
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return the forward pass, and the error after one step of its relaxation."""
+        x, f = state["relaxation"], self.activation
+        target = arithmetic.xp.zeros_like(x) if apical is None else apical
+        return {
+            "activity": arithmetic.apply(f, basal),
+            "derivative": arithmetic.slope(f, basal),
+            "relaxation": x + arithmetic.scale(self.eta, target - x),
+        }
 
     def emit(self, state: State, channel: str) -> Array:
         """Return ``activity`` or ``error``."""

@@ -70,27 +70,30 @@ class UnfrozenUnit(Unit):
         """``teacher``: the error with the derivative of the forward pass."""
         return "teacher"
 
-    def step(self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic) -> None:
-        """Follow the forward pass, or relax."""
+    def next_state(
+        self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
+    ) -> dict[str, Array]:
+        """Return the forward pass while it lasts, and what has relaxed since."""
+        xp, begun, x = arithmetic.xp, state["begun"] != 0, state["relaxation"]
         slope = arithmetic.slope(self.activation, basal)
         forward = {"activity": arithmetic.apply(self.activation, basal), "derivative": slope}
-        begun, x = state["begun"], state["relaxation"]
-        for name, value in forward.items():
-            state[name][...] = np.where(begun, state[name], value)
-        state["slope"][...] = slope
+        made = {name: xp.where(begun, state[name], value) for name, value in forward.items()}
+        made["slope"] = slope
         if apical is None:
-            begun.fill(0)
-            return
-        x[...] = np.where(begun, x, -self.beta * state["activity"])
-        begun[...] = (begun != 0) | (apical != 0)
-        x[...] = np.where(begun, x + self.eta * (apical - x), 0.0)
+            return {**made, "begun": xp.zeros_like(state["begun"])}
+        x = xp.where(begun, x, -self.beta * made["activity"])
+        begun = begun | (apical != 0)
+        made["relaxation"] = xp.where(begun, x + self.eta * (apical - x), 0.0)
+        return {**made, "begun": xp.asarray(begun, dtype=x.dtype)}
 
     def emit(self, state: State, channel: str) -> Array:
         """Return ``value``, ``error``, ``activity`` or ``teacher``."""
         if channel == "activity":
             return state["activity"]
         if channel == "value":
-            return np.where(state["begun"], state["relaxation"] / -self.beta, state["activity"])
+            return np.where(
+                state["begun"] != 0, state["relaxation"] / -self.beta, state["activity"]
+            )
         return state["slope" if channel == "error" else "derivative"] * state["relaxation"]
 
 
