@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.table import Table
@@ -20,6 +20,10 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.experiments import GradientCheck, check_gradient
 from lava_dyads.networks import NetworkSpec
+from lava_dyads.plan.depth import default_beta, longest_way
+
+BETA = 0.01
+"""Nudge of a check of a network that is not deep."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +42,8 @@ class CheckGradient(NetworkOptions):
     """Sizes of all layers, input and output included."""
     loss: LossName = "squared-error"
     """Loss of the output."""
-    beta: float = 0.01
-    """Nudge strength per sample."""
-    gain: float | None = None
-    """Weights have deviation gain / sqrt(n_in); default: sqrt(2) for relu, 1 for tanh, linear."""
+    beta: float | None = None
+    """Nudge strength per sample. Default: 0.01, less in networks of more than eight layers."""
     bias_deviation: float = 0.05
     """Deviation of the biases."""
     networks: int = 20
@@ -69,7 +71,9 @@ class CheckGradient(NetworkOptions):
 
     def run(self) -> int:
         """Check; return the exit code."""
-        spec = self.spec(self.all_layers, gain=self.gain, bias_deviation=self.bias_deviation)
+        spec = self.spec(self.all_layers, bias_deviation=self.bias_deviation)
+        if self.beta is None:
+            spec = replace(spec, beta=default_beta(BETA, longest_way(spec.vertices)))
         check = check_gradient(
             spec,
             networks=self.networks,

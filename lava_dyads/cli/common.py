@@ -177,7 +177,7 @@ class NetworkOptions:
     """Share of the plus compartment in the mean, 0..1; 0 and 1 settle in one sweep. Default: 1
     (spiking: 0.5)."""
     beta: float | None = None
-    """Nudge strength per sample. Default: 0.1 (spiking: 1)."""
+    """Nudge strength per sample. Default: 0.1 (spiking: 1), less beyond eight layers."""
     nudge: NudgeName = ""
     """Output nudge; empty: the rule's own."""
     rate: float | None = None
@@ -198,6 +198,9 @@ class NetworkOptions:
     weights: WeightsName = FLOAT
     """Weights are numbers (float), or one bit each, learnt by the straight-through estimator (ste)
     or by AdaSTE."""
+    gain: float | None = None
+    """Initial weights have deviation gain / sqrt(n_in); default: sqrt(2) for relu, 1 for tanh and
+    linear, less for branches of more than two residual blocks."""
     compartment_noise: float = 0.0
     """Standard deviation of analog noise on the compartments, in units of the activity."""
     graph: Path | None = None
@@ -207,7 +210,7 @@ class NetworkOptions:
 
     def spec(self, layers: tuple[int, ...], **others: Any) -> NetworkSpec:
         """Return the specification, checked."""
-        chosen = {"alpha": self.alpha, "beta": self.beta, "rate": self.rate}
+        chosen = {"alpha": self.alpha, "beta": self.beta, "rate": self.rate, "gain": self.gain}
         given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None}
         if self.graph is None:
             given |= {"layers": layers, "activations": self.activation}

@@ -90,6 +90,11 @@ class Element(ABC):
         """Tell whether something waits to be sent, or to be answered, in a later step."""
         return bool(self._early)
 
+    @property
+    def rests(self) -> bool:
+        """Whether it does nothing in the midst of a presentation unless it hears something."""
+        return False
+
     def before(self, clock: Clock) -> Outbox:
         """Return what is sent before this step's messages are received."""
         return SILENCE

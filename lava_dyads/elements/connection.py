@@ -170,6 +170,11 @@ class Connection(Element):
         """Tell whether something waits to be sent."""
         return bool(self._buffer or self._early)
 
+    @property
+    def rests(self) -> bool:
+        """Whether it does nothing in the midst of a presentation unless it hears something."""
+        return not self._early
+
     def reset(self) -> None:
         """Forget the last presentation."""
         super().reset()

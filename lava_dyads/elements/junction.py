@@ -112,6 +112,11 @@ class Junction(Element):
         """What it holds of every argument, (lanes, n) each."""
         return tuple(self.memory[name] for name in self._held)
 
+    @property
+    def rests(self) -> bool:
+        """Whether it does nothing in the midst of a presentation unless it hears something."""
+        return not self._early
+
     def reset(self) -> None:
         """Forget the last presentation."""
         super().reset()

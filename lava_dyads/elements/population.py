@@ -259,12 +259,12 @@ class Population(Element):
     @property
     def rests(self) -> bool:
         """Whether it does nothing in the midst of a presentation unless it hears something."""
-        return self._spoken and self._answers_only and not self._early
+        awake = self.awake == _ALL
+        return self._spoken and self._answers_only and awake and not self._early
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive drives, step, send changes; learn in the last step."""
-        awake = self.awake == _ALL
-        if self.rests and awake and not (inbox or clock.first or clock.last):
+        if self.rests and not (inbox or clock.first or clock.last):
             return {}
         m = self.memory
         if clock.fresh:
@@ -278,7 +278,7 @@ class Population(Element):
         outbox: Outbox = {}
         if clock.step >= self.first_step and clock.valid:
             # The first time also without a message: the bias has something to say.
-            if moved or not (self.rests and awake):
+            if moved or not self.rests:
                 self._spoken = True
                 outbox = self._update(clock)
             elif clock.last:

@@ -6,7 +6,7 @@ per step, and the fused ``network`` granularity is this class inside one Process
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, NamedTuple
@@ -49,6 +49,9 @@ _CHATTER = 2e-14
 """Residual per size of the state at which units that relax in small steps are at rest: in many
 lanes the rounding of one or another of them is heard for ever."""
 
+_ULPS = 64
+"""Units in the last place, of a compartment, that sums in another order may differ by."""
+
 Schedule = Callable[["Network"], Iterator[list[str]]]
 """A generator of the populations that update together; see ``executors.schedules``."""
 
@@ -63,7 +66,8 @@ class Settled:
         Whether the residual is within the tolerance. If not, the state is **no** result.
     residual : float
         Largest amount by which a dense re-evaluation of every unit would still move a channel,
-        in units of the activity (error channels divided by beta).
+        relative to its size: 1 for an activity, beta for an error, and what it carries at most.
+        What is within rounding of the compartments that a channel is made of is no change.
     steps : int
         Steps taken.
     """
@@ -122,6 +126,9 @@ class Network(Trainable):
         self._routes: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for link in links:
             self._routes.setdefault(link[:2], []).append(link[2:])
+        self._links_to: dict[str, list[Link]] = {name: [] for name in (*elements, OUTSIDE)}
+        for link in links:
+            self._links_to[link.target].append(link)
         for name, element in self.elements.items():
             element.listened = {o for o in element.outputs if (name, o) in self._routes}
         self._pending: dict[str, Outbox] = {name: {} for name in (*self.elements, OUTSIDE)}
@@ -142,6 +149,7 @@ class Network(Trainable):
             if type(element).before is not Element.before
         ]
         self._narrow = numbers.dtype in _WIDER
+        self._said = False  # whether anybody has answered in the last step
         self._clocks: tuple[Clock | None, list[Clock]] = None, []
         self._last_clock: Clock | None = None
         parts = [e for e in self.elements.values() if isinstance(e, Population | Head)]
@@ -184,7 +192,7 @@ class Network(Trainable):
         for k, population in enumerate(self.populations.values(), 1):
             self.memory[f"biases_{k}"] = population.memory["bias"]
 
-    def tick(self, clock: Clock, inbox: Inbox, active: list[str] | None = None) -> Outbox:
+    def tick(self, clock: Clock, inbox: Inbox, active: Container[str] | None = None) -> Outbox:
         """Take one step of the whole network.
 
         Parameters
@@ -192,16 +200,22 @@ class Network(Trainable):
         clock : Clock
         inbox : mapping
             Messages on the network's own input ports.
-        active : list of str or None
+        active : container of str, or None
             Populations that update; the messages for the others wait. None: all.
         """
         if inbox:
             deliver(inbox, self._boxes[OUTSIDE])
+        midst = not (clock.first or clock.last)
         for element, boxes in self._senders:
+            if midst and not element.buffered:
+                continue
             outbox = element.before(clock)
             if outbox:
                 deliver(outbox, boxes)
+        self._said = False
         for name, element, waiting, boxes in self._order:
+            if midst and not waiting and element.rests:
+                continue
             if active is not None and name in self.populations and name not in active:
                 continue
             if self._narrow:  # what has met at a port is rounded once
@@ -209,6 +223,7 @@ class Network(Trainable):
             outbox = element.after(clock, waiting)
             waiting.clear()
             if outbox:
+                self._said = True
                 deliver(outbox, boxes)
         outside = self._pending[OUTSIDE]
         outbox = outside.copy()
@@ -341,7 +356,7 @@ class Network(Trainable):
             steps = self._relax(schedule, inbox, None, max_steps)
             inbox = {"target_in": target}
         steps += self._relax(schedule, inbox, shown[1], max_steps)
-        residual = self._residual(shown[1])
+        residual = self.residual(y)
         return Settled(residual <= tolerance, residual, steps)
 
     def _relax(
@@ -349,29 +364,36 @@ class Network(Trainable):
     ) -> int:
         """Follow a schedule until silence, its end or the cap; return the number of steps."""
         everybody = list(self.populations)
-        settled_in = {name: np.full(p.n, -1) for name, p in self.populations.items()}
+        settled = np.full(sum(p.n for p in self.populations.values()), -1)
+        starts = np.cumsum([0, *(p.n for p in self.populations.values())]).tolist()
+        settled_in = {
+            name: settled[begin:end]
+            for name, begin, end in zip(everybody, starts, starts[1:], strict=False)
+        }
         restless = not all(p.unit.instantaneous for p in self.populations.values())
         events_at = steps = 0
         wave = max(p.first_step for p in self.populations.values())
         for steps, active in enumerate(schedule(self) if schedule else repeat(everybody), 1):
-            before = self._messages()
             # Beyond the wave front, so that no population waits for its turn.
             clock = Clock(wave + steps, False, False, target is not None, self.lanes)
-            self.tick(clock, inbox if steps == 1 else {}, active)
+            self.tick(clock, inbox if steps == 1 else {}, frozenset(active))
             for name in active:  # a neuron is settled if it has updated since the last event
                 settled_in[name][self.populations[name].awake] = steps
-            if self._messages() != before or self._in_flight():
+            if self._said or self._in_flight():
                 events_at = steps
-            if steps >= max_steps or min(a.min() for a in settled_in.values()) > events_at:
+            if steps >= max_steps or settled.min() > events_at:
                 break
             if steps % 64 == 0:
                 largest = self._largest()
                 noise = _CHATTER * (1.0 + largest)
-                if not largest < _HOPELESS or (restless and self._residual(target) <= noise):
+                if not largest < _HOPELESS or (restless and self._moving(target) <= noise):
                     break
         for population in self.populations.values():
             population.awake = slice(None)
         return steps
+
+    def _moving(self, target: Array | None) -> float:
+        return max((change for change, _, _ in self._changes(target)), default=0.0)
 
     def _largest(self) -> float:
         """Return the largest value on any channel; nan where one is."""
@@ -382,33 +404,50 @@ class Network(Trainable):
         )
 
     def residual(self, y: Array | None) -> float:
-        """Re-evaluate every unit from the channels around it; return the largest change."""
-        return self._residual(None if y is None else self.arithmetic.number(y, "y"))
+        """Re-evaluate every unit from the channels around it; return the largest relative change.
 
-    def _residual(self, y: Array | None) -> float:
-        largest = 0.0
+        See :class:`Settled`.
+        """
+        target = None if y is None else self.arithmetic.number(y, "y")
+        return max(
+            (max(0.0, change - rounding) / size
+             for change, size, rounding in self._changes(target)), default=0.0
+        )  # fmt: skip
+
+    def _changes(self, y: Array | None) -> Iterator[tuple[float, float, float]]:
+        """Yield by how much each channel would move, its size, and what is rounding there.
+
+        In units of the activity, or of beta.
+        """
+        values: dict[tuple[str, str], Array] = {}
         with np.errstate(all="ignore"):
             for name, population in self.populations.items():
                 unit, m, numbers = population.unit, population.memory, population.arithmetic
                 state = {k: m[k].copy() for k in unit.state}
                 # As a sum, so that what has become nan stays so.
                 basal, apical = m["basal"] - m["basal"], m["apical"] - m["apical"]
-                for link in self.links:
-                    if link.target == name:
-                        value = self._dense_value(link, y)
-                        if link.input == "basal_in":
-                            basal = basal + value
-                        else:
-                            apical = apical + value
+                for link in self._links_to[name]:
+                    if link[:2] not in values:
+                        values[link[:2]] = self._dense_value(link, y)
+                    value = values[link[:2]]
+                    if link.input == "basal_in":
+                        basal = basal + value
+                    else:
+                        apical = apical + value
                 old = {c: unit.emit(state, c).copy() for c in (unit.up, unit.down)}
+                largest = max((_largest_of(register) for register in state.values()), default=0.0)
                 basal = unit.drive(state, numbers.basal(basal), population.bias)
                 free = y is None and not unit.mutual
                 unit.step(state, basal, None if free else numbers.apical(apical), numbers)
+                rounding = 0.0 if numbers.exact else _ULPS * float(np.finfo(numbers.dtype).eps)
                 for c, value in old.items():
-                    change = np.max(np.abs(unit.emit(state, c) - value), initial=0.0)
-                    change = change * numbers.unit / population.scale(c)
-                    largest = max(largest, change if np.isfinite(change) else np.inf)
-        return float(largest)
+                    there, scale = unit.emit(state, c), population.scale(c)
+                    change = _largest_of(there - value)
+                    size = 1.0 + _largest_of(value) * numbers.unit / scale
+                    chatter = rounding * (1.0 + largest) / scale
+                    finite = np.isfinite(change + size + chatter)
+                    moved = change * numbers.unit / scale, size, chatter
+                    yield moved if finite else (np.inf, 1.0, 0.0)
 
     def stored(self) -> tuple[list[Array], list[Array]]:
         """Return what a checkpoint keeps: parameters, with latent weights where they are binary."""
@@ -444,14 +483,6 @@ class Network(Trainable):
             element.buffered for element in self.elements.values()
         )
 
-    def _messages(self) -> int:
-        return sum(
-            count
-            for element in self.elements.values()
-            for name, count in element.counts.items()
-            if name.startswith("messages")
-        )
-
     def _dense_value(self, link: Link, y: Array | None) -> Array:
         """Return what a population would receive over a link if everything were sent again."""
         element = self.elements.get(link.source)
@@ -468,6 +499,12 @@ class Network(Trainable):
             return element.downward()[list(element.outputs).index(link.output) - 1]
         assert isinstance(element, Connection)
         return element.value(link.output)
+
+
+def _largest_of(values: AnyArray) -> float:
+    """Return the largest absolute value; infinity where there is none."""
+    largest = float(np.max(np.abs(values), initial=0.0))
+    return largest if np.isfinite(largest) else np.inf
 
 
 def deliver(outbox: Inbox, boxes: Mapping[str, list[tuple[Outbox, str]]]) -> None:

@@ -32,6 +32,7 @@ from lava_dyads.networks.node_graph import Density, Graph, synapses
 from lava_dyads.networks.support import ALIGNMENT, AXES, BASELINES, Execution, choose
 from lava_dyads.plan.build import Vertex, assemble, only_data, wire
 from lava_dyads.plan.chain import chain_vertices
+from lava_dyads.plan.depth import branch_scales, default_beta, longest_way
 from lava_dyads.plan.lifted_chain import REPEATS as LIFTED_REPEATS
 from lava_dyads.plan.lifted_chain import lifted_chain
 from lava_dyads.plan.timing import Timing
@@ -71,7 +72,8 @@ class NetworkSpec:
         Share of the plus compartment in the mean, in [0, 1], dimensionless; by default 1, for
         ``spiking`` 1/2.
     beta : float
-        Nudge strength per sample, > 0, dimensionless; by default 0.1, for ``spiking`` 1.
+        Nudge strength per sample, > 0, dimensionless; by default 0.1, for ``spiking`` 1; less in
+        networks of more than eight layers, see :func:`~lava_dyads.plan.depth.default_beta`.
     nudge : str
         Output nudge, see ``rules.nudges``; empty: the rule's own default.
     rate : float
@@ -96,7 +98,8 @@ class NetworkSpec:
         Weight r > 0 of the reconstruction in the energy of ``lrrn``.
     gain : float or None
         Initial weights are normal with deviation gain / sqrt(n_in); None: sqrt(2) for relu and
-        hard-sigmoid, 1 else.
+        hard-sigmoid, 1 else, and less for branches that are added to what goes around them, where
+        more than two follow each other, see :func:`~lava_dyads.plan.depth.branch_scales`.
     bias_deviation : float
         Deviation of the initial biases.
     compartment_noise : float
@@ -159,6 +162,7 @@ class NetworkSpec:
         known = (*RULES, *BASELINES)
         if self.rule not in known:
             invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
+        shallow = self.beta is None
         self._complete(RULES.get(self.rule, Rule))
         loss(self.loss)
         if self.graph is None:
@@ -166,6 +170,8 @@ class NetworkSpec:
             self._check_density()
         else:
             self._check_graph()
+        if shallow and self.rule in RULES:
+            self._nudge_gently(RULES[self.rule])
         self._check_numbers()
         self._check_feedback()
         if self.rule not in BASELINES:
@@ -188,6 +194,12 @@ class NetworkSpec:
         for name, value in {**own, "loss": chosen.losses[0]}.items():
             if getattr(self, name) in (None, ""):
                 object.__setattr__(self, name, value)
+
+    def _nudge_gently(self, chosen: Rule) -> None:
+        """Let the default nudge of a deep network be small enough for its depth."""
+        if not (chosen.spiking or chosen.lifted):
+            depth = longest_way(self.vertices) if self.graph else len(self.layers) - 1
+            object.__setattr__(self, "beta", default_beta(self.beta, depth))
 
     def _check_layers(self) -> None:
         sizes = self.layers
@@ -372,11 +384,18 @@ class NetworkSpec:
     def _random_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
         op = vertex.weighted
         assert op
-        gain = self.gain if self.gain is not None else ACTIVATIONS[self._scale_of(vertex)].gain
+        gain = self.gain
+        if gain is None:
+            gain = ACTIVATIONS[self._scale_of(vertex)].gain
+            gain *= self._branch_scales.get(vertex.name, 1.0)
         drawn = np.asarray(generator.normal(size=op.shape) * gain)
         if op.mask is None:
             return np.asarray(drawn / np.sqrt(op.fan_in))
         return np.asarray(drawn * op.mask / np.sqrt(np.count_nonzero(op.mask[0])))
+
+    @cached_property
+    def _branch_scales(self) -> dict[str, float]:
+        return branch_scales(self.vertices)
 
     def _latent_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
         op = vertex.weighted

@@ -342,7 +342,7 @@ def test_plain_dual_propagation_settles_exactly_where_the_theory_says(alpha, rho
         outcome = network.settle(x, y, schedule=sweep, max_steps=3000)
     assert outcome.converged == (rho < 1)
     if rho > 1:
-        assert not outcome.residual < 1.0
+        assert not outcome.residual < 0.05  # it goes on growing by (rho - 1) / rho
 
 
 def test_the_two_forms_split_the_nudge_and_share_the_mean():
