@@ -23,47 +23,23 @@ anything else          anything: whoever needs more looks for itself
 
 from __future__ import annotations
 
-import collections.abc
 import functools
 import inspect
 import math
-import numbers
-import operator
-import os
 import sys
-import types
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
-from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal, NamedTuple, ParamSpec, TypeAlias, TypeVar, Union
+from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_dyads.errors import ValidationError, invalid, message
+from lava_dyads.kinds import GENERIC, Kind, Limit, RefusedError, kind_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class Limit(NamedTuple):
-    """What a value has to satisfy beyond its type: ``Annotated[float, Limit(...)]``.
-
-    Attributes
-    ----------
-    words : str
-        The limit as a message has it.
-    example : str
-        What to try.
-    holds : callable
-        Tells whether a value satisfies it.
-    """
-
-    words: str
-    example: str
-    holds: Callable[[Any], bool] = lambda value: True
 
 
 Share: TypeAlias = Annotated[
@@ -81,31 +57,6 @@ Size: TypeAlias = Annotated[
 ]
 """Entries of an array: more do not fit anywhere."""
 Natural: TypeAlias = Annotated[int, Limit("must be at least 0", "0", lambda v: v >= 0)]
-
-
-class _RefusedError(Exception):
-    """A value is not of a kind; the text says what is, where the kind's words would not."""
-
-
-class Kind(NamedTuple):
-    """What an annotation takes.
-
-    Attributes
-    ----------
-    words : str
-        For messages, after 'must be'.
-    plural : str
-        The same of many, after 'a list of'.
-    example : str
-        What to try.
-    take : callable
-        Returns the value as that kind.
-    """
-
-    words: str
-    plural: str
-    example: str
-    take: Callable[[Any], Any]
 
 
 def check_fields(record: Any, owner: str = "") -> None:
@@ -149,7 +100,7 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         names = function.__globals__
         asked = signature.parameters.values()
         single = [p for p in asked if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-        return {p.name: _kind(_resolved(p.annotation, names)) for p in single}
+        return {p.name: kind_of(_resolved(p.annotation, names)) for p in single}
 
     @functools.wraps(function)
     def made(*args: P.args, **options: P.kwargs) -> R:
@@ -186,7 +137,7 @@ def taken(value: object, annotation: Any, what: str) -> Any:
     Traceback (most recent call last):
     lava_dyads.errors.ValidationError: epochs: must be a whole number (got True). Try: 1
     """
-    return _taken(value, _kind(annotation), what, None)
+    return _taken(value, kind_of(annotation), what, None)
 
 
 def entries(
@@ -287,10 +238,8 @@ def plain_array(
 def _taken(value: object, kind: Kind, what: str, default: object) -> Any:
     try:
         return kind.take(value)
-    except _RefusedError as error:
-        plain = (
-            isinstance(default, int | float | str) and default != "" and kind.example in _GENERIC
-        )
+    except RefusedError as error:
+        plain = isinstance(default, int | float | str) and default != "" and kind.example in GENERIC
         example = repr(default) if plain else kind.example
         invalid(what, str(error) or f"must be {kind.words}", value, example)
     except Exception as error:  # an object that fails even where it is asked for its class
@@ -306,7 +255,7 @@ def _plan(cls: Any) -> tuple[tuple[str, object, Kind], ...]:
         (
             f.name,
             f.default,
-            _kind(_resolved(f.type, vars(sys.modules[homes[f.name].__module__]))),
+            kind_of(_resolved(f.type, vars(sys.modules[homes[f.name].__module__]))),
         )
         for f in fields(cls)
         if f.init
@@ -327,221 +276,3 @@ def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
         return _resolved(eval(annotation, dict(names)), names)  # an alias may be a text again
     except NameError:
         return Any
-
-
-@functools.cache
-def _kind(annotation: Any) -> Kind:
-    """Return what an annotation takes."""
-    if annotation in _PLAIN:
-        return _PLAIN[annotation]
-    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is Annotated:
-        limits = [note for note in inner[1:] if isinstance(note, Limit)]
-        return _limited(inner[0], limits[0]) if limits else _kind(inner[0])
-    if origin is Literal:
-        return _choice(inner)
-    if origin in (Union, types.UnionType):
-        return _union([_kind(member) for member in inner])
-    if origin is os.PathLike:
-        return _PLAIN[Path]
-    if origin in _CONTAINERS and inner:
-        return _CONTAINERS[origin](*inner)
-    asked = not getattr(annotation, "_is_protocol", False)
-    asked = asked or getattr(annotation, "_is_runtime_protocol", False)
-    plain = annotation in (object, Any)  # Any is a class since Python 3.11
-    if origin is None and isinstance(annotation, type) and not plain and asked:
-        return _instance(annotation)
-    return Kind("anything", "anything", "...", lambda value: value)
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool | np.bool_):
-        raise _RefusedError
-    try:
-        made = operator.index(value)
-    except Exception as error:  # of an object of whatever kind
-        raise _RefusedError from error
-    if not -(2**63) <= made < 2**63:
-        raise _RefusedError
-    return made
-
-
-def _real(value: Any) -> float:
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        value = value[()]
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise _RefusedError
-    try:
-        return float(value)
-    except Exception as error:
-        raise _RefusedError from error
-
-
-def _finite(value: Any) -> float:
-    made = _real(value)
-    if not math.isfinite(made):
-        raise _RefusedError
-    return made
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _RefusedError
-    return str.__str__(value)
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise _RefusedError
-    return bool(value)
-
-
-def _path(value: Any) -> Path:
-    try:
-        made = Path(value)
-        if b"\0" in os.fsencode(made):
-            raise _RefusedError
-    except (TypeError, ValueError) as error:
-        raise _RefusedError from error
-    return made
-
-
-def _nothing(value: Any) -> None:
-    if value is not None:
-        raise _RefusedError
-
-
-def _function(value: Any) -> Any:
-    if not callable(value):
-        raise _RefusedError
-    return value
-
-
-_FUNCTION = Kind("a function", "functions", "a function or a lambda", _function)
-_GENERIC = ("0", "1", "0.1", "'name'", "True")
-_NONE = Kind("None", "None", "None", _nothing)
-_PLAIN: dict[Any, Kind] = {
-    int: Kind("a whole number", "whole numbers", "1", _whole),
-    float: Kind("a finite number", "finite numbers", "0.1", _finite),
-    str: Kind("a text", "texts", "'name'", _text),
-    bool: Kind("True or False", "True or False", "True", _truth),
-    Path: Kind("a path", "paths", "a text or a pathlib.Path", _path),
-    None: _NONE,
-    type(None): _NONE,
-    Callable: _FUNCTION,
-}
-
-
-def _instance(cls: type) -> Kind:
-    def take(value: Any) -> Any:
-        if not isinstance(value, cls):
-            raise _RefusedError
-        return value
-
-    name = cls.__name__
-    words = f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
-    return Kind(words, f"{name} objects", f"{name}(...)", take)
-
-
-def _choice(choices: tuple[Any, ...]) -> Kind:
-    def take(value: Any) -> Any:
-        for choice in choices:
-            if type(value) is type(choice) and value == choice:
-                return choice
-        raise _RefusedError
-
-    words = " or ".join(map(str, choices))
-    return Kind(words, words, words, take)
-
-
-def _limited(annotation: Any, limit: Limit) -> Kind:
-    number = annotation in (int, float)
-    inner = _kind(annotation)
-    if annotation is float:
-        inner = Kind("a number", "numbers", inner.example, _real)  # whether nan, the limit says
-
-    def take(value: Any) -> Any:
-        try:
-            made = inner.take(value)
-        except _RefusedError as error:
-            raise error if number else _RefusedError(limit.words) from None
-        if not limit.holds(made):
-            raise _RefusedError(limit.words)
-        return made
-
-    return Kind(inner.words, inner.plural, limit.example, take)
-
-
-def _union(members: list[Kind]) -> Kind:
-    def take(value: Any) -> Any:
-        beyond = ""
-        for member in members:
-            try:
-                return member.take(value)
-            except _RefusedError as error:
-                beyond = beyond or str(error)
-        raise _RefusedError(beyond)
-
-    words = " or ".join(dict.fromkeys(member.words for member in members))
-    plural = " or ".join(dict.fromkeys(member.plural for member in members))
-    return Kind(words, plural, members[0].example, take)
-
-
-def _listed(value: Any, any_order: bool = False) -> list[Any]:
-    """Return the entries of a list, or of whatever stands for one."""
-    if isinstance(value, np.ndarray) and value.ndim == 1:
-        return list(value)
-    text = isinstance(value, str | bytes | bytearray | memoryview | np.ndarray | Mapping)
-    wanted = collections.abc.Iterable if any_order else collections.abc.Sequence
-    if text or not isinstance(value, wanted):
-        raise _RefusedError
-    try:
-        return list(value)
-    except Exception as error:  # of an object that only looks like a list
-        raise _RefusedError from error
-
-
-def _many(item: Any, *more: Any, make: Callable[[list[Any]], Any], any_order: bool = False) -> Kind:
-    """Return the kind of tuples, lists and sequences."""
-    endless = more in ((), (...,))
-    kinds = [_kind(item)] if endless else [_kind(each) for each in (item, *more)]
-
-    def take(value: Any) -> Any:
-        entries = _listed(value, any_order)
-        if not endless and len(entries) != len(kinds):
-            raise _RefusedError
-        each = kinds * len(entries) if endless else kinds
-        return make([kind.take(entry) for kind, entry in zip(each, entries, strict=True)])
-
-    example = ", ".join(kind.example for kind in kinds)
-    if endless:
-        inner = kinds[0].plural
-        return Kind(f"a list of {inner}", f"lists of {inner}", f"[{example}]", take)
-    alike = len(set(kinds)) == 1
-    words = f"{len(kinds)} {kinds[0].plural}" if alike else ", ".join(k.words for k in kinds)
-    return Kind(f"a tuple of {words}", f"tuples of {words}", f"({example})", take)
-
-
-def _table(key: Any, value: Any) -> Kind:
-    keys, values = _kind(key), _kind(value)
-
-    def take(given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            raise _RefusedError
-        return {keys.take(k): values.take(v) for k, v in given.items()}
-
-    example = f"{{{keys.example}: {values.example}}}"
-    words = f"{keys.plural} to {values.plural}"
-    return Kind(f"a mapping of {words}", f"mappings of {words}", example, take)
-
-
-_CONTAINERS: dict[Any, Callable[..., Kind]] = {
-    tuple: functools.partial(_many, make=tuple),
-    collections.abc.Sequence: functools.partial(_many, make=tuple),
-    collections.abc.Iterable: functools.partial(_many, make=tuple, any_order=True),
-    list: functools.partial(_many, make=list),
-    dict: _table,
-    collections.abc.Mapping: _table,
-    collections.abc.Callable: lambda *_: _FUNCTION,
-    type: lambda _: _instance(type),
-}

@@ -9,8 +9,9 @@ from typing import Annotated, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.checks import Count, Limit, check_fields, checked, plain_array
+from lava_dyads.checks import Count, check_fields, checked, plain_array
 from lava_dyads.errors import DataError, message
+from lava_dyads.kinds import Limit
 
 
 @dataclass(frozen=True)

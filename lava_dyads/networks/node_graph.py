@@ -38,9 +38,10 @@ from typing import Annotated, Any, TypeAlias
 import numpy as np
 
 from lava_dyads.array_types import AnyArray
-from lava_dyads.checks import Limit, Natural, check_fields, checked, taken
+from lava_dyads.checks import Natural, check_fields, checked, taken
 from lava_dyads.errors import ValidationError, invalid, nearest
 from lava_dyads.files import AnyPath, as_path, read_whole
+from lava_dyads.kinds import Limit
 from lava_dyads.plan.build import Vertex
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.losses import LOSSES, loss

@@ -15,8 +15,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from lava_dyads.array_types import Array
-from lava_dyads.checks import Limit, Natural, NotNegative, Positive, check_fields
+from lava_dyads.checks import Natural, NotNegative, Positive, check_fields
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.kinds import Limit
 from lava_dyads.native.registry import kernel
 from lava_dyads.rules.arithmetic.limits import DECIMATION, EXPONENT_MIN
 

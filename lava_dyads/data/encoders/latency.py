@@ -8,9 +8,10 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lava_dyads.checks import Limit, check_fields
+from lava_dyads.checks import check_fields
 from lava_dyads.data.encoders.image import checked
 from lava_dyads.data.events import Events, stream
+from lava_dyads.kinds import Limit
 
 _DURATION = Limit("must be positive (microseconds)", "100000", lambda v: v > 0)
 _THRESHOLD = Limit("must lie in [0, 1)", "0", lambda v: 0 <= v < 1)

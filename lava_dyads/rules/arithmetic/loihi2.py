@@ -36,8 +36,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.array_types import AnyArray, Array, Signal
-from lava_dyads.checks import Count, Limit, Natural, check_fields
+from lava_dyads.checks import Count, Natural, check_fields
 from lava_dyads.errors import FixedPointError, invalid
+from lava_dyads.kinds import Limit
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic.base import zeros
 from lava_dyads.rules.arithmetic.limits import GAIN_FRACTION, PAYLOAD, STATE, WEIGHT

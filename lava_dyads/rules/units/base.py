@@ -17,7 +17,8 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from lava_dyads.array_types import Array, Signal
-from lava_dyads.checks import Limit, Positive, Share, check_fields
+from lava_dyads.checks import Positive, Share, check_fields
+from lava_dyads.kinds import Limit
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
