@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lava_dyads.data import available
 from lava_dyads.data.dataset import Dataset, State
 from lava_dyads.data.download import download, of_disk, unwritable
 from lava_dyads.errors import DataError
@@ -169,11 +168,10 @@ class IdxSource:
         All sets have files of the same names, so that one folder may hold another's.
         """
         sums = {_md5(content) for content in contents}
-        others = (module.SOURCE for module in available().values())
         names = (
             other.name
-            for other in others
-            if isinstance(other, IdxSource) and other.name != self.name
+            for other in SOURCES.values()
+            if other.name != self.name
             if sums and sums <= set(other.checksums)
         )
         return next(names, "")
@@ -268,6 +266,16 @@ class IdxSource:
                 part.unlink()  # so that the next try begins anew
             contents.append(content)
         return contents
+
+
+SOURCES: dict[str, IdxSource] = {}
+"""The sets whose files have the names of ``FILES``, as far as they have been imported."""
+
+
+def register(source: IdxSource) -> IdxSource:
+    """Let other sets know the files of this one, and pass them over."""
+    SOURCES[source.name] = source
+    return source
 
 
 def _call(command: list[str], folder: str) -> bytes:

@@ -25,6 +25,15 @@ from lava_dyads.errors import invalid
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort, Var
 
 
+def find_models() -> None:
+    """Let Lava find the models of a Process, whoever has imported it.
+
+    The one import that looks upwards, and the one that is made by name: models know the Processes
+    they run, and no Process its models.
+    """
+    importlib.import_module("lava_dyads.models")
+
+
 class _OutPort(OutPort):
     """An OutPort that names both ends where it cannot be connected."""
 
@@ -78,8 +87,7 @@ class ElementProcess(AbstractProcess):
         name: str | None = None,
         variables: tuple[str, ...] | None = None,
     ) -> None:
-        # The one look upwards: Lava has to find the models of a Process whoever imported it.
-        importlib.import_module("lava_dyads.models")
+        find_models()
         self.element = element
         self.agenda = agenda or Agenda(lanes=element.lanes)
         if self.agenda.lanes != element.lanes:

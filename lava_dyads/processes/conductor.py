@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 from lava_dyads.checks import Count, checked
 from lava_dyads.elements.clock import Agenda
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort
-from lava_dyads.processes.base import ElementProcess, own_logging
+from lava_dyads.processes.base import ElementProcess, find_models, own_logging
 
 
 class Conductor(AbstractProcess):
@@ -54,7 +53,7 @@ class Conductor(AbstractProcess):
     def __init__(
         self, agenda: Agenda, *, max_deliveries: Count = 1_000_000, name: str = "conductor"
     ) -> None:
-        importlib.import_module("lava_dyads.models")  # Lava has to find the model
+        find_models()
         with own_logging():
             super().__init__(name=name, agenda=agenda, max_deliveries=max_deliveries)
         self.agenda = agenda

@@ -17,7 +17,6 @@ import tarfile
 import threading
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -347,8 +346,7 @@ def two(monkeypatch):
     """Two sets whose files have the same names, as MNIST and Fashion-MNIST."""
     sums = tuple(hashlib.md5(content).hexdigest() for content in OTHER)
     sets = {"tiny": TINY, "other": idx.IdxSource("other", sums)}
-    modules = {name: SimpleNamespace(SOURCE=source) for name, source in sets.items()}
-    monkeypatch.setattr(idx, "available", lambda: modules)
+    monkeypatch.setattr(idx, "SOURCES", sets)
     return sets
 
 
