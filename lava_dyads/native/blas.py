@@ -12,6 +12,10 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
+import numpy as np
+
+from lava_dyads.array_types import AnyArray
+
 _SEQUENTIAL = 1
 _REPRODUCIBLE = 0x10002
 """MKL_CBWR_AUTO | MKL_CBWR_STRICT: the best kernels of this machine, the same bits every time."""
@@ -33,6 +37,27 @@ def gemm() -> tuple[int, int]:
     of = "scipy.linalg.cython_blas"
     single, double = (get_cython_function_address(of, name) for name in ("sgemm", "dgemm"))
     return single, double
+
+
+def gemm_words(dtype: type) -> tuple[AnyArray, AnyArray]:
+    """Return by what compiled code calls a product, and the memory that it points to.
+
+    Its address, those of the letters N and T, and those of the numbers 1 and 0.
+
+    Parameters
+    ----------
+    dtype : type
+        ``numpy.float32`` or ``numpy.float64``.
+    """
+    memory = np.zeros(4, np.float64)
+    letters: AnyArray = memory[:2].view(np.uint8)
+    numbers: AnyArray = memory[2:].view(dtype)
+    letters[:2] = ord("N"), ord("T")
+    numbers[:2] = 1, 0
+    single, double = gemm()
+    address = single if numbers.itemsize == 4 else double
+    start, one = letters.ctypes.data, numbers.ctypes.data
+    return np.array([address, start, start + 1, one, one + numbers.itemsize], np.int64), memory
 
 
 @cache

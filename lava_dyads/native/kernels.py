@@ -11,7 +11,6 @@ that part, ``tasks[number % RING]``: its kind, then sizes and addresses.
 
 from __future__ import annotations
 
-import ctypes
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lava_dyads.array_types import AnyArray
-from lava_dyads.native import blas
 
 _compiled: Any = njit(nogil=True, error_model="numpy", cache=True)
 
@@ -196,9 +194,6 @@ RING, WIDTH = 64, 32
 _SPINS, _YIELDS = 20_000, 4_000
 """How often to look for work before giving the core away (some 40 us), and before sleeping."""
 
-_NAP = 50
-"""Microseconds of sleep, as long as there is no work."""
-
 _NEURONS = 128
 """Neurons whose step is a part: fewer, and every part reads the samples again for little."""
 
@@ -260,7 +255,7 @@ def _events_part(task: AnyArray, dtype: Any) -> None:
 
 @_compiled
 def serve(board: AnyArray, tasks: AnyArray, system: AnyArray) -> None:
-    """Take parts until it is over; ``system``: sched_yield, usleep, _NAP."""
+    """Take parts until it is over; ``system``: see ``thread_pool``."""
     idle = 0
     while _load(board.ctypes.data + 8 * OVER) == 0:
         if _take_part(board, tasks):
@@ -481,29 +476,3 @@ def shared_adam_events(
         task[4], task[5], task[6], task[7] = first, n, down.ctypes.data, up.ctypes.data
         _set_step(task, w, 0, m, v, numbers, first * columns, 0)
     _publish(board, tasks, system, parts, wait)
-
-
-def system_calls() -> AnyArray:
-    """Return the addresses of sched_yield and usleep, and for how long to sleep."""
-    libc = ctypes.CDLL(None)
-    functions = [ctypes.cast(f, ctypes.c_void_p).value for f in (libc.sched_yield, libc.usleep)]
-    return np.array([*functions, _NAP], np.int64)
-
-
-def gemm(dtype: type) -> tuple[AnyArray, AnyArray]:
-    """Return what products want to know of the BLAS library, and the memory that it points to.
-
-    Parameters
-    ----------
-    dtype : type
-        ``numpy.float32`` or ``numpy.float64``.
-    """
-    memory = np.zeros(4, np.float64)
-    letters: AnyArray = memory[:2].view(np.uint8)
-    numbers: AnyArray = memory[2:].view(dtype)
-    letters[:2] = ord("N"), ord("T")
-    numbers[:2] = 1, 0
-    single, double = blas.gemm()
-    address = single if numbers.itemsize == 4 else double
-    start, one = letters.ctypes.data, numbers.ctypes.data
-    return np.array([address, start, start + 1, one, one + numbers.itemsize], np.int64), memory

@@ -11,6 +11,7 @@ Needs numba (extra ``fast``); products are those of :mod:`lava_dyads.native.blas
 
 from __future__ import annotations
 
+import ctypes
 import sys
 import threading
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from importlib.util import find_spec
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from lava_dyads.array_types import Array
+from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.native import registry
+from lava_dyads.native.blas import gemm_words
 from lava_dyads.native.registry import Kernel
 
 WORTH = 1 << 19
@@ -50,8 +52,8 @@ class Crew:
 
         self.threads, self._compiled, self._later = threads, kernels, False
         tasks = np.zeros((kernels.RING, kernels.WIDTH), np.int64)
-        self._board = np.zeros(kernels.BOARD, np.int64), tasks, kernels.system_calls()
-        self._gemm = {np.dtype(kind): kernels.gemm(kind) for kind in (np.float32, np.float64)}
+        self._board = np.zeros(kernels.BOARD, np.int64), tasks, _system_calls()
+        self._gemm = {np.dtype(kind): gemm_words(kind) for kind in (np.float32, np.float64)}
         self.kernels: dict[str, Kernel] = {
             "adam": self._adam,
             "adam_events": self._adam_events,
@@ -122,6 +124,17 @@ class Crew:
         gemm, _ = self._gemm[kind]
         self._compiled.shared_product(*self._board, self.threads, gemm, left, right, out, 2 * m > n)
         return True
+
+
+_NAP = 50
+"""Microseconds for which a helper sleeps, as long as there is no work."""
+
+
+def _system_calls() -> AnyArray:
+    """Return the addresses of sched_yield and usleep, and for how long to sleep."""
+    libc = ctypes.CDLL(None)
+    functions = [ctypes.cast(f, ctypes.c_void_p).value for f in (libc.sched_yield, libc.usleep)]
+    return np.array([*functions, _NAP], np.int64)
 
 
 def _rows(array: Array) -> bool:
