@@ -1,6 +1,7 @@
-"""What a network asks of the way in which it is run: the part of the support table that sees it.
+"""Whether a network is one, and whether it can be run in a way.
 
-``networks.support`` knows what holds for every network of a rule.
+The second is the part of the support table that sees the network; ``networks.support`` knows what
+holds for every network of a rule.
 """
 
 from __future__ import annotations
@@ -9,15 +10,130 @@ from typing import TYPE_CHECKING
 
 from lava_dyads.elements.reactive import ANNEALED
 from lava_dyads.errors import ValidationError, invalid
-from lava_dyads.networks.support import BASELINES, Execution, reason
+from lava_dyads.networks.support import ALIGNMENT, BASELINES, Execution, reason
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Loihi2
-from lava_dyads.rules.binary import FLOAT
-from lava_dyads.rules.feedback import feedback
+from lava_dyads.rules.binary import FLOAT, check_weights
+from lava_dyads.rules.feedback import RANDOM, TIED, feedback
+from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
+from lava_dyads.rules.units import RULES, rule
 
 if TYPE_CHECKING:
     from lava_dyads.networks.specification import NetworkSpec
+
+
+def hidden_activations(spec: NetworkSpec) -> tuple[str, ...]:
+    """Return the activation of each hidden layer of a chain; raise where it is none."""
+    sizes, names = spec.layers, spec.activations
+    if len(sizes) < 2 or min(sizes) < 1:
+        invalid("layers", "needs two or more sizes of at least 1", sizes, "(64, 128, 10)")
+    hidden = len(sizes) - 2
+    each = (names,) * hidden if isinstance(names, str) else names
+    if len(each) != hidden:
+        invalid("activations", f"needs one per hidden layer, {hidden}", each)
+    for name in each or (names,):
+        if isinstance(name, str):
+            activation(name)
+    return each
+
+
+def sizes_of_graph(spec: NetworkSpec) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """Return the layers and activations of a graph; raise where it is none of this rule."""
+    if spec.density != 1.0:
+        limit = "with a graph it is an option of its dense nodes"
+        invalid("density", limit, spec.density, "1")
+    vertices = spec.vertices
+    populations = [v for v in vertices if v.activation and not v.loss]
+    n_in = sum(v.n for v in vertices if not v.sources)
+    sizes = (n_in, *(v.n for v in populations), sum(v.n for v in vertices if v.loss))
+    names = tuple(v.activation.name for v in populations if v.activation)
+    for what, found, none in (("layers", sizes, ()), ("activations", names, "relu")):
+        if getattr(spec, what) not in (none, found):
+            limit = f"with a graph they follow from it: {found}"
+            invalid(what, limit, getattr(spec, what), "to leave them out")
+    if spec.rule in RULES and RULES[spec.rule].spiking:
+        limit = "spikes are counted in chains of dense layers alone"
+        invalid("graph", limit, spec.rule, "rule dp-transpose, or layers")
+    for vertex in vertices:
+        used = any(vertex.name in v.sources for v in vertices)
+        if vertex.loss and used and not NUDGES.get(spec.nudge, LINEARISED).head:
+            limit = "others take from this output, so it needs its drives as they are"
+            invalid(f"node {vertex.name}: nudge", limit, spec.nudge, "linearised")
+    return sizes, names
+
+
+def feedback_kind(spec: NetworkSpec) -> str:
+    """Return the kind of feedback; raise where a baseline has another one by definition."""
+    kind = spec.feedback
+    if spec.rule == ALIGNMENT and kind == TIED.name:
+        kind = RANDOM.name
+    wanted = RANDOM.name if spec.rule == ALIGNMENT else TIED.name
+    if feedback(kind).name != wanted and spec.rule in BASELINES:
+        limit = f"{spec.rule} is a baseline with {wanted} feedback, by definition"
+        invalid("feedback", limit, kind, f"{wanted}, or --rule dp-transpose")
+    return kind
+
+
+def check_rate(spec: NetworkSpec) -> None:
+    """Raise where relaxation takes more than a whole step."""
+    if spec.rate > 1:
+        lifted = spec.rule in RULES and RULES[spec.rule].lifted
+        why = ", a step beyond 1 / curvature need not converge" if lifted else ""
+        invalid("rate", f"must lie in (0, 1]{why}", spec.rate, "1")
+
+
+def check_density(spec: NetworkSpec) -> None:
+    """Raise where densities are fewer or more than layers of weights."""
+    given, depth = spec.density, len(spec.layers) - 1
+    if isinstance(given, tuple) and len(given) != depth:
+        invalid("density", f"needs one per layer of weights, {depth}", given)
+
+
+def check_weight_format(spec: NetworkSpec) -> None:
+    """Raise where weights cannot be of the kind that was asked for."""
+    check_weights(spec.weights)
+    if spec.weights == FLOAT:
+        return
+    if feedback(spec.feedback).learns:
+        limit = "a pair that learns alike has numbers on both sides"
+        invalid("weights", f"{limit}, for feedback {spec.feedback}", spec.weights, "float")
+    if spec.gain is not None:
+        invalid("gain", "binary weights have the scale sqrt(2 / fan_in)", spec.gain, "None")
+
+
+def check_rule(spec: NetworkSpec) -> None:
+    """Raise where a network has something that its rule does not know."""
+    chosen = rule(spec.rule)
+    _check_supported(spec, "nudge", (spec.nudge,), chosen.nudges)
+    losses = {v.loss.name for v in spec.vertices if v.loss}
+    _check_supported(spec, "loss", tuple(sorted(losses)), chosen.losses)
+    if chosen.activations:
+        _check_supported(spec, "activations", tuple(spec.activations), chosen.activations)
+    if chosen.lifted and spec.graph is not None:
+        limit = "an energy is that of a chain of layers"
+        invalid("graph", limit, spec.rule, "layers, or rule dp-transpose")
+    if chosen.lifted and feedback(spec.feedback).separate:
+        limit = "both errors of an energy go through W and W^T"
+        invalid("feedback", limit, spec.feedback, "tied")
+    coded = spec.threshold or spec.error_threshold
+    if chosen.spiking and (coded or spec.anneal):
+        invalid("threshold", "spikes are events already", coded, "hysteresis 2")
+    if chosen.spiking and spec.compartment_noise:
+        what = "compartment_noise"
+        invalid(what, "the states of a spiking dyad are counts", spec.compartment_noise, "0")
+    if not NUDGES[spec.nudge].head:
+        for name in losses:
+            chosen.output(loss(name), spec.parameters)  # raises where no point exists
+
+
+def _check_supported(
+    spec: NetworkSpec, what: str, chosen: tuple[str, ...], supported: tuple[str, ...]
+) -> None:
+    for name in chosen:
+        if name not in supported:
+            words = " or ".join(supported)
+            invalid(what, f"rule {spec.rule} supports {words}", name, words)
 
 
 def why_not(spec: NetworkSpec, execution: Execution) -> str | None:

@@ -12,7 +12,6 @@ import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.checks import (
-    Limit,
     Natural,
     NotNegative,
     Positive,
@@ -26,22 +25,32 @@ from lava_dyads.checks import (
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.executors.backprop import BackpropNetwork, Pass, differentiate, graph_operations
 from lava_dyads.executors.step import Network
-from lava_dyads.memory import check_memory
-from lava_dyads.networks.checks import check_on_chip, why_not
+from lava_dyads.kinds import Limit
+from lava_dyads.networks.checks import (
+    check_density,
+    check_on_chip,
+    check_rate,
+    check_rule,
+    check_weight_format,
+    feedback_kind,
+    hidden_activations,
+    sizes_of_graph,
+    why_not,
+)
+from lava_dyads.networks.initial import initial_feedback, initial_parameters
 from lava_dyads.networks.node_graph import Density, Graph, synapses
-from lava_dyads.networks.support import ALIGNMENT, AXES, BASELINES, Execution, choose
+from lava_dyads.networks.support import AXES, BASELINES, Execution, choose
 from lava_dyads.plan.build import Vertex, assemble, only_data, wire
 from lava_dyads.plan.chain import chain_vertices
 from lava_dyads.plan.depth import branch_scales, default_beta, longest_way
 from lava_dyads.plan.lifted_chain import REPEATS as LIFTED_REPEATS
 from lava_dyads.plan.lifted_chain import lifted_chain
 from lava_dyads.plan.timing import Timing
-from lava_dyads.rules.activations import ACTIVATIONS, activation
+from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
-from lava_dyads.rules.binary import BINARY, FLOAT, Latent, binary_weights, check_weights
-from lava_dyads.rules.feedback import RANDOM, TIED, feedback
+from lava_dyads.rules.binary import BINARY, FLOAT, Latent, binary_weights
+from lava_dyads.rules.feedback import TIED, feedback
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
@@ -166,129 +175,37 @@ class NetworkSpec:
         self._complete(RULES.get(self.rule, Rule))
         loss(self.loss)
         if self.graph is None:
-            self._check_layers()
-            self._check_density()
+            self._settle(activations=hidden_activations(self))
+            check_density(self)
         else:
-            self._check_graph()
+            layers, names = sizes_of_graph(self)
+            self._settle(layers=layers, activations=names)
         if shallow and self.rule in RULES:
             self._nudge_gently(RULES[self.rule])
-        self._check_numbers()
-        self._check_feedback()
+        check_rate(self)
+        self._settle(feedback=feedback_kind(self))
         if self.rule not in BASELINES:
-            self._check_rule()
-        self._check_weights()
+            self._settle(nudge=self.nudge or rule(self.rule).nudges[0])
+            check_rule(self)
+        check_weight_format(self)
 
-    def _check_weights(self) -> None:
-        check_weights(self.weights)
-        if self.weights == FLOAT:
-            return
-        if feedback(self.feedback).learns:
-            limit = "a pair that learns alike has numbers on both sides"
-            invalid("weights", f"{limit}, for feedback {self.feedback}", self.weights, "float")
-        if self.gain is not None:
-            invalid("gain", "binary weights have the scale sqrt(2 / fan_in)", self.gain, "None")
+    def _settle(self, **values: Any) -> None:
+        """Set what was left open; the only time at which fields change."""
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
 
     def _complete(self, chosen: Rule | type[Rule]) -> None:
         """Fill in what was left to the rule."""
         own = {name: getattr(chosen.defaults, name) for name in ("alpha", "beta", "rate")}
         for name, value in {**own, "loss": chosen.losses[0]}.items():
             if getattr(self, name) in (None, ""):
-                object.__setattr__(self, name, value)
+                self._settle(**{name: value})
 
     def _nudge_gently(self, chosen: Rule) -> None:
         """Let the default nudge of a deep network be small enough for its depth."""
         if not (chosen.spiking or chosen.lifted):
             depth = longest_way(self.vertices) if self.graph else len(self.layers) - 1
-            object.__setattr__(self, "beta", default_beta(self.beta, depth))
-
-    def _check_layers(self) -> None:
-        sizes = self.layers
-        if len(sizes) < 2 or min(sizes) < 1:
-            invalid("layers", "needs two or more sizes of at least 1", self.layers, "(64, 128, 10)")
-        hidden = len(sizes) - 2
-        names = self.activations
-        names = (names,) * hidden if isinstance(names, str) else names
-        if len(names) != hidden:
-            invalid("activations", f"needs one per hidden layer, {hidden}", names)
-        for name in names or (self.activations,):
-            if isinstance(name, str):
-                activation(name)
-        object.__setattr__(self, "activations", names)
-
-    def _check_feedback(self) -> None:
-        if self.rule == ALIGNMENT and self.feedback == TIED.name:
-            object.__setattr__(self, "feedback", RANDOM.name)
-        wanted = {ALIGNMENT: RANDOM.name}.get(self.rule, TIED.name)
-        if feedback(self.feedback).name != wanted and self.rule in BASELINES:
-            limit = f"{self.rule} is a baseline with {wanted} feedback, by definition"
-            invalid("feedback", limit, self.feedback, f"{wanted}, or --rule dp-transpose")
-
-    def _check_graph(self) -> None:
-        if self.density != 1.0:
-            limit = "with a graph it is an option of its dense nodes"
-            invalid("density", limit, self.density, "1")
-        vertices = self.vertices
-        populations = [v for v in vertices if v.activation and not v.loss]
-        n_in = sum(v.n for v in vertices if not v.sources)
-        sizes = (n_in, *(v.n for v in populations), sum(v.n for v in vertices if v.loss))
-        names = tuple(v.activation.name for v in populations if v.activation)
-        for name, found, none in (("layers", sizes, ()), ("activations", names, "relu")):
-            if getattr(self, name) not in (none, found):
-                limit = f"with a graph they follow from it: {found}"
-                invalid(name, limit, getattr(self, name), "to leave them out")
-            object.__setattr__(self, name, found)
-        if self.rule in RULES and RULES[self.rule].spiking:
-            limit = "spikes are counted in chains of dense layers alone"
-            invalid("graph", limit, self.rule, "rule dp-transpose, or layers")
-        for vertex in vertices:
-            used = any(vertex.name in v.sources for v in vertices)
-            if vertex.loss and used and not NUDGES.get(self.nudge, LINEARISED).head:
-                limit = "others take from this output, so it needs its drives as they are"
-                invalid(f"node {vertex.name}: nudge", limit, self.nudge, "linearised")
-
-    def _check_numbers(self) -> None:
-        if self.rate > 1:
-            lifted = self.rule in RULES and RULES[self.rule].lifted
-            why = ", a step beyond 1 / curvature need not converge" if lifted else ""
-            invalid("rate", f"must lie in (0, 1]{why}", self.rate, "1")
-
-    def _check_density(self) -> None:
-        given, depth = self.density, len(self.layers) - 1
-        if isinstance(given, tuple) and len(given) != depth:
-            invalid("density", f"needs one per layer of weights, {depth}", given)
-
-    def _check_rule(self) -> None:
-        chosen = rule(self.rule)
-        if not self.nudge:
-            object.__setattr__(self, "nudge", chosen.nudges[0])
-        self._check_supported("nudge", (self.nudge,), chosen.nudges)
-        losses = {v.loss.name for v in self.vertices if v.loss}
-        self._check_supported("loss", tuple(sorted(losses)), chosen.losses)
-        if chosen.activations:
-            self._check_supported("activations", tuple(self.activations), chosen.activations)
-        if chosen.lifted and self.graph is not None:
-            limit = "an energy is that of a chain of layers"
-            invalid("graph", limit, self.rule, "layers, or rule dp-transpose")
-        if chosen.lifted and feedback(self.feedback).separate:
-            limit = "both errors of an energy go through W and W^T"
-            invalid("feedback", limit, self.feedback, "tied")
-        coded = self.threshold or self.error_threshold
-        if chosen.spiking and (coded or self.anneal):
-            invalid("threshold", "spikes are events already", coded, "hysteresis 2")
-        if chosen.spiking and self.compartment_noise:
-            what = "compartment_noise"
-            invalid(what, "the states of a spiking dyad are counts", self.compartment_noise, "0")
-        if not NUDGES[self.nudge].head:
-            for name in losses:
-                chosen.output(loss(name), self.parameters)  # raises where no point exists
-
-    def _check_supported(
-        self, what: str, chosen: tuple[str, ...], supported: tuple[str, ...]
-    ) -> None:
-        for name in chosen:
-            if name not in supported:
-                words = " or ".join(supported)
-                invalid(what, f"rule {self.rule} supports {words}", name, words)
+            self._settle(beta=default_beta(self.beta, depth))
 
     @property
     def parameters(self) -> RuleParameters:
@@ -350,19 +267,7 @@ class NetworkSpec:
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""
-        # Twice: as they are drawn, and in the registers of a network.
-        check_memory("layers", 16.0 * self.parameter_count, "smaller layers")
-        generator = np.random.default_rng(self.seed)
-        weights: list[Array] = []
-        biases: list[Array] = []
-        for vertex in self.vertices:
-            if vertex.weighted:
-                latent = self.weights != FLOAT
-                draw = self._latent_weights if latent else self._random_weights
-                weights.append(draw(vertex, generator))
-            if vertex.activation:
-                biases.append(generator.normal(size=vertex.biases) * self.bias_deviation)
-        return weights, biases
+        return initial_parameters(self)
 
     @property
     def separate_feedback(self) -> list[bool]:
@@ -372,50 +277,14 @@ class NetworkSpec:
         data = only_data(self.vertices)
         return [not data[v.sources[0]] for v in self.vertices if v.weighted]
 
-    def initial_feedback(self) -> list[Array | None]:
-        """Return B^T of every layer, drawn like the weights but apart from them; None: tied."""
-        generator = np.random.default_rng([self.seed, 0xFEED])
-        weighted = [v for v in self.vertices if v.weighted]
-        return [
-            self._random_weights(v, generator) if apart else None
-            for v, apart in zip(weighted, self.separate_feedback, strict=True)
-        ]
-
-    def _random_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
-        op = vertex.weighted
-        assert op
-        gain = self.gain
-        if gain is None:
-            gain = ACTIVATIONS[self._scale_of(vertex)].gain
-            gain *= self._branch_scales.get(vertex.name, 1.0)
-        drawn = np.asarray(generator.normal(size=op.shape) * gain)
-        if op.mask is None:
-            return np.asarray(drawn / np.sqrt(op.fan_in))
-        return np.asarray(drawn * op.mask / np.sqrt(np.count_nonzero(op.mask[0])))
-
     @cached_property
-    def _branch_scales(self) -> dict[str, float]:
+    def branch_scales(self) -> dict[str, float]:
+        """The factor on the initial weights of branches, by name of the vertex."""
         return branch_scales(self.vertices)
 
-    def _latent_weights(self, vertex: Vertex, generator: np.random.Generator) -> Array:
-        op = vertex.weighted
-        assert op
-        theta = np.asarray(generator.uniform(-1, 1, size=op.shape))
-        return theta if op.mask is None else np.asarray(theta * op.mask)
-
-    def _scale_of(self, vertex: Vertex) -> str:
-        """Return the activation that weights are scaled for: that of the neurons they drive.
-
-        A read-out is scaled like the neurons below, which is what its input looks like.
-        """
-        by_name = {v.name: v for v in self.vertices}
-        while not vertex.activation:
-            vertex = next(v for v in self.vertices if vertex.name in v.sources)
-        while vertex.loss and vertex.sources:
-            vertex = by_name[vertex.sources[0]]
-            while not vertex.activation and vertex.sources:
-                vertex = by_name[vertex.sources[0]]
-        return vertex.activation.name if vertex.activation else "linear"
+    def initial_feedback(self) -> list[Array | None]:
+        """Return B^T of every layer, drawn like the weights but apart from them; None: tied."""
+        return initial_feedback(self)
 
     @checked
     def why_not(self, execution: Execution) -> str | None:
