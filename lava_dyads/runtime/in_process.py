@@ -6,106 +6,42 @@ import gc
 import itertools
 import sys
 import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
-from lava.magma.core.run_configs import RunConfig
 
 from lava_dyads.array_types import AnyArray
-from lava_dyads.checks import Patience, checked
-from lava_dyads.elements import Connection
 from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.executors.transport import Transport
-from lava_dyads.files import AnyPath, check_writable
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.batching.commands import choirs
-from lava_dyads.runtime.batching.steps import Convoy, batched
-from lava_dyads.runtime.config import DyadRunConfig
-from lava_dyads.runtime.interface import Session, step_count
-from lava_dyads.runtime.lava_internals.build import (
-    PHASES,
-    Answers,
-    Node,
+from lava_dyads.runtime.batching.grouping import batched
+from lava_dyads.runtime.batching.steps import Convoy
+from lava_dyads.runtime.lava_internals.build import build, is_ours
+from lava_dyads.runtime.lava_internals.discovery import (
     assign,
-    await_arrival,
-    build,
     choose,
     discover,
     forget,
-    is_ours,
     process_count,
 )
+from lava_dyads.runtime.lava_internals.node import PHASES, Node, await_arrival
+from lava_dyads.runtime.lava_internals.ports import Answers
 from lava_dyads.runtime.randomness import SWITCH, Stream, swapped
 from lava_dyads.runtime.scheduler import Hub, Interrupted
 from lava_dyads.runtime.trace import Recorder, Trace
+from lava_dyads.runtime.usage import ChannelUsage, Usage, operations_of
 from lava_dyads.runtime.values import read, write
 from lava_dyads.runtime.virtual_time.engine import EventHub, Meeting
 from lava_dyads.runtime.watchdog import time_limit
 
 # What else a model answers at the end of a phase (LoihiProtocol).
 _REQUEST_PAUSE, _REQUEST_STOP = -7, -8
-
-
-@dataclass(frozen=True)
-class ChannelUsage:
-    """What one channel has carried.
-
-    Attributes
-    ----------
-    source, target : str
-        'process.port' of both ends.
-    messages : int
-        Messages, silent ones included.
-    events : int
-        Entries that are not zero.
-    operations : int
-        Weights these events touch, where the target is a connection of this library: its own
-        counter also has what learning touches.
-    """
-
-    source: str
-    target: str
-    messages: int
-    events: int
-    operations: int = 0
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a network has used.
-
-    Attributes
-    ----------
-    channels : list of ChannelUsage
-    seconds : dict of str to float
-        Seconds spent in each model, by Process (ProcessModel).
-    """
-
-    channels: list[ChannelUsage]
-    seconds: dict[str, float]
-
-    @property
-    def messages(self) -> int:
-        """Messages on all channels."""
-        return sum(channel.messages for channel in self.channels)
-
-    @property
-    def events(self) -> int:
-        """Events on all channels."""
-        return sum(channel.events for channel in self.channels)
-
-    @property
-    def operations(self) -> int:
-        """Synaptic operations that events on all channels have caused."""
-        return sum(channel.operations for channel in self.channels)
 
 
 class InProcessRuntime:
@@ -303,7 +239,7 @@ class InProcessRuntime:
                     c.target,
                     c.messages,
                     c.events,
-                    _operations(elements.get(c.target.rpartition(".")[0]), c.target, c.events),
+                    operations_of(elements.get(c.target.rpartition(".")[0]), c.target, c.events),
                 )
                 for c in self._hub.channels
             ],
@@ -485,157 +421,8 @@ class InProcessRuntime:
         return helped
 
 
-class InProcessSession(Session):
-    """Run a Process graph in this OS process; the interface of ``LavaSession``.
-
-    Parameters
-    ----------
-    process : AbstractProcess
-        Any Process of the graph.
-    run_cfg : RunConfig or None
-        None: :class:`DyadRunConfig` (granularity ``layer``).
-    measure : bool
-        Count messages and events per channel and time every model; see :meth:`usage`.
-    timeout : float or None
-        Longest time for one time step, in seconds; None: no limit. A model that computes for
-        ever ends in HangError; one that waits for another one is a deadlock, found at once.
-    transport : Transport or None
-        How asynchronous messages travel; None: exponential latencies, no faults.
-    trace : str, path or None
-        File (.npz) for a :class:`Trace` of the asynchronous messages, written when it stops.
-
-    Raises
-    ------
-    ValidationError
-        If the trace could not be written, or the Processes run in steps.
-
-    Examples
-    --------
-    >>> from lava_dyads import Dyad
-    >>> dyad = Dyad((2,), bias=[0.5, -0.5])
-    >>> with InProcessSession(dyad) as session:
-    ...     session.run(1)
-    1
-    >>> dyad.read("s_plus")
-    array([0.5, 0. ])
-    """
-
-    @checked
-    def __init__(
-        self,
-        process: AbstractProcess,
-        run_cfg: RunConfig | None = None,
-        *,
-        measure: bool = False,
-        timeout: Patience | None = None,
-        transport: Transport | None = None,
-        trace: AnyPath | None = None,
-    ) -> None:
-        path = None if trace is None else check_writable("trace", trace)
-        self.runtime = InProcessRuntime(
-            process,
-            DyadRunConfig() if run_cfg is None else run_cfg,
-            transport,
-            measure=measure,
-            timeout=timeout,
-        )
-        self._trace = path
-        if trace is not None:
-            self.runtime.record()
-        self.process = process
-
-    def usage(self) -> Usage:
-        """Return messages and events per channel, and the seconds spent in every model.
-
-        Zeros, unless the session was opened with ``measure=True``.
-        """
-        return self.runtime.usage()
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can still run."""
-        return not self.runtime._stopped
-
-    @property
-    def steps_done(self) -> int:  # type: ignore[override]
-        """Time steps run so far."""
-        return self.runtime.steps_done
-
-    def run(self, steps: int, poll: Callable[[], None] | None = None) -> int:
-        """Run a number of time steps, fewer where a model asks for it; return how many.
-
-        Parameters
-        ----------
-        steps : int
-            At least 1.
-        poll : callable or None
-            Called some 20 times a second.
-        """
-        steps = step_count("InProcessSession.run", steps)
-        runtime = self.runtime
-        first, chunk = runtime.steps_done, 1 if poll else steps
-        while (left := steps - (runtime.steps_done - first)) > 0:
-            chunk = min(chunk, left)
-            begin = time.perf_counter()
-            runtime.start(RunSteps(chunk))
-            if poll:
-                poll()
-                seconds = max(time.perf_counter() - begin, 1e-6)
-                chunk = max(1, int(chunk * 0.05 / seconds))
-            if runtime.cut_short:
-                break
-        return runtime.steps_done - first
-
-    def stop(self, kill: bool = False) -> None:
-        """End the run; write the trace, if one was asked for."""
-        # Also after an error: a trace of what did not settle is what one wants to see.
-        path, self._trace = self._trace, None
-        if path is not None:
-            self.trace().save(path)
-        self.runtime.stop()
-
-    def trace(self) -> Trace:
-        """Return what has been recorded so far."""
-        return self.runtime.trace()
-
-    def state(self) -> dict[str, Any]:
-        """Return what a run depends on that no Process holds, for JSON; empty without events."""
-        hub = self.runtime._hub
-        return hub.state() if isinstance(hub, EventHub) else {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on, between two runs, from what :meth:`state` has returned elsewhere."""
-        hub = self.runtime._hub
-        if isinstance(hub, EventHub):
-            hub.restore(state)
-
-    @property
-    def virtual_time(self) -> float:
-        """Time of the last asynchronous event, in mean latencies; 0 where there are none."""
-        return float(getattr(self.runtime._hub, "now", 0.0))
-
-    @property
-    def deliveries(self) -> int:
-        """Asynchronous messages delivered, timers included; 0 where there are none."""
-        return int(getattr(self.runtime._hub, "deliveries", 0))
-
-
 def _nothing() -> None:
     """Do nothing."""
-
-
-def _operations(element: Any, target: str, events: int) -> int:
-    """Return how many weights some events touch on average when they arrive at a port."""
-    port = target.rpartition(".")[2]
-    if not isinstance(element, Connection) or element.weightless:
-        return 0
-    if port == "mean_in":
-        everywhere = np.ones((1, element.op.n_in))
-        return round(events * element.op.forward_operations(everywhere) / element.op.n_in)
-    if port == "difference_in" and "apical_out" in element.listened:
-        everywhere = np.ones((1, element.op.n_out))
-        return round(events * element.op.backward_operations(everywhere) / element.op.n_out)
-    return 0
 
 
 @contextmanager
@@ -648,51 +435,3 @@ def without_gc() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@contextmanager
-def in_process() -> Iterator[None]:
-    """Let ``Process.run`` use this runtime instead of Lava's, inside the block.
-
-    Processes that are started in there stay on it. Blocks may lie in each other, or in several
-    threads: until the last one ends it is the runtime of the whole program.
-
-    Examples
-    --------
-    >>> from lava.magma.core.run_conditions import RunSteps
-    >>> from lava_dyads import Dyad, DyadRunConfig
-    >>> dyad = Dyad((1,), bias=2.0)
-    >>> with in_process():
-    ...     dyad.run(RunSteps(1), DyadRunConfig())
-    >>> dyad.s_plus.get()
-    array([2.])
-    """
-    global _nesting, _lavas
-    with _exchange:
-        if not _nesting:
-            _lavas, AbstractProcess.create_runtime = (
-                AbstractProcess.create_runtime,
-                _create_runtime,
-            )
-        _nesting += 1
-    try:
-        yield
-    finally:
-        with _exchange:
-            _nesting -= 1
-            if not _nesting:
-                AbstractProcess.create_runtime = _lavas
-
-
-_exchange = threading.Lock()
-_nesting = 0
-_lavas: Any = None
-
-
-def _create_runtime(
-    process: AbstractProcess,
-    run_cfg: Any = None,
-    executable: Any = None,
-    compile_config: Any = None,
-) -> None:
-    InProcessRuntime(process, run_cfg, executable=executable)

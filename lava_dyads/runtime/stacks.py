@@ -60,3 +60,9 @@ class StackTask:
 
 def _nothing() -> None:
     """Do nothing."""
+
+
+def current() -> StackTask:
+    """Return the task that runs now."""
+    task: StackTask = getcurrent().task
+    return task

@@ -59,7 +59,7 @@ from lava_dyads.training.backends import open_backend
 from lava_dyads.training.resume import Interval, RunState, machine
 
 if TYPE_CHECKING:  # importing the runtime costs a second
-    from lava_dyads.runtime.in_process import Usage
+    from lava_dyads.runtime.usage import Usage
 
 LEARN = 1
 """Value of the ``learn`` register that learns."""

@@ -8,7 +8,7 @@ from lava_dyads.elements import Connection
 from lava_dyads.experiments.gradient import flat
 from lava_dyads.networks import Graph, Node
 from lava_dyads.rules.ops import Conv
-from lava_dyads.runtime.in_process import _operations
+from lava_dyads.runtime.usage import operations_of
 
 DIGITS = load("digits")
 
@@ -117,5 +117,5 @@ def test_a_channel_measured_in_process_touches_weights_once_per_place():
     connection = Connection(np.zeros(conv.shape), op=conv)
     # Along each axis windows see 2 + 3 + 3 + 2 pixels of the image.
     assert conv.forward_operations(np.ones((1, 32))) == 3 * 2 * 10 * 10
-    assert _operations(connection, "c.mean_in", 32) == 3 * 2 * 10 * 10
-    assert _operations(connection, "c.difference_in", 48) == 3 * 2 * 10 * 10
+    assert operations_of(connection, "c.mean_in", 32) == 3 * 2 * 10 * 10
+    assert operations_of(connection, "c.difference_in", 48) == 3 * 2 * 10 * 10

@@ -14,7 +14,7 @@ from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, NetworkSpec
 from lava_dyads.errors import DeadlockError, ModelError
 from lava_dyads.processes.virtual import put, take
 from lava_dyads.rules.optimisers import Adam
-from lava_dyads.runtime.in_process import InProcessSession
+from lava_dyads.runtime.in_process_session import InProcessSession
 from lava_dyads.testing.ring import Passer
 from lava_dyads.testing.streams import Player, Recorder
 

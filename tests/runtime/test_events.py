@@ -47,7 +47,7 @@ from lava_dyads.processes import Conductor
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import optimiser
 from lava_dyads.runtime import Faults, InProcessSession, Trace, Transport, in_process
-from lava_dyads.runtime.virtual_time.engine import flip_bit
+from lava_dyads.runtime.virtual_time.faults import flip_bit
 from lava_dyads.testing import react
 
 pytestmark = pytest.mark.timeout(120)

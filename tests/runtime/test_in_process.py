@@ -38,8 +38,9 @@ from lava_dyads.experiments.bench_runtime import Layers
 from lava_dyads.networks import describe
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import SGD
-from lava_dyads.runtime.in_process import InProcessSession, in_process
-from lava_dyads.runtime.scheduler import Channel, Hub, Outbox
+from lava_dyads.runtime.channels import Channel, Outbox
+from lava_dyads.runtime.in_process_session import InProcessSession, in_process
+from lava_dyads.runtime.scheduler import Hub
 from lava_dyads.testing import play
 from lava_dyads.testing.streams import Player, Recorder
 

@@ -18,8 +18,9 @@ from lava_dyads.elements import Outbox
 from lava_dyads.elements.reactive import Command, Reactive
 from lava_dyads.elements.stacked_populations import Chorus, kind
 from lava_dyads.models.events import ReactiveModel
-from lava_dyads.runtime.batching.steps import SMALLEST, address, home, look_at
-from lava_dyads.runtime.virtual_time.engine import DrivenTask, EventMailbox
+from lava_dyads.runtime.batching.grouping import SMALLEST, address, home
+from lava_dyads.runtime.batching.steps import look_at
+from lava_dyads.runtime.virtual_time.mailbox import DrivenTask, EventMailbox
 
 
 class Choir:

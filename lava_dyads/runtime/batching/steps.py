@@ -12,24 +12,16 @@ takes its first: one call gathers the messages of all these steps.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Hashable
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements.clock import Agenda, Clock
-from lava_dyads.elements.stacked_populations import Ensemble, kind, owner
-from lava_dyads.models.shell import ElementModel
-from lava_dyads.runtime.scheduler import Channel, Hub, Inbox, Outbox, Task, Turn
-
-SMALLEST = 2
-"""Members from which on a batch is quicker."""
-
+from lava_dyads.elements.stacked_populations import Ensemble
+from lava_dyads.runtime.channels import Channel
+from lava_dyads.runtime.scheduler import Hub, Task, Turn
 
 add_up = np.add.reduce
 
@@ -166,7 +158,7 @@ class Batch:
     heard : list of (str, array)
         Per port: which places each member adds up, (sources, members), in the order of the
         sources.
-    outputs : list of _Output
+    outputs : list of Output
     """
 
     def __init__(self, nodes: list[Any], ensemble: Ensemble) -> None:
@@ -177,7 +169,7 @@ class Batch:
         self.done = 0
         self.feeds: list[tuple[Channel, slice]] = []
         self.heard: list[tuple[str, AnyArray]] = []
-        self.outputs: list[_Output] = []
+        self.outputs: list[Output] = []
         self._values: AnyArray = np.zeros(0)
         self._inputs: list[tuple[str, AnyArray, AnyArray]] = []
         for node, element in zip(nodes, ensemble.members, strict=True):
@@ -246,7 +238,7 @@ class Batch:
                 ensemble.memory["sends"][output.index] += clock.step
 
 
-class _Output:
+class Output:
     """What leaves by one port of all members.
 
     Parameters
@@ -298,307 +290,6 @@ class _Output:
             send(told[..., i : i + 1])
 
 
-class _Sender(NamedTuple):
-    """Who is at the beginning of a channel.
-
-    Attributes
-    ----------
-    number : int
-        Of the node.
-    port : str
-    shape : tuple
-        Of the port.
-    direct : bool
-        Whether it sends by an :class:`Outbox`, which can be given other channels.
-    """
-
-    number: int
-    port: str
-    shape: tuple[int, ...]
-    direct: bool
-
-
-def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
-    """Put nodes that can step together into batches.
-
-    Parameters
-    ----------
-    nodes : list of Node
-        Connected and ready to run in steps.
-    hub : Hub
-
-    Returns
-    -------
-    convoy : Convoy or None
-        The batches, if there are any.
-    rest : list of Node
-        All other nodes.
-    """
-    if hub.measuring:  # every model is timed, and every channel counted
-        return None, nodes
-    senders: dict[Channel, _Sender] = {}
-    for i, node in enumerate(nodes):
-        for port in node.process.out_ports:
-            py_port = getattr(node.model, port.name)
-            sender = _Sender(i, port.name, port.shape, _by_outbox(py_port))
-            senders.update(dict.fromkeys(_channels(node, port.name), sender))
-    plain = [_kind(node, senders) for node in nodes]
-    if sum(k is not None for k in plain) < SMALLEST:
-        return None, nodes
-    groups: dict[tuple[int, Hashable], list[int]] = defaultdict(list)
-    for i, depth in enumerate(_depths(nodes, senders)):
-        if plain[i] is not None and depth >= 0:
-            groups[depth, plain[i]].append(i)
-    few = [group for group in groups.values() if len(group) < SMALLEST]
-    # A few odd ones are batches of their own where there is nobody else then.
-    everybody = sum(map(len, groups.values())) == len(nodes) >= 2 * sum(map(len, few))
-    batches, places = [], {}
-    for _, group in sorted(groups.items(), key=lambda item: item[0][0]):
-        if len(group) < SMALLEST and not everybody:
-            continue
-        # Lava numbers the neurons of a layer by the spelling of their names.
-        group.sort(key=lambda i: address(nodes[i].model.element))
-        members = [nodes[i] for i in group]
-        wired = {p for p in members[0].model.element.outputs if _channels(members[0], p)}
-        try:
-            ensemble = Ensemble([node.model.element for node in members])
-        except ValueError:
-            continue
-        ensemble.listened &= wired
-        for member in ensemble.members:
-            member.listened &= wired
-        batch = Batch(members, ensemble)
-        places.update({i: (batch, k) for k, i in enumerate(group)})
-        batches.append(batch)
-    if not batches:
-        return None, nodes
-    wiring = _Wiring(hub, nodes, senders, batches, places)
-    wiring.connect()
-    rest = [node for i, node in enumerate(nodes) if i not in places]
-    return Convoy(hub, batches, wiring.used, alone=not rest), rest
-
-
-class _Wiring:
-    """Gives batches their ways to receive and to send.
-
-    Parameters
-    ----------
-    hub, nodes, batches
-        See :func:`batched`.
-    senders : dict of Channel to _Sender
-    places : dict of int to (Batch, int)
-        By number of a node: its batch, and which member it is.
-    """
-
-    def __init__(
-        self,
-        hub: Hub,
-        nodes: list[Any],
-        senders: dict[Channel, _Sender],
-        batches: list[Batch],
-        places: dict[int, tuple[Batch, int]],
-    ) -> None:
-        self.hub, self.nodes, self.senders = hub, nodes, senders
-        self.batches, self.members = batches, places
-        self.receivers = {
-            id(channel.inbox): (i, port)
-            for i, node in enumerate(nodes)
-            for port in node.process.in_ports
-            for channel in _channels(node, port.name)[:1]
-        }
-        self.used = 1
-        self.spots: dict[Hashable, slice] = {}
-        """Places of what is said, by port: (batch, name), or (number of a node, name).
-
-        In place 0 nobody says anything.
-        """
-
-    def connect(self) -> None:
-        """Connect all batches with each other and with everybody else."""
-        for batch in self.batches:
-            for name in self._wired(batch, batch.ensemble.outputs):
-                self.spots[batch, name] = self._place(len(batch.nodes))
-        feeds: dict[tuple[int, str], list[Batch]] = defaultdict(list)
-        for batch in self.batches:
-            for number, name in self._listen(batch):
-                feeds[number, name].append(batch)
-        for (number, name), listeners in feeds.items():
-            self._feed(self.nodes[number], name, self.spots[number, name], listeners)
-        for batch in self.batches:
-            for name in self._wired(batch, batch.ensemble.outputs):
-                batch.outputs.append(self._output(batch, name))
-
-    def _wired(self, batch: Batch, ports: Any) -> list[str]:
-        return [name for name in ports if _channels(batch.nodes[0], name)]
-
-    def _place(self, size: int) -> slice:
-        self.used += size
-        return slice(self.used - size, self.used)
-
-    def _listen(self, batch: Batch) -> list[tuple[int, str]]:
-        """Note what a batch hears from where; return the ports of others it listens to."""
-        outside: dict[tuple[int, str], None] = {}
-        for name in self._wired(batch, batch.ensemble.inputs):
-            lists: list[list[int]] = []
-            for node in batch.nodes:
-                heard: list[int] = []
-                for channel in _channels(node, name):
-                    number, port, shape, _ = self.senders[channel]
-                    source, k = self.members.get(number, (None, channel.entry or 0))
-                    if source is None:
-                        outside[number, port] = None
-                        if (number, port) not in self.spots:
-                            self.spots[number, port] = self._place(shape[-1])
-                    spot = self.spots[number if source is None else source, port]
-                    heard.append(spot.start + k)
-                lists.append(heard)
-            batch.heard.append((name, _padded(lists)))
-        return list(outside)
-
-    def _feed(self, node: Any, name: str, place: slice, listeners: list[Batch]) -> None:
-        """Let a port outside send whole messages to batches."""
-        port = getattr(node.model, name)
-        kept: list[Channel] = []
-        cut: list[Channel] = []
-        for channel in _channels(node, name):
-            inside = self.receivers[id(channel.inbox)][0] in self.members
-            (cut if inside else kept).append(channel)
-        fresh = []
-        for batch in listeners:
-            first = next(c for c in cut if self._batch_of(c) is batch)
-            ends = first.source, first.target
-            channel = Channel(self.hub, *ends, first.shape, first.dtype, first.size)
-            channel.inbox.shape(first.shape, first.dtype)
-            batch.feeds.append((channel, place))
-            fresh.append(channel)
-        port.send = Outbox([*kept, *fresh]).send
-        gone = set(cut)
-        node.task.outgoing = [*(c for c in node.task.outgoing if c not in gone), *fresh]
-
-    def _batch_of(self, channel: Channel) -> Batch | None:
-        number, _ = self.receivers[id(channel.inbox)]
-        return self.members.get(number, (None, 0))[0]
-
-    def _output(self, batch: Batch, name: str) -> _Output:
-        by_inbox: dict[int, list[tuple[int, Channel]]] = defaultdict(list)
-        for k, node in enumerate(batch.nodes):
-            for channel in _channels(node, name):
-                if self._batch_of(channel) is None:
-                    by_inbox[id(channel.inbox)].append((k, channel))
-        whole: list[Channel] = []
-        left: dict[int, list[Channel]] = defaultdict(list)
-        for ends in by_inbox.values():
-            channel = self._gathering(batch, ends)
-            if channel is not None:
-                whole.append(channel)
-                continue
-            for k, single in ends:
-                left[k].append(single)
-        index = list(batch.ensemble.outputs).index(name)
-        sends = [(k, Outbox(channels).send) for k, channels in sorted(left.items())]
-        shape = getattr(batch.nodes[0].process, name).shape
-        return _Output(name, index, self.spots[batch, name], shape, whole, sends)
-
-    def _gathering(self, batch: Batch, ends: list[tuple[int, Channel]]) -> Channel | None:
-        """Return one channel in place of those from all members, if the receiver knows no other."""
-        number, port = self.receivers[id(ends[0][1].inbox)]
-        model, old = self.nodes[number].model, ends[0][1].inbox
-        receiving = getattr(model, port.name)
-        everybody = (
-            [k for k, _ in ends] == list(range(len(batch.nodes))) == list(range(len(old.channels)))
-        )
-        if not everybody or not _of_ours(model) or not _does(receiving.recv, Inbox.gathered):
-            return None
-        first, inbox = ends[0][1], Inbox()
-        source = f"{first.source} and {len(ends) - 1} more"
-        shape = (*first.shape[:-1], len(ends))
-        channel = Channel(self.hub, source, first.target, shape, first.dtype, first.size, inbox)
-        inbox.shape(old.silence.shape, old.silence.dtype)
-        inbox.entries = [old.entries[end.index] for _, end in ends]
-        receiving.recv = inbox.gathered
-        return channel
-
-
-def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
-    """Return what the nodes of a batch have in common; None if it steps alone."""
-    model = node.model
-    if not _of_ours(model) or node.task.swap is not None:
-        return None
-    element = model.element
-    same = kind(element)
-    if same is None or any(_channels(node, p.name) for p in node.process.ref_ports):
-        return None
-    # Sums are padded to the longest one in a batch, so all are of about the same length.
-    wired = tuple(
-        (p.name, p.name in element.outputs or len(_channels(node, p.name)).bit_length())
-        for p in _data_ports(node)
-        if _channels(node, p.name)
-    )
-    for port in _data_ports(node):
-        channels = _channels(node, port.name)
-        if not channels:
-            continue
-        py_port = getattr(model, port.name)
-        if port.name in element.outputs:
-            fits = _by_outbox(py_port)
-        else:
-            # Any of the ways to receive that only add up what was sent.
-            fits = port.name in element.inputs and getattr(py_port.recv, "__func__", None) in _SUMS
-            fits = fits and all(_summable(c, senders) for c in channels)
-        if not fits:
-            return None
-    return same, id(model.agenda), model.time_step, wired, home(element)
-
-
-def home(element: Any) -> int | None:
-    """Return what identifies the layer that a neuron was cut out of; None if there is none."""
-    own = element.memory["basal"]
-    whole = owner(own)
-    return None if whole.size == own.size else id(whole)
-
-
-def address(element: Any) -> int:
-    """Return where the registers of a neuron are, by which those of a layer are in order."""
-    return int(element.memory["basal"].__array_interface__["data"][0])
-
-
-def _padded(lists: list[list[int]]) -> AnyArray:
-    """Return lists as the columns of one array, filled up with place 0."""
-    longest = max(map(len, lists))
-    rows = [heard + [0] * (longest - len(heard)) for heard in lists]
-    if len(rows) == 1:
-        rows.append([0] * longest)  # a single column numpy would add up in pairs
-    return np.ascontiguousarray(np.array(rows, np.intp).T)
-
-
-_SUMS = (Inbox.number, Inbox.single, Inbox.borrowed, Inbox.summed)
-_REAL = np.dtype(np.float64)
-
-
-def _summable(channel: Channel, senders: dict[Channel, _Sender]) -> bool:
-    return channel in senders and senders[channel].direct and channel.dtype is _REAL
-
-
-def _data_ports(node: Any) -> list[Any]:
-    return [*node.process.in_ports, *node.process.out_ports]
-
-
-def _channels(node: Any, port: str) -> list[Any]:
-    return [end.channel for end in getattr(node.model, port).csp_ports]
-
-
-def _of_ours(model: Any) -> bool:
-    return isinstance(model, ElementModel) and type(model).run_spk is ElementModel.run_spk
-
-
-def _does(method: Any, function: Any) -> bool:
-    return getattr(method, "__func__", None) is function
-
-
-def _by_outbox(port: Any) -> bool:
-    return isinstance(getattr(port.send, "__self__", None), Outbox)
-
-
 def look_at(model: Any, memory: dict[str, AnyArray]) -> None:
     """Let the Vars of a model be views on registers that have moved."""
     state = model.__dict__
@@ -606,40 +297,3 @@ def look_at(model: Any, memory: dict[str, AnyArray]) -> None:
     for name, register in memory.items():
         if name in state:
             state[name] = register.reshape(state[name].shape)
-
-
-def _depths(nodes: list[Any], senders: dict[Channel, _Sender]) -> list[int]:
-    """Return how many others have to speak before each node can, within a step; -1: in a cycle.
-
-    Who sends before it receives, as connections do, waits for nobody. Of other people's models
-    nothing is known: they may wait for everything they hear.
-    """
-    edges: list[tuple[int, int]] = []
-    for i, node in enumerate(nodes):
-        if _of_ours(node.model) and not node.model.element.answers:
-            continue
-        for port in node.process.in_ports:
-            edges += [(senders[c].number, i) for c in _channels(node, port.name) if c in senders]
-    n = len(nodes)
-    pairs = np.array(sorted(set(edges)), int).reshape(-1, 2)
-    graph = csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    knots, knot = connected_components(graph, directed=True, connection="strong")
-    depth = [0] * knots
-    waits = [0] * knots
-    following: list[list[int]] = [[] for _ in range(knots)]
-    loops = set()
-    for source, target in zip(knot[pairs[:, 0]].tolist(), knot[pairs[:, 1]].tolist(), strict=True):
-        if source == target:
-            loops.add(source)
-        else:
-            following[source].append(target)
-            waits[target] += 1
-    ready = [k for k in range(knots) if not waits[k]]
-    while ready:
-        here = ready.pop()
-        for target in following[here]:
-            depth[target] = max(depth[target], depth[here] + 1)
-            waits[target] -= 1
-            if not waits[target]:
-                ready.append(target)
-    return [-1 if k in loops else depth[k] for k in knot.tolist()]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lava_dyads.runtime.in_process import in_process
+from lava_dyads.runtime.in_process_session import in_process
 
 
 @pytest.fixture(autouse=True, scope="session")
