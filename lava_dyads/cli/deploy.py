@@ -41,7 +41,7 @@ from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import CORES
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Checkpoint
-from lava_dyads.training.trainer import check_fit
+from lava_dyads.training.checks import check_fit
 
 CALIBRATION_ROWS = 5000
 """Training samples that decide on the chip's numbers."""

@@ -23,8 +23,8 @@ from lava_dyads.errors import invalid
 from lava_dyads.loihi import calibrated
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Checkpoint, Trainer, TrainingConfig
+from lava_dyads.training.checks import check_fit
 from lava_dyads.training.origin import is_same
-from lava_dyads.training.trainer import check_fit
 
 CALIBRATION_ROWS = 5000
 """Training samples that decide on the chip's numbers."""

@@ -41,8 +41,8 @@ from lava_dyads.training import (
     Trainer,
     TrainingConfig,
 )
+from lava_dyads.training.checks import SETTLED, check_learns
 from lava_dyads.training.origin import check_unchanged, recalled, remembered
-from lava_dyads.training.trainer import SETTLED, check_learns
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from lava_dyads.networks import ALIGNMENT, BACKPROP, BASELINES, Execution, Netwo
 from lava_dyads.rules.binary import BINARY
 from lava_dyads.rules.units import RULES
 from lava_dyads.training import Trainer, TrainingConfig
-from lava_dyads.training.trainer import SETTLED
+from lava_dyads.training.checks import SETTLED
 
 DYADS = "dp-transpose"
 ENTRIES: dict[str, Mapping[str, Any]] = {

@@ -25,7 +25,7 @@ from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
 from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.optimisers import ChipSGD
 from lava_dyads.training import Trainer, TrainingConfig
-from lava_dyads.training.trainer import CHIP_RATE
+from lava_dyads.training.config import CHIP_RATE
 
 FORMATS = {".net": "netx", ".h5": "netx", ".hdf5": "netx", ".nir": "NIR"}
 """Formats by the end of a file's name."""

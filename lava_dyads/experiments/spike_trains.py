@@ -21,7 +21,7 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import check_on_grid, on_grid
 from lava_dyads.spiking import SpikingRun, read_out
-from lava_dyads.training.trainer import check_fit
+from lava_dyads.training.checks import check_fit
 
 REFERENCE = "numpy engine"
 """The simulator that the others are compared with."""

@@ -1,8 +1,10 @@
 """Training, evaluation, checkpoints and run records."""
 
+from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.files import Checkpoint, RunDirectory
+from lava_dyads.training.metrics import Cost, History, Metrics
 from lava_dyads.training.resume import Interval, RunState
-from lava_dyads.training.trainer import Cost, History, Metrics, Trainer, TrainingConfig
+from lava_dyads.training.trainer import Trainer
 
 __all__ = [
     "Checkpoint",

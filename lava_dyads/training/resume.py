@@ -10,8 +10,8 @@ another order with another kernel or another number of threads.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,9 +20,16 @@ from threadpoolctl import threadpool_info
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import Natural, NotNegative, check_fields, checked, entries
-from lava_dyads.errors import CheckpointError, invalid, shown
+from lava_dyads.elements import Element
+from lava_dyads.elements.stacked_populations import OWN
+from lava_dyads.errors import CheckpointError, invalid, message, shown
 from lava_dyads.files import AnyPath, ArrayFile, as_path, opened_arrays, write_arrays
 from lava_dyads.native.blas import library
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import Execution
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.training.config import TrainingConfig
+from lava_dyads.training.metrics import Epoch
 
 FORMAT = "lava_dyads run state 1"
 
@@ -209,6 +216,28 @@ def difference(old: Any, new: Any, name: str = "") -> tuple[str, Any, Any] | Non
     return None if old == new else (name, old, new)
 
 
+def made_for(
+    spec: NetworkSpec,
+    config: TrainingConfig,
+    numbers: Arithmetic,
+    checksum: int,
+    records: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what has to be the same where a run goes on, as plain values.
+
+    ``records``: further dataclasses by name, or None.
+    """
+    found = {
+        "spec": spec.as_dict(),
+        "training": asdict(config),
+        **{name: record and asdict(record) for name, record in records.items()},
+        "arithmetic": repr(vars(numbers)),
+        "data": {"checksum": checksum},
+    }
+    made: dict[str, Any] = json.loads(json.dumps(found, default=str))
+    return made
+
+
 def machine() -> dict[str, Any]:
     """Return what the last bits of a product depend on."""
     # A set: numpy and scipy may have one each, and scipy comes later.
@@ -219,3 +248,90 @@ def machine() -> dict[str, Any]:
     }
     helped = library() if find_spec("numba") else ""  # what threads multiply with, if any help
     return {"numpy": np.__version__, "BLAS": "; ".join(sorted(blas)), "numba": helped}
+
+
+PROGRESS: dict[str, Any] = {
+    "position": Natural,
+    "pass_seconds": NotNegative,
+    "train_seconds": NotNegative,
+    "epochs": list[Epoch],
+    "order": dict[str, Any],
+    "noise": list[dict[str, Any]],
+    "backend": dict[str, Any],
+}
+"""What a state knows of where in a run it was made."""
+
+
+def progress_of(state: RunState, epochs: int, samples: int) -> dict[str, Any]:
+    """Return the progress of a state; ``samples``: shown in an epoch.
+
+    Raises
+    ------
+    CheckpointError
+        If an entry is missing or of another kind, or it lies beyond the run.
+    """
+    progress = entries(state.progress, "state: progress", PROGRESS, error=CheckpointError)
+    if progress["position"] > samples or len(progress["epochs"]) > epochs:
+        got = progress["position"], len(progress["epochs"])
+        limit = f"must lie within {epochs} epochs of {samples} samples"
+        raise CheckpointError(message("state: position", limit, got, "another state"))
+    return progress
+
+
+def check_registers(held: Mapping[str, AnyArray], kept: Mapping[str, AnyArray]) -> None:
+    """Raise where the arrays of a state are not what a network has place for.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the first.
+    """
+    for name in dict.fromkeys((*held, *kept)):
+        there = [f"{a[name].dtype} {a[name].shape}" if name in a else None for a in (held, kept)]
+        why = f"should be {there[0]}, not {there[1]}" if there[0] != there[1] else ""
+        if not why and name.endswith(("updates", "counts")) and (kept[name] < 0).any():
+            why = "should be at least 0"
+        if why:
+            raise CheckpointError(f"state: {name} {why}. Try: another state")
+
+
+def registers(elements: Sequence[Element]) -> dict[str, AnyArray]:
+    """Return every register once, those that neurons of a layer have apart in one array."""
+    found: dict[str, Any] = {}
+    for name, element, register, part in _places(elements):
+        if part is None:
+            found[name] = element.memory[register]
+        else:
+            found.setdefault(name, []).append(element.memory[register])
+    return {name: np.array(v) if isinstance(v, list) else v for name, v in found.items()}
+
+
+def put_back(elements: Sequence[Element], arrays: Mapping[str, AnyArray]) -> None:
+    """Set all registers to what :func:`registers` has returned elsewhere."""
+    for name, element, register, part in _places(elements):
+        value = arrays[name]
+        element.memory[register][...] = value if part is None else value[part]
+
+
+def why_inexact(execution: Execution, noise: float) -> str:
+    """Return why a resumed run may differ in its bits from one in one go; empty: it does not."""
+    if execution.runtime != "lava":
+        return ""
+    if execution.clock == "async":
+        return "on Lava's own runtime messages take real time, no two asynchronous runs agree"
+    if noise:
+        return "on Lava's own runtime noise is drawn in OS processes, where it begins anew"
+    return ""
+
+
+def _places(elements: Sequence[Element]) -> Iterator[tuple[str, Element, str, int | None]]:
+    """Yield name, owner and register of all there is to keep; and the part it is of a name."""
+    seen: set[int] = set()
+    for i, element in enumerate(elements):
+        for register, value in element.memory.items():
+            if id(value) not in seen:  # a network's are those of its elements
+                seen.add(id(value))
+                yield f"{i}.{register}", element, register, None
+        for k, part in enumerate(element.parts):  # the rest are views on those of the layer
+            for register in OWN:
+                yield f"{i}.parts.{register}", part, register, k

@@ -2,61 +2,53 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_dyads.array_types import AnyArray, Array, IntArray
-from lava_dyads.checks import (
-    Count,
-    Limit,
-    Natural,
-    NotNegative,
-    Positive,
-    Size,
-    check_fields,
-    checked,
-    entries,
-)
-from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
+from lava_dyads.array_types import Array, IntArray
+from lava_dyads.checks import checked
+from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Element, Population, Sink, Source
 from lava_dyads.elements.clock import FROZEN, Agenda
-from lava_dyads.elements.stacked_populations import OWN
-from lava_dyads.errors import (
-    CheckpointError,
-    DivergedError,
-    UnsupportedError,
-    invalid,
-    message,
-    nearest,
-)
-from lava_dyads.executors.backprop import (
-    BackpropNetwork,
-    zero_skipping_operations,
-)
+from lava_dyads.errors import CheckpointError, invalid
+from lava_dyads.executors.backprop import BackpropNetwork, zero_skipping_operations
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath, reason
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import AXES, BASELINES, Execution
-from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
-from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
-from lava_dyads.rules.binary import BINARY, FLOAT, Latent, growth_for
-from lava_dyads.rules.feedback import drift, feedback
+from lava_dyads.networks.support import AXES, Execution
+from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 from lava_dyads.rules.targets import OneHot
-from lava_dyads.rules.units import RULES, rule
-from lava_dyads.rules.units.spiking import OFFSET
 from lava_dyads.training.backends import open_backend
-from lava_dyads.training.resume import Interval, RunState, machine
+from lava_dyads.training.checks import (
+    check_converging,
+    check_fit,
+    check_learns,
+    check_streams,
+    loss_at,
+)
+from lava_dyads.training.config import TrainingConfig, numbers_for, optimiser_for
+from lava_dyads.training.metrics import Cost, History, Metrics, feedback_drift, measured
+from lava_dyads.training.resume import (
+    Interval,
+    RunState,
+    check_registers,
+    machine,
+    made_for,
+    progress_of,
+    put_back,
+    registers,
+    why_inexact,
+)
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime.usage import Usage
@@ -64,232 +56,8 @@ if TYPE_CHECKING:  # importing the runtime costs a second
 LEARN = 1
 """Value of the ``learn`` register that learns."""
 
-CHIP_RATE = 2.0**-6
-"""Learning rate of precision loihi2 where none is given."""
-
-DTYPES = ("float64", "float32")
-"""Floating point numbers of precision float."""
-
 _PIECE = 1000
 """Rows that backprop is asked about at a time."""
-
-SETTLED = 1e-6
-"""Largest residual, in units of the activity, at which a relaxation counts as settled."""
-
-SATURATED = 0.1
-"""Share of spiking dyads with more spikes to send than steps, from which on counts are no rates;
-where a network learns it is below .02."""
-
-EXPLODED = 1e6
-"""Loss, in units of that before training (or 1), from which on a training has diverged."""
-
-
-@dataclass(frozen=True)
-class TrainingConfig:
-    """How a network is trained, checked at construction.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes over the training part.
-    batch_size : int
-        Samples per update.
-    updates : int
-        Updates per batch, one after the other: a batch is shown as often (DP's several updates). A
-        last batch that is not full is shown once.
-    lanes : int or None
-        Samples side by side; None: the batch size. Must divide the batch size.
-    optimiser : str
-        ``adam``, ``momentum`` or ``sgd``.
-    learning_rate : float or None
-        None: 0.001 (adam), 0.05 (momentum), 0.1 (sgd).
-    falling : bool
-        Whether the learning rate falls linearly to 0 over all epochs; on the chip it always does.
-    weight_decay : float
-        Decoupled, in units of the learning rate.
-    decay : float or None
-        Share of a weight lost per update where W and its feedback learn as a pair, of both alike;
-        None: that of the kind of feedback, see ``rules.feedback``.
-    split_seed : int
-        Of the stratified split.
-    test_share : float
-        Share of the test part, in (0, 1).
-    seed : int
-        Of the order of the samples.
-    dtype : str
-        ``float64`` or ``float32``: the floating point numbers of precision float. float32 needs
-        beta >= 0.01.
-    silence : float
-        A sample none of whose output errors |l'| exceeds it sends no error event: no work and no
-        update from it. Granularity network, rules that settle in one sweep.
-    counting : bool
-        Whether training passes count events and operations (some 5 % of the time of a sweep);
-        :meth:`Trainer.cost` always does.
-    stream : bool
-        Samples are frames of a stream (of ``lanes`` streams, frame by frame): they are shown in
-        the order of the data, state is kept from one to the next and only what changes costs
-        anything. For rules that settle in one sweep, clock sync.
-
-    Raises
-    ------
-    ValidationError
-        If a value is out of range.
-    """
-
-    epochs: Count = 30
-    batch_size: Count = 32
-    updates: Count = 1
-    lanes: Size | None = None
-    optimiser: str = "adam"
-    learning_rate: Positive | None = None
-    falling: bool = False
-    weight_decay: NotNegative = 0.0
-    decay: NotNegative | None = None
-    split_seed: SplitSeed = 0
-    test_share: TestShare = 0.25
-    seed: Natural = 0
-    dtype: str = "float64"
-    silence: NotNegative = 0.0
-    counting: bool = True
-    stream: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if self.dtype not in DTYPES:
-            invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
-        Agenda(lanes=self.chosen_lanes, batch_size=self.batch_size)
-        self.build_optimiser()
-
-    @property
-    def chosen_lanes(self) -> int:
-        """Samples side by side: the batch size, where nothing else is asked for."""
-        return self.batch_size if self.lanes is None else self.lanes
-
-    def build_optimiser(self, samples: int = 0) -> Optimiser:
-        """Return the optimiser for a number of training samples."""
-        decay = self.decay or 0.0
-        horizon = self.epochs * self.updates_per_epoch(samples) if self.falling else 0
-        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, horizon)
-
-    def updates_per_epoch(self, samples: int) -> int:
-        """Return the updates of an epoch of so many samples; a batch that is not full gets one.
-
-        Examples
-        --------
-        >>> TrainingConfig(batch_size=4, updates=3).updates_per_epoch(10)
-        7
-        """
-        full, rest = divmod(samples, self.batch_size)
-        return full * self.updates + (rest > 0)
-
-
-@dataclass(frozen=True)
-class Metrics:
-    """What one pass over a part of the data measured.
-
-    Attributes
-    ----------
-    samples : int
-    loss, accuracy : float
-        Mean loss (nats or squared units), share of correct classes.
-    residual : float
-        Largest residual of the certifying step (0: every presentation was at rest).
-    straddling : float
-        Share of dyads that ended on two sides of a kink (learning passes only).
-    messages : float
-        Per presentation: messages with at least one event.
-    events, operations : float
-        Per sample: graded events, synaptic operations.
-    forward, backward, learning : float
-        Per sample: the three parts of the operations.
-    spikes : float
-        Per sample: spikes of all compartments (0 for graded units).
-    saturated : float
-        Share of spiking dyads that ended a window with spikes they had no step for.
-    seconds : float
-    """
-
-    samples: int
-    loss: float
-    accuracy: float
-    residual: float
-    straddling: float
-    messages: float
-    events: float
-    operations: float
-    forward: float
-    backward: float
-    learning: float
-    spikes: float
-    saturated: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What training one sample costs, the trained network on its training part.
-
-    Attributes
-    ----------
-    events : float or None
-        Graded events sent, input included; None for backprop, which has none.
-    spikes : float or None
-        Spikes of all compartments; None where units do not spike.
-    operations : float
-        Synaptic operations: weights touched by an event, up or down, or by learning.
-    dense : int
-        Products of dense backprop.
-    zero_skipping : float
-        Products of backprop that leaves out exact zeros, on the same weights and samples.
-    """
-
-    events: float | None
-    spikes: float | None
-    operations: float
-    dense: int
-    zero_skipping: float
-
-
-@dataclass
-class History:
-    """One entry per epoch."""
-
-    epochs: list[dict[str, float]] = field(default_factory=list)
-
-    def column(self, name: str) -> list[float]:
-        """Return one metric over the epochs.
-
-        Raises
-        ------
-        ValidationError
-            If there is no such metric.
-        """
-        known = self.epochs[0] if self.epochs else ()
-        if known and name not in known:
-            invalid("History.column", "unknown metric", name, nearest(name, known))
-        return [epoch[name] for epoch in self.epochs]
-
-
-_MEASURED = {"epoch", *(f"train_{f.name}" for f in fields(Metrics)), "test_loss", "test_accuracy"}
-
-
-def _is_epoch(entry: Any) -> bool:
-    numbers = isinstance(entry, dict) and all(type(v) in (int, float) for v in entry.values())
-    return numbers and entry.keys() >= _MEASURED
-
-
-_Epoch = Annotated[Any, Limit("must be metrics of epochs", "another state", _is_epoch)]
-
-PROGRESS: dict[str, Any] = {
-    "position": Natural,
-    "pass_seconds": NotNegative,
-    "train_seconds": NotNegative,
-    "epochs": list[_Epoch],
-    "order": dict[str, Any],
-    "noise": list[dict[str, Any]],
-    "backend": dict[str, Any],
-}
-"""What a state knows of where in a run it was made."""
 
 
 class Trainer:
@@ -363,8 +131,7 @@ class Trainer:
         within = ("in-process",) if simulated else AXES["runtime"]
         self.execution, self.chosen = spec.choose(execution or Execution(), within)
         config = config or TrainingConfig()
-        on_chip = self.execution.precision == "loihi2"
-        decay = feedback(spec.feedback).decay_of(config.decay, on_chip)
+        decay = feedback(spec.feedback).decay_of(config.decay, self.execution.precision == "loihi2")
         self.config = replace(config, decay=decay)
         check_fit(spec, data)
         self._parameters = parameters
@@ -373,7 +140,9 @@ class Trainer:
             spec.check_parameters(given[0], given[1], feedback_weights)
         parameters = parameters or spec.initial_parameters()
         feedback_weights = feedback_weights or spec.initial_feedback()
-        numbers = self._numbers(arithmetic, parameters[0], feedback_weights)
+        numbers = numbers_for(
+            self.config, self.execution.precision, arithmetic, parameters[0], feedback_weights
+        )
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.chosen_lanes
         self.agenda = Agenda(1, lanes, self.config.batch_size, stream=self.config.stream)
@@ -385,7 +154,7 @@ class Trainer:
         self.source = Source(data.x, targets, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(
             lanes=lanes,
-            optimiser=self._optimiser(numbers),
+            optimiser=optimiser_for(spec, self.config, numbers, len(self.train_rows)),
             arithmetic=numbers,
             parameters=parameters,
             feedback_weights=feedback_weights,
@@ -417,45 +186,6 @@ class Trainer:
             trace=trace,
             measure=measure,
         )
-
-    def _numbers(
-        self,
-        arithmetic: Arithmetic | None,
-        weights: list[Array],
-        feedback_weights: list[Array | None],
-    ) -> Arithmetic:
-        precision = self.execution.precision
-        default: Arithmetic = Float(self.config.dtype)
-        if precision != "float" and self.config.dtype != DTYPES[0]:
-            invalid("dtype", f"precision {precision} has integers", self.config.dtype, "float64")
-        if precision == "loihi2":
-            # Initial weights have to fit, and from +-1 on there is room to learn.
-            default = Loihi2(
-                weight_exponents=tuple(fitting_exponent(w, 7) for w in weights),
-                feedback_exponents=feedback_exponents(feedback_weights, 7),
-                seed=self.config.seed,
-            )
-        if arithmetic is not None and arithmetic.name != precision:
-            invalid("arithmetic", f"the execution has precision {precision}", arithmetic.name)
-        return arithmetic or default
-
-    def _optimiser(self, numbers: Arithmetic) -> Optimiser | None:
-        """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
-        made = self.config.build_optimiser(len(self.train_rows))
-        if self.spec.weights != FLOAT:
-            epochs, epoch = self.config.epochs, self.config.updates_per_epoch(len(self.train_rows))
-            kind, growth = BINARY[self.spec.weights], growth_for(epochs)
-            return Latent(inner=made, kind=kind, epoch=epoch, growth=growth, horizon=epochs * epoch)
-        if not numbers.exact:
-            return made
-        if self.config.batch_size > 1:
-            return None
-        if made.name != "sgd" or made.weight_decay:
-            limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
-            invalid("optimiser", limit, made.name, "sgd, without weight decay")
-        rate = self.config.learning_rate or CHIP_RATE
-        horizon = self.config.epochs * self.config.updates_per_epoch(len(self.train_rows))
-        return ChipSGD(rate, decay=made.decay, horizon=horizon)
 
     def _sweep(self) -> None:
         """Hand over what only networks know that show presentations by one sweep."""
@@ -527,9 +257,9 @@ class Trainer:
         for epoch in range(len(self.history.epochs) + 1, self.config.epochs + 1):
             learnt = self._train_epoch(every or Interval(), keep, on_progress)
             self.train_seconds += learnt.seconds
-            self._check_converging(epoch, learnt)
+            check_converging(self.spec, epoch, learnt, self._loss_before)
             tested = self.run(self.test_rows, 0, on_progress)
-            self._check_converging(epoch, tested)
+            check_converging(self.spec, epoch, tested, self._loss_before)
             entry = {
                 "epoch": epoch,
                 **{f"train_{k}": v for k, v in asdict(learnt).items()},
@@ -551,7 +281,7 @@ class Trainer:
     ) -> Metrics:
         """Show the training part once, from where it is, in pieces of whole batches."""
         self._drawn_from = self._generator.bit_generator.state
-        order = self._epoch()
+        order = self.config.order(self.train_rows, self._generator)
         rows = every.rows(len(order), self.config.batch_size)
         kept = time.monotonic()
         if not self.position:
@@ -587,7 +317,7 @@ class Trainer:
             "noise": [generator.bit_generator.state for generator in self._noise()],
             "backend": self._backend.state(),
         }
-        return RunState(self._made_for(), progress, self._registers(), machine())
+        return RunState(self._made_for(), progress, registers(self._owners()), machine())
 
     @checked
     def restore(self, state: RunState) -> None:
@@ -599,16 +329,10 @@ class Trainer:
             If it was made with other options or other data.
         """
         state.check(self._made_for())
-        progress = entries(state.progress, "state: progress", PROGRESS, error=CheckpointError)
-        order = len(self.train_rows) * self.config.updates
-        if progress["position"] > order or len(progress["epochs"]) > self.config.epochs:
-            got = progress["position"], len(progress["epochs"])
-            limit = f"must lie within {self.config.epochs} epochs of {order} samples"
-            raise CheckpointError(message("state: position", limit, got, "another state"))
-        check_registers(self._registers(), state.arrays)
-        for name, element, register, part in self._places():
-            value = state.arrays[name]
-            element.memory[register][...] = value if part is None else value[part]
+        shown = len(self.train_rows) * self.config.updates
+        progress = progress_of(state, self.config.epochs, shown)
+        check_registers(registers(self._owners()), state.arrays)
+        put_back(self._owners(), state.arrays)
         self.position, self._pass_seconds = progress["position"], progress["pass_seconds"]
         self.train_seconds = progress["train_seconds"]
         self.history.epochs[:] = progress["epochs"]
@@ -627,13 +351,7 @@ class Trainer:
 
         (On the same machine, with as many threads.)
         """
-        if self.execution.runtime != "lava":
-            return ""
-        if self.execution.clock == "async":
-            return "on Lava's own runtime messages take real time, no two asynchronous runs agree"
-        if self.spec.compartment_noise:
-            return "on Lava's own runtime noise is drawn in OS processes, where it begins anew"
-        return ""
+        return why_inexact(self.execution, self.spec.compartment_noise)
 
     @cached_property
     def data_checksum(self) -> int:
@@ -641,88 +359,24 @@ class Trainer:
         return self.data.checksum
 
     def _made_for(self) -> dict[str, Any]:
+        records = {"execution": self.execution, "transport": self._transport}
         numbers = self.network.arithmetic
-        found = {
-            "spec": self.spec.as_dict(),
-            "training": asdict(self.config),
-            "execution": asdict(self.execution),
-            "transport": self._transport and asdict(self._transport),
-            "arithmetic": repr(vars(numbers)),
-            "data": {"checksum": self.data_checksum},
-        }
-        made: dict[str, Any] = json.loads(json.dumps(found, default=str))
-        return made
+        return made_for(self.spec, self.config, numbers, self.data_checksum, records)
 
     def _noise(self) -> list[np.random.Generator]:
         """Return the generators of the populations' noise."""
         found = [e for e in self._elements() if isinstance(e, Population) and e.noise]
         return [population._generator for population in found]
 
-    def _registers(self) -> dict[str, AnyArray]:
-        """Return every register once, those that neurons of a layer have apart in one array."""
-        found: dict[str, Any] = {}
-        for name, element, register, part in self._places():
-            if part is None:
-                found[name] = element.memory[register]
-            else:
-                found.setdefault(name, []).append(element.memory[register])
-        return {name: np.array(v) if isinstance(v, list) else v for name, v in found.items()}
-
-    def _places(self) -> Iterator[tuple[str, Element, str, int | None]]:
-        """Yield name, owner and register of all there is to keep; and the part it is of a name."""
-        seen: set[int] = set()
+    def _owners(self) -> list[Element]:
+        """Return the elements whose registers a state keeps."""
         inner = self.network.elements.values() if isinstance(self.network, Network) else ()
-        for i, element in enumerate([self.source, self.network, self.sink, *inner]):
-            for register, value in element.memory.items():
-                if id(value) not in seen:  # a network's are those of its elements
-                    seen.add(id(value))
-                    yield f"{i}.{register}", element, register, None
-            for k, part in enumerate(element.parts):  # the rest are views on those of the layer
-                for register in OWN:
-                    yield f"{i}.parts.{register}", part, register, k
-
-    def _epoch(self) -> IntArray:
-        """Return the rows of an epoch, in a new order but for streams.
-
-        Each full batch stands there as often as it is shown.
-        """
-        rows, size = self.train_rows, self.config.batch_size
-        if not self.config.stream:
-            rows = self._generator.permutation(rows)
-        full = len(rows) // size * size
-        batches = np.repeat(rows[:full].reshape(-1, size), self.config.updates, axis=0)
-        return np.concatenate([batches.ravel(), rows[full:]])
-
-    def _check_converging(self, epoch: int, passed: Metrics) -> None:
-        """Raise where weights, states or counts have left their range."""
-        if passed.saturated > SATURATED:
-            raise DivergedError(
-                f"epoch {epoch}: scale times activity has to stay below 1 and does not, in "
-                f"{passed.saturated:.0%} of the spiking dyads (scale {self.spec.scale:g}). "
-                f"Try: scale {self.spec.scale / 2:g}, smaller inputs or a smaller learning rate"
-            )
-        finite = np.isfinite(passed.residual) and np.isfinite(passed.loss)
-        if finite and not (passed.loss > EXPLODED and passed.loss > EXPLODED * self._loss_before()):
-            return
-        if self.spec.timing.repeats == 0 or passed.residual <= SETTLED:  # so it was the weights
-            raise DivergedError(
-                f"epoch {epoch}: the weights diverged (loss {passed.loss:.3g}). "
-                "Try: a smaller learning rate"
-            )
-        raise DivergedError(
-            f"epoch {epoch}: the network did not settle (residual {passed.residual:.3g}); rule "
-            f"{self.spec.rule} at alpha {self.spec.alpha:g} diverges for these weights. "
-            "Try: --rule dp-transpose with alpha 0 or 1, a smaller beta, or a smaller learning rate"
-        )
+        return [self.source, self.network, self.sink, *inner]
 
     def _loss_before(self) -> float:
         """Return the loss of some training samples with the weights of the beginning."""
         rows = self.train_rows[:_PIECE]
-        x, y = self.data.x[rows], OneHot(self.data.labels, self.spec.layers[-1])[rows]
-        begun = self._parameters or self.spec.initial_parameters()
-        with np.errstate(all="ignore"):
-            passed = self.spec.backpropagate(x, y, *begun)
-            return float(np.mean(loss(self.spec.loss).value(passed.output, y)))
+        return loss_at(self.spec, self._parameters, self.data.x[rows], self.data.labels[rows])
 
     def evaluate(self) -> Metrics:
         """Measure on the test part; nothing learns."""
@@ -797,14 +451,7 @@ class Trainer:
 
         |B - W^T| / |W| and the angle between B and W^T in degrees; empty where feedback is tied.
         """
-        found = {}
-        weights, feedback = self.parameters()[0], self.network.feedback()
-        for k, (w, b) in enumerate(zip(weights, feedback, strict=True), 1):
-            if b is not None:
-                apart = drift(w, b)
-                found[f"feedback_drift_{k}"] = apart.relative
-                found[f"feedback_angle_{k}"] = apart.angle
-        return found
+        return feedback_drift(self.parameters()[0], self.network.feedback())
 
     def usage(self) -> Usage:
         """Return what ProcessModels and channels have used so far, with ``measure=True``.
@@ -829,38 +476,14 @@ class Trainer:
         predicted: IntArray = self.sink.memory["predicted"][:count].copy()
         return predicted
 
-    def _elements(self) -> list[Element]:
-        inner = list(self.network.elements.values()) if isinstance(self.network, Network) else []
-        parts = [part for element in inner for part in element.parts]
-        return [self.source, self.network, self.sink, *inner, *parts]
-
     def _measure(self, seconds: float) -> Metrics:
-        sums: dict[str, int] = {}
-        residual = 0.0
-        for element in self._elements():
-            for name, count in element.counts.items():
-                kind = name.partition("_")[0]
-                sums[kind] = sums.get(kind, 0) + count
-            if "residual" in element.memory:
-                largest = float(element.memory["residual"][1])
-                residual = max(residual, largest * element.arithmetic.unit)
-        samples, correct, losses = (float(v) for v in self.sink.memory["totals"])
-        per = 1.0 / max(samples, 1.0)
-        parts = {kind: sums.get(kind, 0) * per for kind in ("forward", "backward", "learning")}
-        return Metrics(
-            samples=round(samples),
-            loss=losses * per,
-            accuracy=correct * per,
-            residual=residual,
-            straddling=sums.get("straddling", 0) / max(1, sums.get("settled", 0)),
-            messages=sums.get("messages", 0) / max(1, self.agenda.presentations(round(samples))),
-            events=sums.get("events", 0) * per,
-            operations=sum(parts.values()),
-            **parts,
-            spikes=sums.get("spikes", 0) * per,
-            saturated=sums.get("saturated", 0) * per / sum(self.spec.layers[1:]),
-            seconds=seconds,
-        )
+        """Return what has been counted since the pass began."""
+        elements, neurons = self._elements(), sum(self.spec.layers[1:])
+        return measured(elements, self.sink.memory["totals"], self.agenda, neurons, seconds)
+
+    def _elements(self) -> list[Element]:
+        owners = self._owners()
+        return [*owners, *(part for element in owners[3:] for part in element.parts)]
 
 
 def _revived(cls: type[Trainer], made: tuple[Any, ...], state: RunState) -> Trainer:
@@ -872,71 +495,3 @@ def _revived(cls: type[Trainer], made: tuple[Any, ...], state: RunState) -> Trai
         trainer.close()
         raise
     return trainer
-
-
-def check_registers(held: Mapping[str, AnyArray], kept: Mapping[str, AnyArray]) -> None:
-    """Raise where the arrays of a state are not what a network has place for.
-
-    Raises
-    ------
-    CheckpointError
-        Naming the first.
-    """
-    for name in dict.fromkeys((*held, *kept)):
-        there = [f"{a[name].dtype} {a[name].shape}" if name in a else None for a in (held, kept)]
-        why = f"should be {there[0]}, not {there[1]}" if there[0] != there[1] else ""
-        if not why and name.endswith(("updates", "counts")) and (kept[name] < 0).any():
-            why = "should be at least 0"
-        if why:
-            raise CheckpointError(f"state: {name} {why}. Try: another state")
-
-
-def check_learns(execution: Execution, config: TrainingConfig) -> None:
-    """Raise where a number system cannot learn in this way; evaluation takes any batch."""
-    if execution.precision == "loihi2" and config.batch_size > 1:
-        limit = "precision loihi2 learns one sample at a time"
-        invalid("batch_size", limit, config.batch_size, "1, with optimiser sgd")
-
-
-def check_streams(spec: NetworkSpec, execution: Execution) -> None:
-    """Raise where state cannot be kept from one presentation to the next.
-
-    Raises
-    ------
-    UnsupportedError
-        With the reason.
-    """
-    why = ""
-    if spec.rule in BASELINES or not rule(spec.rule).finite(spec.parameters) or spec.anneal:
-        why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
-    elif execution.clock == "async":
-        why = "needs the clock: without it nobody knows when a frame ends. Try: --clock sync"
-    elif spec.weights != FLOAT:
-        why = f"weights ({spec.weights}) become signs between frames. Try: --weights float"
-    if why:
-        raise UnsupportedError(f"stream: {why}")
-
-
-def check_fit(spec: NetworkSpec, data: Dataset) -> None:
-    """Raise where a data set does not fit the first and last layer of a network."""
-    features = data.x.shape[1]
-    heads = [vertex.name for vertex in spec.vertices if vertex.loss]
-    if len(heads) > 1:
-        limit = "data with one label per sample train one output"
-        hint = "NetworkSpec.build, and your own loop"
-        invalid(f"data {data.name}", limit, ", ".join(heads), hint)
-    if spec.layers[0] != features:
-        invalid(
-            f"data {data.name}",
-            f"the network has {spec.layers[0]} inputs, the data has {features} features",
-            (spec.layers[0], features),
-        )
-    if spec.rule in RULES and RULES[spec.rule].spiking and not spec.scale * (1 + OFFSET) < 1:
-        limit = f"outputs count up to {1 + OFFSET:g}, times which it has to stay below 1"
-        invalid("scale", limit, spec.scale, "0.375")
-    if spec.layers[-1] < data.classes:
-        invalid(
-            f"data {data.name}",
-            f"the network has {spec.layers[-1]} outputs, the data has {data.classes} classes",
-            (spec.layers[-1], data.classes),
-        )

@@ -22,6 +22,7 @@ from lava_dyads.networks.support import BACKPROP, table
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
 from lava_dyads.training import Interval, RunDirectory, RunState
+from lava_dyads.training.resume import registers
 
 DIGITS = load("digits")
 FEW = Dataset("few", DIGITS.x[:96], DIGITS.labels[:96])
@@ -48,9 +49,10 @@ def trainer(execution=REFERENCE, *, transport=None, training=None, data=FEW, **o
 
 def outcome(made):
     """All that is left of a run: weights, the optimiser's registers, metrics without seconds."""
-    registers = {k: v.copy() for k, v in made._registers().items() if "order" not in k}
+    kept = registers(made._owners())
+    held = {k: v.copy() for k, v in kept.items() if "order" not in k}
     lines = [{k: v for k, v in e.items() if "seconds" not in k} for e in made.history.epochs]
-    return registers, lines
+    return held, lines
 
 
 def assert_resumes_to_the_same_bits(tmp_path, stop_after, **options):

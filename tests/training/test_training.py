@@ -16,6 +16,7 @@ from lava_dyads.files import write_atomically
 from lava_dyads.networks import Execution
 from lava_dyads.training import RunDirectory, backends
 from lava_dyads.training.backends import _extents
+from lava_dyads.training.config import optimiser_for
 from lava_dyads.training.files import FORMAT
 
 DIGITS = load("digits")
@@ -396,7 +397,8 @@ def test_what_falls_over_a_training_has_fallen_after_its_last_update(
         epochs=2, batch_size=batch_size, updates=updates, falling=True, optimiser="sgd"
     )
     with Trainer(spec, SMALL, config, Execution(*way)) as trainer:
-        horizon = trainer._optimiser(trainer.network.arithmetic).horizon
+        samples = len(trainer.train_rows)
+        horizon = optimiser_for(spec, trainer.config, trainer.network.arithmetic, samples).horizon
         trainer.fit()
         inner = getattr(trainer.network, "elements", {}).values()
         held = [part for e in (trainer.network, *inner) for part in (e.parts or [e])]

@@ -1,0 +1,134 @@
+"""What a data set, a network and a way to train ask of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from lava_dyads.array_types import Array, IntArray
+from lava_dyads.data.dataset import Dataset
+from lava_dyads.errors import DivergedError, UnsupportedError, invalid
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import BASELINES, Execution
+from lava_dyads.rules.binary import FLOAT
+from lava_dyads.rules.losses import loss
+from lava_dyads.rules.targets import OneHot
+from lava_dyads.rules.units import RULES, rule
+from lava_dyads.rules.units.spiking import OFFSET
+from lava_dyads.training.config import TrainingConfig
+from lava_dyads.training.metrics import Metrics
+
+SETTLED = 1e-6
+"""Largest residual, in units of the activity, at which a relaxation counts as settled."""
+
+SATURATED = 0.1
+"""Share of spiking dyads with more spikes to send than steps, from which on counts are no rates;
+where a network learns it is below .02."""
+
+EXPLODED = 1e6
+"""Loss, in units of that before training (or 1), from which on a training has diverged."""
+
+
+def check_converging(
+    spec: NetworkSpec, epoch: int, passed: Metrics, loss_before: Callable[[], float]
+) -> None:
+    """Raise where weights, states or counts have left their range.
+
+    Parameters
+    ----------
+    spec : NetworkSpec
+    epoch : int
+    passed : Metrics
+    loss_before : callable
+        Returns the loss before training.
+
+    Raises
+    ------
+    DivergedError
+        With the reason and what to try.
+    """
+    if passed.saturated > SATURATED:
+        raise DivergedError(
+            f"epoch {epoch}: scale times activity has to stay below 1 and does not, in "
+            f"{passed.saturated:.0%} of the spiking dyads (scale {spec.scale:g}). "
+            f"Try: scale {spec.scale / 2:g}, smaller inputs or a smaller learning rate"
+        )
+    finite = np.isfinite(passed.residual) and np.isfinite(passed.loss)
+    if finite and not (passed.loss > EXPLODED and passed.loss > EXPLODED * loss_before()):
+        return
+    if spec.timing.repeats == 0 or passed.residual <= SETTLED:  # so it was the weights
+        raise DivergedError(
+            f"epoch {epoch}: the weights diverged (loss {passed.loss:.3g}). "
+            "Try: a smaller learning rate"
+        )
+    raise DivergedError(
+        f"epoch {epoch}: the network did not settle (residual {passed.residual:.3g}); rule "
+        f"{spec.rule} at alpha {spec.alpha:g} diverges for these weights. "
+        "Try: --rule dp-transpose with alpha 0 or 1, a smaller beta, or a smaller learning rate"
+    )
+
+
+def loss_at(
+    spec: NetworkSpec,
+    parameters: tuple[list[Array], list[Array]] | None,
+    x: Array,
+    labels: IntArray,
+) -> float:
+    """Return the mean loss of some samples at some parameters; None: the initial ones."""
+    y = OneHot(labels, spec.layers[-1])[:]
+    weights, biases = parameters or spec.initial_parameters()
+    with np.errstate(all="ignore"):
+        output = spec.backpropagate(x, y, weights, biases).output
+        return float(np.mean(loss(spec.loss).value(output, y)))
+
+
+def check_learns(execution: Execution, config: TrainingConfig) -> None:
+    """Raise where a number system cannot learn in this way; evaluation takes any batch."""
+    if execution.precision == "loihi2" and config.batch_size > 1:
+        limit = "precision loihi2 learns one sample at a time"
+        invalid("batch_size", limit, config.batch_size, "1, with optimiser sgd")
+
+
+def check_streams(spec: NetworkSpec, execution: Execution) -> None:
+    """Raise where state cannot be kept from one presentation to the next.
+
+    Raises
+    ------
+    UnsupportedError
+        With the reason.
+    """
+    why = ""
+    if spec.rule in BASELINES or not rule(spec.rule).finite(spec.parameters) or spec.anneal:
+        why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
+    elif execution.clock == "async":
+        why = "needs the clock: without it nobody knows when a frame ends. Try: --clock sync"
+    elif spec.weights != FLOAT:
+        why = f"weights ({spec.weights}) become signs between frames. Try: --weights float"
+    if why:
+        raise UnsupportedError(f"stream: {why}")
+
+
+def check_fit(spec: NetworkSpec, data: Dataset) -> None:
+    """Raise where a data set does not fit the first and last layer of a network."""
+    features = data.x.shape[1]
+    heads = [vertex.name for vertex in spec.vertices if vertex.loss]
+    if len(heads) > 1:
+        limit = "data with one label per sample train one output"
+        hint = "NetworkSpec.build, and your own loop"
+        invalid(f"data {data.name}", limit, ", ".join(heads), hint)
+    if spec.layers[0] != features:
+        invalid(
+            f"data {data.name}",
+            f"the network has {spec.layers[0]} inputs, the data has {features} features",
+            (spec.layers[0], features),
+        )
+    if spec.rule in RULES and RULES[spec.rule].spiking and not spec.scale * (1 + OFFSET) < 1:
+        limit = f"outputs count up to {1 + OFFSET:g}, times which it has to stay below 1"
+        invalid("scale", limit, spec.scale, "0.375")
+    if spec.layers[-1] < data.classes:
+        invalid(
+            f"data {data.name}",
+            f"the network has {spec.layers[-1]} outputs, the data has {data.classes} classes",
+            (spec.layers[-1], data.classes),
+        )

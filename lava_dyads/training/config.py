@@ -1,0 +1,185 @@
+"""How a network is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lava_dyads.array_types import Array, IntArray
+from lava_dyads.checks import Count, Natural, NotNegative, Positive, Size, check_fields
+from lava_dyads.data.dataset import SplitSeed, TestShare
+from lava_dyads.elements.clock import Agenda
+from lava_dyads.errors import invalid
+from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
+from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
+from lava_dyads.rules.binary import BINARY, FLOAT, Latent, growth_for
+from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
+
+CHIP_RATE = 2.0**-6
+"""Learning rate of precision loihi2 where none is given."""
+
+DTYPES = ("float64", "float32")
+"""Floating point numbers of precision float."""
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained, checked at construction.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training part.
+    batch_size : int
+        Samples per update.
+    updates : int
+        Updates per batch, one after the other: a batch is shown as often (DP's several updates). A
+        last batch that is not full is shown once.
+    lanes : int or None
+        Samples side by side; None: the batch size. Must divide the batch size.
+    optimiser : str
+        ``adam``, ``momentum`` or ``sgd``.
+    learning_rate : float or None
+        None: 0.001 (adam), 0.05 (momentum), 0.1 (sgd).
+    falling : bool
+        Whether the learning rate falls linearly to 0 over all epochs; on the chip it always does.
+    weight_decay : float
+        Decoupled, in units of the learning rate.
+    decay : float or None
+        Share of a weight lost per update where W and its feedback learn as a pair, of both alike;
+        None: that of the kind of feedback, see ``rules.feedback``.
+    split_seed : int
+        Of the stratified split.
+    test_share : float
+        Share of the test part, in (0, 1).
+    seed : int
+        Of the order of the samples.
+    dtype : str
+        ``float64`` or ``float32``: the floating point numbers of precision float. float32 needs
+        beta >= 0.01.
+    silence : float
+        A sample none of whose output errors |l'| exceeds it sends no error event: no work and no
+        update from it. Granularity network, rules that settle in one sweep.
+    counting : bool
+        Whether training passes count events and operations (some 5 % of the time of a sweep);
+        :meth:`Trainer.cost` always does.
+    stream : bool
+        Samples are frames of a stream (of ``lanes`` streams, frame by frame): they are shown in
+        the order of the data, state is kept from one to the next and only what changes costs
+        anything. For rules that settle in one sweep, clock sync.
+
+    Raises
+    ------
+    ValidationError
+        If a value is out of range.
+    """
+
+    epochs: Count = 30
+    batch_size: Count = 32
+    updates: Count = 1
+    lanes: Size | None = None
+    optimiser: str = "adam"
+    learning_rate: Positive | None = None
+    falling: bool = False
+    weight_decay: NotNegative = 0.0
+    decay: NotNegative | None = None
+    split_seed: SplitSeed = 0
+    test_share: TestShare = 0.25
+    seed: Natural = 0
+    dtype: str = "float64"
+    silence: NotNegative = 0.0
+    counting: bool = True
+    stream: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.dtype not in DTYPES:
+            invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
+        Agenda(lanes=self.chosen_lanes, batch_size=self.batch_size)
+        self.build_optimiser()
+
+    @property
+    def chosen_lanes(self) -> int:
+        """Samples side by side: the batch size, where nothing else is asked for."""
+        return self.batch_size if self.lanes is None else self.lanes
+
+    def build_optimiser(self, samples: int = 0) -> Optimiser:
+        """Return the optimiser for a number of training samples."""
+        decay = self.decay or 0.0
+        horizon = self.epochs * self.updates_per_epoch(samples) if self.falling else 0
+        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, horizon)
+
+    def updates_per_epoch(self, samples: int) -> int:
+        """Return the updates of an epoch of so many samples; a batch that is not full gets one.
+
+        Examples
+        --------
+        >>> TrainingConfig(batch_size=4, updates=3).updates_per_epoch(10)
+        7
+        """
+        full, rest = divmod(samples, self.batch_size)
+        return full * self.updates + (rest > 0)
+
+    def order(self, rows: IntArray, generator: np.random.Generator) -> IntArray:
+        """Return the rows of an epoch, in a new order but for streams.
+
+        Each full batch stands there as often as it is shown.
+        """
+        size = self.batch_size
+        if not self.stream:
+            rows = generator.permutation(rows)
+        full = len(rows) // size * size
+        batches = np.repeat(rows[:full].reshape(-1, size), self.updates, axis=0)
+        return np.concatenate([batches.ravel(), rows[full:]])
+
+
+def numbers_for(
+    config: TrainingConfig,
+    precision: str,
+    arithmetic: Arithmetic | None,
+    weights: list[Array],
+    feedback_weights: list[Array | None],
+) -> Arithmetic:
+    """Return the number system of a precision: the given one, or one with room for the weights.
+
+    Raises
+    ------
+    ValidationError
+        If the given one, or the type of floating point numbers, is of another precision.
+    """
+    default: Arithmetic = Float(config.dtype)
+    if precision != "float" and config.dtype != DTYPES[0]:
+        invalid("dtype", f"precision {precision} has integers", config.dtype, "float64")
+    if precision == "loihi2":
+        # Initial weights have to fit, and from +-1 on there is room to learn.
+        default = Loihi2(
+            weight_exponents=tuple(fitting_exponent(w, 7) for w in weights),
+            feedback_exponents=feedback_exponents(feedback_weights, 7),
+            seed=config.seed,
+        )
+    if arithmetic is not None and arithmetic.name != precision:
+        invalid("arithmetic", f"the execution has precision {precision}", arithmetic.name)
+    return arithmetic or default
+
+
+def optimiser_for(
+    spec: NetworkSpec, config: TrainingConfig, numbers: Arithmetic, samples: int
+) -> Optimiser | None:
+    """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
+    made = config.build_optimiser(samples)
+    updates = config.updates_per_epoch(samples)
+    if spec.weights != FLOAT:
+        epochs, kind = config.epochs, BINARY[spec.weights]
+        growth, horizon = growth_for(epochs), epochs * updates
+        return Latent(inner=made, kind=kind, epoch=updates, growth=growth, horizon=horizon)
+    if not numbers.exact:
+        return made
+    if config.batch_size > 1:
+        return None
+    if made.name != "sgd" or made.weight_decay:
+        limit = "precision loihi2 learns by traces alone: a synapse has no room for other state"
+        invalid("optimiser", limit, made.name, "sgd, without weight decay")
+    rate = config.learning_rate or CHIP_RATE
+    return ChipSGD(rate, decay=made.decay, horizon=config.epochs * updates)
