@@ -185,8 +185,9 @@ PRODUCT, STEP, EVENTS = 1, 2, 4
 _DOUBLE = 8
 """Added to a kind: numbers have 64 bits."""
 
-PUBLISHED, TAKEN, DONE, OVER, RESTED, BOARD = 0, 8, 16, 24, 32, 40
-"""Places on the board, a cache line each, and its size. RESTED: all parts before are done."""
+PUBLISHED, TAKEN, DONE, OVER, RESTED, THREADS, BOARD = 0, 8, 16, 24, 32, 40, 48
+"""Places on the board, a cache line each, and its size. RESTED: all parts before are done;
+THREADS: how many take part."""
 
 RING, WIDTH = 64, 32
 """Parts that may wait, and words of each: from 16 on sizes of a product, from 22 on a step."""
@@ -377,7 +378,6 @@ def shared_product(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
-    threads: int,
     gemm: AnyArray,
     left: AnyArray,
     right: AnyArray,
@@ -385,6 +385,7 @@ def shared_product(
     by_rows: bool,
 ) -> None:
     """Set out (m, n) to left (m, k) right (k, n), every thread some of its rows or columns."""
+    threads = board[THREADS]
     whole = out.shape[0] if by_rows else out.shape[1]
     next_one, parts = _room(board, tasks, system, threads), 0
     for t in range(threads):
@@ -401,7 +402,6 @@ def shared_adam(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
-    threads: int,
     w: AnyArray,
     g: AnyArray,
     m: AnyArray,
@@ -409,6 +409,7 @@ def shared_adam(
     numbers: AnyArray,
 ) -> None:
     """Take Adam's step, every thread for some weights."""
+    threads = board[THREADS]
     next_one = _room(board, tasks, system, threads)
     for t in range(threads):
         first, last = _edge(w.size, t, threads, _EVEN), _edge(w.size, t + 1, threads, _EVEN)
@@ -424,7 +425,6 @@ def shared_descent(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
-    threads: int,
     gemm: AnyArray,
     w: AnyArray,
     down: AnyArray,
@@ -436,6 +436,7 @@ def shared_descent(
     wait: bool,
 ) -> None:
     """Take Adam's step along g = down^T up (n, columns), a part for some neurons after others."""
+    threads = board[THREADS]
     n, columns = w.shape
     parts = min(RING, max(threads, n // _NEURONS))
     next_one, number = _room(board, tasks, system, parts), 0
@@ -456,7 +457,6 @@ def shared_adam_events(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
-    threads: int,
     w: AnyArray,
     down: AnyArray,
     up: AnyArray,
@@ -466,6 +466,7 @@ def shared_adam_events(
     wait: bool,
 ) -> None:
     """Take Adam's step along down^T up, a part for some neurons after others."""
+    threads = board[THREADS]
     n, columns = w.shape
     parts = min(RING, max(threads, n // _NEURONS))
     next_one = _room(board, tasks, system, parts)

@@ -53,6 +53,7 @@ class Crew:
         self.threads, self._compiled, self._later = threads, kernels, False
         tasks = np.zeros((kernels.RING, kernels.WIDTH), np.int64)
         self._board = np.zeros(kernels.BOARD, np.int64), tasks, _system_calls()
+        self._board[0][kernels.THREADS] = threads
         self._gemm = {np.dtype(kind): gemm_words(kind) for kind in (np.float32, np.float64)}
         self.kernels: dict[str, Kernel] = {
             "adam": self._adam,
@@ -89,16 +90,16 @@ class Crew:
             self._kept.clear()
 
     def _adam(self, *arrays: Array) -> None:
-        self._compiled.shared_adam(*self._board, self.threads, *arrays)
+        self._compiled.shared_adam(*self._board, *arrays)
 
     def _adam_events(self, *arrays: Array) -> None:
         self._keep(arrays)
-        self._compiled.shared_adam_events(*self._board, self.threads, *arrays, not self._later)
+        self._compiled.shared_adam_events(*self._board, *arrays, not self._later)
 
     def _descent(self, *arrays: Array) -> None:
         self._keep(arrays)
         gemm, _ = self._gemm[arrays[0].dtype]
-        self._compiled.shared_descent(*self._board, self.threads, gemm, *arrays, not self._later)
+        self._compiled.shared_descent(*self._board, gemm, *arrays, not self._later)
 
     def _keep(self, arrays: tuple[Array, ...]) -> None:
         """Keep arrays from being freed before they are used."""
@@ -122,7 +123,7 @@ class Crew:
         # Every thread reads all of the operand that is not cut: the smaller one, but where weights
         # learn. There rows are cut, which the same thread then has in its cache for their step.
         gemm, _ = self._gemm[kind]
-        self._compiled.shared_product(*self._board, self.threads, gemm, left, right, out, 2 * m > n)
+        self._compiled.shared_product(*self._board, gemm, left, right, out, 2 * m > n)
         return True
 
 
