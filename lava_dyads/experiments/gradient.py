@@ -180,7 +180,7 @@ def check_gradient(
     ]
     if min_cosine is None:
         promised = not kind.separate or (kind.learns and updates > 0)
-        min_cosine = RULES[spec.rule].promise if promised else -1.0
+        min_cosine = RULES[spec.rule].min_cosine if promised else -1.0
     return _summary(spec, results, min_cosine)
 
 

@@ -218,7 +218,7 @@ def _spec(setting: Setting, draw: Draw) -> NetworkSpec:
         options["alpha"] = 0.5 if plain else float(draw.choice([0, 0.5, 1]))
         if not draw.integers(3):
             options |= {"threshold": 0.01, "error_threshold": 0.02}
-    if not rule.finite(rule.defaults) or draw.integers(2):
+    if not rule.settles_in_one_sweep(rule.defaults) or draw.integers(2):
         options["rate"] = rule.defaults.rate
     else:
         options["rate"] = 0.5

@@ -103,8 +103,8 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
     if e.clock == "async" and rule in RULES and RULES[rule].spiking:
         return "spikes are counted in steps, so they need the clock. Try: --clock sync"
     for choice in (e.granularity, e.clock, e.precision):
-        if rule in RULES and choice in RULES[rule].refuses:
-            return RULES[rule].refuses[choice]
+        if rule in RULES and choice in RULES[rule].unsupported:
+            return RULES[rule].unsupported[choice]
     if e.precision == "loihi2":
         if rule in BASELINES:
             return f"{rule} has no place on the chip. Try: --rule dp-transpose"

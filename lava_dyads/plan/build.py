@@ -568,7 +568,7 @@ def assemble(
     swept = (
         swept
         and plain
-        and rule.finite(parameters)
+        and rule.settles_in_one_sweep(parameters)
         and wiring.heads
         and isinstance(arithmetic, Float)
         and not any(part.kind is Instructed for part in wiring.parts.values())

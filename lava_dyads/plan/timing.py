@@ -63,4 +63,4 @@ def default_repeats(rule: Rule, parameters: RuleParameters, round_trip: int, ann
     """Return the round trips, of so many steps, that follow the first sweep."""
     if anneal:
         return math.ceil(PATIENCE * anneal / round_trip)
-    return 0 if rule.finite(parameters) else REPEATS
+    return 0 if rule.settles_in_one_sweep(parameters) else REPEATS

@@ -99,7 +99,8 @@ def check_streams(spec: NetworkSpec, execution: Execution) -> None:
         With the reason.
     """
     why = ""
-    if spec.rule in BASELINES or not rule(spec.rule).finite(spec.parameters) or spec.anneal:
+    swept = spec.rule not in BASELINES and rule(spec.rule).settles_in_one_sweep(spec.parameters)
+    if not swept or spec.anneal:
         why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
     elif execution.clock == "async":
         why = "needs the clock: without it nobody knows when a frame ends. Try: --clock sync"

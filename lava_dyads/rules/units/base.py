@@ -236,9 +236,9 @@ class Rule(ABC):
         defaults are not these.
     exact : bool
         Whether it is backprop on piecewise linear networks, where no unit straddles a kink.
-    promise : float
+    min_cosine : float
         Cosine to backprop that small networks and a small beta reach; -1: none is promised.
-    refuses : mapping of str to str
+    unsupported : mapping of str to str
         Why it does not run at a granularity, with a clock or a number system, by that name.
     """
 
@@ -252,8 +252,8 @@ class Rule(ABC):
     defaults: ClassVar[RuleParameters] = RuleParameters()
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     exact: ClassVar[bool] = True
-    promise: ClassVar[float] = 0.99
-    refuses: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    min_cosine: ClassVar[float] = 0.99
+    unsupported: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     @abstractmethod
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
@@ -285,7 +285,7 @@ class Rule(ABC):
         return unit
 
     @abstractmethod
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Tell whether one sweep up and one down reach the fixed point exactly."""
 
 

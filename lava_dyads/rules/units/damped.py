@@ -94,7 +94,7 @@ class DampedDualPropagation(DualPropagation):
     summary = "dyads, damped dual propagation (TT): the fixed point of dp, reached more slowly"
     activations: ClassVar[tuple[str, ...]] = PROJECTIONS
     settings = MappingProxyType({"alpha": 1.0, "repeats": 16})
-    refuses = MappingProxyType(
+    unsupported = MappingProxyType(
         {"loihi2": "small steps round to nothing before the fixed point. Try: --rule dp"}
     )
 

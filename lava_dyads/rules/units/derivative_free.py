@@ -60,7 +60,7 @@ class DerivativeFreeRelaxation(ActivationRelaxation):
     name = "derivative-free-relaxation"
     summary = "activation relaxation without f' in the relaxation (AR): approximate"
     exact = False
-    promise = -1.0
+    min_cosine = -1.0
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`DerivativeFreeUnit`."""

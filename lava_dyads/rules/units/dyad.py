@@ -243,7 +243,7 @@ class DualPropagationAdjoint(Rule):
         """Return a :class:`DyadUnit` with adjoint gains."""
         return DyadUnit(activation, parameters.alpha, adjoint=True)
 
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Tell whether alpha is 0 or 1: there the mean is the plain forward pass."""
         return parameters.alpha in (0.0, 1.0)
 
@@ -271,6 +271,6 @@ class DualPropagation(Rule):
         """Return the hidden unit and the frozen output, which has more registers."""
         return (*super().kinds(), self.output(LOSSES["squared-error"], RuleParameters(), True))
 
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Return False: the mean answers to the nudge, so the sweeps have to be repeated."""
         return False

@@ -169,7 +169,7 @@ class Lifted(Rule):
     activations = ("relu", "hard-sigmoid", "linear")
     lifted = True
     settings = MappingProxyType({"learning_rate": 0.003})
-    refuses = MappingProxyType(
+    unsupported = MappingProxyType(
         {
             "neuron": "a lifted layer speaks in blocks of n numbers. Try: --granularity layer",
             "async": "its descent is proven for steps that all take together. Try: --clock sync",
@@ -177,7 +177,7 @@ class Lifted(Rule):
         }
     )
     exact = False
-    promise = -1.0
+    min_cosine = -1.0
 
     def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
         """Return a :class:`LiftedUnit`."""
@@ -187,6 +187,6 @@ class Lifted(Rule):
         """Return a linear :class:`LiftedOutput`."""
         return LiftedOutput(ACTIVATIONS["linear"], parameters.rate, parameters.beta)
 
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Return False: it descends."""
         return False

@@ -103,7 +103,7 @@ class PredictiveCoding(Rule):
         rate = parameters.rate if self.free else 1.0
         return PredictiveUnit(ACTIVATIONS["linear"], rate, self.free)
 
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Tell whether the rate is 1 and predictions are fixed."""
         return parameters.rate == 1.0 and not self.free
 

@@ -86,6 +86,6 @@ class ActivationRelaxation(Rule):
         """Return a linear unit that takes its error as it is: that of an output is given."""
         return RelaxationUnit(ACTIVATIONS["linear"], 1.0)
 
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Tell whether the rate is 1."""
         return parameters.rate == 1.0

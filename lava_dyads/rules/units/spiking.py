@@ -287,7 +287,7 @@ class SpikingDualPropagation(Rule):
         assert isinstance(unit, SpikingDyadUnit)
         return replace(unit, level=True)
 
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Return True: the window is all there is, nothing is repeated."""
         return True
 

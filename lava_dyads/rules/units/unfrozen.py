@@ -112,8 +112,8 @@ class UnfrozenRelaxation(Rule):
     defaults = replace(RuleParameters(), rate=0.2)
     settings = MappingProxyType({"activations": "tanh"})
     exact = False
-    promise = -1.0
-    refuses = MappingProxyType({
+    min_cosine = -1.0
+    unsupported = MappingProxyType({
         "async": "neurons turn from activity to error after the forward pass, which takes steps. "
         "Try: --clock sync",
         "loihi2": "the error is divided by beta, which no neuron of the chip can. "
@@ -128,6 +128,6 @@ class UnfrozenRelaxation(Rule):
         """Return a linear unit that takes its error as it is: that of an output is given."""
         return UnfrozenUnit(ACTIVATIONS["linear"], 1.0, parameters.beta)
 
-    def finite(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
         """Return False: derivatives move with what they have sent down."""
         return False
