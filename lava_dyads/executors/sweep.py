@@ -34,7 +34,7 @@ from lava_dyads.elements import Connection, Element, Head, Inbox, Junction, Outb
 from lava_dyads.elements.clock import Clock
 from lava_dyads.executors.step import OUTSIDE, Link, Network
 from lava_dyads.executors.sweep_stages import Joint, Linear, Rows, Signal, Sum, Sweep, Top, Units
-from lava_dyads.native.registry import later
+from lava_dyads.native.registry import overlap
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import Optimiser
@@ -153,7 +153,7 @@ class SweptNetwork(Network):
                 stage.down(self._now, rows)
             self._swept = True
             if not clock.frozen:
-                with later():
+                with overlap():
                     self._learn(clock.batch)
                     if beside:
                         beside()

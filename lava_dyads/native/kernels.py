@@ -4,7 +4,7 @@ Imported where numba is installed only, see :mod:`lava_dyads.native.registry`. A
 one file: numba keeps what it has compiled until the file of a function changes, not those of the
 functions that it calls.
 
-A *board* is what the threads of a crew read and write: how many parts of jobs have been
+A *board* is what the threads of a team read and write: how many parts of jobs have been
 published, taken and done since it was made. Whoever raises the number of those taken by one owns
 that part, ``tasks[number % RING]``: its kind, then sizes and addresses.
 """
@@ -97,7 +97,7 @@ def hush(value: AnyArray, limit: Any, out: AnyArray) -> None:
             out[i, j] = 0 if abs(x) <= limit else x
 
 
-# What the threads of a crew do.
+# What the threads of a team do.
 
 _WORD = ir.IntType(64)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from lava_dyads.native.thread_pool import Crew
+    from lava_dyads.native.thread_pool import ThreadTeam
 
 Kernel = Callable[..., None]
 
@@ -24,29 +24,29 @@ WORTH = 1 << 14
 """Weights from which on a kernel is shared: a step of theirs takes some 5 us."""
 
 
-class _Present(threading.local):
-    """Who helps a thread, see :func:`lava_dyads.native.thread_pool.crew`."""
+class _Active(threading.local):
+    """The threads that help this one, see :func:`lava_dyads.native.thread_pool.thread_team`."""
 
-    crew: Crew | None = None
+    team: ThreadTeam | None = None
 
 
-present = _Present()
+active = _Active()
 
 
 def kernel(name: str, weights: int = 0) -> Kernel | None:
     """Return a compiled kernel by name, ``adam`` for one; None without numba.
 
-    With a crew at work it is the form that its threads share, if there are enough weights;
-    ``descent`` (product and step in one) is None without a crew.
+    With a team at work it is the form that its threads share, if there are enough weights;
+    ``descent`` (product and step in one) is None without a team.
     """
-    if weights >= WORTH and present.crew and name in present.crew.kernels:
-        return present.crew.kernels[name]
+    if weights >= WORTH and active.team and name in active.team.kernels:
+        return active.team.kernels[name]
     return _alone(name)
 
 
-def later() -> AbstractContextManager[None]:
-    """Let a crew's threads begin with the steps of weights in here, see :meth:`Crew.later`."""
-    return present.crew.later() if present.crew else nullcontext()
+def overlap() -> AbstractContextManager[None]:
+    """Let a team begin with the steps of weights in here, see :meth:`ThreadTeam.overlap`."""
+    return active.team.overlap() if active.team else nullcontext()
 
 
 def load() -> None:

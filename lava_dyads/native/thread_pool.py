@@ -33,7 +33,7 @@ MOST = 8
 """Threads at most: then each has 64 of 512 neurons, and BLAS multiplies less well with fewer."""
 
 
-class Crew:
+class ThreadTeam:
     """Threads, that of the caller among them, that share a product or a step.
 
     Parameters
@@ -50,7 +50,7 @@ class Crew:
     def __init__(self, threads: int) -> None:
         from lava_dyads.native import kernels
 
-        self.threads, self._compiled, self._later = threads, kernels, False
+        self.threads, self._compiled, self._overlapping = threads, kernels, False
         tasks = np.zeros((kernels.RING, kernels.WIDTH), np.int64)
         self._board = np.zeros(kernels.BOARD, np.int64), tasks, _system_calls()
         self._board[0][kernels.THREADS] = threads
@@ -75,17 +75,17 @@ class Crew:
             helper.join()
 
     @contextmanager
-    def later(self) -> Iterator[None]:
+    def overlap(self) -> Iterator[None]:
         """Let helpers begin with the steps that weights take in here, and finish them at the end.
 
         Meanwhile this thread goes on. It must not look at what takes part in these steps, and no
         weight can take two of them.
         """
-        self._later = True
+        self._overlapping = True
         try:
             yield
         finally:
-            self._later = False
+            self._overlapping = False
             self._compiled.finish(*self._board)
             self._kept.clear()
 
@@ -94,16 +94,16 @@ class Crew:
 
     def _adam_events(self, *arrays: Array) -> None:
         self._keep(arrays)
-        self._compiled.shared_adam_events(*self._board, *arrays, not self._later)
+        self._compiled.shared_adam_events(*self._board, *arrays, not self._overlapping)
 
     def _descent(self, *arrays: Array) -> None:
         self._keep(arrays)
         gemm, _ = self._gemm[arrays[0].dtype]
-        self._compiled.shared_descent(*self._board, gemm, *arrays, not self._later)
+        self._compiled.shared_descent(*self._board, gemm, *arrays, not self._overlapping)
 
     def _keep(self, arrays: tuple[Array, ...]) -> None:
         """Keep arrays from being freed before they are used."""
-        if self._later:
+        if self._overlapping:
             self._kept.append(arrays)
 
     def product(self, left: Array, right: Array, out: Array) -> bool:
@@ -149,7 +149,7 @@ def _blas(array: Array) -> bool:
 
 
 @contextmanager
-def crew(threads: int) -> Iterator[Crew | None]:
+def thread_team(threads: int) -> Iterator[ThreadTeam | None]:
     """Let some threads share what this one computes; afterwards they are gone.
 
     None for none, without numba, and without the POSIX calls by which helpers sleep: then products
@@ -159,11 +159,11 @@ def crew(threads: int) -> Iterator[Crew | None]:
     if threads < 1 or sys.platform == "win32" or find_spec("numba") is None:
         yield None
         return
-    made, before = Crew(min(threads, MOST)), registry.present.crew
+    made, before = ThreadTeam(min(threads, MOST)), registry.active.team
     try:
         with threadpool_limits(1, "blas"):
-            registry.present.crew = made
+            registry.active.team = made
             yield made
     finally:
-        registry.present.crew = before
+        registry.active.team = before
         made.close()

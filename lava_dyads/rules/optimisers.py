@@ -152,7 +152,7 @@ class Optimiser(ABC):
     ) -> bool:
         """Make the step of :meth:`update` along down^T up, where there is a quick way.
 
-        Within :func:`lava_dyads.native.registry.later` it may be made only at the end.
+        Within :func:`lava_dyads.native.registry.overlap` it may be made only at the end.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.executors.backprop import BackpropNetwork
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
-from lava_dyads.native.thread_pool import WORTH, crew
+from lava_dyads.native.thread_pool import WORTH, thread_team
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 
@@ -61,7 +61,7 @@ class ReferenceBackend:
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
         _announce(self._source, self._agenda, order, learn, self._time)
-        with crew(_threads_for(self._network)):
+        with thread_team(_threads_for(self._network)):
             if self._stored and isinstance(self._network, SweptNetwork):
                 self._stream(self._network, self._stored, order, poll)
             else:
@@ -238,7 +238,7 @@ class LavaBackend:
         presentations = self._agenda.presentations(len(order))
         # A conductor takes one step per presentation, whatever happens in between.
         steps = 1 if self._conducted else self._agenda.steps
-        with crew(self._threads):
+        with thread_team(self._threads):
             self.session.run(presentations * steps, poll=poll)
 
     def state(self) -> dict[str, Any]:

@@ -9,8 +9,8 @@ import pytest
 
 from lava_dyads.elements.clock import Clock
 from lava_dyads.native import thread_pool
-from lava_dyads.native.registry import kernel, later, present
-from lava_dyads.native.thread_pool import WORTH, crew
+from lava_dyads.native.registry import active, kernel, overlap
+from lava_dyads.native.thread_pool import WORTH, thread_team
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.rules.ops.dense import product
 from lava_dyads.rules.optimisers import OPTIMISERS
@@ -21,7 +21,7 @@ NUMBERS = (0.1, 0.001, 0.9, 0.999, 0.01, 1e-8, 1e-290)
 
 @pytest.fixture(scope="module", params=[2, 3])
 def team(request):
-    with crew(request.param) as made:
+    with thread_team(request.param) as made:
         yield made
 
 
@@ -110,7 +110,7 @@ def test_a_shared_step_from_events_is_that_of_one_thread(team, dtype, waits):
     up = generator.normal(size=(5, 150)).astype(dtype)
     expected, moments = w.copy(), state.copy()
     kernel("adam_events")(expected, down, up, *moments, numbers)
-    with nullcontext() if waits else later():
+    with nullcontext() if waits else overlap():
         kernel("adam_events", w.size)(w, down, up, *state, numbers)
     np.testing.assert_array_equal(w, expected)
     np.testing.assert_array_equal(state, moments)
@@ -128,7 +128,7 @@ def test_a_descent_is_a_product_and_a_step(team, dtype):
     expected = [(w.copy(), state.copy()) for w, _, _, _, state in layers]
     for (w, state), (_, down, up, *_) in zip(expected, layers, strict=True):
         kernel("adam")(w, down.T @ up, *state, numbers)
-    with later():
+    with overlap():
         for layer in layers:
             kernel("descent", layer[0].size)(*layer[:4], *layer[4], numbers)
     for (w, state), (mine, *_, moments) in zip(expected, layers, strict=True):
@@ -140,7 +140,7 @@ def test_a_descent_is_a_product_and_a_step(team, dtype):
 
 def test_what_helpers_still_read_is_kept(team):
     w, state, numbers = np.zeros((5, 640, 300)), np.zeros((5, 2, 640, 300)), np.array(NUMBERS)
-    with later():
+    with overlap():
         for weights, moments in zip(w, state, strict=True):
             down, up = np.ones((4, 640)), np.ones((4, 300))
             kernel("adam_events", weights.size)(weights, down, up, *moments, numbers)
@@ -159,38 +159,38 @@ def test_helpers_that_slept_take_part_again(team):
 
 
 def test_helpers_end_whatever_happens():
-    before, others = threading.active_count(), present.crew
+    before, others = threading.active_count(), active.team
     for error in (None, ValueError):
         try:
-            with crew(3) as made:
-                assert present.crew is made
+            with thread_team(3) as made:
+                assert active.team is made
                 assert threading.active_count() == before + 2
                 if error:
                     raise error
         except ValueError:
             pass
-        assert present.crew is others
+        assert active.team is others
         assert threading.active_count() == before
-    with crew(2) as outer:
-        with crew(2):
+    with thread_team(2) as outer:
+        with thread_team(2):
             pass
-        assert present.crew is outer
-    with crew(0) as none:
+        assert active.team is outer
+    with thread_team(0) as none:
         assert none is None
-    with crew(1) as alone:
+    with thread_team(1) as alone:
         assert threading.active_count() == before
         check_product(alone, *operands(100, 300, 100), np.empty((100, 100)))
-    with crew(thread_pool.MOST + 9) as many:
+    with thread_team(thread_pool.MOST + 9) as many:
         assert many.threads == thread_pool.MOST
 
 
 def test_nobody_helps_another_thread(team):
     found = []
-    other = threading.Thread(target=lambda: found.append(present.crew))
+    other = threading.Thread(target=lambda: found.append(active.team))
     other.start()
     other.join()
     assert found == [None]
-    assert present.crew is team
+    assert active.team is team
 
 
 @pytest.mark.parametrize("options", [{}, {"threshold": 0.05}, {"silence": 0.8}])
@@ -204,7 +204,7 @@ def test_a_network_with_helpers_learns_what_it_learns_alone(options):
         network.silence = silence
     outputs = []
     for threads, network in zip((0, 3), networks, strict=True):
-        with crew(threads):
+        with thread_team(threads):
             clock = Clock(1, True, True, False, 75, batch=75)
             outputs.append([network.present(x, y, clock).copy() for _ in range(4)])
     np.testing.assert_allclose(*outputs, rtol=0, atol=1e-12)

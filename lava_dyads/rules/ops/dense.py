@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
-from lava_dyads.native.registry import kernel, present
+from lava_dyads.native.registry import active, kernel
 from lava_dyads.rules.meter import events, events_by_lane
 
 
@@ -120,9 +120,9 @@ def product(left: Array, right: Array, out: Array | None = None) -> Array:
         If an integer product might not be exact.
     """
     if left.dtype.kind == "f":
-        if present.crew:
+        if active.team:
             out = np.empty((len(left), right.shape[1]), left.dtype) if out is None else out
-            if present.crew.product(left, right, out):
+            if active.team.product(left, right, out):
                 return out
         made: Array = np.matmul(left, right, out=out)
         return made

@@ -1,4 +1,4 @@
-"""Products of one presentation, 784-512-512-10 with 100 samples: numpy's BLAS against a crew."""
+"""Products of a presentation, 784-512-512-10, 100 samples: numpy's BLAS against a thread team."""
 
 import os
 import time
@@ -11,7 +11,7 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from lava_dyads.native.blas import library
-from lava_dyads.native.thread_pool import crew
+from lava_dyads.native.thread_pool import thread_team
 from lava_dyads.rules.ops.dense import product
 
 SAMPLES, SIZES = 100, (784, 512, 512)
@@ -24,15 +24,15 @@ def run(rounds: int = 15) -> dict[str, float]:
     for n in dict.fromkeys((1, threads)):
         with threadpool_limits(n, "blas"):
             found[f"numpy, threads: {n}"] = _measure(_products(), rounds)
-        with crew(n) as team:
+        with thread_team(n) as team:
             if team is None:
                 continue
-            found[f"crew with {library()}, threads: {n}"] = _measure(_products(), rounds)
+            found[f"team with {library()}, threads: {n}"] = _measure(_products(), rounds)
             w, g, m, v = np.zeros((4, 32), np.float32)
             numbers = np.zeros(7, np.float32)
             hand_out = team.kernels["adam"]
             step = _measure([lambda: hand_out(w, g, m, v, numbers)], rounds)  # noqa: B023
-            found[f"crew, a job of 32 weights, threads: {n}"] = step
+            found[f"team, a job of 32 weights, threads: {n}"] = step
     table = Table(title=f"five products, medians of {rounds}", title_justify="left")
     table.add_column("")
     table.add_column("µs", justify="right")
