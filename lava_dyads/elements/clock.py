@@ -136,7 +136,7 @@ class Agenda:
             self._last = key, clock
         return clock
 
-    def calm(self, time_step: int, steps: int) -> bool:
+    def inside_presentation(self, time_step: int, steps: int) -> bool:
         """Tell whether no presentation begins or ends in some steps, from a time step on."""
         begin = self.window.item(0)
         offset = time_step - begin - 1

@@ -18,7 +18,7 @@ OWN = ("counts", "sends", "residual", "bias_updates")
 
 
 def kind(element: object) -> Hashable:
-    """Return what elements have in common that can be members of one ensemble; None: nothing.
+    """Return what elements have in common that can be stacked; None: nothing.
 
     A member is a plain population of one neuron, in float64 and without noise, whose messages are
     one number each.
@@ -44,10 +44,10 @@ def kind(element: object) -> Hashable:
     return element.unit, *parameters, optimiser, listened, element._spoken
 
 
-class Ensemble(Population):
+class StackedPopulations(Population):
     """Step populations of one neuron each as one array, with the same result to the bit.
 
-    Every member keeps its registers: they become views on those of the ensemble, (lanes, n) for
+    Every member keeps its registers: they become views on those of the whole, (lanes, n) for
     n members. Each decides for itself whether it has something to do, counts for itself and is
     certified for itself; only the arithmetic is done at once.
 
@@ -189,7 +189,7 @@ class Ensemble(Population):
             member.plasticity.learn_alone(member.bias_errors, clock.batch)
 
 
-class Chorus(Ensemble):
+class CommandedPopulations(StackedPopulations):
     """Members that answer messages each for itself, and do together what all are told at once.
 
     See :class:`~lava_dyads.elements.reactive.Reactive`. Nothing is heard together, so inboxes are
@@ -203,7 +203,7 @@ class Chorus(Ensemble):
 
     def __init__(self, members: list[Population]) -> None:
         if not members[0]._answers_only:
-            raise ValueError("restless")
+            raise ValueError("members schedule themselves")
         super().__init__(members)
 
     def reset(self) -> None:

@@ -19,9 +19,9 @@ from lava_dyads.array_types import AnyArray
 from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.executors.transport import Transport
 from lava_dyads.processes.base import own_logging
-from lava_dyads.runtime.batching.commands import choirs
+from lava_dyads.runtime.batching.commands import batch_commands
 from lava_dyads.runtime.batching.grouping import batched
-from lava_dyads.runtime.batching.steps import Convoy
+from lava_dyads.runtime.batching.steps import BatchScheduler
 from lava_dyads.runtime.lava_internals.build import build, is_ours
 from lava_dyads.runtime.lava_internals.discovery import (
     assign,
@@ -107,19 +107,19 @@ class InProcessRuntime:
                 self._hub = Hub(measure)
                 self._hub.idle = self._serve
             self.nodes: list[Node] = build(chosen, self._hub, self._answers)
-            self._convoy: Convoy | None = None
+            self._batch_scheduler: BatchScheduler | None = None
             self._alone: list[Node] = []
             if not self.asynchronous:
-                self._convoy, self._alone = batched(self.nodes, self._hub)
+                self._batch_scheduler, self._alone = batched(self.nodes, self._hub)
             elif not measure:  # else every model is timed
-                choirs(self.nodes)
+                batch_commands(self.nodes)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         if self.asynchronous:
             self._hub.tasks[:] = [node.task for node in self.nodes]
         self._spike = [turn for node in self._alone for turn in node.spikes(measure)]
-        if self._convoy:
-            self._spike.append(self._convoy.turn)
+        if self._batch_scheduler:
+            self._spike.append(self._batch_scheduler.turn)
         self._phases = {
             request: [turn for node in self._alone if (turn := node.handler(name))]
             for request, name in PHASES.items()
@@ -223,8 +223,8 @@ class InProcessRuntime:
     def _end(self) -> None:
         self._stopped, self._is_started = True, False
         self._together()
-        if self._convoy:
-            self._convoy.leave()
+        if self._batch_scheduler:
+            self._batch_scheduler.leave()
         for pipe in self._hub.pipes:
             pipe.close()
         forget(node.process for node in self.nodes)
@@ -335,8 +335,8 @@ class InProcessRuntime:
 
     def _steps(self, steps: int | None) -> bool:
         """Run time steps; tell whether a model asked for a stop."""
-        if self._convoy and not self._alone:
-            self._many_steps(self._convoy, steps)
+        if self._batch_scheduler and not self._alone:
+            self._many_steps(self._batch_scheduler, steps)
             return False
         hub, asked, phases, spike = self._hub, self._answers.asked, self._phases, self._spike
         for node in self._alone:
@@ -364,19 +364,19 @@ class InProcessRuntime:
         self._serve()
         return False
 
-    def _many_steps(self, convoy: Convoy, steps: int | None) -> None:
+    def _many_steps(self, scheduler: BatchScheduler, steps: int | None) -> None:
         """Run time steps of neurons that are all in batches: they ask for nothing in between."""
         # A time limit is one of a single step.
-        longest = convoy.longest if self._timeout is None else 1
+        longest = scheduler.longest if self._timeout is None else 1
         left = longest if steps is None else steps
         while left and not self._halt:
-            begin = convoy.time_step
+            begin = scheduler.time_step
             # As equal as possible: another number of steps takes other arrays.
             try:
-                self._hub.run_only(convoy.step, -(-left // -(-left // longest)))
+                self._hub.run_only(scheduler.step, -(-left // -(-left // longest)))
             finally:
-                self.steps_done += convoy.time_step - begin
-            left -= 0 if steps is None else convoy.time_step - begin
+                self.steps_done += scheduler.time_step - begin
+            left -= 0 if steps is None else scheduler.time_step - begin
 
     def _events(self, steps: int | None) -> None:
         for node in self.nodes:

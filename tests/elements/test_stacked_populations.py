@@ -7,7 +7,7 @@ import pytest
 
 from lava_dyads.elements import Population
 from lava_dyads.elements.clock import Agenda
-from lava_dyads.elements.stacked_populations import Ensemble, kind
+from lava_dyads.elements.stacked_populations import StackedPopulations, kind
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import NUDGES
@@ -98,7 +98,7 @@ def test_at_once_and_one_by_one_are_bit_equal(case, cut, lanes):
     unit, options = EVERY[case]
     single, _ = alone(unit, options, cut, lanes)
     members, layer = alone(unit, options, cut, lanes)
-    ensemble = Ensemble(members)
+    stacked = StackedPopulations(members)
     ours, theirs = (Agenda(6, lanes, 2 * lanes) for _ in range(2))
     for agenda in (ours, theirs):
         agenda.window[:] = 0, 5 * lanes - lanes // 2  # a last presentation that is not full
@@ -109,7 +109,7 @@ def test_at_once_and_one_by_one_are_bit_equal(case, cut, lanes):
         rows = dict(zip(("basal_in", "apical_in"), row, strict=True))
         expected = one_by_one(single, theirs.at(k + 1), rows)
         inbox = {p: r for p, r in rows.items() if r.any()}
-        outbox = ensemble.after(ours.at(k + 1), inbox)
+        outbox = stacked.after(ours.at(k + 1), inbox)
         for port, values in expected.items():
             found = outbox.get(port, np.zeros((lanes, N)))
             np.testing.assert_array_equal(found, values, err_msg=port)
@@ -129,14 +129,14 @@ def test_a_bias_that_is_set_and_counts_of_updates_that_differ():
     unit, options = CASES["dyad"]
     single, _ = alone(unit, options, cut=False)
     members, _ = alone(unit, options, cut=False)
-    ensemble, agenda = Ensemble(members), Agenda(steps=2)
+    stacked, agenda = StackedPopulations(members), Agenda(steps=2)
     for neurons in (single, members):
         neurons[2].memory["bias_updates"][:] = 5
         neurons[3].memory["bias"][:] = 0.25
     for k in range(4):
         rows = {"basal_in": np.ones((1, N)), "apical_in": np.full((1, N), 0.1)}
         one_by_one(single, agenda.at(k + 1), rows)
-        ensemble.after(agenda.at(k + 1), rows)
+        stacked.after(agenda.at(k + 1), rows)
     for name in ("bias", "bias_updates", "bias_state"):
         found, expected = ([m.memory[name] for m in neurons] for neurons in (members, single))
         np.testing.assert_array_equal(found, expected)
@@ -162,24 +162,24 @@ def test_a_bias_learns_from_the_teacher_where_the_error_is_another(case):
     """By hand: the teacher is f'(a) x, the error is x, or that of a drive that has moved since."""
     unit, _ = EVERY[case]
     members = [Population(unit, np.zeros(1), beta=0.5, optimiser=SGD(1.0)) for _ in range(N)]
-    ensemble, agenda = Ensemble(members), Agenda(steps=4)
+    stacked, agenda = StackedPopulations(members), Agenda(steps=4)
     drives = np.linspace(-1, 1, N)[None]
     for k in range(4):
         ports = ("basal_in", "apical_in", "basal_in")
         inbox = {port: drives if port[0] == "b" else np.ones((1, N)) for port in ports[k : k + 1]}
-        ensemble.after(agenda.at(k + 1), inbox)
+        stacked.after(agenda.at(k + 1), inbox)
     # Drives are twice as large by the end; the unfrozen one keeps the slope of its forward pass.
     slope = 1 - np.tanh((2 if "free" in case else 1) * drives[0]) ** 2
-    expected = slope * ensemble.memory["relaxation"][0] / 0.5
+    expected = slope * stacked.memory["relaxation"][0] / 0.5
     np.testing.assert_allclose([m.memory["bias"].item() for m in members], expected)
-    assert not np.allclose(ensemble.memory["sent_error"], ensemble.memory["sent_teacher"])
+    assert not np.allclose(stacked.memory["sent_error"], stacked.memory["sent_teacher"])
 
 
 def test_neurons_of_a_layer_stay_where_they_are():
     unit, options = CASES["dyad"]
     members, _ = alone(unit, options, cut=True)
     with pytest.raises(ValueError, match="not side by side"):
-        Ensemble([members[0], members[1], members[5]])
-    ensemble = Ensemble(members[2:6])  # a part of it will do
-    ensemble.memory["bias"][:] = 3.0
+        StackedPopulations([members[0], members[1], members[5]])
+    stacked = StackedPopulations(members[2:6])  # a part of it will do
+    stacked.memory["bias"][:] = 3.0
     assert [m.memory["bias"].item() == 3.0 for m in members] == [2 <= i < 6 for i in range(N)]

@@ -211,7 +211,9 @@ def test_calm_steps_are_those_where_no_presentation_begins_or_ends(period):
     for first in range(4, 16):
         for steps in range(1, 8):
             clocks = [agenda.at(t) for t in range(first, first + steps)]
-            assert agenda.calm(first, steps) == (not any(c.first or c.last for c in clocks))
+            assert agenda.inside_presentation(first, steps) == (
+                not any(c.first or c.last for c in clocks)
+            )
 
 
 def test_a_batch_must_be_a_multiple_of_the_lanes():

@@ -24,8 +24,8 @@ STEPS = 24
 
 
 def sizes(session):
-    convoy = session.runtime._convoy
-    return sorted(len(batch.nodes) for batch in convoy.batches) if convoy else []
+    scheduler = session.runtime._batch_scheduler
+    return sorted(len(batch.nodes) for batch in scheduler.batches) if scheduler else []
 
 
 def registers(dyads):
@@ -282,8 +282,8 @@ def test_many_steps_in_one_go_are_bit_equal_to_one_after_the_other(lanes):
             dyads[9].agenda.learn[:] = 0
             session.run(40)
             if not one_by_one:
-                assert session.runtime._convoy.longest == 64
-                assert len(session.runtime._convoy.batches) > 5
+                assert session.runtime._batch_scheduler.longest == 64
+                assert len(session.runtime._batch_scheduler.batches) > 5
             assert session.steps_done == 291
         results.append({**registers(dyads), ("seen", 0): np.array(seen)})
     assert_same(results[1], results[0])
@@ -323,10 +323,10 @@ def test_who_fails_in_the_earlier_step_has_failed(first, second):
     dyads = nobody_else(1)
     session = InProcessSession(dyads[0])
     session.run(3)
-    batches = session.runtime._convoy.batches[1::2]
+    batches = session.runtime._batch_scheduler.batches[1::2]
     for k, step in enumerate((first, second)):
-        ensemble = batches[k].ensemble
-        ensemble.after = fails(ensemble.after, step, f"batch {k}")
+        stacked = batches[k].stacked
+        stacked.after = fails(stacked.after, step, f"batch {k}")
     loser = int(second < first)
     with pytest.raises(ModelError, match=f"batch {loser}") as caught:
         session.run(20)

@@ -721,7 +721,7 @@ def test_followers_that_obey_together_send_the_same_messages(lanes, conductor_fi
             dyads[0].agenda.learn[0] = 0
             session.run(2)
             boxes = session.runtime._hub.boxes
-            assert any(box.choirs for box in boxes) == together
+            assert any(box.command_batches for box in boxes) == together
             found = session.trace().columns
         results.append(
             {**found, **{(i, n): d.read(n) for i, d in enumerate(dyads) for n in d.registers()}}
@@ -740,7 +740,7 @@ def test_a_layer_that_was_cut_up_obeys_together(tmp_path):
         network.run("neuron", measure=not together, trace=tmp_path / "trace.npz")
         trace = Trace.load(tmp_path / "trace.npz").columns
         results.append({**trace, "weights": network.weights})
-        sizes = [len(c.models) for box in network.runtime._hub.boxes for c in box.choirs]
+        sizes = [len(c.models) for box in network.runtime._hub.boxes for c in box.command_batches]
         assert sorted(sizes) == ([10, 32] if together else [])
     for name, value in results[1].items():
         np.testing.assert_array_equal(results[0][name], value, err_msg=name)

@@ -16,28 +16,28 @@ import numpy as np
 
 from lava_dyads.elements import Outbox
 from lava_dyads.elements.reactive import Command, Reactive
-from lava_dyads.elements.stacked_populations import Chorus, kind
+from lava_dyads.elements.stacked_populations import CommandedPopulations, kind
 from lava_dyads.models.events import ReactiveModel
 from lava_dyads.runtime.batching.grouping import SMALLEST, address, home
 from lava_dyads.runtime.batching.steps import look_at
 from lava_dyads.runtime.virtual_time.mailbox import DrivenTask, EventMailbox
 
 
-class Choir:
+class CommandBatch:
     """Followers of a conductor that obey together.
 
     Parameters
     ----------
     models : list of ReactiveModel
-    chorus : Chorus
+    stacked : CommandedPopulations
         Their elements.
     """
 
-    def __init__(self, models: list[Any], chorus: Chorus) -> None:
-        self.models, self.chorus = models, chorus
+    def __init__(self, models: list[Any], stacked: CommandedPopulations) -> None:
+        self.models, self.stacked = models, stacked
         self.boxes: list[EventMailbox] = [model._mailbox for model in models]
-        self._reactive = Reactive(chorus, models[0].agenda)
-        for model, element in zip(models, chorus.members, strict=True):
+        self._reactive = Reactive(stacked, models[0].agenda)
+        for model, element in zip(models, stacked.members, strict=True):
             look_at(model, element.memory)
 
     def obey(self, command: Command, presentation: int) -> Mapping[EventMailbox, Outbox] | None:
@@ -49,18 +49,18 @@ class Choir:
         for model in self.models:
             model._reactive.follow(self._reactive)
         said: dict[EventMailbox, Outbox] = {box: {} for box in self.boxes}
-        for i, port in enumerate(self.chorus.outputs):
+        for i, port in enumerate(self.stacked.outputs):
             message = outbox.get(port)
-            if message is None or port not in self.chorus.listened:
+            if message is None or port not in self.stacked.listened:
                 continue
             speaks = message.any(axis=0)
-            self.chorus.memory["sends"][i] += speaks
+            self.stacked.memory["sends"][i] += speaks
             for k in np.flatnonzero(speaks).tolist():
                 said[self.boxes[k]][port] = message[:, k : k + 1]
         return said
 
 
-def choirs(nodes: list[Any]) -> None:
+def batch_commands(nodes: list[Any]) -> None:
     """Let the followers of each conductor obey together that can."""
     models = {node.model._mailbox: node.model for node in nodes if _driven(node)}
     for box in [n.model._mailbox for n in nodes if hasattr(n.model, "_mailbox")]:
@@ -72,19 +72,19 @@ def choirs(nodes: list[Any]) -> None:
             if same is not None:
                 groups[wired, (same, id(model.agenda), home(element))].append(model)
         for (wired, _), group in groups.items():
-            box.choirs += _choir(group, wired)
+            box.command_batches += _command_batches(group, wired)
 
 
-def _choir(models: list[Any], wired: tuple[str, ...]) -> list[Choir]:
+def _command_batches(models: list[Any], wired: tuple[str, ...]) -> list[CommandBatch]:
     models.sort(key=lambda model: address(model.element))
     if len(models) < SMALLEST:
         return []
     try:
-        chorus = Chorus([model.element for model in models])
+        stacked = CommandedPopulations([model.element for model in models])
     except ValueError:
         return []
-    chorus.listened &= set(wired)
-    return [Choir(models, chorus)]
+    stacked.listened &= set(wired)
+    return [CommandBatch(models, stacked)]
 
 
 def _driven(node: Any) -> bool:

@@ -11,9 +11,9 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.array_types import AnyArray
-from lava_dyads.elements.stacked_populations import Ensemble, kind, owner
+from lava_dyads.elements.stacked_populations import StackedPopulations, kind, owner
 from lava_dyads.models.shell import ElementModel
-from lava_dyads.runtime.batching.steps import Batch, Convoy, Output
+from lava_dyads.runtime.batching.steps import Batch, BatchScheduler, Output
 from lava_dyads.runtime.channels import Channel, Inbox, Outbox
 from lava_dyads.runtime.scheduler import Hub
 
@@ -41,7 +41,7 @@ class _Sender(NamedTuple):
     direct: bool
 
 
-def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
+def batched(nodes: list[Any], hub: Hub) -> tuple[BatchScheduler | None, list[Any]]:
     """Put nodes that can step together into batches.
 
     Parameters
@@ -52,7 +52,7 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
 
     Returns
     -------
-    convoy : Convoy or None
+    scheduler : BatchScheduler or None
         The batches, if there are any.
     rest : list of Node
         All other nodes.
@@ -84,13 +84,13 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
         members = [nodes[i] for i in group]
         wired = {p for p in members[0].model.element.outputs if _channels(members[0], p)}
         try:
-            ensemble = Ensemble([node.model.element for node in members])
+            stacked = StackedPopulations([node.model.element for node in members])
         except ValueError:
             continue
-        ensemble.listened &= wired
-        for member in ensemble.members:
+        stacked.listened &= wired
+        for member in stacked.members:
             member.listened &= wired
-        batch = Batch(members, ensemble)
+        batch = Batch(members, stacked)
         places.update({i: (batch, k) for k, i in enumerate(group)})
         batches.append(batch)
     if not batches:
@@ -98,7 +98,7 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[Convoy | None, list[Any]]:
     wiring = _Wiring(hub, nodes, senders, batches, places)
     wiring.connect()
     rest = [node for i, node in enumerate(nodes) if i not in places]
-    return Convoy(hub, batches, wiring.used, alone=not rest), rest
+    return BatchScheduler(hub, batches, wiring.used, alone=not rest), rest
 
 
 class _Wiring:
@@ -139,7 +139,7 @@ class _Wiring:
     def connect(self) -> None:
         """Connect all batches with each other and with everybody else."""
         for batch in self.batches:
-            for name in self._wired(batch, batch.ensemble.outputs):
+            for name in self._wired(batch, batch.stacked.outputs):
                 self.spots[batch, name] = self._place(len(batch.nodes))
         feeds: dict[tuple[int, str], list[Batch]] = defaultdict(list)
         for batch in self.batches:
@@ -148,7 +148,7 @@ class _Wiring:
         for (number, name), listeners in feeds.items():
             self._feed(self.nodes[number], name, self.spots[number, name], listeners)
         for batch in self.batches:
-            for name in self._wired(batch, batch.ensemble.outputs):
+            for name in self._wired(batch, batch.stacked.outputs):
                 batch.outputs.append(self._output(batch, name))
 
     def _wired(self, batch: Batch, ports: Any) -> list[str]:
@@ -161,7 +161,7 @@ class _Wiring:
     def _listen(self, batch: Batch) -> list[tuple[int, str]]:
         """Note what a batch hears from where; return the ports of others it listens to."""
         outside: dict[tuple[int, str], None] = {}
-        for name in self._wired(batch, batch.ensemble.inputs):
+        for name in self._wired(batch, batch.stacked.inputs):
             lists: list[list[int]] = []
             for node in batch.nodes:
                 heard: list[int] = []
@@ -217,7 +217,7 @@ class _Wiring:
                 continue
             for k, single in ends:
                 left[k].append(single)
-        index = list(batch.ensemble.outputs).index(name)
+        index = list(batch.stacked.outputs).index(name)
         sends = [(k, Outbox(channels).send) for k, channels in sorted(left.items())]
         shape = getattr(batch.nodes[0].process, name).shape
         return Output(name, index, self.spots[batch, name], shape, whole, sends)

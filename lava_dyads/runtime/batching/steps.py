@@ -1,7 +1,7 @@
 """Neurons that are Processes of their own, but the same automaton, take their step together.
 
 Every Process keeps its model, its ports and its registers, which become views on those of an
-:class:`~lava_dyads.elements.stacked_populations.Ensemble`. What the members of batches
+:class:`~lava_dyads.elements.stacked_populations.StackedPopulations`. What the members of batches
 tell each other is gathered in one go; all other Processes are connected as before. Results are the
 same to the bit: each sum is taken in the same order.
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements.clock import Agenda, Clock
-from lava_dyads.elements.stacked_populations import Ensemble
+from lava_dyads.elements.stacked_populations import StackedPopulations
 from lava_dyads.runtime.channels import Channel
 from lava_dyads.runtime.scheduler import Hub, Task, Turn
 
@@ -32,7 +32,7 @@ LONGEST = 64
 """Steps in one go at most."""
 
 
-class Convoy:
+class BatchScheduler:
     """One task for all batches of a network, one after the other.
 
     Whom a batch hears of other batches has taken its step before, so none waits for another one.
@@ -63,7 +63,7 @@ class Convoy:
         self.time_step = batches[0].nodes[0].model.time_step
         self._places = places
         self._gathered = max(batch.gathered for batch in batches)
-        lanes = max(batch.ensemble.lanes for batch in batches)
+        lanes = max(batch.stacked.lanes for batch in batches)
         space = min(GATHERED // max(1, self._gathered), 16 * GATHERED // (places * lanes))
         self.longest = max(1, min(LONGEST, space)) if alone else 1
         self._steps = 0
@@ -72,7 +72,7 @@ class Convoy:
     @property
     def turn(self) -> Turn:
         """What the hub runs in a spiking phase."""
-        return self.task, Convoy.step, self
+        return self.task, BatchScheduler.step, self
 
     def step(self, steps: int = 1) -> None:
         """Take some steps with all batches."""
@@ -81,17 +81,17 @@ class Convoy:
         hub, time_step = self.hub, self.time_step
         failed: tuple[Task, Exception] | None = None
         for agenda, batches in self._stages:
-            span = Span(agenda, time_step, steps)
+            step_range = StepRange(agenda, time_step, steps)
             for batch in batches:
                 hub.current = batch.task
                 try:
-                    batch.step(span)
+                    batch.step(step_range)
                 except Exception as error:
                     if not batch.done:
                         raise
                     # Others may fail yet in an earlier step.
                     failed, steps = (batch.task, error), batch.done
-                    span = Span(agenda, time_step, steps)
+                    step_range = StepRange(agenda, time_step, steps)
         self.time_step += steps
         if failed is not None:
             hub.current, what = failed
@@ -100,7 +100,7 @@ class Convoy:
     def leave(self) -> None:
         """Tell the models what they cannot see in their registers, at the end."""
         for batch in self.batches:
-            batch.ensemble.leave()
+            batch.stacked.leave()
             for node in batch.nodes:
                 node.model.__dict__["time_step"] = self.time_step
 
@@ -108,27 +108,27 @@ class Convoy:
         """Make room for the messages of some steps; nobody says anything so far."""
         self._steps = steps
         space = np.zeros(self._gathered * steps)
-        lanes = {batch.ensemble.lanes for batch in self.batches}
+        lanes = {batch.stacked.lanes for batch in self.batches}
         values = {n: np.zeros((self._places, steps * n)) for n in lanes}
         for batch in self.batches:
-            batch.resize(steps, values[batch.ensemble.lanes], space)
+            batch.resize(steps, values[batch.stacked.lanes], space)
 
 
-class Span:
+class StepRange:
     """Some steps that follow a time step.
 
     Attributes
     ----------
     steps : int
-    calm : bool
+    inside_presentation : bool
         Whether no presentation begins or ends in them.
     """
 
-    __slots__ = ("_agenda", "_clocks", "_first", "calm", "steps")
+    __slots__ = ("_agenda", "_clocks", "_first", "inside_presentation", "steps")
 
     def __init__(self, agenda: Agenda, time_step: int, steps: int) -> None:
         self._agenda, self._first, self.steps = agenda, time_step + 1, steps
-        self.calm = agenda.calm(self._first, steps)
+        self.inside_presentation = agenda.inside_presentation(self._first, steps)
         self._clocks: list[Clock] | None = None
 
     @property
@@ -146,13 +146,13 @@ class Batch:
     Parameters
     ----------
     nodes : list of Node
-    ensemble : Ensemble
+    stacked : StackedPopulations
         Their elements.
 
     Attributes
     ----------
     done : int
-        Steps of the present span that it has taken.
+        Steps of the present range that it has taken.
     feeds : list of (Channel, slice)
         Messages of other Processes, and their places.
     heard : list of (str, array)
@@ -161,8 +161,8 @@ class Batch:
     outputs : list of Output
     """
 
-    def __init__(self, nodes: list[Any], ensemble: Ensemble) -> None:
-        self.nodes, self.ensemble = nodes, ensemble
+    def __init__(self, nodes: list[Any], stacked: StackedPopulations) -> None:
+        self.nodes, self.stacked = nodes, stacked
         self.agenda = nodes[0].model.agenda
         others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
         self.task = Task(f"{nodes[0].task.label}{others}")
@@ -172,14 +172,14 @@ class Batch:
         self.outputs: list[Output] = []
         self._values: AnyArray = np.zeros(0)
         self._inputs: list[tuple[str, AnyArray, AnyArray]] = []
-        for node, element in zip(nodes, ensemble.members, strict=True):
+        for node, element in zip(nodes, stacked.members, strict=True):
             look_at(node.model, element.memory)
 
     @property
     def gathered(self) -> int:
         """Numbers gathered at once in a step."""
         sizes = [sources.size for _, sources in self.heard]
-        return self.ensemble.lanes * max(sizes, default=0)
+        return self.stacked.lanes * max(sizes, default=0)
 
     def resize(self, steps: int, values: AnyArray, space: AnyArray) -> None:
         """Make ready for a number of steps in one go.
@@ -192,7 +192,7 @@ class Batch:
         space : array
             Where messages are gathered; others use it as well.
         """
-        columns = steps * self.ensemble.lanes
+        columns = steps * self.stacked.lanes
         self._values = values
         self._inputs = [
             (port, sources, space[: sources.size * columns].reshape(*sources.shape, columns))
@@ -201,10 +201,10 @@ class Batch:
         for output in self.outputs:
             output.said = False
 
-    def step(self, span: Span) -> None:
+    def step(self, step_range: StepRange) -> None:
         """Take some steps with all members; see ``ElementModel.run_spk``."""
-        values, ensemble = self._values, self.ensemble
-        lanes, self.done = ensemble.lanes, 0
+        values, stacked = self._values, self.stacked
+        lanes, self.done = stacked.lanes, 0
         for channel, place in self.feeds:
             values[place] = channel.take().reshape(lanes, -1).T
         heard = {}
@@ -215,13 +215,13 @@ class Batch:
                 heard[port] = message[: len(self.nodes)].T
         for output in self.outputs:
             output.clear(values)
-        if span.calm and ensemble.rests and not heard:
+        if step_range.inside_presentation and stacked.rests and not heard:
             for output in self.outputs:
                 output.send(values, None)
         elif values.shape[1] == lanes:
-            self._step(span.clocks[0], heard, values)
+            self._step(step_range.clocks[0], heard, values)
         else:
-            for clock in span.clocks:
+            for clock in step_range.clocks:
                 # Columns of the step, lane by lane.
                 here = slice(self.done * lanes, (self.done + 1) * lanes)
                 parts = ((port, message[here]) for port, message in heard.items())
@@ -230,12 +230,12 @@ class Batch:
                 self.done += 1
 
     def _step(self, clock: Clock, inbox: dict[str, AnyArray], values: AnyArray) -> None:
-        ensemble = self.ensemble
-        outbox = ensemble.after(clock, inbox)
+        stacked = self.stacked
+        outbox = stacked.after(clock, inbox)
         for output in self.outputs:
             output.send(values, outbox.get(output.port))
             if clock.last:
-                ensemble.memory["sends"][output.index] += clock.step
+                stacked.memory["sends"][output.index] += clock.step
 
 
 class Output:

@@ -43,7 +43,7 @@ class EventMailbox(Mailbox):
         self.hub, self.task, self.slots, self.limit = hub, task, slots, limit
         self.waiting = self.pending_now = False
         self.followers: list[EventMailbox] = []
-        self.choirs: list[Any] = []
+        self.command_batches: list[Any] = []
         """Followers that obey together."""
         self.said: list[dict[str, AnyArray]] = []
         """What has been said in obedience, and has not been sent."""
@@ -109,8 +109,8 @@ class EventMailbox(Mailbox):
                 box.end()
             return
         done: dict[EventMailbox, dict[str, AnyArray]] = {}
-        for choir in self.choirs:
-            done.update(choir.obey(command, presentation) or {})
+        for batch in self.command_batches:
+            done.update(batch.obey(command, presentation) or {})
         for box in self.followers:
             if box not in done:
                 box._orders.append((command, presentation))
