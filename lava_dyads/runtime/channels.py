@@ -13,7 +13,7 @@ from greenlet import getcurrent
 from lava_dyads.array_types import AnyArray
 
 if TYPE_CHECKING:
-    from lava_dyads.runtime.scheduler import Hub
+    from lava_dyads.runtime.scheduler import Scheduler
 
 
 _AWAITED = object()
@@ -137,7 +137,7 @@ class Channel:
 
     Parameters
     ----------
-    hub : Hub
+    scheduler : Scheduler
     source, target : str
         'process.port' of both ends, for messages.
     shape : tuple
@@ -158,10 +158,10 @@ class Channel:
         "dtype",
         "entry",
         "events",
-        "hub",
         "inbox",
         "index",
         "messages",
+        "scheduler",
         "shape",
         "shared",
         "size",
@@ -171,7 +171,7 @@ class Channel:
 
     def __init__(
         self,
-        hub: Hub,
+        scheduler: Scheduler,
         source: str,
         target: str,
         shape: tuple[int, ...],
@@ -180,7 +180,7 @@ class Channel:
         inbox: Inbox | None = None,
         entry: int | None = None,
     ) -> None:
-        self.hub, self.source, self.target = hub, source, target
+        self.scheduler, self.source, self.target = scheduler, source, target
         self.shape, self.dtype, self.size = shape, np.dtype(dtype), size
         self.inbox = Inbox() if inbox is None else inbox
         self.entry = entry
@@ -192,7 +192,7 @@ class Channel:
         """Whether other channels carry the same array: who receives it has to copy."""
         self._queue: deque[Any] | None = None
         self._sender: Any = None
-        hub.channels.append(self)
+        scheduler.channels.append(self)
 
     def __len__(self) -> int:
         held = self.inbox[self.index]
@@ -225,7 +225,7 @@ class Channel:
         """Put a copy of data into the queue; wait while it is full."""
         self.check(data)
         message = np.array(data, self.dtype)
-        if self.hub.measuring:
+        if self.scheduler.measuring:
             self.note(message)
         if self.entry is not None:
             message = message[..., self.entry : self.entry + 1]
@@ -242,13 +242,13 @@ class Channel:
         """Put a message into the queue as it is; wait while it is full."""
         while len(self) >= self.size:
             self._sender = getcurrent()
-            self.hub.wait(self._why_full)
+            self.scheduler.wait(self._why_full)
         inbox = self.inbox
         held = inbox[self.index]
         if held is None or held is _AWAITED:
             inbox[self.index] = message
             if held is _AWAITED:
-                self.hub.wake(inbox.waiter)
+                self.scheduler.wake(inbox.waiter)
         else:
             if self._queue is None:
                 self._queue = deque()
@@ -261,14 +261,14 @@ class Channel:
         message = inbox[index]
         if message is None:
             inbox[index], inbox.waiter = _AWAITED, getcurrent()
-            self.hub.wait(self._why_empty)
+            self.scheduler.wait(self._why_empty)
             message = inbox[index]
         inbox[index] = None
         if self._queue:
             inbox[index] = self._queue.popleft()
             inbox.queued -= 1
         if self._sender is not None:
-            self.hub.wake(self._sender)
+            self.scheduler.wake(self._sender)
             self._sender = None
         return message
 
@@ -333,7 +333,7 @@ class Outbox:
             for channel in channels:
                 channel.shared = False  # whoever does not borrow gets a copy at once
         self.send: Callable[[Any], None] = send
-        if channels[0].hub.measuring:
+        if channels[0].scheduler.measuring:
             self.send = self._counted(send)
 
     def number(self, data: Any) -> None:

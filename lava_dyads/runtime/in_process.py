@@ -33,11 +33,11 @@ from lava_dyads.runtime.lava_internals.discovery import (
 from lava_dyads.runtime.lava_internals.node import PHASES, Node, await_arrival
 from lava_dyads.runtime.lava_internals.ports import Answers
 from lava_dyads.runtime.randomness import SWITCH, Stream, swapped
-from lava_dyads.runtime.scheduler import Hub, Interrupted
+from lava_dyads.runtime.scheduler import Interrupted, Scheduler
 from lava_dyads.runtime.trace import Recorder, Trace
 from lava_dyads.runtime.usage import ChannelUsage, Usage, operations_of
 from lava_dyads.runtime.values import read, write
-from lava_dyads.runtime.virtual_time.engine import EventHub, Meeting
+from lava_dyads.runtime.virtual_time.engine import Barrier, VirtualTimeEngine
 from lava_dyads.runtime.watchdog import time_limit
 
 # What else a model answers at the end of a phase (LoihiProtocol).
@@ -96,27 +96,27 @@ class InProcessRuntime:
             if not all(map(is_ours, chosen.values())):
                 SWITCH.open()
                 self._together = weakref.finalize(self, SWITCH.close)
-            self._hub: Any
+            self._engine: Any
             if self.asynchronous:
-                self._hub = EventHub(transport or Transport())
-                self._hub.measuring = measure
+                self._engine = VirtualTimeEngine(transport or Transport())
+                self._engine.measuring = measure
             elif transport is not None:
                 limit = "needs asynchronous Processes"
                 invalid("transport", limit, "sync", "DyadRunConfig(clock='async')")
             else:
-                self._hub = Hub(measure)
-                self._hub.idle = self._serve
-            self.nodes: list[Node] = build(chosen, self._hub, self._answers)
+                self._engine = Scheduler(measure)
+                self._engine.idle = self._serve
+            self.nodes: list[Node] = build(chosen, self._engine, self._answers)
             self._batch_scheduler: BatchScheduler | None = None
             self._alone: list[Node] = []
             if not self.asynchronous:
-                self._batch_scheduler, self._alone = batched(self.nodes, self._hub)
+                self._batch_scheduler, self._alone = batched(self.nodes, self._engine)
             elif not measure:  # else every model is timed
                 batch_commands(self.nodes)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         if self.asynchronous:
-            self._hub.tasks[:] = [node.task for node in self.nodes]
+            self._engine.tasks[:] = [node.task for node in self.nodes]
         self._spike = [turn for node in self._alone for turn in node.spikes(measure)]
         if self._batch_scheduler:
             self._spike.append(self._batch_scheduler.turn)
@@ -145,7 +145,7 @@ class InProcessRuntime:
         Raises
         ------
         ModelError, DeadlockError, HangError
-            See :class:`~lava_dyads.runtime.scheduler.Hub`.
+            See :class:`~lava_dyads.runtime.scheduler.Scheduler`.
         LavaRuntimeError
             After ``stop``; while it runs without an end.
         """
@@ -164,7 +164,7 @@ class InProcessRuntime:
         self._is_started = self._is_running = True
         self._halt = self.cut_short = False
         if self.asynchronous:
-            self._hub.asked_to_pause, self._hub.endless = False, self._endless
+            self._engine.asked_to_pause, self._engine.endless = False, self._endless
         if steps is not None and condition.blocking:
             self._run(steps)
             return
@@ -201,7 +201,7 @@ class InProcessRuntime:
     def _ask_to_pause(self) -> None:
         self._halt = True
         if self.asynchronous:
-            self._hub.ask_to_pause()
+            self._engine.ask_to_pause()
 
     def stop(self) -> None:
         """End the present run and the runtime; it cannot be started again.
@@ -212,9 +212,9 @@ class InProcessRuntime:
             If the present run did not block and ended so.
         """
         self._ask_to_pause()
-        with self._hub.outside:
-            self._hub.interrupted = True
-            self._hub.outside.notify_all()
+        with self._engine.outside:
+            self._engine.interrupted = True
+            self._engine.outside.notify_all()
         try:
             self.wait()
         finally:
@@ -225,7 +225,7 @@ class InProcessRuntime:
         self._together()
         if self._batch_scheduler:
             self._batch_scheduler.leave()
-        for pipe in self._hub.pipes:
+        for pipe in self._engine.pipes:
             pipe.close()
         forget(node.process for node in self.nodes)
 
@@ -241,7 +241,7 @@ class InProcessRuntime:
                     c.events,
                     operations_of(elements.get(c.target.rpartition(".")[0]), c.target, c.events),
                 )
-                for c in self._hub.channels
+                for c in self._engine.channels
             ],
             seconds={node.task.label: node.task.seconds for node in self.nodes},
         )
@@ -250,14 +250,14 @@ class InProcessRuntime:
         """Record a trace of asynchronous messages from now on."""
         if not self.asynchronous:
             invalid("trace", "needs asynchronous Processes", "sync", "DyadRunConfig(clock='async')")
-        self._hub.recorder = Recorder()
+        self._engine.recorder = Recorder()
 
     def trace(self) -> Trace:
         """Return what has been recorded so far."""
-        if not self.asynchronous or self._hub.recorder is None:
+        if not self.asynchronous or self._engine.recorder is None:
             invalid("trace", "nothing was recorded", None, "open the session with trace=PATH")
-        channels = [(wire.source, wire.target) for wire in self._hub.channels]
-        trace: Trace = self._hub.recorder.trace(channels)
+        channels = [(wire.source, wire.target) for wire in self._engine.channels]
+        trace: Trace = self._engine.recorder.trace(channels)
         return trace
 
     def get_var(self, var_id: int, idx: Any = None) -> AnyArray:
@@ -327,7 +327,7 @@ class InProcessRuntime:
             stop = True  # models are somewhere in the middle of a step
             raise
         finally:
-            self._hub.close()
+            self._engine.close()
             await_arrival(self._foreign_ends)  # as after Lava's run
             self._is_running = False
             if stop:
@@ -338,17 +338,17 @@ class InProcessRuntime:
         if self._batch_scheduler and not self._alone:
             self._many_steps(self._batch_scheduler, steps)
             return False
-        hub, asked, phases, spike = self._hub, self._answers.asked, self._phases, self._spike
+        engine, asked, phases, spike = self._engine, self._answers.asked, self._phases, self._spike
         for node in self._alone:
             node.enter()
         for _ in itertools.count() if steps is None else range(steps):
-            hub.run(spike)
+            engine.run(spike)
             self.steps_done += 1
             if asked:
                 while due := asked & phases.keys():
                     phase = max(due)  # before learning, learning, after learning
                     asked.remove(phase)
-                    hub.run(phases[phase])
+                    engine.run(phases[phase])
                     self._serve()
                 for node in self._alone:
                     node.enter()
@@ -373,7 +373,7 @@ class InProcessRuntime:
             begin = scheduler.time_step
             # As equal as possible: another number of steps takes other arrays.
             try:
-                self._hub.run_only(scheduler.step, -(-left // -(-left // longest)))
+                self._engine.run_only(scheduler.step, -(-left // -(-left // longest)))
             finally:
                 self.steps_done += scheduler.time_step - begin
             left -= 0 if steps is None else scheduler.time_step - begin
@@ -382,9 +382,9 @@ class InProcessRuntime:
         for node in self.nodes:
             node.model.num_steps = sys.maxsize if steps is None else steps
         marching = [node for node in self.nodes if node.steps]
-        meet = Meeting(self._hub, len(marching), self._next_phase)
+        meet = Barrier(self._engine, len(marching), self._next_phase)
         march = {node.task: partial(node.march, steps, meet) for node in marching}
-        self._hub.run([march.get(node.task) or node.model.run_async for node in self.nodes])
+        self._engine.run([march.get(node.task) or node.model.run_async for node in self.nodes])
         self.steps_done += steps or 0
 
     def _next_phase(self) -> int | None:
@@ -393,22 +393,22 @@ class InProcessRuntime:
         if due := asked & PHASES.keys():
             asked.remove(max(due))
             return max(due)
-        over = bool(asked & {_REQUEST_PAUSE, _REQUEST_STOP}) or self._hub.asked_to_pause
+        over = bool(asked & {_REQUEST_PAUSE, _REQUEST_STOP}) or self._engine.asked_to_pause
         self.cut_short |= over
         asked.clear()
         return None if over else 0
 
     def _progress(self) -> int | None:
         if self.asynchronous:
-            return int(self._hub.deliveries)
-        return None if self._hub.looking_outside else self.steps_done
+            return int(self._engine.deliveries)
+        return None if self._engine.looking_outside else self.steps_done
 
     def _stream(self) -> Stream | None:
         """Return what the model that runs now draws from; None: it is not a model."""
-        return getattr(self._hub.current, "stream", None)
+        return getattr(self._engine.current, "stream", None)
 
     def _who(self) -> str:
-        task = self._hub.current
+        task = self._engine.current
         return task.label if task else "the runtime"
 
     def _serve(self) -> bool:

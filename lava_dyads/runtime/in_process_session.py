@@ -20,7 +20,7 @@ from lava_dyads.runtime.in_process import InProcessRuntime
 from lava_dyads.runtime.interface import Session, step_count
 from lava_dyads.runtime.trace import Trace
 from lava_dyads.runtime.usage import Usage
-from lava_dyads.runtime.virtual_time.engine import EventHub
+from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 
 
 class InProcessSession(Session):
@@ -138,24 +138,24 @@ class InProcessSession(Session):
 
     def state(self) -> dict[str, Any]:
         """Return what a run depends on that no Process holds, for JSON; empty without events."""
-        hub = self.runtime._hub
-        return hub.state() if isinstance(hub, EventHub) else {}
+        engine = self.runtime._engine
+        return engine.state() if isinstance(engine, VirtualTimeEngine) else {}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on, between two runs, from what :meth:`state` has returned elsewhere."""
-        hub = self.runtime._hub
-        if isinstance(hub, EventHub):
-            hub.restore(state)
+        engine = self.runtime._engine
+        if isinstance(engine, VirtualTimeEngine):
+            engine.restore(state)
 
     @property
     def virtual_time(self) -> float:
         """Time of the last asynchronous event, in mean latencies; 0 where there are none."""
-        return float(getattr(self.runtime._hub, "now", 0.0))
+        return float(getattr(self.runtime._engine, "now", 0.0))
 
     @property
     def deliveries(self) -> int:
         """Asynchronous messages delivered, timers included; 0 where there are none."""
-        return int(getattr(self.runtime._hub, "deliveries", 0))
+        return int(getattr(self.runtime._engine, "deliveries", 0))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import numpy as np
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.errors import LavaRuntimeError
-from lava_dyads.runtime.scheduler import Hub
+from lava_dyads.runtime.scheduler import Scheduler
 
 
 class Pipe:
@@ -20,7 +20,7 @@ class Pipe:
 
     Parameters
     ----------
-    hub : Hub
+    scheduler : Scheduler
     port : str
         'process.port', for messages.
     shape : tuple
@@ -35,7 +35,7 @@ class Pipe:
 
     def __init__(
         self,
-        hub: Hub,
+        scheduler: Scheduler,
         port: str,
         shape: tuple[int, ...],
         dtype: Any,
@@ -45,9 +45,9 @@ class Pipe:
         self.outward = outward
         self.port, self.shape, self.dtype, self.size = port, shape, np.dtype(dtype), size
         self.queue: deque[AnyArray] = deque()
-        self.changed = hub.outside
+        self.changed = scheduler.outside
         self.closed = False
-        self.inside = Side(self, hub.wait_outside)
+        self.inside = Side(self, scheduler.wait_outside)
         self.outside = Side(self, self._wait_in_thread)
 
     def close(self, patience: float = 0.01) -> None:

@@ -30,7 +30,7 @@ Turn = tuple["Task", Callable[[Any], None], Any]
 
 
 class Task:
-    """One ProcessModel, as the hub sees it.
+    """One ProcessModel, as the scheduler sees it.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Task:
     Attributes
     ----------
     seconds : float
-        Time spent in its jobs, while the hub measures.
+        Time spent in its jobs, while the scheduler measures.
     outgoing : list of Channel
         What it sends on; empty once the order of the tasks is chosen.
     """
@@ -62,7 +62,7 @@ class Task:
         self.waits: Callable[[], str] = str
 
 
-class Hub:
+class Scheduler:
     """Runs one job of every task to its end.
 
     Parameters

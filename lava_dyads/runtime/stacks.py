@@ -27,7 +27,7 @@ class StackTask:
         self.done = True
         self.waits_for = ""
         self.seconds = 0.0
-        """Time spent in its jobs, while the hub measures."""
+        """Time spent in its jobs, while the engine measures."""
         self._stack: Any = None
 
     def enter(self) -> None:
@@ -52,7 +52,7 @@ class StackTask:
             del self.enter  # the reference to the stack
 
     def give_way(self, reason: str) -> None:
-        """Return to the hub until somebody makes the task ready."""
+        """Return to the engine until somebody makes the task ready."""
         self.waits_for = reason
         getcurrent().parent.switch()
         self.waits_for = ""

@@ -619,7 +619,7 @@ def test_latencies_by_channel():
     ours, usual = digit(SPEC), digit(SPEC)
     ours.run("layer", transport=Transport(slow))
     usual.run("layer", transport=Transport())
-    assert ours.runtime._hub.now > 500 > usual.runtime._hub.now
+    assert ours.runtime._engine.now > 500 > usual.runtime._engine.now
     assert distance(ours.weights, usual.weights) <= 1e-12
 
 
@@ -720,7 +720,7 @@ def test_followers_that_obey_together_send_the_same_messages(lanes, conductor_fi
             dyads[2].bias.set(np.array([0.7]))
             dyads[0].agenda.learn[0] = 0
             session.run(2)
-            boxes = session.runtime._hub.boxes
+            boxes = session.runtime._engine.boxes
             assert any(box.command_batches for box in boxes) == together
             found = session.trace().columns
         results.append(
@@ -740,7 +740,9 @@ def test_a_layer_that_was_cut_up_obeys_together(tmp_path):
         network.run("neuron", measure=not together, trace=tmp_path / "trace.npz")
         trace = Trace.load(tmp_path / "trace.npz").columns
         results.append({**trace, "weights": network.weights})
-        sizes = [len(c.models) for box in network.runtime._hub.boxes for c in box.command_batches]
+        sizes = [
+            len(c.models) for box in network.runtime._engine.boxes for c in box.command_batches
+        ]
         assert sorted(sizes) == ([10, 32] if together else [])
     for name, value in results[1].items():
         np.testing.assert_array_equal(results[0][name], value, err_msg=name)

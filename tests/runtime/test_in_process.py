@@ -40,7 +40,7 @@ from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.runtime.channels import Channel, Outbox
 from lava_dyads.runtime.in_process_session import InProcessSession, in_process
-from lava_dyads.runtime.scheduler import Hub
+from lava_dyads.runtime.scheduler import Scheduler
 from lava_dyads.testing import play
 from lava_dyads.testing.streams import Player, Recorder
 
@@ -391,8 +391,8 @@ def test_a_message_of_minus_zero_arrives_as_in_lava(shape):
 
 @pytest.mark.parametrize("shape", [(1,), (2,)])
 def test_messages_wait_in_line_and_belong_to_their_receiver(shape):
-    hub = Hub()
-    channels = [Channel(hub, "s.out", f"t{i}.inp", shape, float, 4) for i in range(2)]
+    scheduler = Scheduler()
+    channels = [Channel(scheduler, "s.out", f"t{i}.inp", shape, float, 4) for i in range(2)]
     for channel in channels:
         channel.inbox.scalar = shape == (1,)
         channel.inbox.shape(shape, float)

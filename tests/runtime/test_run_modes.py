@@ -212,7 +212,7 @@ def test_stop_ends_a_wait_for_data_from_outside():
     injector, _ = pipeline()
     with in_process(), no_leftovers():
         injector.run(RunContinuous(), Loihi2SimCfg())
-        until(lambda: injector.runtime._hub.looking_outside)
+        until(lambda: injector.runtime._engine.looking_outside)
         injector.stop()
     assert injector.runtime.steps_done == 0
 

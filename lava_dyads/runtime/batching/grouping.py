@@ -15,7 +15,7 @@ from lava_dyads.elements.stacked_populations import StackedPopulations, kind, ow
 from lava_dyads.models.shell import ElementModel
 from lava_dyads.runtime.batching.steps import Batch, BatchScheduler, Output
 from lava_dyads.runtime.channels import Channel, Inbox, Outbox
-from lava_dyads.runtime.scheduler import Hub
+from lava_dyads.runtime.scheduler import Scheduler
 
 SMALLEST = 2
 """Members from which on a batch is quicker."""
@@ -41,23 +41,23 @@ class _Sender(NamedTuple):
     direct: bool
 
 
-def batched(nodes: list[Any], hub: Hub) -> tuple[BatchScheduler | None, list[Any]]:
+def batched(nodes: list[Any], scheduler: Scheduler) -> tuple[BatchScheduler | None, list[Any]]:
     """Put nodes that can step together into batches.
 
     Parameters
     ----------
     nodes : list of Node
         Connected and ready to run in steps.
-    hub : Hub
+    scheduler : Scheduler
 
     Returns
     -------
-    scheduler : BatchScheduler or None
+    batches : BatchScheduler or None
         The batches, if there are any.
     rest : list of Node
         All other nodes.
     """
-    if hub.measuring:  # every model is timed, and every channel counted
+    if scheduler.measuring:  # every model is timed, and every channel counted
         return None, nodes
     senders: dict[Channel, _Sender] = {}
     for i, node in enumerate(nodes):
@@ -95,10 +95,10 @@ def batched(nodes: list[Any], hub: Hub) -> tuple[BatchScheduler | None, list[Any
         batches.append(batch)
     if not batches:
         return None, nodes
-    wiring = _Wiring(hub, nodes, senders, batches, places)
+    wiring = _Wiring(scheduler, nodes, senders, batches, places)
     wiring.connect()
     rest = [node for i, node in enumerate(nodes) if i not in places]
-    return BatchScheduler(hub, batches, wiring.used, alone=not rest), rest
+    return BatchScheduler(scheduler, batches, wiring.used, alone=not rest), rest
 
 
 class _Wiring:
@@ -106,7 +106,7 @@ class _Wiring:
 
     Parameters
     ----------
-    hub, nodes, batches
+    scheduler, nodes, batches
         See :func:`batched`.
     senders : dict of Channel to _Sender
     places : dict of int to (Batch, int)
@@ -115,13 +115,13 @@ class _Wiring:
 
     def __init__(
         self,
-        hub: Hub,
+        scheduler: Scheduler,
         nodes: list[Any],
         senders: dict[Channel, _Sender],
         batches: list[Batch],
         places: dict[int, tuple[Batch, int]],
     ) -> None:
-        self.hub, self.nodes, self.senders = hub, nodes, senders
+        self.scheduler, self.nodes, self.senders = scheduler, nodes, senders
         self.batches, self.members = batches, places
         self.receivers = {
             id(channel.inbox): (i, port)
@@ -190,7 +190,7 @@ class _Wiring:
         for batch in listeners:
             first = next(c for c in cut if self._batch_of(c) is batch)
             ends = first.source, first.target
-            channel = Channel(self.hub, *ends, first.shape, first.dtype, first.size)
+            channel = Channel(self.scheduler, *ends, first.shape, first.dtype, first.size)
             channel.inbox.shape(first.shape, first.dtype)
             batch.feeds.append((channel, place))
             fresh.append(channel)
@@ -235,7 +235,9 @@ class _Wiring:
         first, inbox = ends[0][1], Inbox()
         source = f"{first.source} and {len(ends) - 1} more"
         shape = (*first.shape[:-1], len(ends))
-        channel = Channel(self.hub, source, first.target, shape, first.dtype, first.size, inbox)
+        channel = Channel(
+            self.scheduler, source, first.target, shape, first.dtype, first.size, inbox
+        )
         inbox.shape(old.silence.shape, old.silence.dtype)
         inbox.entries = [old.entries[end.index] for _, end in ends]
         receiving.recv = inbox.gathered

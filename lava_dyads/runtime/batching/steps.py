@@ -21,7 +21,7 @@ from lava_dyads.array_types import AnyArray
 from lava_dyads.elements.clock import Agenda, Clock
 from lava_dyads.elements.stacked_populations import StackedPopulations
 from lava_dyads.runtime.channels import Channel
-from lava_dyads.runtime.scheduler import Hub, Task, Turn
+from lava_dyads.runtime.scheduler import Scheduler, Task, Turn
 
 add_up = np.add.reduce
 
@@ -39,7 +39,7 @@ class BatchScheduler:
 
     Parameters
     ----------
-    hub : Hub
+    scheduler : Scheduler
     batches : list of Batch
         In an order in which each can speak once those before it have.
     places : int
@@ -55,8 +55,10 @@ class BatchScheduler:
         Steps it can take in one go.
     """
 
-    def __init__(self, hub: Hub, batches: list[Batch], places: int, alone: bool) -> None:
-        self.hub, self.batches = hub, batches
+    def __init__(
+        self, scheduler: Scheduler, batches: list[Batch], places: int, alone: bool
+    ) -> None:
+        self.scheduler, self.batches = scheduler, batches
         self.task = Task(batches[0].task.label)
         groups = groupby(batches, key=lambda batch: batch.agenda)
         self._stages = [(agenda, list(group)) for agenda, group in groups]
@@ -71,19 +73,19 @@ class BatchScheduler:
 
     @property
     def turn(self) -> Turn:
-        """What the hub runs in a spiking phase."""
+        """What the scheduler runs in a spiking phase."""
         return self.task, BatchScheduler.step, self
 
     def step(self, steps: int = 1) -> None:
         """Take some steps with all batches."""
         if steps != self._steps:
             self._resize(steps)
-        hub, time_step = self.hub, self.time_step
+        scheduler, time_step = self.scheduler, self.time_step
         failed: tuple[Task, Exception] | None = None
         for agenda, batches in self._stages:
             step_range = StepRange(agenda, time_step, steps)
             for batch in batches:
-                hub.current = batch.task
+                scheduler.current = batch.task
                 try:
                     batch.step(step_range)
                 except Exception as error:
@@ -94,7 +96,7 @@ class BatchScheduler:
                     step_range = StepRange(agenda, time_step, steps)
         self.time_step += steps
         if failed is not None:
-            hub.current, what = failed
+            scheduler.current, what = failed
             raise what
 
     def leave(self) -> None:

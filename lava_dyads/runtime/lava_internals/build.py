@@ -36,7 +36,7 @@ from lava_dyads.runtime.pipes import Pipe, Side
 from lava_dyads.runtime.randomness import SWITCH, Stream, own_states, swapped
 from lava_dyads.runtime.scheduler import Task
 from lava_dyads.runtime.stacks import StackTask
-from lava_dyads.runtime.virtual_time.engine import EventHub
+from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 from lava_dyads.runtime.virtual_time.lava_async import Selector, Service
 from lava_dyads.runtime.virtual_time.mailbox import DrivenTask, EventMailbox
 from lava_dyads.runtime.virtual_time.wire import Slot, Wire
@@ -45,13 +45,13 @@ CHANNEL_SIZE = 64
 """Messages that fit into a channel, as in Lava's runtime."""
 
 
-def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> list[Node]:
+def build(chosen: dict[AbstractProcess, Any], engine: Any, answers: Answers) -> list[Node]:
     """Make the models of connected Processes, with channels between their ports.
 
     Parameters
     ----------
     chosen : dict of Process to ProcessModel class
-    hub : Hub or EventHub
+    engine : Scheduler or VirtualTimeEngine
         Runs the models.
     answers : Answers
         Takes what models ask for.
@@ -61,17 +61,17 @@ def build(chosen: dict[AbstractProcess, Any], hub: Any, answers: Answers) -> lis
     ValidationError
         If a message does not fit the port that it goes to.
     """
-    wiring = _Wiring(hub, {process: _builder(process) for process in chosen})
+    wiring = _Wiring(engine, {process: _builder(process) for process in chosen})
     for process in chosen:
         wiring.connect(process)
     for process in chosen:
         wiring.open_pipes(process)
     state = np.random.get_state(legacy=False)
-    kind = StackTask if isinstance(hub, EventHub) else Task
+    kind = StackTask if isinstance(engine, VirtualTimeEngine) else Task
     builders = enumerate(wiring.builders.items())
     nodes = [_node(p, b, answers, (state, i), kind) for i, (p, b) in builders]
-    if isinstance(hub, EventHub):
-        _attach(hub, nodes)
+    if isinstance(engine, VirtualTimeEngine):
+        _attach(engine, nodes)
         return nodes
     for node in nodes:
         wiring.shorten_in(node)
@@ -85,12 +85,12 @@ class _Wiring:
 
     Parameters
     ----------
-    hub : Hub or EventHub
+    engine : Scheduler or VirtualTimeEngine
     builders : dict of Process to PyProcessBuilder
     """
 
-    def __init__(self, hub: Any, builders: dict[Any, Any]) -> None:
-        self.hub, self.builders = hub, builders
+    def __init__(self, engine: Any, builders: dict[Any, Any]) -> None:
+        self.engine, self.builders = engine, builders
         self._inboxes: dict[int, Inbox] = {}
         self._places: dict[int, list[int | None]] = {}
         """Per InPort and source: which entry of the port's message the source fills."""
@@ -114,10 +114,10 @@ class _Wiring:
                 continue
             name = f"{process.name}.{port.name}"
             size, outward = port.external_pipe_buffer_size, isinstance(port, OutPort)
-            pipe = Pipe(self.hub, name, port.shape, _dtype(port), size, outward)
-            if isinstance(self.hub, EventHub):
-                pipe.inside.probe = self.hub.polled(pipe.inside)  # type: ignore[method-assign]
-            self.hub.pipes.append(pipe)
+            pipe = Pipe(self.engine, name, port.shape, _dtype(port), size, outward)
+            if isinstance(self.engine, VirtualTimeEngine):
+                pipe.inside.probe = self.engine.polled(pipe.inside)  # type: ignore[method-assign]
+            self.engine.pipes.append(pipe)
             if outward:
                 self._add(process, SendEnd(port.name, pipe.inside))
                 port.external_pipe_csp_recv_port = RecvEnd(port.name, pipe.outside)
@@ -130,7 +130,7 @@ class _Wiring:
         source = create_port_id(process.id, port.name)
         transforms = initializer.transform_funcs.get(source, [])
         entry, place = neuron_of(transforms)
-        if entry is not None and not isinstance(self.hub, EventHub):
+        if entry is not None and not isinstance(self.engine, VirtualTimeEngine):
             del initializer.transform_funcs[source]  # done where the message is sent
         if not transforms and port.shape != target.shape:
             names = f"{process.name}.{port.name} -> {target.process.name}.{target.name}"
@@ -149,12 +149,12 @@ class _Wiring:
     ) -> None:
         names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
         shape, dtype = port.shape, _dtype(port)
-        if isinstance(self.hub, EventHub):
+        if isinstance(self.engine, VirtualTimeEngine):
             ends = source.model_class, target.process.model_class
             ordered = not all(issubclass(model, EventModel) for model in ends)
-            channel: Any = self.hub.wire(*names, shape, dtype, ordered)
+            channel: Any = self.engine.wire(*names, shape, dtype, ordered)
         else:
-            channel = Channel(self.hub, *names, shape, dtype, CHANNEL_SIZE, inbox, entry)
+            channel = Channel(self.engine, *names, shape, dtype, CHANNEL_SIZE, inbox, entry)
         self._add(source, SendEnd(port.name, channel))
         end = RecvEnd(target.name, channel)
         self._add(target.process, end)
@@ -207,22 +207,22 @@ class _Wiring:
                 py_port.send = Outbox(channels, given=only_looks(node.model)).send
 
 
-def _attach(hub: EventHub, nodes: list[Node]) -> None:
+def _attach(engine: VirtualTimeEngine, nodes: list[Node]) -> None:
     """Give asynchronous models what they wait with; event-driven ones a mailbox."""
     boxes: dict[Any, EventMailbox] = {}
     for node in nodes:
         model = node.model
-        model.service_to_process = Service(hub, MGMT_COMMAND.PAUSE)
-        model._selector = Selector(hub)
+        model.service_to_process = Service(engine, MGMT_COMMAND.PAUSE)
+        model._selector = Selector(engine)
         if not hasattr(model, "_mailbox"):
             continue
         if isinstance(model, EventModel) and type(model).run_async is EventModel.run_async:
             old = node.task
-            node.task = DrivenTask(old.label, model, hub, old.swap, old.stream)
+            node.task = DrivenTask(old.label, model, engine, old.swap, old.stream)
         inputs, _ = data_ports(model)
         slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
         box = EventMailbox(
-            hub, node.task, list(slots.values()), getattr(model, "max_deliveries", 0)
+            engine, node.task, list(slots.values()), getattr(model, "max_deliveries", 0)
         )
         for name, slot in slots.items():
             port = getattr(model, name)
@@ -247,7 +247,7 @@ def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
     """Tell a wire where in the mailbox its messages go."""
     wire = end.channel
     if isinstance(wire, Side):
-        box.hub.inlets.append((wire, slot, box))
+        box.engine.inlets.append((wire, slot, box))
         return
     wire.box, wire.slot = box, slot
     if isinstance(port._transformer, IdentityTransformer):

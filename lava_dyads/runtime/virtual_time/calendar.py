@@ -6,10 +6,10 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lava_dyads.runtime.virtual_time.engine import EventHub
+    from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 
 
-class Calendar:
+class CalendarQueue:
     """What will happen, by time: a heap for the present day, unsorted lists for days to come.
 
     One heap of everything would be spread over more memory than a cache holds, and every
@@ -60,9 +60,9 @@ class Calendar:
 class Waker:
     """Wakes a task at a time."""
 
-    def __init__(self, hub: EventHub, task: Any) -> None:
-        self.hub, self.task = hub, task
+    def __init__(self, engine: VirtualTimeEngine, task: Any) -> None:
+        self.engine, self.task = engine, task
 
     def deliver(self, index: int, payload: Any) -> None:
         """Wake the task."""
-        self.hub.ready.append(self.task)
+        self.engine.ready.append(self.task)

@@ -35,7 +35,7 @@ from lava_dyads.runtime.scheduler import Interrupted
 from lava_dyads.runtime.stacks import StackTask as Task
 from lava_dyads.runtime.stacks import current
 from lava_dyads.runtime.trace import Recorder
-from lava_dyads.runtime.virtual_time.calendar import Calendar, Waker
+from lava_dyads.runtime.virtual_time.calendar import CalendarQueue, Waker
 from lava_dyads.runtime.virtual_time.faults import FaultyWire
 from lava_dyads.runtime.virtual_time.wire import Wire
 
@@ -47,7 +47,7 @@ _POLL = 0.1
 _IDLE_POLLS = 10_000
 
 
-class EventHub:
+class VirtualTimeEngine:
     """Virtual time: what will happen, and who runs now.
 
     Parameters
@@ -80,7 +80,7 @@ class EventHub:
         self.limit: float = np.inf
         self.ready: deque[Task] = deque()
         self.boxes: list[EventMailbox] = []
-        self.queue = Calendar()
+        self.queue = CalendarQueue()
         self.generator = np.random.default_rng([transport.seed, 0])
         self.fault_generator = np.random.default_rng([transport.seed, transport.faults.seed, 2])
         self._latencies: dict[Any, Callable[[], float]] = {}
@@ -318,20 +318,20 @@ class EventHub:
         )
 
 
-class Meeting:
+class Barrier:
     """Where tasks wait for each other: called by all of them, it returns when the last one calls.
 
     Parameters
     ----------
-    hub : EventHub
+    engine : VirtualTimeEngine
     size : int
         Tasks that meet.
     decide : callable
         Called once per meeting; what it returns is what all get.
     """
 
-    def __init__(self, hub: EventHub, size: int, decide: Callable[[], Any]) -> None:
-        self._hub, self._size, self._decide = hub, size, decide
+    def __init__(self, engine: VirtualTimeEngine, size: int, decide: Callable[[], Any]) -> None:
+        self._engine, self._size, self._decide = engine, size, decide
         self._waiting: list[Task] = []
         self._decision: Any = None
 
@@ -343,6 +343,6 @@ class Meeting:
             task.give_way("for the others to end their time step")
         else:
             self._decision = self._decide()
-            self._hub.ready.extend(self._waiting)
+            self._engine.ready.extend(self._waiting)
             self._waiting.clear()
         return self._decision

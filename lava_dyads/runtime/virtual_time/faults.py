@@ -14,7 +14,7 @@ from lava_dyads.executors.transport import FRACTION_BITS, PAYLOAD_BITS, SHARES
 from lava_dyads.runtime.virtual_time.wire import WHOLE, Wire
 
 if TYPE_CHECKING:
-    from lava_dyads.runtime.virtual_time.engine import EventHub
+    from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 
 
 class FaultyWire(Wire):
@@ -26,16 +26,16 @@ class FaultyWire(Wire):
 
     def __init__(
         self,
-        hub: EventHub,
+        engine: VirtualTimeEngine,
         source: str,
         target: str,
         shape: tuple[int, ...],
         dtype: Any,
         ordered: bool = False,
     ) -> None:
-        super().__init__(hub, source, target, shape, dtype, ordered)
-        faults = self.faults = hub.transport.faults
-        self.by_value = hub.transport.coding == "value"
+        super().__init__(engine, source, target, shape, dtype, ordered)
+        faults = self.faults = engine.transport.faults
+        self.by_value = engine.transport.coding == "value"
         ends = [end.rpartition(".")[0] for end in (source, target)]
         self.dead = _named(ends, faults.killed)
         self.mute, self.deaf = _named(ends[:1], faults.frozen), _named(ends[1:], faults.frozen)
@@ -49,15 +49,15 @@ class FaultyWire(Wire):
 
     def push(self, index: int, change: Any) -> None:
         """Put a message on its way, if nothing goes wrong."""
-        if self.dead or (self.mute and self.hub.presentation > 0):
+        if self.dead or (self.mute and self.engine.presentation > 0):
             return
         self._sent[index] = self._sent.get(index, 0.0) + change
         self._go(index, self._sent[index] if self.by_value else change, change)
 
     def _go(self, index: int, content: Any, change: Any) -> None:
-        hub, faults, generator = self.hub, self.faults, self.hub.fault_generator
+        engine, faults, generator = self.engine, self.faults, self.engine.fault_generator
         self.messages += 1
-        if hub.measuring:
+        if engine.measuring:
             self.events += int(np.count_nonzero(change))
         number = next(self._numbers)
         if self.ordered:  # a message of zeros is one, too, and has no lanes
@@ -92,10 +92,10 @@ class FaultyWire(Wire):
         self, index: int, number: int, content: Any, lanes: AnyArray, extra: float = 0.0
     ) -> None:
         if lanes.any():
-            at = self.hub.now + self.latency() + extra
+            at = self.engine.now + self.latency() + extra
             if self.ordered:  # but for what is to be reordered: that is posted behind the next
                 at = self.behind(at)
-            self.hub.post(at, self, index, (number, content, lanes))
+            self.engine.post(at, self, index, (number, content, lanes))
 
     def content(self, payload: Any) -> Any:
         """Return what is on the wire."""
@@ -111,7 +111,7 @@ class FaultyWire(Wire):
     def obey(self, command: Command) -> None:
         """Forget what was sent and heard; a frozen process says it all over again."""
         if command in (Command.RESET, Command.TURN):
-            if self.mute and self.hub.presentation == 0:
+            if self.mute and self.engine.presentation == 0:
                 self._stuck = self._sent
             self._sent, self._heard, self._newest = {}, {}, {}
         elif command == Command.BEGIN and self._stuck is not None and not self.dead:
@@ -120,7 +120,7 @@ class FaultyWire(Wire):
 
     def deliver(self, index: int, payload: Any) -> None:
         """Decode the message and hand it over."""
-        if self.dead or (self.deaf and self.hub.presentation > 0):
+        if self.dead or (self.deaf and self.engine.presentation > 0):
             return
         number, content, lanes = payload
         if not self.by_value:

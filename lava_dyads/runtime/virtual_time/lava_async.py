@@ -10,20 +10,20 @@ from lava_dyads.runtime.stacks import current
 from lava_dyads.runtime.virtual_time.wire import Wire
 
 if TYPE_CHECKING:
-    from lava_dyads.runtime.virtual_time.engine import EventHub
+    from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 
 
 class Service:
     """Stands in for the channel from Lava's runtime service to an asynchronous model."""
 
-    def __init__(self, hub: EventHub, pause: AnyArray) -> None:
-        self._hub, self._pause = hub, pause
+    def __init__(self, engine: VirtualTimeEngine, pause: AnyArray) -> None:
+        self._engine, self._pause = engine, pause
 
     def probe(self) -> bool:
         """Tell whether the user has asked to pause; if not, time passes."""
-        if not self._hub.asked_to_pause:
-            self._hub.poll()
-        return self._hub.asked_to_pause
+        if not self._engine.asked_to_pause:
+            self._engine.poll()
+        return self._engine.asked_to_pause
 
     def peek(self) -> AnyArray:
         """Return the command to pause."""
@@ -40,8 +40,8 @@ class Service:
 class Selector:
     """Stands in for Lava's selector: waits for the first of several channels."""
 
-    def __init__(self, hub: EventHub) -> None:
-        self._hub = hub
+    def __init__(self, engine: VirtualTimeEngine) -> None:
+        self._engine = engine
 
     def select(self, *channel_actions: Any) -> Any:
         """Wait until one of the channels is ready and return its action's result."""
@@ -54,15 +54,15 @@ class Selector:
                 if isinstance(wire, Wire):
                     wire.wake_on_arrival()
                 elif isinstance(wire, Side):
-                    self._hub.strangers[current()] = lambda: _any_ready(channel_actions)
+                    self._engine.strangers[current()] = lambda: _any_ready(channel_actions)
             current().give_way("for one of several channels")
-            self._hub.strangers.pop(current(), None)
+            self._engine.strangers.pop(current(), None)
 
 
 def _ready(channel: Any) -> bool:
     """Look without letting time pass: the selector waits by itself."""
     if isinstance(channel, Service):
-        return channel._hub.asked_to_pause
+        return channel._engine.asked_to_pause
     wire = getattr(channel, "channel", None)
     if isinstance(wire, Side):
         return len(wire) > 0

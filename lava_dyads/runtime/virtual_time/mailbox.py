@@ -17,7 +17,7 @@ from lava_dyads.runtime.virtual_time.calendar import Waker
 from lava_dyads.runtime.virtual_time.wire import WHOLE, Slot, Wire
 
 if TYPE_CHECKING:
-    from lava_dyads.runtime.virtual_time.engine import EventHub
+    from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 
 
 class EventMailbox(Mailbox):
@@ -25,7 +25,7 @@ class EventMailbox(Mailbox):
 
     Parameters
     ----------
-    hub : EventHub
+    engine : VirtualTimeEngine
     task : Task
     slots : list of Slot
         One per InPort for data.
@@ -35,12 +35,12 @@ class EventMailbox(Mailbox):
 
     def __init__(
         self,
-        hub: EventHub,
+        engine: VirtualTimeEngine,
         task: Task,
         slots: list[Slot],
         limit: int = 0,
     ) -> None:
-        self.hub, self.task, self.slots, self.limit = hub, task, slots, limit
+        self.engine, self.task, self.slots, self.limit = engine, task, slots, limit
         self.waiting = self.pending_now = False
         self.followers: list[EventMailbox] = []
         self.command_batches: list[Any] = []
@@ -50,14 +50,14 @@ class EventMailbox(Mailbox):
         self._orders: list[tuple[int, int]] = []
         self.over = False
         self._outlets: dict[str, _Outlet] = {}
-        hub.boxes.append(self)
+        engine.boxes.append(self)
 
     def hear(self, slot: Slot) -> None:
         """Note that something has come into a slot."""
         slot.pending = self.pending_now = True
         if self.waiting:
             self.waiting = False
-            self.hub.ready.append(self.task)
+            self.engine.ready.append(self.task)
 
     def connect(self, outlets: dict[str, list[Any]]) -> None:
         """Set the wires and pipes of each OutPort; their targets have to be known."""
@@ -80,9 +80,9 @@ class EventMailbox(Mailbox):
 
     def hold(self, duration: float) -> None:
         """Sleep in virtual time."""
-        hub = self.hub
-        pause = duration * (0.5 + hub.generator.random())
-        hub.post(hub.now + pause, Waker(hub, self.task))
+        engine = self.engine
+        pause = duration * (0.5 + engine.generator.random())
+        engine.post(engine.now + pause, Waker(engine, self.task))
         self.task.give_way("until it has rested")
 
     def drain(self) -> dict[str, AnyArray]:
@@ -103,7 +103,7 @@ class EventMailbox(Mailbox):
 
     def tell(self, command: Command, presentation: int) -> None:
         """Give a command to all followers; it takes no time."""
-        self.hub.tell(command, presentation)
+        self.engine.tell(command, presentation)
         if command == Command.END:
             for box in self.followers:
                 box.end()
@@ -121,7 +121,7 @@ class EventMailbox(Mailbox):
 
     def silence(self) -> None:
         """Wait until nothing is on its way and nobody has an answer due."""
-        self.hub.listen(self.hub.transport.max_deliveries or self.limit)
+        self.engine.listen(self.engine.transport.max_deliveries or self.limit)
 
     def end(self) -> None:
         """End the run for this model, once it has nothing more to do."""
@@ -132,7 +132,7 @@ class EventMailbox(Mailbox):
     def _wake(self) -> None:
         if self.waiting:
             self.waiting = False
-            self.hub.ready.append(self.task)
+            self.engine.ready.append(self.task)
 
 
 class DrivenTask:
@@ -146,25 +146,25 @@ class DrivenTask:
     label : str
         Name of the Process and class of the model, for messages.
     model : EventModel
-    hub : EventHub
+    engine : VirtualTimeEngine
     swap, stream :
         See :class:`~lava_dyads.runtime.scheduler.Task`.
     """
 
     __slots__ = (
-        "_begun", "_holding", "done", "hub", "job", "label", "model", "seconds", "stream", "swap",
-        "waits_for",
+        "_begun", "_holding", "done", "engine", "job", "label", "model", "seconds", "stream",
+        "swap", "waits_for",
     )  # fmt: skip
 
     def __init__(
         self,
         label: str,
         model: Any,
-        hub: EventHub,
+        engine: VirtualTimeEngine,
         swap: Callable[[], None] | None = None,
         stream: Any = None,
     ) -> None:
-        self.label, self.model, self.hub = label, model, hub
+        self.label, self.model, self.engine = label, model, engine
         self.swap, self.stream = swap, stream
         self.job: Callable[[], None] | None = None
         self.done, self.seconds, self.waits_for = True, 0.0, ""
@@ -187,9 +187,9 @@ class DrivenTask:
                 break
             if model.hold_time and not due:
                 self._holding, self.waits_for = True, "until it has rested"
-                hub = self.hub
-                pause = model.hold_time * (0.5 + hub.generator.random())
-                hub.post(hub.now + pause, Waker(hub, self))
+                engine = self.engine
+                pause = model.hold_time * (0.5 + engine.generator.random())
+                engine.post(engine.now + pause, Waker(engine, self))
                 return
             due = False
             model._send(model.answer(box.drain()))
@@ -214,7 +214,7 @@ class _Outlet:
         self.shape, self.dtype = channels[0].shape, channels[0].dtype
         self.pipes = [channel for channel in channels if isinstance(channel, Side)]
         wires: list[Wire] = [channel for channel in channels if isinstance(channel, Wire)]
-        vector = bool(wires) and wires[0].hub.transport.packets == "vector"
+        vector = bool(wires) and wires[0].engine.transport.packets == "vector"
         self.single: dict[int, list[Wire]] = {}
         self.each: list[Wire] = []
         self.whole: list[Wire] = []

@@ -13,7 +13,7 @@ from lava_dyads.runtime.stacks import StackTask as Task
 from lava_dyads.runtime.stacks import current
 
 if TYPE_CHECKING:
-    from lava_dyads.runtime.virtual_time.engine import EventHub
+    from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
     from lava_dyads.runtime.virtual_time.mailbox import EventMailbox
 
 
@@ -62,7 +62,7 @@ class Wire:
 
     Parameters
     ----------
-    hub : EventHub
+    engine : VirtualTimeEngine
     source, target : str
         'process.port' of both ends.
     shape : tuple
@@ -83,13 +83,29 @@ class Wire:
     """
 
     __slots__ = (
-        "_latest", "_reader", "box", "dtype", "entry", "events", "hub", "latency", "messages",
-        "number", "offset", "ordered", "queue", "shape", "slot", "source", "target", "transform",
+        "_latest",
+        "_reader",
+        "box",
+        "dtype",
+        "engine",
+        "entry",
+        "events",
+        "latency",
+        "messages",
+        "number",
+        "offset",
+        "ordered",
+        "queue",
+        "shape",
+        "slot",
+        "source",
+        "target",
+        "transform",
     )  # fmt: skip
 
     def __init__(
         self,
-        hub: EventHub,
+        engine: VirtualTimeEngine,
         source: str,
         target: str,
         shape: tuple[int, ...],
@@ -97,10 +113,10 @@ class Wire:
         ordered: bool = False,
     ) -> None:
         self.ordered, self._latest = ordered, 0.0
-        self.hub, self.source, self.target, self.shape = hub, source, target, shape
+        self.engine, self.source, self.target, self.shape = engine, source, target, shape
         self.dtype = np.dtype(dtype)
-        self.number = len(hub.channels)
-        self.latency = hub.latency(f"{source} -> {target}")
+        self.number = len(engine.channels)
+        self.latency = engine.latency(f"{source} -> {target}")
         self.messages = self.events = 0
         self.entry: int | None = None
         self.offset: int | None = None
@@ -129,15 +145,15 @@ class Wire:
 
     def push(self, index: int, change: Any) -> None:
         """Put a message on its way: one entry, or ``WHOLE``."""
-        hub = self.hub
+        engine = self.engine
         self.messages += 1
-        if hub.measuring:
+        if engine.measuring:
             self.events += int(np.count_nonzero(change))
-        now = hub.now
+        now = engine.now
         at = now + self.latency()
         if self.ordered:
             at = self.behind(at)
-        hub.queue.push((at, next(hub._numbers), self, index, change, now))
+        engine.queue.push((at, next(engine._numbers), self, index, change, now))
 
     def behind(self, at: float) -> float:
         """Return when a message arrives that overtakes none; equal times keep their order."""
@@ -160,7 +176,7 @@ class Wire:
 
     def deliver(self, index: int, change: Any) -> None:
         """Hand a message over: add it to the mailbox, or queue it up."""
-        self.hub.idle_polls = 0  # whoever polls, polls for a reason
+        self.engine.idle_polls = 0  # whoever polls, polls for a reason
         slot, box = self.slot, self.box
         if slot is None or box is None:
             self._enqueue(change)
@@ -179,7 +195,7 @@ class Wire:
     def _enqueue(self, message: AnyArray) -> None:
         self.queue.append(message)
         if self._reader is not None:
-            self.hub.ready.append(self._reader)
+            self.engine.ready.append(self._reader)
             self._reader = None
 
     def recv(self) -> AnyArray:
@@ -207,5 +223,5 @@ class Wire:
     def probe(self) -> bool:
         """Tell whether a message has come; if none has, time passes."""
         if not self.queue:
-            self.hub.poll()
+            self.engine.poll()
         return bool(self.queue)
