@@ -163,14 +163,14 @@ class PyConductorModel(PyAsyncProcessModel):  # type: ignore[misc]
         for i in range(self.num_steps):
             asked_to_end = self.check_for_stop_cmd() or self.check_for_pause_cmd()
             last = i == self.num_steps - 1 or asked_to_end
-            box.silence()
+            box.await_quiescence()
             box.tell(Command.BEGIN, first + i)
-            box.silence()
+            box.await_quiescence()
             box.tell(Command.SPEAK, first + i)
-            box.silence()
+            box.await_quiescence()
             box.tell(Command.LEARN if last else Command.TURN, first + i)
             self._presentations += 1
             if last:
                 break
-        box.silence()
+        box.await_quiescence()
         box.tell(Command.END, 0)

@@ -60,7 +60,7 @@ class Mailbox(ABC):
         """Give a command to all followers; for conductors."""
 
     @abstractmethod
-    def silence(self) -> None:
+    def await_quiescence(self) -> None:
         """Wait until nothing is on its way and nobody has an answer due; for conductors.
 
         Raises
@@ -171,7 +171,7 @@ class LavaMailbox(Mailbox):
         self._model.command_out.send(np.array([command, presentation], float))
         self._sent += len(self._model.command_out.csp_ports)
 
-    def silence(self) -> None:
+    def await_quiescence(self) -> None:
         """Ask everybody for their counts until two waves agree (see ``Conductor``)."""
         begin = received = -1
         limit = self._model.max_deliveries

@@ -100,9 +100,9 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
         """Receive the messages of this step; populations answer."""
         element, _, inputs, outputs = self._wired
         clock, inbox = self._clock, {}
-        for port, recv, silence in inputs:
+        for port, recv, zeros in inputs:
             message = recv()
-            if message is not silence and np.count_nonzero(message):
+            if message is not zeros and np.count_nonzero(message):
                 inbox[port] = message.reshape(element.lanes, -1)
         answer = element.after(clock, inbox)
         if element.answers:
@@ -138,9 +138,9 @@ def _narrowed(recv: Callable[[], AnyArray], numbers: np.dtype[Any]) -> Callable[
 
 
 def _send(outbox: Outbox, outputs: tuple[Any, ...]) -> None:
-    for port, send, silence in outputs:
+    for port, send, zeros in outputs:
         message = outbox.get(port)
-        send(silence if message is None else message.reshape(silence.shape))
+        send(zeros if message is None else message.reshape(zeros.shape))
 
 
 def lava_members(

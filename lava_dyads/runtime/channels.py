@@ -20,7 +20,7 @@ _AWAITED = object()
 """Stands where a message is missing that somebody waits for."""
 
 
-class Inbox(list):  # type: ignore[type-arg]
+class ReceiveBuffer(list):  # type: ignore[type-arg]
     """What has arrived at one port: the next message of every channel, None for nothing.
 
     The channels stand in the order of connection. What does not fit into its place queues up in
@@ -35,7 +35,7 @@ class Inbox(list):  # type: ignore[type-arg]
         Whether messages are Python floats: ports of shape (1,) and float64.
     entries : list of int
         For :meth:`gathered`: which entry of the whole message a channel fills.
-    silence : array
+    zero_message : array
         A message of zeros; nobody may change it.
     waiter : greenlet or None
     borrows : bool
@@ -46,7 +46,14 @@ class Inbox(list):  # type: ignore[type-arg]
     # In a large network most of what a message costs are cache misses. So there is one object
     # per port, and its methods, not closures with their many cells, are the ways to receive.
     __slots__ = (
-        "borrows", "channels", "entries", "nothing", "queued", "scalar", "silence", "waiter"
+        "borrows",
+        "channels",
+        "entries",
+        "nothing",
+        "queued",
+        "scalar",
+        "waiter",
+        "zero_message"
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -55,13 +62,13 @@ class Inbox(list):  # type: ignore[type-arg]
         self.queued = 0
         self.scalar = False
         self.entries: list[int] = []
-        self.silence: AnyArray = np.zeros(0)
+        self.zero_message: AnyArray = np.zeros(0)
         self.waiter: Any = None
         self.nothing: tuple[None, ...] = ()
 
     def shape(self, shape: tuple[int, ...], dtype: Any) -> None:
         """Note what the port receives, once all channels are there."""
-        self.silence = silence(shape, dtype)[1]
+        self.zero_message = zero_message(shape, dtype)[1]
         self.nothing = nothing(len(self))
 
     def number(self) -> AnyArray:
@@ -82,7 +89,7 @@ class Inbox(list):  # type: ignore[type-arg]
 
     def summed(self) -> AnyArray:
         """Add arrays up, in the order of the sources."""
-        total = self.silence.copy()
+        total = self.zero_message.copy()
         for channel in self.channels:
             total += channel.take()
         return total
@@ -112,14 +119,14 @@ class Inbox(list):  # type: ignore[type-arg]
         else:
             messages = self[:]
             self[:] = self.nothing
-        message = self.silence.copy()
+        message = self.zero_message.copy()
         joined = messages if self.scalar else np.concatenate(messages, axis=-1)
         message[..., self.entries] = joined
         return message
 
 
 @cache
-def silence(shape: tuple[int, ...], dtype: Any) -> tuple[tuple[int, ...], AnyArray]:
+def zero_message(shape: tuple[int, ...], dtype: Any) -> tuple[tuple[int, ...], AnyArray]:
     """Return a shape, and zeros that nobody may change, the same objects for all that ask."""
     zeros: AnyArray = np.zeros(shape, dtype)
     zeros.flags.writeable = False
@@ -146,7 +153,7 @@ class Channel:
         Of the source; data are cast to it, as Lava does.
     size : int
         Messages that fit before the sender has to wait.
-    inbox : Inbox or None
+    buffer : ReceiveBuffer or None
         Where messages arrive; None: one of its own.
     entry : int or None
         The one entry of the last axis that is carried; None: all.
@@ -155,10 +162,10 @@ class Channel:
     __slots__ = (
         "_queue",
         "_sender",
+        "buffer",
         "dtype",
         "entry",
         "events",
-        "inbox",
         "index",
         "messages",
         "scheduler",
@@ -177,16 +184,16 @@ class Channel:
         shape: tuple[int, ...],
         dtype: Any,
         size: int,
-        inbox: Inbox | None = None,
+        buffer: ReceiveBuffer | None = None,
         entry: int | None = None,
     ) -> None:
         self.scheduler, self.source, self.target = scheduler, source, target
         self.shape, self.dtype, self.size = shape, np.dtype(dtype), size
-        self.inbox = Inbox() if inbox is None else inbox
+        self.buffer = ReceiveBuffer() if buffer is None else buffer
         self.entry = entry
-        self.index = len(self.inbox)
-        self.inbox.append(None)
-        self.inbox.channels.append(self)
+        self.index = len(self.buffer)
+        self.buffer.append(None)
+        self.buffer.channels.append(self)
         self.messages = self.events = 0
         self.shared = False
         """Whether other channels carry the same array: who receives it has to copy."""
@@ -195,12 +202,12 @@ class Channel:
         scheduler.channels.append(self)
 
     def __len__(self) -> int:
-        held = self.inbox[self.index]
+        held = self.buffer[self.index]
         return (held is not None and held is not _AWAITED) + len(self._queue or ())
 
     def probe(self) -> bool:
         """Tell whether a message waits."""
-        held = self.inbox[self.index]
+        held = self.buffer[self.index]
         return held is not None and held is not _AWAITED
 
     def free(self) -> bool:
@@ -229,12 +236,12 @@ class Channel:
             self.note(message)
         if self.entry is not None:
             message = message[..., self.entry : self.entry + 1]
-        self.put(message.item() if self.inbox.scalar else message)
+        self.put(message.item() if self.buffer.scalar else message)
 
     def recv(self) -> AnyArray:
         """Take one message; wait while there is none."""
         message = self.take()
-        if self.inbox.scalar:
+        if self.buffer.scalar:
             return np.array((message,))
         return message.copy() if self.shared else message  # type: ignore[no-any-return]
 
@@ -243,30 +250,30 @@ class Channel:
         while len(self) >= self.size:
             self._sender = getcurrent()
             self.scheduler.wait(self._why_full)
-        inbox = self.inbox
-        held = inbox[self.index]
+        buffer = self.buffer
+        held = buffer[self.index]
         if held is None or held is _AWAITED:
-            inbox[self.index] = message
+            buffer[self.index] = message
             if held is _AWAITED:
-                self.scheduler.wake(inbox.waiter)
+                self.scheduler.wake(buffer.waiter)
         else:
             if self._queue is None:
                 self._queue = deque()
             self._queue.append(message)
-            inbox.queued += 1
+            buffer.queued += 1
 
     def take(self) -> Any:
         """Take one message as it is; wait while there is none."""
-        inbox, index = self.inbox, self.index
-        message = inbox[index]
+        buffer, index = self.buffer, self.index
+        message = buffer[index]
         if message is None:
-            inbox[index], inbox.waiter = _AWAITED, getcurrent()
+            buffer[index], buffer.waiter = _AWAITED, getcurrent()
             self.scheduler.wait(self._why_empty)
-            message = inbox[index]
-        inbox[index] = None
+            message = buffer[index]
+        buffer[index] = None
         if self._queue:
-            inbox[index] = self._queue.popleft()
-            inbox.queued -= 1
+            buffer[index] = self._queue.popleft()
+            buffer.queued -= 1
         if self._sender is not None:
             self.scheduler.wake(self._sender)
             self._sender = None
@@ -275,12 +282,12 @@ class Channel:
     def peek(self) -> AnyArray:
         """Return a copy of the next message without taking it; wait while there is none."""
         message = self.take()
-        inbox = self.inbox
-        if inbox[self.index] is not None:
+        buffer = self.buffer
+        if buffer[self.index] is not None:
             self._queue = self._queue or deque()
-            self._queue.appendleft(inbox[self.index])
-            inbox.queued += 1
-        inbox[self.index] = message
+            self._queue.appendleft(buffer[self.index])
+            buffer.queued += 1
+        buffer[self.index] = message
         return np.array(message, self.dtype, ndmin=len(self.shape))
 
     def _why_full(self) -> str:
@@ -290,7 +297,7 @@ class Channel:
         return f"for {self.target} to hear from {self.source}"
 
 
-class Outbox:
+class FanOut:
     """What leaves by one port: one copy of the data for all its channels.
 
     Adding zero is the copy: receivers in Lava add to zeros, which turns -0.0 into 0.0.
@@ -298,8 +305,8 @@ class Outbox:
     Parameters
     ----------
     channels : list of Channel
-        All of one port, at least one; their inboxes know how messages have to arrive.
-    given : bool
+        All of one port, at least one; their buffers know how messages have to arrive.
+    zero_copy : bool
         Whether the sender leaves what it has sent as it is until its next step.
 
     Attributes
@@ -308,17 +315,17 @@ class Outbox:
         What takes the data.
     """
 
-    __slots__ = ("channels", "dtype", "inboxes", "places", "send", "shape", "silence")
+    __slots__ = ("buffers", "channels", "dtype", "places", "send", "shape", "zero_message")
 
-    def __init__(self, channels: list[Channel], given: bool = False) -> None:
+    def __init__(self, channels: list[Channel], zero_copy: bool = False) -> None:
         self.channels = channels
-        self.inboxes = tuple(channel.inbox for channel in channels)
+        self.buffers = tuple(channel.buffer for channel in channels)
         places = [channel.index for channel in channels]
         self.places = bytes(places) if max(places) < 256 else tuple(places)
         self.dtype = channels[0].dtype
-        self.shape, self.silence = silence(channels[0].shape, self.dtype)
+        self.shape, self.zero_message = zero_message(channels[0].shape, self.dtype)
         whole = all(channel.entry is None for channel in channels)
-        arrays = [channel for channel in channels if not channel.inbox.scalar]
+        arrays = [channel for channel in channels if not channel.buffer.scalar]
         for channel in channels:
             channel.shared = len(arrays) > 1
         if whole and not arrays:
@@ -327,9 +334,9 @@ class Outbox:
             send = self.single
         else:
             send = self.mixed
-        if given and any(inbox.borrows for inbox in self.inboxes):
-            lent = whole and len(channels) == len(arrays) == 1
-            send = self.lend if lent else self.give
+        if zero_copy and any(buffer.borrows for buffer in self.buffers):
+            one = whole and len(channels) == len(arrays) == 1
+            send = self.zero_copy if one else self.zero_copy_each
             for channel in channels:
                 channel.shared = False  # whoever does not borrow gets a copy at once
         self.send: Callable[[Any], None] = send
@@ -341,23 +348,23 @@ class Outbox:
         if data.shape != self.shape:
             self.channels[0].check(data)
         number = float(data.item())
-        for inbox, place in zip(self.inboxes, self.places):  # noqa: B905 (the check is slow)
-            if inbox[place] is None:
-                inbox[place] = number
+        for buffer, place in zip(self.buffers, self.places):  # noqa: B905 (the check is slow)
+            if buffer[place] is None:
+                buffer[place] = number
             else:
-                inbox.channels[place].put(number)
+                buffer.channels[place].put(number)
 
     def single(self, data: Any) -> None:
         """Send an array to the only receiver."""
         if data.shape != self.shape:
             self.channels[0].check(data)
-        message = data + self.silence
+        message = data + self.zero_message
         if message.dtype is not self.dtype:
             message = message.astype(self.dtype)
         channel = self.channels[0]
-        inbox, place = channel.inbox, channel.index
-        if inbox[place] is None:
-            inbox[place] = message
+        buffer, place = channel.buffer, channel.index
+        if buffer[place] is None:
+            buffer[place] = message
         else:
             channel.put(message)
 
@@ -365,52 +372,52 @@ class Outbox:
         """Send to receivers of the whole and of single entries, as arrays or numbers."""
         if data.shape != self.shape:
             self.channels[0].check(data)
-        message = data + self.silence
+        message = data + self.zero_message
         if message.dtype is not self.dtype:
             message = message.astype(self.dtype)
         values = message.reshape(-1).tolist()
         for channel in self.channels:
-            inbox, place, entry = channel.inbox, channel.index, channel.entry
-            if inbox.scalar:
+            buffer, place, entry = channel.buffer, channel.index, channel.entry
+            if buffer.scalar:
                 part = values[entry or 0]
             else:
                 part = message if entry is None else message[..., entry : entry + 1]
-            if inbox[place] is None:
-                inbox[place] = part
+            if buffer[place] is None:
+                buffer[place] = part
             else:
                 channel.put(part)
 
-    def lend(self, data: Any) -> None:
+    def zero_copy(self, data: Any) -> None:
         """Send an array that will not change before the next step to the only receiver."""
         if data.shape != self.shape:
             self.channels[0].check(data)
         message = data if data.dtype is self.dtype else data.astype(self.dtype)
-        inbox, place = self.inboxes[0], self.places[0]
-        if inbox[place] is None:
-            inbox[place] = message
+        buffer, place = self.buffers[0], self.places[0]
+        if buffer[place] is None:
+            buffer[place] = message
         else:
             self.channels[0].put(message)
 
-    def give(self, data: Any) -> None:
+    def zero_copy_each(self, data: Any) -> None:
         """Send an array that will not change before the next step: who borrows gets it as it is.
 
-        Of inboxes that add up or gather, too: they make an array of their own.
+        Of buffers that add up or gather, too: they make an array of their own.
         """
         if data.shape != self.shape:
             self.channels[0].check(data)
         message = data if data.dtype is self.dtype else data.astype(self.dtype)
         values: list[Any] = []
         for channel in self.channels:
-            inbox, place, entry = channel.inbox, channel.index, channel.entry
-            if inbox.scalar:
+            buffer, place, entry = channel.buffer, channel.index, channel.entry
+            if buffer.scalar:
                 values = values or message.reshape(-1).tolist()
                 part = values[entry or 0]
             else:
                 part = message if entry is None else message[..., entry : entry + 1]
-                if not inbox.borrows:
+                if not buffer.borrows:
                     part = part + 0  # who keeps it may change it
-            if inbox[place] is None:
-                inbox[place] = part
+            if buffer[place] is None:
+                buffer[place] = part
             else:
                 channel.put(part)
 

@@ -45,8 +45,8 @@ class _Playing(PyLoihiProcessModel):  # type: ignore[misc]
         """Send one row."""
         series = self.proc_params["series"]
         row = self.time_step - 1
-        silence = np.zeros(series.shape[1:], series.dtype)
-        self.out.send(series[row] if row < len(series) else silence)
+        zeros = np.zeros(series.shape[1:], series.dtype)
+        self.out.send(series[row] if row < len(series) else zeros)
 
 
 @implements(proc=Player, protocol=LoihiProtocol)

@@ -38,7 +38,7 @@ from lava_dyads.experiments.bench_runtime import Layers
 from lava_dyads.networks import describe
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import SGD
-from lava_dyads.runtime.channels import Channel, Outbox
+from lava_dyads.runtime.channels import Channel, FanOut
 from lava_dyads.runtime.in_process_session import InProcessSession, in_process
 from lava_dyads.runtime.scheduler import Scheduler
 from lava_dyads.testing import play
@@ -394,14 +394,14 @@ def test_messages_wait_in_line_and_belong_to_their_receiver(shape):
     scheduler = Scheduler()
     channels = [Channel(scheduler, "s.out", f"t{i}.inp", shape, float, 4) for i in range(2)]
     for channel in channels:
-        channel.inbox.scalar = shape == (1,)
-        channel.inbox.shape(shape, float)
-    send = Outbox(channels).send
+        channel.buffer.scalar = shape == (1,)
+        channel.buffer.shape(shape, float)
+    send = FanOut(channels).send
     data = np.zeros(shape)
     for k in range(4):
         data[:] = k
         send(data)  # a copy: what becomes of data later is its own business
-    one, other = (c.inbox.number if c.inbox.scalar else c.inbox.single for c in channels)
+    one, other = (c.buffer.number if c.buffer.scalar else c.buffer.single for c in channels)
     for k in range(4):
         message = one()
         np.testing.assert_array_equal(message, np.full(shape, k))

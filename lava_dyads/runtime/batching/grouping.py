@@ -14,7 +14,7 @@ from lava_dyads.array_types import AnyArray
 from lava_dyads.elements.stacked_populations import StackedPopulations, kind, owner
 from lava_dyads.models.shell import ElementModel
 from lava_dyads.runtime.batching.steps import Batch, BatchScheduler, Output
-from lava_dyads.runtime.channels import Channel, Inbox, Outbox
+from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
 from lava_dyads.runtime.scheduler import Scheduler
 
 SMALLEST = 2
@@ -32,7 +32,7 @@ class _Sender(NamedTuple):
     shape : tuple
         Of the port.
     direct : bool
-        Whether it sends by an :class:`Outbox`, which can be given other channels.
+        Whether it sends by an :class:`FanOut`, which can be given other channels.
     """
 
     number: int
@@ -63,7 +63,7 @@ def batched(nodes: list[Any], scheduler: Scheduler) -> tuple[BatchScheduler | No
     for i, node in enumerate(nodes):
         for port in node.process.out_ports:
             py_port = getattr(node.model, port.name)
-            sender = _Sender(i, port.name, port.shape, _by_outbox(py_port))
+            sender = _Sender(i, port.name, port.shape, _by_fan_out(py_port))
             senders.update(dict.fromkeys(_channels(node, port.name), sender))
     plain = [_kind(node, senders) for node in nodes]
     if sum(k is not None for k in plain) < SMALLEST:
@@ -124,7 +124,7 @@ class _Wiring:
         self.scheduler, self.nodes, self.senders = scheduler, nodes, senders
         self.batches, self.members = batches, places
         self.receivers = {
-            id(channel.inbox): (i, port)
+            id(channel.buffer): (i, port)
             for i, node in enumerate(nodes)
             for port in node.process.in_ports
             for channel in _channels(node, port.name)[:1]
@@ -184,33 +184,33 @@ class _Wiring:
         kept: list[Channel] = []
         cut: list[Channel] = []
         for channel in _channels(node, name):
-            inside = self.receivers[id(channel.inbox)][0] in self.members
+            inside = self.receivers[id(channel.buffer)][0] in self.members
             (cut if inside else kept).append(channel)
         fresh = []
         for batch in listeners:
             first = next(c for c in cut if self._batch_of(c) is batch)
             ends = first.source, first.target
             channel = Channel(self.scheduler, *ends, first.shape, first.dtype, first.size)
-            channel.inbox.shape(first.shape, first.dtype)
+            channel.buffer.shape(first.shape, first.dtype)
             batch.feeds.append((channel, place))
             fresh.append(channel)
-        port.send = Outbox([*kept, *fresh]).send
+        port.send = FanOut([*kept, *fresh]).send
         gone = set(cut)
         node.task.outgoing = [*(c for c in node.task.outgoing if c not in gone), *fresh]
 
     def _batch_of(self, channel: Channel) -> Batch | None:
-        number, _ = self.receivers[id(channel.inbox)]
+        number, _ = self.receivers[id(channel.buffer)]
         return self.members.get(number, (None, 0))[0]
 
     def _output(self, batch: Batch, name: str) -> Output:
-        by_inbox: dict[int, list[tuple[int, Channel]]] = defaultdict(list)
+        by_buffer: dict[int, list[tuple[int, Channel]]] = defaultdict(list)
         for k, node in enumerate(batch.nodes):
             for channel in _channels(node, name):
                 if self._batch_of(channel) is None:
-                    by_inbox[id(channel.inbox)].append((k, channel))
+                    by_buffer[id(channel.buffer)].append((k, channel))
         whole: list[Channel] = []
         left: dict[int, list[Channel]] = defaultdict(list)
-        for ends in by_inbox.values():
+        for ends in by_buffer.values():
             channel = self._gathering(batch, ends)
             if channel is not None:
                 whole.append(channel)
@@ -218,29 +218,33 @@ class _Wiring:
             for k, single in ends:
                 left[k].append(single)
         index = list(batch.stacked.outputs).index(name)
-        sends = [(k, Outbox(channels).send) for k, channels in sorted(left.items())]
+        sends = [(k, FanOut(channels).send) for k, channels in sorted(left.items())]
         shape = getattr(batch.nodes[0].process, name).shape
         return Output(name, index, self.spots[batch, name], shape, whole, sends)
 
     def _gathering(self, batch: Batch, ends: list[tuple[int, Channel]]) -> Channel | None:
         """Return one channel in place of those from all members, if the receiver knows no other."""
-        number, port = self.receivers[id(ends[0][1].inbox)]
-        model, old = self.nodes[number].model, ends[0][1].inbox
+        number, port = self.receivers[id(ends[0][1].buffer)]
+        model, old = self.nodes[number].model, ends[0][1].buffer
         receiving = getattr(model, port.name)
         everybody = (
             [k for k, _ in ends] == list(range(len(batch.nodes))) == list(range(len(old.channels)))
         )
-        if not everybody or not _of_ours(model) or not _does(receiving.recv, Inbox.gathered):
+        if (
+            not everybody
+            or not _of_ours(model)
+            or not _does(receiving.recv, ReceiveBuffer.gathered)
+        ):
             return None
-        first, inbox = ends[0][1], Inbox()
+        first, buffer = ends[0][1], ReceiveBuffer()
         source = f"{first.source} and {len(ends) - 1} more"
         shape = (*first.shape[:-1], len(ends))
         channel = Channel(
-            self.scheduler, source, first.target, shape, first.dtype, first.size, inbox
+            self.scheduler, source, first.target, shape, first.dtype, first.size, buffer
         )
-        inbox.shape(old.silence.shape, old.silence.dtype)
-        inbox.entries = [old.entries[end.index] for _, end in ends]
-        receiving.recv = inbox.gathered
+        buffer.shape(old.zero_message.shape, old.zero_message.dtype)
+        buffer.entries = [old.entries[end.index] for _, end in ends]
+        receiving.recv = buffer.gathered
         return channel
 
 
@@ -265,7 +269,7 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
             continue
         py_port = getattr(model, port.name)
         if port.name in element.outputs:
-            fits = _by_outbox(py_port)
+            fits = _by_fan_out(py_port)
         else:
             # Any of the ways to receive that only add up what was sent.
             fits = port.name in element.inputs and getattr(py_port.recv, "__func__", None) in _SUMS
@@ -296,7 +300,7 @@ def _padded(lists: list[list[int]]) -> AnyArray:
     return np.ascontiguousarray(np.array(rows, np.intp).T)
 
 
-_SUMS = (Inbox.number, Inbox.single, Inbox.borrowed, Inbox.summed)
+_SUMS = (ReceiveBuffer.number, ReceiveBuffer.single, ReceiveBuffer.borrowed, ReceiveBuffer.summed)
 _REAL = np.dtype(np.float64)
 
 
@@ -320,8 +324,8 @@ def _does(method: Any, function: Any) -> bool:
     return getattr(method, "__func__", None) is function
 
 
-def _by_outbox(port: Any) -> bool:
-    return isinstance(getattr(port.send, "__self__", None), Outbox)
+def _by_fan_out(port: Any) -> bool:
+    return isinstance(getattr(port.send, "__self__", None), FanOut)
 
 
 def _depths(nodes: list[Any], senders: dict[Channel, _Sender]) -> list[int]:

@@ -258,7 +258,7 @@ class Output:
         A member, and what sends its entry to others.
     """
 
-    __slots__ = ("index", "place", "port", "said", "silence", "single", "whole")
+    __slots__ = ("index", "place", "port", "said", "single", "whole", "zero_message")
 
     def __init__(
         self,
@@ -271,7 +271,7 @@ class Output:
     ) -> None:
         self.port, self.index, self.place = port, index, place
         self.whole, self.single = whole, single
-        self.silence: AnyArray = np.zeros((*shape[:-1], place.stop - place.start))
+        self.zero_message: AnyArray = np.zeros((*shape[:-1], place.stop - place.start))
         self.said = False
 
     def clear(self, values: AnyArray) -> None:
@@ -282,7 +282,7 @@ class Output:
 
     def send(self, values: AnyArray, message: AnyArray | None) -> None:
         """Put the message (lanes, members) in its place, and send it to those outside."""
-        told = self.silence
+        told = self.zero_message
         if message is not None:
             values[self.place] = message.T
             told, self.said = message.reshape(told.shape), True

@@ -28,7 +28,7 @@ from lava_dyads.errors import DyadsError, ModelError, invalid
 from lava_dyads.models.events import EventModel, data_ports
 from lava_dyads.models.shell import RegisterModel
 from lava_dyads.processes.virtual import neuron_of
-from lava_dyads.runtime.channels import Channel, Inbox, Outbox
+from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
 from lava_dyads.runtime.isolation import own_class, own_copy, own_parameters
 from lava_dyads.runtime.lava_internals.node import Node, only_looks
 from lava_dyads.runtime.lava_internals.ports import Answers, RecvEnd, SendEnd
@@ -91,7 +91,7 @@ class _Wiring:
 
     def __init__(self, engine: Any, builders: dict[Any, Any]) -> None:
         self.engine, self.builders = engine, builders
-        self._inboxes: dict[int, Inbox] = {}
+        self._buffers: dict[int, ReceiveBuffer] = {}
         self._places: dict[int, list[int | None]] = {}
         """Per InPort and source: which entry of the port's message the source fills."""
 
@@ -136,15 +136,15 @@ class _Wiring:
             names = f"{process.name}.{port.name} -> {target.process.name}.{target.name}"
             invalid(names, f"the target needs messages of shape {target.shape}", port.shape)
         self._places.setdefault(id(target), []).append(place)
-        inbox = self._inboxes.setdefault(id(target), Inbox())
-        self._channel(process, port, target, inbox, entry)
+        buffer = self._buffers.setdefault(id(target), ReceiveBuffer())
+        self._channel(process, port, target, buffer, entry)
 
     def _channel(
         self,
         source: AbstractProcess,
         port: Any,
         target: Any,
-        inbox: Inbox | None = None,
+        buffer: ReceiveBuffer | None = None,
         entry: int | None = None,
     ) -> None:
         names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
@@ -154,7 +154,7 @@ class _Wiring:
             ordered = not all(issubclass(model, EventModel) for model in ends)
             channel: Any = self.engine.wire(*names, shape, dtype, ordered)
         else:
-            channel = Channel(self.engine, *names, shape, dtype, CHANNEL_SIZE, inbox, entry)
+            channel = Channel(self.engine, *names, shape, dtype, CHANNEL_SIZE, buffer, entry)
         self._add(source, SendEnd(port.name, channel))
         end = RecvEnd(target.name, channel)
         self._add(target.process, end)
@@ -168,33 +168,37 @@ class _Wiring:
     # recv() transforms and adds source by source. The result is the same, to the bit.
 
     def shorten_in(self, node: Node) -> None:
-        """Let InPorts take from their inbox, and choose the form of messages in there."""
+        """Let InPorts take from their buffer, and choose the form of messages in there."""
         for port in node.process.in_ports:
-            inbox, py_port = self._inboxes.get(id(port)), getattr(node.model, port.name)
-            if inbox is None or port.external_pipe_flag or type(py_port) is not PyInPortVectorDense:
+            buffer, py_port = self._buffers.get(id(port)), getattr(node.model, port.name)
+            if (
+                buffer is None
+                or port.external_pipe_flag
+                or type(py_port) is not PyInPortVectorDense
+            ):
                 continue
             dtype, shape = np.dtype(py_port._d_type), port.shape
-            if dtype.kind not in "iuf" or any(c.dtype != dtype for c in inbox.channels):
+            if dtype.kind not in "iuf" or any(c.dtype != dtype for c in buffer.channels):
                 continue
-            inbox.shape(shape, dtype)
+            buffer.shape(shape, dtype)
             places = self._places[id(port)]
             filled = [place for place in places if place is not None]
             real = dtype == np.float64
             if isinstance(py_port._transformer, IdentityTransformer):
-                inbox.scalar = real and shape == (1,)
-                if inbox.scalar:
-                    py_port.recv = inbox.number
+                buffer.scalar = real and shape == (1,)
+                if buffer.scalar:
+                    py_port.recv = buffer.number
                 elif len(places) == 1:
-                    inbox.borrows = only_looks(node.model)
-                    py_port.recv = inbox.borrowed if inbox.borrows else inbox.single
+                    buffer.borrows = only_looks(node.model)
+                    py_port.recv = buffer.borrowed if buffer.borrows else buffer.single
                 else:
-                    inbox.borrows = True  # makes an array of its own
-                    py_port.recv = inbox.summed
+                    buffer.borrows = True  # makes an array of its own
+                    py_port.recv = buffer.summed
             elif len(filled) == len(places) == len(set(filled)):
-                one = all(channel.shape == (1,) for channel in inbox.channels)
-                inbox.scalar = real and one and len(shape) == 1
-                inbox.entries, py_port.recv = filled, inbox.gathered
-                inbox.borrows = True
+                one = all(channel.shape == (1,) for channel in buffer.channels)
+                buffer.scalar = real and one and len(shape) == 1
+                buffer.entries, py_port.recv = filled, buffer.gathered
+                buffer.borrows = True
 
     def shorten_out(self, node: Node) -> None:
         """Let OutPorts copy once for all their channels."""
@@ -204,7 +208,7 @@ class _Wiring:
             node.task.outgoing += [c for c in channels if isinstance(c, Channel)]
             dense = type(py_port) is PyOutPortVectorDense and not port.external_pipe_flag
             if dense and channels:
-                py_port.send = Outbox(channels, given=only_looks(node.model)).send
+                py_port.send = FanOut(channels, zero_copy=only_looks(node.model)).send
 
 
 def _attach(engine: VirtualTimeEngine, nodes: list[Node]) -> None:

@@ -119,7 +119,7 @@ class EventMailbox(Mailbox):
                 box.said.append(done[box])
                 box._wake()
 
-    def silence(self) -> None:
+    def await_quiescence(self) -> None:
         """Wait until nothing is on its way and nobody has an answer due."""
         self.engine.listen(self.engine.transport.max_deliveries or self.limit)
 
