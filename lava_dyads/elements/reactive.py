@@ -5,7 +5,7 @@ order. For one presentation, each line after the silence of the one before::
 
     RESET    forget the last presentation
     BEGIN    sources send their rows
-    SPEAK    a population that has heard nothing speaks for its bias
+    SEND    a population that has heard nothing speaks for its bias
     LEARN    learn from what is held; read the output
 
 Messages are changes and changes add up, so a message may overtake another one. Populations and
@@ -34,7 +34,7 @@ class Command(IntEnum):
 
     RESET = 0
     BEGIN = 1
-    SPEAK = 2
+    SEND = 2
     LEARN = 3
     TURN = 4
     """LEARN, and RESET for the next presentation, in one."""
@@ -75,7 +75,7 @@ class Reactive:
         self._clock: Clock
         self._turn_to(0)
 
-    def obey(self, command: int, presentation: int) -> Outbox:
+    def handle(self, command: int, presentation: int) -> Outbox:
         """Do what the conductor says; return what is sent."""
         if command in (Command.LEARN, Command.TURN):
             self._turn_to(presentation)
@@ -88,9 +88,9 @@ class Reactive:
         if command == Command.BEGIN and not self.element.inputs:
             self._turn_to(presentation)
             return self.element.before(self._settled._replace(step=1, first=True, last=False))
-        return self.hear({}) if command == Command.SPEAK else {}
+        return self.receive({}) if command == Command.SEND else {}
 
-    def hear(self, inbox: Inbox) -> Outbox:
+    def receive(self, inbox: Inbox) -> Outbox:
         """Take messages, summed per port; return what is sent."""
         element = self.element
         answer = element.after(self._clock, inbox)

@@ -100,7 +100,7 @@ def settle_asynchronously(
     simulation.send(OUTSIDE, {"input_in": x, "target_in": y})
     deliveries = simulation.run(max_deliveries)
     if not simulation.queue:
-        simulation.tell(Command.SPEAK)
+        simulation.command(Command.SEND)
         deliveries += simulation.run(max_deliveries - deliveries)
     residual = network.residual(y)
     silent = not simulation.queue
@@ -131,12 +131,12 @@ class _Simulation:
         self.elements = {name: Reactive(e, agenda) for name, e in network.elements.items()}
         self._waiting: dict[str, Outbox] = {name: {} for name in self.elements}
         self._due: set[str] = set()
-        self.tell(Command.RESET)
+        self.command(Command.RESET)
 
-    def tell(self, command: Command) -> None:
+    def command(self, command: Command) -> None:
         """Give a command to all elements."""
         for name, element in self.elements.items():
-            self.send(name, element.obey(command, 0))
+            self.send(name, element.handle(command, 0))
             if element.restless:
                 self._rest(name)
 
@@ -166,7 +166,7 @@ class _Simulation:
     def _deliver(self, name: str, entry: str, message: Array) -> None:
         reactive = self.elements[name]
         if not reactive.element.patient:
-            self.send(name, reactive.hear({entry: message}))
+            self.send(name, reactive.receive({entry: message}))
             return
         box = self._waiting[name]
         waiting = box.get(entry)
@@ -177,7 +177,7 @@ class _Simulation:
         self._due.discard(name)
         waiting, self._waiting[name] = self._waiting[name], {}
         reactive = self.elements[name]
-        self.send(name, reactive.hear(waiting))
+        self.send(name, reactive.receive(waiting))
         if reactive.restless:
             self._rest(name)
 

@@ -311,7 +311,7 @@ class _Runner:
         )
         self.turns: list[dict[str, float]] = []
         try:
-            self.facts = self._hear()
+            self.facts = self._receive()
         except BaseException:
             self.close()
             raise
@@ -321,9 +321,9 @@ class _Runner:
         assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        self.turns.append(self._hear())
+        self.turns.append(self._receive())
 
-    def _hear(self) -> dict[str, Any]:
+    def _receive(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:

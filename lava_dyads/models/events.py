@@ -26,7 +26,7 @@ CONTROL = ("command_in", "report_out", "command_out", "report_in")
 class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
     """Base of event-driven models: say what you answer to messages, the rest is here.
 
-    Write ``answer``; where needed also ``begin`` (what is sent when a run starts) and ``obey``
+    Write ``answer``; where needed also ``begin`` (what is sent when a run starts) and ``handle``
     (what a conductor says). Ports have to be ``VEC_DENSE``. Messages are changes: what comes
     on a port before the next answer adds up.
 
@@ -50,7 +50,7 @@ class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
     def answer(self, inbox: dict[str, AnyArray]) -> Outbox:
         """Take the sum of the changes on each port; return the changes to send, by port."""
 
-    def obey(self, command: int, presentation: int) -> Outbox:
+    def handle(self, command: int, presentation: int) -> Outbox:
         """Take a command of a conductor; return the changes to send, by port."""
         return {}
 
@@ -68,7 +68,7 @@ class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
         self._send(self.begin())
         while box.wait():
             for command, presentation in box.commands():
-                self._send(self.obey(command, presentation))
+                self._send(self.handle(command, presentation))
             while box.pending or self.restless:
                 if self.hold_time:
                     box.hold(self.hold_time)
@@ -111,14 +111,14 @@ class ReactiveModel(RegisterModel, EventModel):
         lanes, numbers = self.element.lanes, self.element.arithmetic.dtype
         if numbers == np.float32:  # narrower than messages are
             inbox = {p: m.astype(numbers) for p, m in inbox.items()}
-        outbox = self._reactive.hear({p: m.reshape(lanes, -1) for p, m in inbox.items()})
+        outbox = self._reactive.receive({p: m.reshape(lanes, -1) for p, m in inbox.items()})
         if self.restless != self._reactive.restless:
             self.restless = self._reactive.restless
         return self._counted(outbox)
 
-    def obey(self, command: int, presentation: int) -> Outbox:
+    def handle(self, command: int, presentation: int) -> Outbox:
         """Hand the command to the element."""
-        outbox = self._reactive.obey(command, presentation)
+        outbox = self._reactive.handle(command, presentation)
         self.restless = self._reactive.restless
         return self._counted(outbox)
 
@@ -159,18 +159,18 @@ class PyConductorModel(PyAsyncProcessModel):  # type: ignore[misc]
         """Lead through as many presentations as the run has steps."""
         box = self.mailbox
         first = self._presentations - int(self.agenda.window[0])
-        box.tell(Command.RESET, first)
+        box.command(Command.RESET, first)
         for i in range(self.num_steps):
             asked_to_end = self.check_for_stop_cmd() or self.check_for_pause_cmd()
             last = i == self.num_steps - 1 or asked_to_end
             box.await_quiescence()
-            box.tell(Command.BEGIN, first + i)
+            box.command(Command.BEGIN, first + i)
             box.await_quiescence()
-            box.tell(Command.SPEAK, first + i)
+            box.command(Command.SEND, first + i)
             box.await_quiescence()
-            box.tell(Command.LEARN if last else Command.TURN, first + i)
+            box.command(Command.LEARN if last else Command.TURN, first + i)
             self._presentations += 1
             if last:
                 break
         box.await_quiescence()
-        box.tell(Command.END, 0)
+        box.command(Command.END, 0)

@@ -56,7 +56,7 @@ class Mailbox(ABC):
         """Send the entries of a change that are not zero."""
 
     @abstractmethod
-    def tell(self, command: Command, presentation: int) -> None:
+    def command(self, command: Command, presentation: int) -> None:
         """Give a command to all followers; for conductors."""
 
     @abstractmethod
@@ -166,7 +166,7 @@ class LavaMailbox(Mailbox):
             channel.send(data)
             self._sent += 1
 
-    def tell(self, command: Command, presentation: int) -> None:
+    def command(self, command: Command, presentation: int) -> None:
         """Give a command to all followers."""
         self._model.command_out.send(np.array([command, presentation], float))
         self._sent += len(self._model.command_out.csp_ports)

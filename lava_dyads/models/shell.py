@@ -68,7 +68,7 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
         entries = [(port, getattr(self, port)) for port in element.inputs]
         numbers = element.arithmetic.dtype
         inputs = tuple(
-            (port, _narrowed(entry.recv, numbers), _silence(entry._shape))
+            (port, _narrowed(entry.recv, numbers), _zeros(entry._shape))
             for port, entry in entries
             if entry.csp_ports
         )
@@ -76,7 +76,7 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
         for port in element.outputs:
             out = getattr(self, port)
             if out.csp_ports:
-                outputs.append((port, out.send, _silence(out._shape)))
+                outputs.append((port, out.send, _zeros(out._shape)))
             else:
                 element.listened.discard(port)
         self._wired = (element, self.agenda, inputs, tuple(outputs))
@@ -84,10 +84,10 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
 
     def run_spk(self) -> None:
         """Take one step of the element."""
-        self.speak()
-        self.hear()
+        self.send()
+        self.receive()
 
-    def speak(self) -> None:
+    def send(self) -> None:
         """Send what the messages of earlier steps have become; populations have nothing yet."""
         element, agenda, _, outputs = self._wired or self._wire()
         clock = agenda.at(self.time_step)
@@ -96,7 +96,7 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
         if not element.answers:
             _send(outbox, outputs)
 
-    def hear(self) -> None:
+    def receive(self) -> None:
         """Receive the messages of this step; populations answer."""
         element, _, inputs, outputs = self._wired
         clock, inbox = self._clock, {}
@@ -114,7 +114,7 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
 
 
 @cache
-def _silence(shape: tuple[int, ...]) -> AnyArray:
+def _zeros(shape: tuple[int, ...]) -> AnyArray:
     """Return zeros, the same for all; in-process they may reach who listens as they are."""
     zeros = np.zeros(shape)
     zeros.flags.writeable = False
@@ -131,7 +131,7 @@ def _narrowed(recv: Callable[[], AnyArray], numbers: np.dtype[Any]) -> Callable[
 
     def narrow() -> AnyArray:
         message = recv()
-        silent = message is _silence(message.shape)
+        silent = message is _zeros(message.shape)
         return message if silent else message.astype(numbers, copy=False)
 
     return narrow

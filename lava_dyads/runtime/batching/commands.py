@@ -40,12 +40,12 @@ class CommandBatch:
         for model, element in zip(models, stacked.members, strict=True):
             look_at(model, element.memory)
 
-    def obey(self, command: Command, presentation: int) -> Mapping[EventMailbox, Outbox] | None:
+    def handle(self, command: Command, presentation: int) -> Mapping[EventMailbox, Outbox] | None:
         """Let all obey; return what each has to say, or None if one of them is busy."""
         if not all(box.waiting for box in self.boxes):
             return None
         self._reactive.follow(self.models[0]._reactive)  # which may have obeyed by itself before
-        outbox = self._reactive.obey(command, presentation)
+        outbox = self._reactive.handle(command, presentation)
         for model in self.models:
             model._reactive.follow(self._reactive)
         said: dict[EventMailbox, Outbox] = {box: {} for box in self.boxes}
@@ -89,5 +89,5 @@ def _command_batches(models: list[Any], wired: tuple[str, ...]) -> list[CommandB
 
 def _driven(node: Any) -> bool:
     model = node.model
-    obeys = isinstance(model, ReactiveModel) and type(model).obey is ReactiveModel.obey
-    return obeys and isinstance(node.task, DrivenTask)
+    handles = isinstance(model, ReactiveModel) and type(model).handle is ReactiveModel.handle
+    return handles and isinstance(node.task, DrivenTask)

@@ -51,7 +51,7 @@ class Node:
         hears = any(getattr(self.model, port.name).csp_ports for port in self.process.in_ports)
         two = hears and only_looks(self.model) and not self.model.element.answers
         if two and self.task.swap is None and not measuring:
-            return [(self.task, _speak, self.model), (Task(self.task.label), _hear, self.model)]
+            return [(self.task, _send, self.model), (Task(self.task.label), _receive, self.model)]
         return [self._turn(_spike)]
 
     @property
@@ -124,15 +124,15 @@ def _spike(model: Any) -> None:
         model._handle_pause_or_stop_req()
 
 
-def _speak(model: Any) -> None:
+def _send(model: Any) -> None:
     """Begin one step of an element's model."""
     model.__dict__["time_step"] += 1
-    model.speak()
+    model.send()
 
 
-def _hear(model: Any) -> None:
+def _receive(model: Any) -> None:
     """End it."""
-    model.hear()
+    model.receive()
     state = model.__dict__
     if state["_req_pause"] or state["_req_stop"]:
         model._handle_pause_or_stop_req()

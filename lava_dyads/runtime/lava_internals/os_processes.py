@@ -209,12 +209,12 @@ class LavaRun:
         with self._lock:
             for port in list(self._at_work):
                 while self.alive and port in self._at_work and port.probe():
-                    self._hear(port, port.recv())
+                    self._receive(port, port.recv())
             if self.alive:
                 self.runtime._is_running = bool(self._at_work)
         return not self._at_work
 
-    def _hear(self, port: Any, word: Any) -> None:
+    def _receive(self, port: Any, word: Any) -> None:
         if enum_equal(word, MGMT_RESPONSE.REQ_STOP):
             self._at_work.clear()
             self.runtime._is_started = False

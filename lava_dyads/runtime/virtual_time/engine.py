@@ -121,7 +121,7 @@ class VirtualTimeEngine:
         for side, slot, box in self.inlets:
             while len(side):
                 slot.add_whole(side.recv())
-                box.hear(slot)
+                box.receive(slot)
         self.ready.extend(task for task, ready in self.strangers.items() if ready())
         return bool(self.ready)
 
@@ -284,12 +284,12 @@ class VirtualTimeEngine:
         self._listeners.append(task)
         task.give_way("for silence")
 
-    def tell(self, command: Command, presentation: int) -> None:
+    def command(self, command: Command, presentation: int) -> None:
         """Pass a command on to the wires."""
         if command == Command.BEGIN:
             self.presentation += 1
         for wire in self.faulty:
-            wire.obey(command)
+            wire.handle(command)
 
     def poll(self) -> None:
         """Let others run before somebody looks at an empty port again."""

@@ -108,7 +108,7 @@ class FaultyWire(Wire):
             self._post(*self._kept)
             self._kept = None
 
-    def obey(self, command: Command) -> None:
+    def handle(self, command: Command) -> None:
         """Forget what was sent and heard; a frozen process says it all over again."""
         if command in (Command.RESET, Command.TURN):
             if self.mute and self.engine.presentation == 0:

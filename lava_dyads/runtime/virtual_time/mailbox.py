@@ -52,7 +52,7 @@ class EventMailbox(Mailbox):
         self._outlets: dict[str, _Outlet] = {}
         engine.boxes.append(self)
 
-    def hear(self, slot: Slot) -> None:
+    def receive(self, slot: Slot) -> None:
         """Note that something has come into a slot."""
         slot.pending = self.pending_now = True
         if self.waiting:
@@ -101,16 +101,16 @@ class EventMailbox(Mailbox):
         if outlet is not None:
             outlet.send(change)
 
-    def tell(self, command: Command, presentation: int) -> None:
+    def command(self, command: Command, presentation: int) -> None:
         """Give a command to all followers; it takes no time."""
-        self.engine.tell(command, presentation)
+        self.engine.command(command, presentation)
         if command == Command.END:
             for box in self.followers:
                 box.end()
             return
         done: dict[EventMailbox, dict[str, AnyArray]] = {}
         for batch in self.command_batches:
-            done.update(batch.obey(command, presentation) or {})
+            done.update(batch.handle(command, presentation) or {})
         for box in self.followers:
             if box not in done:
                 box._orders.append((command, presentation))
@@ -182,7 +182,7 @@ class DrivenTask:
             model._send(box.said.pop(0))
         while True:
             for command, presentation in box.commands():
-                model._send(model.obey(command, presentation))
+                model._send(model.handle(command, presentation))
             if not (box.pending_now or model.restless or due):
                 break
             if model.hold_time and not due:

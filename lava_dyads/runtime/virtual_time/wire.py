@@ -187,7 +187,7 @@ class Wire:
             slot.sum[0] += change
         else:
             slot.sum[index if self.offset is None else self.offset] += change
-        box.hear(slot)
+        box.receive(slot)
 
     def _transformed(self, change: AnyArray) -> AnyArray:
         return change if self.transform is None else self.transform(change)
