@@ -56,7 +56,7 @@ class Element(ABC):
     counted: tuple[str, ...] = ()
     answers: ClassVar[bool] = False
     """Whether it sends in ``after`` (populations) or in ``before`` (everything else)."""
-    patient: ClassVar[bool] = False
+    coalescing: ClassVar[bool] = False
     """Whether it gathers asynchronous messages for a while before it answers them."""
 
     def __init__(

@@ -41,7 +41,7 @@ class Head(Element):
     """
 
     counted = ("messages_drive", "events_drive")
-    patient = True
+    coalescing = True
 
     def __init__(
         self,

@@ -77,7 +77,7 @@ class Population(Element):
     """
 
     answers = True
-    patient = True
+    coalescing = True
 
     def __init__(
         self,

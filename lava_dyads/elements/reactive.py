@@ -5,7 +5,7 @@ order. For one presentation, each line after the silence of the one before::
 
     RESET    forget the last presentation
     BEGIN    sources send their rows
-    SEND    a population that has heard nothing speaks for its bias
+    SEND     a population that has heard nothing speaks for its bias
     LEARN    learn from what is held; read the output
 
 Messages are changes and changes add up, so a message may overtake another one. Populations and
@@ -23,8 +23,8 @@ from lava_dyads.errors import UnsupportedError
 
 ANNEALED = "a threshold falls in steps"
 
-HOLD = 12.0
-"""Mean time a patient element gathers before it answers, in mean latencies. At 64-32-10 with
+HOLD_TIME = 12.0
+"""Mean time a coalescing element gathers before it answers, in mean latencies. At 64-32-10 with
 cross-entropy 3 needs 5 difference events per neuron under exponential and 11 under heavy-tailed
 latencies, 8 needs 2.5 and 4.3, 12 needs 2.2 and 3.3; only (virtual) time is lost."""
 
@@ -54,7 +54,7 @@ class Reactive:
 
     Attributes
     ----------
-    restless : bool
+    self_scheduled : bool
         Whether it has to go on without a further message (a unit that relaxes).
 
     Raises
@@ -70,7 +70,7 @@ class Reactive:
                 "Try: 0, or --clock sync"
             )
         self.element, self.agenda = element, agenda
-        self.restless = False
+        self.self_scheduled = False
         self._settled: Clock
         self._clock: Clock
         self._turn_to(0)
@@ -96,7 +96,7 @@ class Reactive:
         answer = element.after(self._clock, inbox)
         outbox = answer if element.answers else element.before(self._clock)
         if isinstance(element, Population):
-            self.restless = bool(outbox) and not element.unit.instantaneous
+            self.self_scheduled = bool(outbox) and not element.unit.instantaneous
         return outbox
 
     def follow(self, other: Reactive) -> None:

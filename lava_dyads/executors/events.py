@@ -17,7 +17,7 @@ import numpy as np
 from lava_dyads.array_types import Array
 from lava_dyads.elements import Outbox
 from lava_dyads.elements.clock import Agenda
-from lava_dyads.elements.reactive import HOLD, Command, Reactive
+from lava_dyads.elements.reactive import HOLD_TIME, Command, Reactive
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.latency import Latency
 from lava_dyads.executors.step import OUTSIDE, Network, Settled
@@ -45,7 +45,7 @@ def settle_asynchronously(
     y: Array | None,
     *,
     latency: str = "exponential",
-    hold: float = HOLD,
+    hold_time: float = HOLD_TIME,
     per_event: bool = True,
     seed: int = 0,
     tolerance: float = 1e-12,
@@ -65,7 +65,7 @@ def settle_asynchronously(
         Targets; None for a free phase.
     latency : str
         ``constant``, ``uniform``, ``exponential`` or ``heavy-tailed``, mean 1.
-    hold : float
+    hold_time : float
         Mean refractory time of populations and heads, in mean latencies, > 0.
     per_event : bool
         Every entry of a message travels alone, with a latency of its own; False: the message
@@ -84,7 +84,7 @@ def settle_asynchronously(
     Raises
     ------
     ValidationError
-        If the latency is unknown or the hold not positive.
+        If the latency is unknown or the hold_time not positive.
     UnsupportedError
         If units keep something of the forward pass: without steps nobody knows when it is over.
     """
@@ -94,9 +94,9 @@ def settle_asynchronously(
             "settle_asynchronously: this rule or nudge keeps something of the forward pass, whose "
             "end asynchronous messages do not show. Try: Network.settle"
         )
-    if not hold > 0:
-        invalid("hold", "must be positive", hold, "3")
-    simulation = _Simulation(network, y is not None, model, hold, per_event, seed)
+    if not hold_time > 0:
+        invalid("hold_time", "must be positive", hold_time, "3")
+    simulation = _Simulation(network, y is not None, model, hold_time, per_event, seed)
     simulation.send(OUTSIDE, {"input_in": x, "target_in": y})
     deliveries = simulation.run(max_deliveries)
     if not simulation.queue:
@@ -116,11 +116,11 @@ class _Simulation:
         network: Network,
         nudged: bool,
         latency: Latency,
-        hold: float,
+        hold_time: float,
         per_event: bool,
         seed: int,
     ) -> None:
-        self.network, self.hold, self.per_event = network, hold, per_event
+        self.network, self.hold_time, self.per_event = network, hold_time, per_event
         self.generator = np.random.default_rng(seed)
         self.latency = latency.stream(np.random.default_rng([seed, 1]))
         self.now = 0.0
@@ -137,7 +137,7 @@ class _Simulation:
         """Give a command to all elements."""
         for name, element in self.elements.items():
             self.send(name, element.handle(command, 0))
-            if element.restless:
+            if element.self_scheduled:
                 self._rest(name)
 
     def send(self, source: str, outbox: Any) -> None:
@@ -165,7 +165,7 @@ class _Simulation:
 
     def _deliver(self, name: str, entry: str, message: Array) -> None:
         reactive = self.elements[name]
-        if not reactive.element.patient:
+        if not reactive.element.coalescing:
             self.send(name, reactive.receive({entry: message}))
             return
         box = self._waiting[name]
@@ -178,13 +178,13 @@ class _Simulation:
         waiting, self._waiting[name] = self._waiting[name], {}
         reactive = self.elements[name]
         self.send(name, reactive.receive(waiting))
-        if reactive.restless:
+        if reactive.self_scheduled:
             self._rest(name)
 
     def _rest(self, name: str) -> None:
         if name not in self._due:
             self._due.add(name)
-            delay = self.hold * self.generator.uniform(0.5, 1.5)
+            delay = self.hold_time * self.generator.uniform(0.5, 1.5)
             self._push(self.now + delay, name, "", None)
 
     def _push(self, at: float, name: str, entry: str, message: Any) -> None:

@@ -370,7 +370,7 @@ class Network(Trainable):
             name: settled[begin:end]
             for name, begin, end in zip(everybody, starts, starts[1:], strict=False)
         }
-        restless = not all(p.unit.instantaneous for p in self.populations.values())
+        self_scheduled = not all(p.unit.instantaneous for p in self.populations.values())
         events_at = steps = 0
         wave = max(p.first_step for p in self.populations.values())
         for steps, active in enumerate(schedule(self) if schedule else repeat(everybody), 1):
@@ -386,7 +386,7 @@ class Network(Trainable):
             if steps % 64 == 0:
                 largest = self._largest()
                 noise = _CHATTER * (1.0 + largest)
-                if not largest < _HOPELESS or (restless and self._moving(target) <= noise):
+                if not largest < _HOPELESS or (self_scheduled and self._moving(target) <= noise):
                     break
         for population in self.populations.values():
             population.awake = slice(None)

@@ -212,12 +212,12 @@ class _References:
 
     def of(self, execution: Execution) -> Outcome | str:
         """Return the reference of a combination, or why there is none."""
-        patient = execution.clock == "async" and self._problem.spec.timing.repeats > 0
-        key = execution.precision, patient
+        relaxing = execution.clock == "async" and self._problem.spec.timing.repeats > 0
+        key = execution.precision, relaxing
         if key not in self._known:
             chip = CHIP_REFERENCE if execution.precision == "loihi2" else REFERENCE
             try:
-                self._known[key] = self._at_rest() if patient else self._problem.train(chip)
+                self._known[key] = self._at_rest() if relaxing else self._problem.train(chip)
             except (NotSettledError, FixedPointError) as error:
                 self._known[key] = str(error)
         return self._known[key]

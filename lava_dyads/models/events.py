@@ -15,7 +15,7 @@ from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Outbox
-from lava_dyads.elements.reactive import HOLD, Command, Reactive
+from lava_dyads.elements.reactive import HOLD_TIME, Command, Reactive
 from lava_dyads.models.mailbox import LavaMailbox, Mailbox
 from lava_dyads.models.shell import RegisterModel, bound
 from lava_dyads.processes.conductor import Conductor
@@ -34,12 +34,12 @@ class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
     ----------
     hold_time : float
         Mean time it gathers messages before it answers, in mean latencies; 0: none.
-    restless : bool
+    self_scheduled : bool
         Set it in ``answer`` where it has to go on without a further message.
     """
 
     hold_time: float = 0.0
-    restless: bool = False
+    self_scheduled: bool = False
     _mailbox: Mailbox | None = None
 
     def begin(self) -> Outbox:
@@ -69,9 +69,9 @@ class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
         while box.wait():
             for command, presentation in box.commands():
                 self._send(self.handle(command, presentation))
-            while box.pending or self.restless:
+            while box.pending or self.self_scheduled:
                 if self.hold_time:
-                    box.hold(self.hold_time)
+                    box.sleep(self.hold_time)
                 self._send(self.answer(box.drain()))
 
     def _send(self, outbox: Outbox) -> None:
@@ -98,7 +98,7 @@ class ReactiveModel(RegisterModel, EventModel):
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self._reactive = Reactive(self.element, self.agenda)
-        self.hold_time = HOLD if self.element.patient else 0.0
+        self.hold_time = HOLD_TIME if self.element.coalescing else 0.0
 
     def begin(self) -> Outbox:
         """Note who listens; the conductor says when to speak."""
@@ -112,14 +112,14 @@ class ReactiveModel(RegisterModel, EventModel):
         if numbers == np.float32:  # narrower than messages are
             inbox = {p: m.astype(numbers) for p, m in inbox.items()}
         outbox = self._reactive.receive({p: m.reshape(lanes, -1) for p, m in inbox.items()})
-        if self.restless != self._reactive.restless:
-            self.restless = self._reactive.restless
+        if self.self_scheduled != self._reactive.self_scheduled:
+            self.self_scheduled = self._reactive.self_scheduled
         return self._counted(outbox)
 
     def handle(self, command: int, presentation: int) -> Outbox:
         """Hand the command to the element."""
         outbox = self._reactive.handle(command, presentation)
-        self.restless = self._reactive.restless
+        self.self_scheduled = self._reactive.self_scheduled
         return self._counted(outbox)
 
     def _counted(self, outbox: Outbox) -> Outbox:

@@ -40,7 +40,7 @@ class Mailbox(ABC):
         """Wait until a message or a command has come; return False at the end of the run."""
 
     @abstractmethod
-    def hold(self, duration: float) -> None:
+    def sleep(self, duration: float) -> None:
         """Be deaf for a jittered time of that mean, in mean latencies; messages wait."""
 
     @abstractmethod
@@ -140,7 +140,7 @@ class LavaMailbox(Mailbox):
                 return False
             self._await_any()
 
-    def hold(self, duration: float) -> None:
+    def sleep(self, duration: float) -> None:
         """Sleep."""
         time.sleep(duration * LATENCY_SECONDS * self._generator.uniform(0.5, 1.5))
 

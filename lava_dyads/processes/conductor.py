@@ -15,7 +15,7 @@ class Conductor(AbstractProcess):
 
     A run of k steps is k presentations. For each, and each after the silence of the one before::
 
-        RESET   BEGIN   SEND   LEARN          (see lava_dyads.elements.reactive)
+        RESET   BEGIN   SEND    LEARN          (see lava_dyads.elements.reactive)
 
     Silence means that no message is on its way and nobody has an answer due. In-process the
     runtime knows. On Lava's own runtime the conductor finds out by messages alone (Mattern's

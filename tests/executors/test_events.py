@@ -27,17 +27,17 @@ def sample(layers, seed, lanes=1):
     alpha=st.sampled_from([0.0, 1.0]),
     loss=st.sampled_from(["squared-error", "cross-entropy"]),
     latency=st.sampled_from(sorted(LATENCIES)),
-    hold=st.sampled_from([0.1, 1.0, 3.0]),
+    hold_time=st.sampled_from([0.1, 1.0, 3.0]),
     per_event=st.booleans(),
 )
 def test_the_fixed_point_depends_on_no_latency_and_no_order(
-    seed, sizes, alpha, loss, latency, hold, per_event
+    seed, sizes, alpha, loss, latency, hold_time, per_event
 ):
     spec = NetworkSpec(tuple(sizes), alpha=alpha, loss=loss, seed=seed, bias_deviation=0.1)
     x, y = sample(sizes, seed, lanes=2)
     ours, reference = spec.build(lanes=2), spec.build(lanes=2)
     outcome = settle_asynchronously(
-        ours, x, y, latency=latency, hold=hold, per_event=per_event, seed=seed
+        ours, x, y, latency=latency, hold_time=hold_time, per_event=per_event, seed=seed
     )
     assert outcome.silent
     assert outcome.converged
@@ -116,7 +116,10 @@ def test_latencies_have_mean_one(latency):
 
 @pytest.mark.parametrize(
     ("options", "text"),
-    [({"latency": "exponental"}, "Try: exponential"), ({"hold": 0.0}, "hold: must be positive")],
+    [
+        ({"latency": "exponental"}, "Try: exponential"),
+        ({"hold_time": 0.0}, "hold_time: must be positive"),
+    ],
 )
 def test_bad_options_are_refused(options, text):
     network = NetworkSpec((2, 1)).build()

@@ -78,7 +78,7 @@ class EventMailbox(Mailbox):
             self.task.give_way("for any message")
         return True
 
-    def hold(self, duration: float) -> None:
+    def sleep(self, duration: float) -> None:
         """Sleep in virtual time."""
         engine = self.engine
         pause = duration * (0.5 + engine.generator.random())
@@ -183,7 +183,7 @@ class DrivenTask:
         while True:
             for command, presentation in box.commands():
                 model._send(model.handle(command, presentation))
-            if not (box.pending_now or model.restless or due):
+            if not (box.pending_now or model.self_scheduled or due):
                 break
             if model.hold_time and not due:
                 self._holding, self.waits_for = True, "until it has rested"
