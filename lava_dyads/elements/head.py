@@ -15,7 +15,7 @@ class Head(Element):
 
     In every step, in this order::
 
-        first step of a presentation: held signals and mirror <- 0
+        first step of a presentation: held signals and what was sent <- 0
         send the buffer                                         (one step of delay)
         held_output <- held_output + message      held_target <- held_target + message
         buffer <- change of -beta l'(held_output, held_target), while learning and from the
@@ -110,8 +110,8 @@ class Head(Element):
             drive[clock.valid :] = 0
             self._looked = self.frozen
             threshold = numbers.threshold(self.threshold * annealed(self.anneal, clock.step))
-            mirror = m["sent_drive"]
-            message, events = send_on_change(drive, mirror, threshold, self._floor, numbers)
+            last_sent = m["sent_drive"]
+            message, events = send_on_change(drive, last_sent, threshold, self._floor, numbers)
             if message is not None:
                 self._buffer["drive_out"] = message
                 self.count_sent("drive", events)

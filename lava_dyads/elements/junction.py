@@ -20,7 +20,7 @@ class Junction(Element):
     A connection passes changes on, since it is linear. A junction has to hold what it gets. In
     every step, in this order::
 
-        first step of a presentation: buffers, held values and mirrors <- 0 (not in a stream)
+        first step of a presentation: buffers, held values and what was sent <- 0 (not in a stream)
         send the buffers                                        (one step of delay)
         held_mean_k <- held_mean_k + message                    every argument k
         held_difference <- held_difference + message
@@ -150,9 +150,9 @@ class Junction(Element):
         heard = [port in self.listened for port in self._downs]
         if self._fed and any(heard):
             parts = zip(self._downs, self._sent, self.downward(), heard, strict=True)
-            for port, mirror, value, listened in parts:
+            for port, last_sent, value, listened in parts:
                 if listened:
-                    self._send(port, mirror, value, self.beta)
+                    self._send(port, last_sent, value, self.beta)
             change = _or_zeros(down, m["held_difference"])
             self.count(UNWEIGHTED[1], self.join.backward_operations(change, *changes))
         return {}
@@ -165,9 +165,9 @@ class Junction(Element):
         """Return what reaches every argument, (lanes, n_in[k])."""
         return self.join.transpose(self.memory["held_difference"], *self.held)
 
-    def _send(self, port: str, mirror: str, value: Array, scale: float) -> None:
+    def _send(self, port: str, last_sent: str, value: Array, scale: float) -> None:
         """Buffer the change of a value."""
-        message, _ = send_on_change(value, self.memory[mirror], 0.0, scale, self.arithmetic)
+        message, _ = send_on_change(value, self.memory[last_sent], 0.0, scale, self.arithmetic)
         if message is not None:
             self._buffer[port] = message
 

@@ -24,7 +24,7 @@ class Population(Element):
 
     In every step, in this order::
 
-        first step of a presentation: drives, state and mirrors <- 0 (not within a stream)
+        first step of a presentation: drives, state and what was sent <- 0 (not within a stream)
         basal <- basal + message        apical <- apical + message
                    (from 0 in every step, where the unit takes them as impulses)
         state <- unit.step(unit.drive(basal, bias), apical)      once the wave has arrived
@@ -168,7 +168,7 @@ class Population(Element):
     ) -> list[Population]:
         """Cut the population into single neurons that share its registers.
 
-        What is kept per neuron (state, drives, mirrors, bias and its optimiser state) are views
+        What is kept per neuron (state, drives, values last sent, bias and its optimiser) are views
         on this population's arrays; counters and residuals are the neurons' own.
 
         Parameters
@@ -312,12 +312,14 @@ class Population(Element):
             heard = channel not in unit.extra or f"{channel}_out" in self.listened
             if not heard and channel != unit.teacher:  # from which the bias learns in any case
                 continue
-            mirror = m[f"sent_{channel}"]
+            last_sent = m[f"sent_{channel}"]
             if channel in changes:
-                message, events = send(changes[channel], mirror)
+                message, events = send(changes[channel], last_sent)
             else:
                 value, floor = unit.emit(state, channel), self._floors[channel]
-                message, events = send_on_change(value, mirror, thresholds[channel], floor, numbers)
+                message, events = send_on_change(
+                    value, last_sent, thresholds[channel], floor, numbers
+                )
             if message is not None and heard:
                 outbox[f"{channel}_out"] = message
                 self._sent(channel, message, events)

@@ -58,7 +58,7 @@ class Source(Element):
                 )
         super().__init__(lanes, {}, {"x_out": x.shape[1], "y_out": y.shape[1]}, arithmetic)
         self.x, self.y = x, y
-        self._mirrors: dict[str, Array] = {}
+        self._last_sent: dict[str, Array] = {}
         self.memory["order"] = np.arange(max(len(x), capacity), dtype=np.int64) % len(x)
 
     def before(self, clock: Clock) -> Outbox:
@@ -97,9 +97,9 @@ class Source(Element):
     def _change(self, name: str, value: Array, clock: Clock) -> Signal:
         """Return what has changed since the last frame of a stream."""
         if clock.fresh:
-            self._mirrors[name] = np.zeros_like(value)
+            self._last_sent[name] = np.zeros_like(value)
         scale = None if self.arithmetic.exact else 1.0
-        return send_on_change(value, self._mirrors[name], 0.0, scale, self.arithmetic)[0]
+        return send_on_change(value, self._last_sent[name], 0.0, scale, self.arithmetic)[0]
 
     def after(self, clock: Clock, inbox: Inbox) -> Outbox:
         """Receive nothing."""

@@ -65,7 +65,7 @@ class FrameStream:
             )
         self.network = network
         self._agenda = Agenda(1, network.lanes, stream=True)
-        self._mirrors = {
+        self._last_sent = {
             port: network.arithmetic.zeros((network.lanes, n)) for port, n in network.inputs.items()
         }
         width = network.outputs["output_out"]
@@ -137,16 +137,19 @@ class FrameStream:
         return FrameCost(events, operations)
 
     def _change(self, port: str, value: ArrayLike) -> Array | None:
-        mirror, numbers = self._mirrors[port], self.network.arithmetic
+        last_sent, numbers = self._last_sent[port], self.network.arithmetic
         frame = np.asarray(value, float)
-        if frame.shape not in (mirror.shape, mirror.shape[1:] if len(mirror) == 1 else None):
-            invalid(f"frame {port}", f"must have shape {mirror.shape}", frame.shape)
+        if frame.shape not in (
+            last_sent.shape,
+            last_sent.shape[1:] if len(last_sent) == 1 else None,
+        ):
+            invalid(f"frame {port}", f"must have shape {last_sent.shape}", frame.shape)
         if not np.isfinite(frame).all():
             bad = float(frame[~np.isfinite(frame)][0])
             invalid(f"frame {port}", "must be finite", bad)
         scale = None if numbers.exact else 1.0
-        held = numbers.number(frame.reshape(mirror.shape), port)
-        return send_on_change(held, mirror, 0.0, scale, numbers)[0]
+        held = numbers.number(frame.reshape(last_sent.shape), port)
+        return send_on_change(held, last_sent, 0.0, scale, numbers)[0]
 
 
 def _by_columns(network: Network) -> None:

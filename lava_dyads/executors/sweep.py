@@ -196,11 +196,11 @@ class SweptNetwork(Network):
 
     def _nudge(self) -> Rows:
         """Find the drives of the outputs; return which samples are not silent, None for all."""
-        loud = np.zeros(self.lanes, bool)
+        active = np.zeros(self.lanes, bool)
         for top in self._heads:
             top.nudge(self._now)
-            loud |= np.abs(top.drive.value).max(axis=1) > self.silence * top.head.beta
-        rows = None if loud[: self._now.samples].all() else np.flatnonzero(loud)
+            active |= np.abs(top.drive.value).max(axis=1) > self.silence * top.head.beta
+        rows = None if active[: self._now.samples].all() else np.flatnonzero(active)
         for top in self._heads:
             if rows is not None:
                 top.drive.value = top.drive.value[rows]

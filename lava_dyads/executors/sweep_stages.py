@@ -90,7 +90,7 @@ class Linear:
         self.op, zeros = connection.op, connection.arithmetic.zeros
         self.learns = not connection.weightless
         self.plain, self._from_data = type(self.op) is Dense, from_data
-        self._room = zeros((lanes, self.op.n_out))
+        self._workspace = zeros((lanes, self.op.n_out))
         self._product = zeros(self.op.shape)
         self._active = slice(None)
         self.difference: Signal | None = None
@@ -109,19 +109,19 @@ class Linear:
         self.difference = difference
         if "apical_out" in self.connection.listened:
             self.apical = Signal()
-            self._back = self.connection.arithmetic.zeros((len(self._room), self.op.n_in))
+            self._back = self.connection.arithmetic.zeros((len(self._workspace), self.op.n_in))
 
     def up(self, sweep: Sweep) -> None:
         """W mean."""
         weights, up, active = self.connection.weights, self._mean.value, sweep.active
         if self.plain and len(up) == 1 and not weights.flags.c_contiguous:
             assert isinstance(self.op, Dense)
-            self.op.forward_events(weights, up[0], self._room[0])
-            self.basal.value = self._room
+            self.op.forward_events(weights, up[0], self._workspace[0])
+            self.basal.value = self._workspace
         elif self.plain and self._from_data:
-            self.basal.value = self.op.forward(weights[:, active], up[:, active], self._room)
+            self.basal.value = self.op.forward(weights[:, active], up[:, active], self._workspace)
         else:
-            self.basal.value = self.op.forward(weights, up, self._room)
+            self.basal.value = self.op.forward(weights, up, self._workspace)
         if sweep.counts:
             counted = self.connection.counted[0]
             self.connection.count(counted, self.op.forward_operations(up))
@@ -159,8 +159,8 @@ class Linear:
         self, learner: Optimiser, weights: Array, state: Array, step: int, scale: float
     ) -> bool:
         """Learn at once, where there is a quick way; tell whether there was."""
-        room = self._product
-        return learner.update_along(weights, self.below, self.above, state, step, scale, room)
+        workspace = self._product
+        return learner.update_along(weights, self.below, self.above, state, step, scale, workspace)
 
 
 class Joint:

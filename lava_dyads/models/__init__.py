@@ -1,4 +1,4 @@
-"""ProcessModels: thin shells around the elements of ``lava_dyads.rules``.
+"""ProcessModels: each drives an element of ``lava_dyads.elements``.
 
 Importing this package makes Lava find the models of all Processes, with any run configuration.
 """
@@ -10,6 +10,7 @@ require_lava(__name__)
 from lava.magma.core.model.model import AbstractProcessModel
 
 from lava_dyads.errors import UnsupportedError
+from lava_dyads.models.element_model import ElementModel, bound, make_model
 from lava_dyads.models.events import EventModel, PyConductorModel, ReactiveModel
 from lava_dyads.models.mailbox import Mailbox
 from lava_dyads.models.neurons import EventSubNeuronNetworkModel, SubNeuronNetworkModel
@@ -24,7 +25,6 @@ from lava_dyads.models.registry import (
     layer_processes,
     leaf_of,
 )
-from lava_dyads.models.shell import ElementModel, bound, make_model
 from lava_dyads.processes import DyadNetwork, ElementProcess
 
 __all__ = [

@@ -16,8 +16,8 @@ from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Outbox
 from lava_dyads.elements.reactive import HOLD_TIME, Command, Reactive
+from lava_dyads.models.element_model import RegisterModel, bound
 from lava_dyads.models.mailbox import LavaMailbox, Mailbox
-from lava_dyads.models.shell import RegisterModel, bound
 from lava_dyads.processes.conductor import Conductor
 
 CONTROL = ("command_in", "report_out", "command_out", "report_in")

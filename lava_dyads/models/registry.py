@@ -1,4 +1,4 @@
-"""The ProcessModels: one per Process, made from the shell, and the two granularities."""
+"""The ProcessModels: one per Process, made from one base each, and the two granularities."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from lava_dyads.elements import Element
 from lava_dyads.elements.clock import Agenda
 from lava_dyads.errors import UnsupportedError, ValidationError, message
 from lava_dyads.executors.step import OUTSIDE, Link, Network
+from lava_dyads.models.element_model import ElementModel, bound, lava_members, make_model
 from lava_dyads.models.events import ReactiveModel
-from lava_dyads.models.shell import ElementModel, bound, lava_members, make_model
 from lava_dyads.processes import (
     PARTS,
     DatasetSource,

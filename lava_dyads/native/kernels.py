@@ -284,7 +284,7 @@ def finish(board: AnyArray, tasks: AnyArray, system: AnyArray) -> None:
 
 
 @_compiled
-def _room(board: AnyArray, tasks: AnyArray, system: AnyArray, parts: int) -> int:
+def _reserve(board: AnyArray, tasks: AnyArray, system: AnyArray, parts: int) -> int:
     """Return the number of the next part, with room for some of them in the ring."""
     if board[PUBLISHED] + parts - board[RESTED] > RING:
         finish(board, tasks, system)
@@ -387,7 +387,7 @@ def shared_product(
     """Set out (m, n) to left (m, k) right (k, n), every thread some of its rows or columns."""
     threads = board[THREADS]
     whole = out.shape[0] if by_rows else out.shape[1]
-    next_one, parts = _room(board, tasks, system, threads), 0
+    next_one, parts = _reserve(board, tasks, system, threads), 0
     for t in range(threads):
         first, last = _edge(whole, t, threads, _EVEN), _edge(whole, t + 1, threads, _EVEN)
         if last > first:
@@ -410,7 +410,7 @@ def shared_adam(
 ) -> None:
     """Take Adam's step, every thread for some weights."""
     threads = board[THREADS]
-    next_one = _room(board, tasks, system, threads)
+    next_one = _reserve(board, tasks, system, threads)
     for t in range(threads):
         first, last = _edge(w.size, t, threads, _EVEN), _edge(w.size, t + 1, threads, _EVEN)
         task = tasks[(next_one + t) % RING]
@@ -439,7 +439,7 @@ def shared_descent(
     threads = board[THREADS]
     n, columns = w.shape
     parts = min(RING, max(threads, n // _NEURONS))
-    next_one, number = _room(board, tasks, system, parts), 0
+    next_one, number = _reserve(board, tasks, system, parts), 0
     for t in range(parts):
         first, last = _edge(n, t, parts, _EVEN), _edge(n, t + 1, parts, _EVEN)
         if last > first:
@@ -469,7 +469,7 @@ def shared_adam_events(
     threads = board[THREADS]
     n, columns = w.shape
     parts = min(RING, max(threads, n // _NEURONS))
-    next_one = _room(board, tasks, system, parts)
+    next_one = _reserve(board, tasks, system, parts)
     for t in range(parts):
         first, last = _edge(n, t, parts, 1), _edge(n, t + 1, parts, 1)
         task = tasks[(next_one + t) % RING]

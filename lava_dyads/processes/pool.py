@@ -18,7 +18,7 @@ class DyadMaxPool(ElementProcess):
 
     In every step, in this order::
 
-        first step of a presentation: held values and mirrors <- 0
+        first step of a presentation: held values and what was sent <- 0
         basal_out, apical_out <- what the last step has made of its messages
         held_mean <- held_mean + mean_in   held_difference <- held_difference + difference_in
         y = largest held_mean of each window         sent up as changes

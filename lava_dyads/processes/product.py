@@ -16,7 +16,7 @@ class DyadProduct(ElementProcess):
 
     In every step, in this order::
 
-        first step of a presentation: held values and mirrors <- 0
+        first step of a presentation: held values and what was sent <- 0
         basal_out, apical_1_out, apical_2_out <- what the last step has made of its messages
         held_mean_k <- held_mean_k + mean_k_in          held_difference likewise
         y = held_mean_1 held_mean_2                     sent up as changes

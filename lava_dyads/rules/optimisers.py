@@ -148,7 +148,7 @@ class Optimiser(ABC):
         state: Array,
         step: int,
         scale: float,
-        room: Array,
+        workspace: Array,
     ) -> bool:
         """Make the step of :meth:`update` along down^T up, where there is a quick way.
 
@@ -160,7 +160,7 @@ class Optimiser(ABC):
         down, up : arrays (samples, n_out), (samples, n_in)
         state, step, scale
             See :meth:`update`.
-        room : array (n_out, n_in)
+        workspace : array (n_out, n_in)
             To work in.
 
         Returns
@@ -274,19 +274,19 @@ class Adam(Optimiser):
         state: Array,
         step: int,
         scale: float,
-        room: Array,
+        workspace: Array,
     ) -> bool:
         """Make the step event by event for a few samples, and while a product is made for more."""
         few = len(down) <= _FEW
         compiled = kernel("adam_events" if few else "descent", weights.size)
         down = np.ascontiguousarray(down)
-        if not compiled or not _alike(weights, down, up, room, *state):
+        if not compiled or not _alike(weights, down, up, workspace, *state):
             return False
         numbers = self._numbers(step, scale, weights.dtype)
         if few:
             compiled(weights, down, up, *state, numbers)
         else:
-            compiled(weights, down, up, room, *state, numbers)
+            compiled(weights, down, up, workspace, *state, numbers)
         return True
 
     def _numbers(self, step: int, scale: float, dtype: np.dtype[Any]) -> Array:

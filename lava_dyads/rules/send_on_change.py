@@ -1,6 +1,6 @@
 """Send on change: what a population or a head puts on a channel.
 
-Messages are changes. With value v, last sent value m ('mirror') and threshold theta::
+Messages are changes. With value v, value m sent last and threshold theta::
 
     d = v - m
     send d_i where it is an event (``rules.meter``)      m_i <- m_i + d_i
@@ -47,21 +47,21 @@ def annealed(anneal: float, step: int) -> float:
     return math.exp((1 - step) / anneal) if anneal else 1.0
 
 
-def send(change: Array, mirror: Array) -> tuple[Signal, int]:
-    """Return a change as a message (None if there is none) and its events; note it in the mirror.
+def send(change: Array, last_sent: Array) -> tuple[Signal, int]:
+    """Return a change as a message (None if there is none) and its events; add it to what was sent.
 
     For channels of which the sender knows what has changed.
     """
     events = int(np.count_nonzero(change))
     if not events:
         return None, 0
-    mirror += change
+    last_sent += change
     return change, events
 
 
 def send_on_change(
     value: Array,
-    mirror: Array,
+    last_sent: Array,
     threshold: float,
     scale: float | None = 1.0,
     arithmetic: Arithmetic = FLOAT,
@@ -72,7 +72,7 @@ def send_on_change(
     ----------
     value : array, shape (lanes, n)
         The value the channel should carry.
-    mirror : array, shape (lanes, n)
+    last_sent : array, shape (lanes, n)
         What the receivers hold; **updated in place** where an event is sent.
     threshold : float
         Smallest change worth an event, in units of the channel (>= 0).
@@ -91,14 +91,14 @@ def send_on_change(
 
     Examples
     --------
-    >>> mirror = np.zeros(3)
-    >>> send_on_change(np.array([0.5, 0.01, 0.0]), mirror, threshold=0.1)
+    >>> last_sent = np.zeros(3)
+    >>> send_on_change(np.array([0.5, 0.01, 0.0]), last_sent, threshold=0.1)
     (array([0.5, 0. , 0. ]), 1)
-    >>> send_on_change(np.array([0.5, 0.01, 0.0]), mirror, threshold=0.1)
+    >>> send_on_change(np.array([0.5, 0.01, 0.0]), last_sent, threshold=0.1)
     (None, 0)
     """
-    change: Array = value - mirror
-    there = moved(change, mirror, threshold, scale)
+    change: Array = value - last_sent
+    there = moved(change, last_sent, threshold, scale)
     events = int(np.count_nonzero(there))
     if events == 0:
         return None, 0
@@ -106,7 +106,7 @@ def send_on_change(
         change = change * there
     if arithmetic.exact:
         change = arithmetic.payload(change, "payload")
-        arithmetic.accumulate(mirror, change, "sent")
+        arithmetic.accumulate(last_sent, change, "sent")
         return change, events
-    mirror += change
+    last_sent += change
     return change, events

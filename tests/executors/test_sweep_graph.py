@@ -197,10 +197,10 @@ def test_every_neuron_sends_one_mean_and_one_difference(name, granularity):
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_what_diverged_is_never_silent(value):
-    mirror = np.zeros((1, 2))
+    last_sent = np.zeros((1, 2))
     for _ in range(3):  # also once it has been sent
         with np.errstate(invalid="ignore"):
-            message, events = send_on_change(np.array([[1.0, value]]), mirror, 0.0)
+            message, events = send_on_change(np.array([[1.0, value]]), last_sent, 0.0)
         assert message is not None
         assert events >= 1
     assert first_sent(np.array([value]), 0.1, 1.0)[0] != 0

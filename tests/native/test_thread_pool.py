@@ -120,10 +120,10 @@ def test_a_shared_step_from_events_is_that_of_one_thread(team, dtype, waits):
 def test_a_descent_is_a_product_and_a_step(team, dtype):
     generator, layers = np.random.default_rng(0), []
     for n, columns in [(512, 70), (33, 600), (130, 129)] * 12:  # more parts than may wait
-        w, room = generator.normal(size=(2, n, columns)).astype(dtype)
+        w, workspace = generator.normal(size=(2, n, columns)).astype(dtype)
         down, up = generator.normal(size=(9, n)), generator.normal(size=(9, columns))
         state = generator.random((2, n, columns)).astype(dtype)
-        layers.append((w, down.astype(dtype), up.astype(dtype), room, state))
+        layers.append((w, down.astype(dtype), up.astype(dtype), workspace, state))
     numbers = np.array(NUMBERS, dtype)
     expected = [(w.copy(), state.copy()) for w, _, _, _, state in layers]
     for (w, state), (_, down, up, *_) in zip(expected, layers, strict=True):

@@ -130,10 +130,10 @@ def test_results_go_where_they_are_wanted():
             expected = method(*arguments)
             if expected.ndim:
                 # A part of a wider array: nothing beside it may change.
-                room = np.full((*expected.shape[:-1], expected.shape[-1] + 2), np.nan)
-                assert np.shares_memory(method(*arguments, room[..., 1:-1]), room)
-                np.testing.assert_array_equal(room[..., 1:-1], expected)
-                assert np.isnan(room[..., [0, -1]]).all()
+                workspace = np.full((*expected.shape[:-1], expected.shape[-1] + 2), np.nan)
+                assert np.shares_memory(method(*arguments, workspace[..., 1:-1]), workspace)
+                np.testing.assert_array_equal(workspace[..., 1:-1], expected)
+                assert np.isnan(workspace[..., [0, -1]]).all()
 
 
 @given(made=pools(AveragePool))

@@ -150,25 +150,25 @@ def test_weight_decay_shrinks_by_rate_times_decay():
     threshold=st.sampled_from([0.0, 0.1, 1.0]),
 )
 def test_receivers_hold_the_mirror_and_stay_within_the_threshold(values, threshold):
-    mirror, held, total = np.zeros(3), np.zeros(3), 0
+    last_sent, held, total = np.zeros(3), np.zeros(3), 0
     for value in values:
-        message, events = send_on_change(value, mirror, threshold)
+        message, events = send_on_change(value, last_sent, threshold)
         total += events
         if message is None:
             assert events == 0
         else:
             assert events == np.count_nonzero(message)
             held += message
-        np.testing.assert_array_equal(held, mirror)
+        np.testing.assert_array_equal(held, last_sent)
         assert np.all(np.abs(value - held) <= threshold + 2e-14 * (1 + np.abs(value)))
-    again, _ = send_on_change(values[-1], mirror, threshold)
+    again, _ = send_on_change(values[-1], last_sent, threshold)
     assert again is None
 
 
 def test_what_diverged_never_looks_like_silence():
-    mirror = np.zeros(2)
+    last_sent = np.zeros(2)
     for _ in range(3):
-        message, events = send_on_change(np.array([np.nan, 0.0]), mirror, 0.0)
+        message, events = send_on_change(np.array([np.nan, 0.0]), last_sent, 0.0)
         assert events == 1
         assert np.isnan(message[0])
 

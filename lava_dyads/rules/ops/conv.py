@@ -113,7 +113,7 @@ class Conv:
     def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
         """Return the image above, (lanes, n_out)."""
         matrix = weights.reshape(self.channels, -1)
-        made = self._room((len(up), self.n_out), weights, up, out)
+        made = self._workspace((len(up), self.n_out), weights, up, out)
         for lanes in self._blocks(up):
             made[lanes] = product(matrix, self._patches(up[lanes])).reshape(self.n_out, -1).T
         return made
@@ -121,7 +121,7 @@ class Conv:
     def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
         """Return the image below, (lanes, n_in)."""
         matrix, windows = weights.reshape(self.channels, -1).T, self.windows
-        made = self._room((len(down), self.n_in), weights, down, out)
+        made = self._workspace((len(down), self.n_in), weights, down, out)
         for lanes in self._blocks(down):
             patches = product(matrix, self._rows(down[lanes]))
             parts = patches.reshape(self.image[0], -1, *windows.out, len(down[lanes]))
@@ -134,7 +134,7 @@ class Conv:
 
     def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
         """Return what meets at each weight, summed over windows and lanes, in ``shape``."""
-        made = self._room(self.shape, down, up, out)
+        made = self._workspace(self.shape, down, up, out)
         made[...] = 0
         for lanes in self._blocks(up):
             part = product(self._rows(down[lanes]), self._patches(up[lanes]).T)
@@ -177,7 +177,7 @@ class Conv:
         return (slice(i, i + step) for i in range(0, len(message), step))
 
     @staticmethod
-    def _room(shape: tuple[int, ...], one: Array, other: Array, out: Array | None) -> Array:
+    def _workspace(shape: tuple[int, ...], one: Array, other: Array, out: Array | None) -> Array:
         """Return where a result goes; that of integers is int64, see :func:`product`."""
         whole = one.dtype.kind != "f"
         if out is not None and not whole:

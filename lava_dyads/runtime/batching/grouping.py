@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements.stacked_populations import StackedPopulations, kind, owner
-from lava_dyads.models.shell import ElementModel
+from lava_dyads.models.element_model import ElementModel
 from lava_dyads.runtime.batching.steps import Batch, BatchScheduler, Output
 from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
 from lava_dyads.runtime.scheduler import Scheduler

@@ -25,8 +25,8 @@ from lava.magma.core.process.process import AbstractProcess
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
 from lava_dyads.errors import DyadsError, ModelError, invalid
+from lava_dyads.models.element_model import RegisterModel
 from lava_dyads.models.events import EventModel, data_ports
-from lava_dyads.models.shell import RegisterModel
 from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
 from lava_dyads.runtime.isolation import own_class, own_copy, own_parameters

@@ -13,7 +13,7 @@ from lava.magma.core.model.py.model import PyLoihiProcessModel
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
-from lava_dyads.models.shell import ElementModel
+from lava_dyads.models.element_model import ElementModel
 from lava_dyads.runtime.lava_internals.ports import SendEnd
 from lava_dyads.runtime.randomness import swapped
 from lava_dyads.runtime.scheduler import Task, Turn

@@ -1,4 +1,4 @@
-"""The shell: one ProcessModel that drives any element in Lava's synchronous protocol."""
+"""One ProcessModel that drives any element in Lava's synchronous protocol."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def make_model(
     process: type[ElementProcess],
     name: str,
     members: dict[str, LavaPyType],
-    shell: Any,
+    base: Any,
     clock: Any,
     precision: str = "float",
 ) -> Any:
@@ -186,17 +186,17 @@ def make_model(
         Name of the class.
     members : dict of str to LavaPyType
         See :func:`lava_members`.
-    shell : class
+    base : class
         ``ElementModel`` or ``ReactiveModel``.
     clock : class
-        The protocol that shell is written for.
+        The protocol that it is written for.
     precision : str
         ``float`` or ``loihi2``.
     """
     label = LABELS[precision]
     kind = {"floating_pt": "Floating-point", "fixed_pt": "Fixed-point"}[label]
-    text = f"{kind} model of {process.__name__}: its element in a {shell.__name__}."
-    model = type(name, (shell,), {**members, "__doc__": text, "precision": precision})
+    text = f"{kind} model of {process.__name__}: its element in a {base.__name__}."
+    model = type(name, (base,), {**members, "__doc__": text, "precision": precision})
     model = implements(proc=process, protocol=clock)(model)
     return tag(label)(requires(CPU)(model))
 
