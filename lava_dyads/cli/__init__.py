@@ -59,7 +59,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "bench training": (
         "lava_dyads.cli.bench_training:BenchTraining",
-        "race the dyads against backprop in numpy, JAX and PyTorch",
+        "compare the dyads with backprop in numpy, JAX and PyTorch",
     ),
     "bench events": (
         "lava_dyads.cli.bench_events:BenchEvents",

@@ -10,15 +10,15 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, working
-from lava_dyads.experiments.bench_training import PEERS, Course, Race, bench_training
+from lava_dyads.experiments.bench_training import PEERS, BenchmarkConfig, Comparison, bench_training
 from lava_dyads.plots.canvas import check_picture
 
 
 @dataclass(frozen=True, kw_only=True)
 class BenchTraining:
-    """Race the fused dyads against backprop in numpy, jitted JAX and PyTorch.
+    """Compare the fused dyads with backprop in numpy, jitted JAX and PyTorch.
 
-    Same data, order, initial weights, batch and threads; every party in a process of its own, an
+    Same data, order, initial weights, batch and threads; each contender in a process of its own, an
     epoch each in turns. Ratios are the result: seconds depend on the machine and its load.
     """
 
@@ -43,13 +43,13 @@ class BenchTraining:
     silence: float = 0.02
     """Output error below which the second form of the dyads leaves samples out; 0: no such form."""
     threads: int = 2
-    """Cores each party may use."""
+    """Cores each contender may use."""
     samples: int | None = None
     """Training rows; default: all."""
     seed: int = 0
     """Of initial weights and orders."""
     peers: Annotated[tuple[str, ...], arg(metavar="{" + ",".join(PEERS) + "} ...")] = PEERS
-    """Who to race against."""
+    """Whom to compare with."""
     jax_python: Path | None = None
     """Interpreter that has jax; default: this one."""
     torch_python: Path | None = None
@@ -60,26 +60,26 @@ class BenchTraining:
     """Print one JSON object instead of tables."""
 
     def run(self) -> int:
-        """Race; return the exit code."""
+        """Compare; return the exit code."""
         if self.plot:
             check_picture("--plot", self.plot)
-        course = Course(**{f.name: getattr(self, f.name) for f in fields(Course)})
+        config = BenchmarkConfig(**{f.name: getattr(self, f.name) for f in fields(BenchmarkConfig)})
         given = {"jax": self.jax_python, "torch": self.torch_python}
         interpreters = {name: str(path) for name, path in given.items() if path}
         with working() as report:
-            race = bench_training(course, self.peers, interpreters, report)
+            comparison = bench_training(config, self.peers, interpreters, report)
         if self.plot:
-            from lava_dyads.plots.training_race import training_race
+            from lava_dyads.plots.training_comparison import training_comparison
 
-            training_race(race, self.plot)
+            training_comparison(comparison, self.plot)
         if self.json:
-            print_json({"bench": "training", **race.as_dict()})
+            print_json({"bench": "training", **comparison.as_dict()})
         else:
-            self._print(race)
+            self._print(comparison)
         return OK
 
-    def _print(self, race: Race) -> None:
-        out, facts = console(), race.facts
+    def _print(self, comparison: Comparison) -> None:
+        out, facts = console(), comparison.facts
         sizes = "-".join(str(n) for n in self.layers)
         title = (
             f"{self.dataset}, hidden {sizes}, batch {self.batch_size}, {self.optimiser}, "
@@ -88,23 +88,23 @@ class BenchTraining:
         table = Table(title=title, title_justify="left")
         for column in ("", "samples / s", "test accuracy", "made with"):
             table.add_column(column, justify="left" if column == "made with" else "right")
-        for p in race.parties:
+        for p in comparison.contenders:
             made = ", ".join(part for part in (p.version, p.form) if part)
             accuracy = f"{p.test_accuracy[-1]:.4f}"
             table.add_row(p.name, f"{p.samples_per_second:.0f}", accuracy, made)
         out.print(table)
         table = Table(title="times faster (median over turns): seconds, processors' time",
                       title_justify="left")  # fmt: skip
-        peers = list(next(iter(race.ratios.values())))
+        peers = list(next(iter(comparison.ratios.values())))
         for column in ("", *peers):
             table.add_column(column, justify="right")
-        for name, row in race.ratios.items():
-            cpu = race.cpu_ratios[name]
+        for name, row in comparison.ratios.items():
+            cpu = comparison.cpu_ratios[name]
             table.add_row(name, *(f"{row[peer]:.2f}, {cpu[peer]:.2f}" for peer in peers))
         out.print(table)
-        for peer, why in race.skipped.items():
+        for peer, why in comparison.skipped.items():
             out.print(f"{peer} skipped: {why}")
         blas = ", ".join(str(part) for part in (facts["blas"] or {}).values())
         out.print(f"{facts['cpu']}, load {facts['load_average']:.1f}; numpy's BLAS: {blas}")
         if facts["unset"]:
-            out.print(f"unset for every party: {', '.join(facts['unset'])}")
+            out.print(f"unset for every contender: {', '.join(facts['unset'])}")

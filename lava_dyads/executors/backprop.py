@@ -30,7 +30,7 @@ from lava_dyads.rules.ops import Dense, Join, Op
 from lava_dyads.rules.optimisers import Optimiser
 
 
-class Meeting(NamedTuple):
+class GradientFactors(NamedTuple):
     """What meets at the weights of an op: the activity below and the error above, (B, n)."""
 
     op: Op
@@ -51,7 +51,7 @@ class Pass:
         last one is the output of a chain.
     errors : list of arrays (B, n)
         delta = dl/da of every vertex with an activation.
-    meetings : list of Meeting
+    factors : list of GradientFactors
         One for every op with weights.
     shares : list of int
         Neurons that share a bias, for every vertex with an activation.
@@ -61,7 +61,7 @@ class Pass:
 
     activities: list[Array]
     errors: list[Array]
-    meetings: list[Meeting]
+    factors: list[GradientFactors]
     shares: list[int]
     output: Array
 
@@ -69,7 +69,7 @@ class Pass:
         """Return dl/dW and dl/db, means over the batch or of one sample."""
         rows = slice(None) if lane is None else slice(lane, lane + 1)
         count = len(self.output[rows])
-        weights: list[Array] = [m.op.outer(m.down[rows], m.up[rows]) / count for m in self.meetings]
+        weights: list[Array] = [m.op.outer(m.down[rows], m.up[rows]) / count for m in self.factors]
         pairs = zip(self.errors, self.shares, strict=True)
         return weights, [d[rows].sum(axis=0).reshape(-1, n).sum(axis=1) / count for d, n in pairs]
 
@@ -136,7 +136,7 @@ def differentiate(
     back = list(feedback_weights) or [None] * len(weights)
     k = len(weights)
     errors: dict[str, Array] = {}
-    meetings: list[Meeting] = []
+    factors: list[GradientFactors] = []
     for v in reversed([v for v in vertices if v.sources]):
         delta = gathered.get(v.name)
         if delta is None:
@@ -149,7 +149,7 @@ def differentiate(
             b = back[k]
             through = weights[k] if b is None else b
             up, above_data = z[v.sources[0]], data[v.sources[0]]
-            meetings.insert(0, Meeting(v.weighted, up, delta, above_data))
+            factors.insert(0, GradientFactors(v.weighted, up, delta, above_data))
         if all(data[source] for source in v.sources):
             continue
         for source, part in zip(v.sources, _downward(v, delta, through, z), strict=True):
@@ -158,7 +158,7 @@ def differentiate(
     return Pass(
         [z[v.name] for v in vertices if not v.sources or v.activation is not None],
         [errors[v.name] for v in standing],
-        meetings,
+        factors,
         [v.n // v.biases for v in standing],
         np.concatenate([z[v.name] for v in outputs], axis=1),
     )
@@ -243,7 +243,7 @@ def graph_operations(vertices: Sequence[Vertex]) -> int:
 def zero_skipping_operations(run: Pass) -> int:
     """Return the products of a pass over all its samples, leaving out exact zeros."""
     total = 0
-    for op, up, down, above_data in run.meetings:
+    for op, up, down, above_data in run.factors:
         total += op.forward_operations(up) + op.learning_operations(down, up)
         total += 0 if above_data else op.backward_operations(down)
     return total

@@ -1,4 +1,4 @@
-"""Race the fused dyads against backprop in other frameworks, epoch by epoch in turns."""
+"""Compare the fused dyads with backprop in other frameworks, epoch by epoch in turns."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from lava_dyads.rules.optimisers import optimiser
 
 FOLDER = Path(__file__).parent / "peers"
 PEERS = ("numpy", "jax", "torch")
-"""Who the dyads race against, all by backprop."""
+"""Whom the dyads are compared with, all by backprop."""
 
 DYADS, SILENT = "dyads", "dyads, silent samples left out"
 
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
-"""Variables that make OpenBLAS take older kernels; unset for every party."""
+"""Variables that make OpenBLAS take older kernels; unset for every contender."""
 
 
 @dataclass(frozen=True)
-class Party:
-    """One party of the race over its whole run.
+class Contender:
+    """One contender over its whole run.
 
     Attributes
     ----------
@@ -56,14 +56,14 @@ class Party:
 
 
 @dataclass(frozen=True)
-class Race:
+class Comparison:
     """What ``bench training`` found.
 
     Attributes
     ----------
     facts : dict
         Of the machine, the BLAS library and the task.
-    parties : list of Party
+    contenders : list of Contender
     ratios : dict of str to dict of str to float
         How many times faster each form of the dyads is than each peer: the median over the
         epochs of seconds (peer) / seconds (dyads), turn by turn.
@@ -74,7 +74,7 @@ class Race:
     """
 
     facts: dict[str, Any]
-    parties: list[Party]
+    contenders: list[Contender]
     ratios: dict[str, dict[str, float]]
     cpu_ratios: dict[str, dict[str, float]]
     skipped: dict[str, str] = field(default_factory=dict)
@@ -85,8 +85,8 @@ class Race:
 
 
 @dataclass(frozen=True)
-class Course:
-    """What all parties train: the same data, order, initial weights, batch and threads.
+class BenchmarkConfig:
+    """What all contenders train: the same data, order, initial weights, batch and threads.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ class Course:
     silence : float
         Output error below which the dyads leave a sample out; 0: only with every sample.
     threads : int
-        Cores that each party may use.
+        Cores that each contender may use.
     samples : int or None
         Training rows; None: all.
     seed : int
@@ -142,16 +142,16 @@ class Course:
 
 
 def bench_training(
-    course: Course,
+    config: BenchmarkConfig,
     peers: tuple[str, ...] = PEERS,
     interpreters: dict[str, str] | None = None,
     on_turn: Callable[[str], None] | None = None,
-) -> Race:
+) -> Comparison:
     """Let the dyads and the peers train in turns, an epoch each, and compare their seconds.
 
     Parameters
     ----------
-    course : Course
+    config : BenchmarkConfig
     peers : tuple of str
         Of :data:`PEERS`.
     interpreters : dict of str to str
@@ -164,36 +164,36 @@ def bench_training(
     ValidationError
         If a value is out of range or a peer unknown.
     LavaRuntimeError
-        If a party ends early; with the last line it said.
+        If a contender ends early; with the last line it said.
     """
     for peer in peers:
         if peer not in PEERS:
             invalid("peers", "unknown name", peer, ", ".join(PEERS))
     skipped: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="lava_dyads_race_") as folder:
-        rows = _write(course, Path(folder))
-        commands = _commands(course, folder, peers, interpreters or {}, skipped)
+        rows = _write(config, Path(folder))
+        commands = _commands(config, folder, peers, interpreters or {}, skipped)
         runners: list[_Runner] = []
         try:
             for name, command in commands.items():
                 if on_turn:
                     on_turn(f"{name}: warming up")
-                runners.append(_Runner(name, command, course.threads))
-            for epoch in range(course.epochs):
+                runners.append(_Runner(name, command, config.threads))
+            for epoch in range(config.epochs):
                 # The first of a turn finds the caches as the others left them: take turns in it.
                 for i in range(len(runners)):
                     runner = runners[(i + epoch) % len(runners)]
                     if on_turn:
-                        on_turn(f"epoch {epoch + 1} of {course.epochs}: {runner.name}")
+                        on_turn(f"epoch {epoch + 1} of {config.epochs}: {runner.name}")
                     runner.run()
         finally:
             for runner in runners:
                 runner.close()
-    parties = [runner.party(rows) for runner in runners]
+    contenders = [runner.contender(rows) for runner in runners]
     blas = next((r.facts["blas"] for r in runners if "blas" in r.facts), None)
-    facts = {**asdict(course), **machine(), "training_rows": rows, "blas": blas}
-    return Race(facts, parties, _ratios(parties, "seconds"), _ratios(parties, "cpu_seconds"),
-                skipped)  # fmt: skip
+    facts = {**asdict(config), **machine(), "training_rows": rows, "blas": blas}
+    seconds, cpu = (_ratios(contenders, column) for column in ("seconds", "cpu_seconds"))
+    return Comparison(facts, contenders, seconds, cpu, skipped)
 
 
 def usable_cores() -> int:
@@ -218,28 +218,28 @@ def machine() -> dict[str, Any]:
     }
 
 
-def _write(course: Course, folder: Path) -> int:
-    """Write what every party reads; return the number of training rows."""
-    data = load(course.dataset)
+def _write(config: BenchmarkConfig, folder: Path) -> int:
+    """Write what every contender reads; return the number of training rows."""
+    data = load(config.dataset)
     train, test = data.split(0)
-    train = train[: course.samples]
+    train = train[: config.samples]
     spec = NetworkSpec(
-        (data.x.shape[1], *course.layers, data.classes),
-        activations=course.activation,
-        loss=course.loss,
-        seed=course.seed,
+        (data.x.shape[1], *config.layers, data.classes),
+        activations=config.activation,
+        loss=config.loss,
+        seed=config.seed,
     )
     weights, biases = spec.initial_parameters()
-    rate = optimiser(course.optimiser, course.learning_rate).learning_rate
-    config = {**asdict(course), "layers": list(spec.layers), "learning_rate": rate}
-    (folder / "config.json").write_text(json.dumps(config))
-    generator = np.random.default_rng(course.seed)
+    rate = optimiser(config.optimiser, config.learning_rate).learning_rate
+    written = {**asdict(config), "layers": list(spec.layers), "learning_rate": rate}
+    (folder / "config.json").write_text(json.dumps(written))
+    generator = np.random.default_rng(config.seed)
     arrays: dict[str, Any] = {
         "x": data.x[train].astype(np.float32),
         "y": data.targets[train].astype(np.float32),
         "test_x": data.x[test].astype(np.float32),
         "test_labels": data.labels[test],
-        "orders": np.array([generator.permutation(len(train)) for _ in range(course.epochs)]),
+        "orders": np.array([generator.permutation(len(train)) for _ in range(config.epochs)]),
     }
     for k, (w, b) in enumerate(zip(weights, biases, strict=True), 1):
         arrays[f"weights_{k}"], arrays[f"biases_{k}"] = w.astype(np.float32), b.astype(np.float32)
@@ -248,7 +248,7 @@ def _write(course: Course, folder: Path) -> int:
 
 
 def _commands(
-    course: Course,
+    config: BenchmarkConfig,
     folder: str,
     peers: tuple[str, ...],
     interpreters: dict[str, str],
@@ -256,8 +256,8 @@ def _commands(
 ) -> dict[str, list[str]]:
     own = [sys.executable, "-m", "lava_dyads.experiments.peers.trainer_peer", folder]
     commands = {DYADS: [*own, "dp-transpose", "0"]}
-    if course.silence:
-        commands[SILENT] = [*own, "dp-transpose", str(course.silence)]
+    if config.silence:
+        commands[SILENT] = [*own, "dp-transpose", str(config.silence)]
     for peer in peers:
         if peer == "numpy":
             commands["backprop, numpy"] = [*own, "backprop", "0"]
@@ -287,7 +287,7 @@ def _missing(package: str, interpreter: str) -> str:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Return the environment of every party: native kernels, so many threads."""
+    """Return the environment of every contender: native kernels, so many threads."""
     kept = {k: v for k, v in os.environ.items() if k not in SLOWING}
     names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
     flags = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()}"
@@ -296,7 +296,7 @@ def _environment(threads: int) -> dict[str, str]:
 
 
 class _Runner:
-    """A party's process."""
+    """A contender's process."""
 
     def __init__(self, name: str, command: list[str], threads: int) -> None:
         self.name = name
@@ -341,19 +341,19 @@ class _Runner:
         self._process.communicate()
         self._errors.close()
 
-    def party(self, rows: int) -> Party:
+    def contender(self, rows: int) -> Contender:
         """Return what it did."""
         columns = {key: [turn[key] for turn in self.turns] for key in self.turns[0]}
         speed = rows * len(self.turns) / sum(columns["seconds"])
         facts = self.facts
-        return Party(
+        return Contender(
             self.name, facts["version"], facts["form"], samples_per_second=speed, **columns
         )
 
 
-def _ratios(parties: list[Party], column: str) -> dict[str, dict[str, float]]:
-    ours = [p for p in parties if p.name in (DYADS, SILENT)]
-    peers = [p for p in parties if p not in ours]
+def _ratios(contenders: list[Contender], column: str) -> dict[str, dict[str, float]]:
+    ours = [p for p in contenders if p.name in (DYADS, SILENT)]
+    peers = [p for p in contenders if p not in ours]
     return {
         mine.name: {
             peer.name: median(

@@ -1,4 +1,4 @@
-"""``bench training``: who runs, who cannot, and that all parties train the same thing."""
+"""``bench training``: who runs, who cannot, and that all contenders train the same thing."""
 
 import json
 import sys
@@ -18,14 +18,16 @@ def test_a_race_on_digits_reports_ratios_and_skips_what_is_missing(capsys, tmp_p
     line += f" --plot {tmp_path}/race.png"
     assert main(line.split()) == 0
     result = json.loads(capsys.readouterr().out)
-    ours, silent, numpy = result["parties"]
+    ours, silent, numpy = result["contenders"]
     assert numpy["name"] == "backprop, numpy"
     # Same data, order and initial weights; beta is small: the same run to a few samples.
     np.testing.assert_allclose(ours["test_accuracy"], numpy["test_accuracy"], atol=0.01)
     assert silent["test_accuracy"][-1] > 0.6
-    for party in result["parties"]:
+    for contender in result["contenders"]:
         rows = result["facts"]["training_rows"]
-        assert party["samples_per_second"] == pytest.approx(2 * rows / sum(party["seconds"]))
+        assert contender["samples_per_second"] == pytest.approx(
+            2 * rows / sum(contender["seconds"])
+        )
     turns = zip(numpy["seconds"], ours["seconds"], strict=True)
     expected = np.median([theirs / mine for theirs, mine in turns])
     assert result["ratios"]["dyads"]["backprop, numpy"] == pytest.approx(expected)
@@ -47,7 +49,7 @@ def test_a_race_on_digits_reports_ratios_and_skips_what_is_missing(capsys, tmp_p
 )
 def test_a_course_that_peers_cannot_run_is_refused(options, text):
     with pytest.raises(ValidationError, match=text):
-        bench.Course(**options)
+        bench.BenchmarkConfig(**options)
 
 
 def test_a_party_that_ends_early_is_named_with_its_last_words():
@@ -55,4 +57,4 @@ def test_a_party_that_ends_early_is_named_with_its_last_words():
     with pytest.raises(LavaRuntimeError, match="jax ended early: no more breath"):
         bench._Runner("jax", command, 1)
     with pytest.raises(ValidationError, match="peers: unknown name"):
-        bench.bench_training(bench.Course("digits"), peers=("jacks",))
+        bench.bench_training(bench.BenchmarkConfig("digits"), peers=("jacks",))

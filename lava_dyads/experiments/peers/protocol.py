@@ -14,7 +14,7 @@ import numpy as np
 
 
 def job(folder: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the configuration and the arrays of a race; keep to the first cores."""
+    """Return the configuration and the arrays of a comparison; keep to the first cores."""
     config = json.loads((Path(folder) / "config.json").read_text())
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: config["threads"]])

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def main(folder: str) -> None:
-    """Race."""
+    """Train in turns with the others."""
     # In here, so that the module can be looked at where there is no such framework.
     import torch
     from protocol import job, parameters, serve  # type: ignore[import-not-found]

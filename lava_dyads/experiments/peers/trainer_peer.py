@@ -17,7 +17,7 @@ from lava_dyads.training import Trainer, TrainingConfig
 
 
 def main(folder: str, rule: str, silence: float) -> None:
-    """Race."""
+    """Train in turns with the others."""
     config, arrays = job(folder)
     spec = NetworkSpec(
         tuple(config["layers"]),

@@ -1,20 +1,20 @@
-"""Speed and accuracy of the parties of ``bench training``."""
+"""Speed and accuracy of the contenders of ``bench training``."""
 
 from __future__ import annotations
 
 from itertools import accumulate
 
-from lava_dyads.experiments.bench_training import Race
+from lava_dyads.experiments.bench_training import Comparison
 from lava_dyads.files import AnyPath
 from lava_dyads.plots.canvas import canvas, save, verbatim
 
 
-def training_race(race: Race, path: AnyPath) -> None:
+def training_comparison(comparison: Comparison, path: AnyPath) -> None:
     """Draw samples per second, epoch by epoch, and accuracy over training seconds.
 
     Parameters
     ----------
-    race : Race
+    comparison : Comparison
     path : str or path
         Written atomically.
     """
@@ -23,14 +23,14 @@ def training_race(race: Race, path: AnyPath) -> None:
     from matplotlib.ticker import MaxNLocator
 
     left, right = figure.subplots(1, 2)
-    for i, party in enumerate(race.parties):
+    for i, contender in enumerate(comparison.contenders):
         colour = colormaps["tab10"](i)
-        line = "-" if party.name.startswith("dyads") else "--"
-        speeds = [race.facts["training_rows"] / s for s in party.seconds]
+        line = "-" if contender.name.startswith("dyads") else "--"
+        speeds = [comparison.facts["training_rows"] / s for s in contender.seconds]
         epochs = range(1, len(speeds) + 1)
-        left.plot(epochs, speeds, line, marker="o", ms=3, color=colour, label=party.name)
-        spent = list(accumulate(party.seconds))
-        right.plot(spent, party.test_accuracy, line, marker="o", ms=3, color=colour)
+        left.plot(epochs, speeds, line, marker="o", ms=3, color=colour, label=contender.name)
+        spent = list(accumulate(contender.seconds))
+        right.plot(spent, contender.test_accuracy, line, marker="o", ms=3, color=colour)
     left.set_xlabel("epoch")
     left.set_ylabel("samples per second")
     left.set_ylim(bottom=0)
@@ -40,7 +40,7 @@ def training_race(race: Race, path: AnyPath) -> None:
     right.set_ylabel("test accuracy")
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    facts = race.facts
+    facts = comparison.facts
     sizes = "-".join(str(n) for n in facts["layers"])
     figure.suptitle(
         f"{verbatim(facts['dataset'])}, hidden {sizes}, batch {facts['batch_size']}, "
