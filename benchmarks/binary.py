@@ -16,7 +16,7 @@ def run(seeds: int = 3, epochs: int = 60) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {kind: [] for kind in (FLOAT, *BINARY)}
     cases = [(kind, seed) for kind in found for seed in range(seeds)]
     for kind, seed in track(cases, "digits", console=Console(stderr=True), transient=True):
-        spec = NetworkSpec(layers, weights=kind, seed=seed)
+        spec = NetworkSpec(layers, weight_format=kind, seed=seed)
         config = TrainingConfig(epochs=epochs, seed=seed, counting=False)
         with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:
             found[kind].append(trainer.fit().column("test_accuracy")[-1])

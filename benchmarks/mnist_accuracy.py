@@ -28,7 +28,7 @@ def run(
                 epochs=epochs,
                 batch_size=100,
                 learning_rate=rate,
-                falling=True,
+                lr_schedule="linear",
                 seed=seed,
                 dtype="float32",
                 silence=silence,

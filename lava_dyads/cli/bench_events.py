@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from rich.table import Table
 from tyro.conf import Positional, arg
@@ -34,8 +34,8 @@ class BenchEvents:
     """Samples per update."""
     beta: float = 0.1
     """Nudge strength."""
-    falling: bool = True
-    """Let the learning rate fall linearly to 0 over the epochs, in all runs."""
+    lr_schedule: Literal["constant", "linear"] = "linear"
+    """Course of the learning rate over all epochs, in all runs; linear: it falls to 0."""
     seeds: int = 1
     """Of initial weights and orders; means are shown."""
     plot: Path | None = None
@@ -57,7 +57,7 @@ class BenchEvents:
                 self.epochs,
                 self.batch_size,
                 self.beta,
-                self.falling,
+                self.lr_schedule,
                 self.seeds,
                 report,
             )

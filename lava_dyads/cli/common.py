@@ -195,7 +195,7 @@ class NetworkOptions:
     """Feedback weights: B = W^T (tied), constant (random), or learnt apart (kolen_pollack)."""
     density: float = 1.0
     """Share of the neurons below that each neuron has a synapse from, in (0, 1]."""
-    weights: WeightsName = FLOAT
+    weight_format: WeightsName = FLOAT
     """Weights are numbers (float), or one bit each, learnt by the straight-through estimator (ste)
     or by AdaSTE."""
     gain: float | None = None
@@ -227,7 +227,7 @@ class NetworkOptions:
             reconstruction=self.reconstruction,
             feedback=self.feedback,
             density=self.density,
-            weights=self.weights,
+            weight_format=self.weight_format,
             compartment_noise=self.compartment_noise,
             seed=self.seed,
             **others,

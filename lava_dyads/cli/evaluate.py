@@ -62,7 +62,7 @@ class Evaluate(ExecutionOptions):
             split_seed=seed,
             test_share=meta.get("test_share", 0.25),
         )
-        request, kind = self.request(), checkpoint.spec.weights
+        request, kind = self.request(), checkpoint.spec.weight_format
         if request.precision == "loihi2":
             checkpoint = checkpoint.shown()
         execution, chosen = checkpoint.spec.choose(request)
@@ -90,7 +90,7 @@ class Evaluate(ExecutionOptions):
             "checkpoint": str(self.checkpoint),
             "dataset": name,
             "rule": checkpoint.spec.rule,
-            "weights": kind,
+            "weight_format": kind,
             **asdict(execution),
             "split_seed": seed,
             "samples": metrics.samples,

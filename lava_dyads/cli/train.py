@@ -73,7 +73,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Passes over the training part."""
     batch_size: int | None = None
     """Samples per update. Default: 32 (precision loihi2: 1)."""
-    updates: int = 1
+    repeats_per_batch: int = 1
     """Updates per batch, one after the other."""
     lanes: int | None = None
     """Samples side by side; default: the batch size."""
@@ -81,8 +81,8 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Local optimiser of every weight. Default: adam (precision loihi2: sgd)."""
     learning_rate: float | None = None
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
-    falling: bool = False
-    """Let the learning rate fall linearly to 0 over all epochs."""
+    lr_schedule: Literal["constant", "linear"] = "constant"
+    """Course of the learning rate over all epochs; linear: it falls to 0."""
     weight_decay: float = 0.0
     """Decoupled weight decay, in units of the learning rate."""
     decay: float | None = None
@@ -186,11 +186,11 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         config = TrainingConfig(
             epochs=self.epochs,
             batch_size=_or(self.batch_size, 1 if on_chip else 32),
-            updates=self.updates,
+            repeats_per_batch=self.repeats_per_batch,
             lanes=self.lanes,
             optimiser=_or(self.optimiser, "sgd" if on_chip else "adam"),
             learning_rate=self.learning_rate,
-            falling=self.falling,
+            lr_schedule=self.lr_schedule,
             weight_decay=self.weight_decay,
             decay=self.decay,
             split_seed=self.split_seed,
@@ -290,7 +290,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             out.print(Text.assemble(("note", "bold"), note, why))
 
     def _fit(self, trainer: Trainer, folder: RunDirectory | None, every: Interval) -> None:
-        rows = len(trainer.train_rows) * self.updates
+        rows = len(trainer.train_rows) * self.repeats_per_batch
         columns = (
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -407,7 +407,7 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
         "alpha": spec.alpha,
         "beta": spec.beta,
         "feedback": spec.feedback,
-        "weights": spec.weights,
+        "weight_format": spec.weight_format,
         "decay": trainer.config.decay,
         **asdict(execution),
         "epochs": epochs,

@@ -79,7 +79,7 @@ def bench_events(
     epochs: int = 5,
     batch_size: int = 100,
     beta: float = 0.1,
-    falling: bool = True,
+    lr_schedule: str = "linear",
     seeds: int = 1,
     on_setting: Callable[[str], None] | None = None,
 ) -> EventBench:
@@ -95,8 +95,8 @@ def bench_events(
         Of differences, in units of beta; in all runs but the dense one.
     epochs, batch_size : int
     beta : float
-    falling : bool
-        Whether the learning rate falls linearly to 0 over the epochs, in all runs.
+    lr_schedule : str
+        Of all runs, see ``TrainingConfig``.
     seeds : int
         Of initial weights and orders; means are reported.
     on_setting : callable or None
@@ -126,7 +126,7 @@ def bench_events(
         config = TrainingConfig(
             epochs,
             batch_size,
-            falling=falling,
+            lr_schedule=lr_schedule,
             seed=seed,
             dtype="float32",
             silence=silence,
@@ -167,7 +167,7 @@ def bench_events(
         "seeds": seeds,
         "batch_size": batch_size,
         "beta": beta,
-        "falling": falling,
+        "lr_schedule": lr_schedule,
         "error_threshold": error_threshold,
         "dtype": "float32",
     }

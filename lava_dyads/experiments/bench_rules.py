@@ -23,7 +23,7 @@ ENTRIES: dict[str, Mapping[str, Any]] = {
     ALIGNMENT: MappingProxyType({}),
     **{name: rule.settings for name, rule in RULES.items()},
     # Signs take longer to make up their mind.
-    **{f"{DYADS}+{kind}": {"rule": DYADS, "weights": kind, "epochs": 60} for kind in BINARY},
+    **{f"{DYADS}+{kind}": {"rule": DYADS, "weight_format": kind, "epochs": 60} for kind in BINARY},
 }
 """Every baseline and rule, and weights of one bit, with the settings documented for it."""
 

@@ -33,6 +33,7 @@ from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES, Rule
 from lava_dyads.training import TrainingConfig
+from lava_dyads.training.config import LR_SCHEDULES
 
 Draw = np.random.Generator
 
@@ -47,12 +48,12 @@ class Setting:
     rule: str
     nudge: str
     feedback: str
-    weights: str
+    weight_format: str
 
     @property
     def label(self) -> str:
         """The setting in words."""
-        return f"{self.rule} / {self.nudge} / {self.feedback} / {self.weights}"
+        return f"{self.rule} / {self.nudge} / {self.feedback} / {self.weight_format}"
 
     def refused(self) -> str:
         """Return why there is no network of this setting; empty: there is one."""
@@ -190,9 +191,9 @@ def drawn(setting: Setting, seed: int, turn: int = 0) -> Problem:
         epochs=2,
         batch_size=lanes * per_lane,
         lanes=lanes,
-        updates=int(draw.integers(1, 3)),
+        repeats_per_batch=int(draw.integers(1, 3)),
         optimiser=str(draw.choice(list(OPTIMISERS))),
-        falling=bool(draw.integers(2)),
+        lr_schedule=LR_SCHEDULES[draw.integers(2)],
         seed=seed,
         split_seed=seed,
     )
@@ -208,7 +209,7 @@ def _spec(setting: Setting, draw: Draw) -> NetworkSpec:
         "bias_deviation": 0.2,
         "seed": int(draw.integers(1000)),
     }
-    if setting.weights == FLOAT:
+    if setting.weight_format == FLOAT:
         options["gain"] = float(draw.uniform(0.7, 1.2))
     if rule.spiking:
         options |= {"window": int(draw.integers(4, 12)), "hysteresis": int(draw.integers(1, 3))}

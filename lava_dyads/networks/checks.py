@@ -92,12 +92,13 @@ def check_density(spec: NetworkSpec) -> None:
 
 def check_weight_format(spec: NetworkSpec) -> None:
     """Raise where weights cannot be of the kind that was asked for."""
-    check_weights(spec.weights)
-    if spec.weights == FLOAT:
+    check_weights(spec.weight_format)
+    if spec.weight_format == FLOAT:
         return
     if feedback(spec.feedback).learns:
         limit = "a pair that learns alike has numbers on both sides"
-        invalid("weights", f"{limit}, for feedback {spec.feedback}", spec.weights, "float")
+        limit = f"{limit}, for feedback {spec.feedback}"
+        invalid("weight_format", limit, spec.weight_format, "float")
     if spec.gain is not None:
         invalid("gain", "binary weights have the scale sqrt(2 / fan_in)", spec.gain, "None")
 
@@ -164,8 +165,8 @@ def _not_cut(spec: NetworkSpec) -> str | None:
 
 def _not_without_steps(spec: NetworkSpec) -> str | None:
     """Return why a network needs steps."""
-    if spec.weights != FLOAT:
-        return f"weights ({spec.weights}) become signs in a step. Try: --clock sync"
+    if spec.weight_format != FLOAT:
+        return f"weights ({spec.weight_format}) become signs in a step. Try: --clock sync"
     if spec.anneal:
         return f"{ANNEALED}. Try: anneal 0, or --clock sync"
     if NUDGES.get(spec.nudge, LINEARISED).frozen:
@@ -183,9 +184,9 @@ def _not_without_steps(spec: NetworkSpec) -> str | None:
 
 def _not_on_chip(spec: NetworkSpec) -> str | None:
     """Return why a network cannot be written in the chip's integers."""
-    if spec.weights != FLOAT:
+    if spec.weight_format != FLOAT:
         return (
-            f"a synapse has no room for the latent number behind a weight ({spec.weights}). "
+            f"a synapse has no room for the latent number behind a weight ({spec.weight_format}). "
             "Try: --precision float, then eval --precision loihi2"
         )
     try:

@@ -25,7 +25,7 @@ def initial_parameters(spec: NetworkSpec) -> tuple[list[Array], list[Array]]:
     biases: list[Array] = []
     for vertex in spec.vertices:
         if vertex.weighted:
-            draw = _random_weights if spec.weights == FLOAT else _latent_weights
+            draw = _random_weights if spec.weight_format == FLOAT else _latent_weights
             weights.append(draw(spec, vertex, generator))
         if vertex.activation:
             biases.append(generator.normal(size=vertex.biases) * spec.bias_deviation)

@@ -120,7 +120,7 @@ class NetworkSpec:
         Share of the neurons below, in (0, 1], that a neuron has a synapse from: one for all
         layers, or one each. Which ones is drawn, as many for every neuron of a layer; feedback
         has the same synapses.
-    weights : str
+    weight_format : str
         ``float``, or binary: ``ste`` or ``adaste``, see ``rules.binary``. Then parameters are the
         latent weights behind them, in [-1, 1].
     seed : int
@@ -162,7 +162,7 @@ class NetworkSpec:
     compartment_noise: NotNegative = 0.0
     feedback: str = TIED.name
     density: Density | tuple[Density, ...] = 1.0
-    weights: str = FLOAT
+    weight_format: str = FLOAT
     seed: Natural = 0
     graph: Graph | None = None
 
@@ -401,10 +401,10 @@ class NetworkSpec:
             given = parameters or (None, None)
             self.check_parameters(given[0], given[1], feedback_weights)
         weights, biases = parameters or self.initial_parameters()
-        if self.weights != FLOAT and optimiser is None:
+        if self.weight_format != FLOAT and optimiser is None:
             weights = [binary_weights(theta) for theta in weights]
-        elif self.weights != FLOAT and not isinstance(optimiser, Latent):
-            optimiser = Latent(inner=optimiser, kind=BINARY[self.weights])
+        elif self.weight_format != FLOAT and not isinstance(optimiser, Latent):
+            optimiser = Latent(inner=optimiser, kind=BINARY[self.weight_format])
         if self.rule in BASELINES:
             numbers = arithmetic or Float()
             return BackpropNetwork(

@@ -127,7 +127,7 @@ def check_weights(name: str) -> None:
     """Raise where there is no kind of weights of that name."""
     known = (FLOAT, *BINARY)
     if name not in known:
-        invalid("weights", "unknown name", name, nearest(name, known))
+        invalid("weight_format", "unknown name", name, nearest(name, known))
 
 
 def scale(theta: Array) -> float:

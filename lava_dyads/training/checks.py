@@ -104,8 +104,9 @@ def check_streams(spec: NetworkSpec, execution: Execution) -> None:
         why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
     elif execution.clock == "async":
         why = "needs the clock: without it nobody knows when a frame ends. Try: --clock sync"
-    elif spec.weights != FLOAT:
-        why = f"weights ({spec.weights}) become signs between frames. Try: --weights float"
+    elif spec.weight_format != FLOAT:
+        kind = spec.weight_format
+        why = f"weights ({kind}) become signs between frames. Try: --weight-format float"
     if why:
         raise UnsupportedError(f"stream: {why}")
 

@@ -20,6 +20,9 @@ from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 CHIP_RATE = 2.0**-6
 """Learning rate of precision loihi2 where none is given."""
 
+LR_SCHEDULES = ("constant", "linear")
+"""Courses of the learning rate over all epochs."""
+
 DTYPES = ("float64", "float32")
 """Floating point numbers of precision float."""
 
@@ -34,7 +37,7 @@ class TrainingConfig:
         Passes over the training part.
     batch_size : int
         Samples per update.
-    updates : int
+    repeats_per_batch : int
         Updates per batch, one after the other: a batch is shown as often (DP's several updates). A
         last batch that is not full is shown once.
     lanes : int or None
@@ -43,8 +46,9 @@ class TrainingConfig:
         ``adam``, ``momentum`` or ``sgd``.
     learning_rate : float or None
         None: 0.001 (adam), 0.05 (momentum), 0.1 (sgd).
-    falling : bool
-        Whether the learning rate falls linearly to 0 over all epochs; on the chip it always does.
+    lr_schedule : str
+        ``constant``, or ``linear``: the learning rate falls linearly to 0 over all epochs; on the
+        chip it always does.
     weight_decay : float
         Decoupled, in units of the learning rate.
     decay : float or None
@@ -78,11 +82,11 @@ class TrainingConfig:
 
     epochs: Count = 30
     batch_size: Count = 32
-    updates: Count = 1
+    repeats_per_batch: Count = 1
     lanes: Size | None = None
     optimiser: str = "adam"
     learning_rate: Positive | None = None
-    falling: bool = False
+    lr_schedule: str = "constant"
     weight_decay: NotNegative = 0.0
     decay: NotNegative | None = None
     split_seed: SplitSeed = 0
@@ -97,6 +101,9 @@ class TrainingConfig:
         check_fields(self)
         if self.dtype not in DTYPES:
             invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
+        if self.lr_schedule not in LR_SCHEDULES:
+            hint = " or ".join(LR_SCHEDULES)
+            invalid("lr_schedule", "unknown name", self.lr_schedule, hint)
         Agenda(lanes=self.chosen_lanes, batch_size=self.batch_size)
         self.build_optimiser()
 
@@ -108,7 +115,8 @@ class TrainingConfig:
     def build_optimiser(self, samples: int = 0) -> Optimiser:
         """Return the optimiser for a number of training samples."""
         decay = self.decay or 0.0
-        horizon = self.epochs * self.updates_per_epoch(samples) if self.falling else 0
+        updates = self.epochs * self.updates_per_epoch(samples)
+        horizon = updates if self.lr_schedule == "linear" else 0
         return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, horizon)
 
     def updates_per_epoch(self, samples: int) -> int:
@@ -116,11 +124,11 @@ class TrainingConfig:
 
         Examples
         --------
-        >>> TrainingConfig(batch_size=4, updates=3).updates_per_epoch(10)
+        >>> TrainingConfig(batch_size=4, repeats_per_batch=3).updates_per_epoch(10)
         7
         """
         full, rest = divmod(samples, self.batch_size)
-        return full * self.updates + (rest > 0)
+        return full * self.repeats_per_batch + (rest > 0)
 
     def order(self, rows: IntArray, generator: np.random.Generator) -> IntArray:
         """Return the rows of an epoch, in a new order but for streams.
@@ -131,7 +139,7 @@ class TrainingConfig:
         if not self.stream:
             rows = generator.permutation(rows)
         full = len(rows) // size * size
-        batches = np.repeat(rows[:full].reshape(-1, size), self.updates, axis=0)
+        batches = np.repeat(rows[:full].reshape(-1, size), self.repeats_per_batch, axis=0)
         return np.concatenate([batches.ravel(), rows[full:]])
 
 
@@ -170,8 +178,8 @@ def optimiser_for(
     """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
     made = config.build_optimiser(samples)
     updates = config.updates_per_epoch(samples)
-    if spec.weights != FLOAT:
-        epochs, kind = config.epochs, BINARY[spec.weights]
+    if spec.weight_format != FLOAT:
+        epochs, kind = config.epochs, BINARY[spec.weight_format]
         growth, horizon = growth_for(epochs), epochs * updates
         return Latent(inner=made, kind=kind, epoch=updates, growth=growth, horizon=horizon)
     if not numbers.exact:

@@ -80,10 +80,10 @@ class Checkpoint:
 
     def shown(self) -> Checkpoint:
         """Return the network as it is evaluated: binary weights as numbers."""
-        if self.spec.weights == FLOAT:
+        if self.spec.weight_format == FLOAT:
             return self
         weights = [binary_weights(theta) for theta in self.weights]
-        return replace(self, spec=replace(self.spec, weights=FLOAT), weights=weights)
+        return replace(self, spec=replace(self.spec, weight_format=FLOAT), weights=weights)
 
     @classmethod
     def of(cls, trainer: Trainer, dataset: AnyPath, folder: AnyPath = "") -> Checkpoint:

@@ -150,7 +150,7 @@ class Trainer:
             check_streams(spec, self.execution)
             self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
         targets = OneHot(data.labels, spec.layers[-1])
-        capacity = max(len(self.train_rows) * self.config.updates, len(self.test_rows))
+        capacity = max(len(self.train_rows) * self.config.repeats_per_batch, len(self.test_rows))
         self.source = Source(data.x, targets, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(
             lanes=lanes,
@@ -329,7 +329,7 @@ class Trainer:
             If it was made with other options or other data.
         """
         state.check(self._made_for())
-        shown = len(self.train_rows) * self.config.updates
+        shown = len(self.train_rows) * self.config.repeats_per_batch
         progress = progress_of(state, self.config.epochs, shown)
         check_registers(registers(self._owners()), state.arrays)
         put_back(self._owners(), state.arrays)

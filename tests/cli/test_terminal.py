@@ -155,7 +155,7 @@ def test_names_that_no_file_can_have_are_one_line(tmp_path, monkeypatch, capsys,
     [
         "train digits --batch-size 0",
         "train digits --lanes 0",
-        "train digits --updates 0",
+        "train digits --repeats-per-batch 0",
         "train digits --epochs 0",
         "train digits --learning-rate 0",
         "train digits --optimiser=",

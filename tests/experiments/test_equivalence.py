@@ -72,7 +72,7 @@ REFUSED = [
     ({"rule": "dp", "alpha": 0.5}, "needs its whole layer"),
     ({"rule": "dp", "nudge": "linearised-frozen", "alpha": 0.5}, "only steps show"),
     ({"nudge": "linearised-frozen"}, "only steps show"),
-    ({"weights": "adaste"}, "latent number"),
+    ({"weight_format": "adaste"}, "latent number"),
     ({"rule": "lrrn"}, "blocks of n numbers"),
     ({"compartment_noise": 79.0}, "never fall silent"),
     ({"threshold": 0.1, "anneal": 1.0}, "falls in steps"),

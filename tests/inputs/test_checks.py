@@ -134,7 +134,7 @@ def test_what_users_pass_is_taken_as_the_plain_type():
     assert NetworkSpec(np.array([4, 3, 2])).layers == (4, 3, 2)
     assert NetworkSpec((4, 3, 3, 2), ["relu", np.str_("tanh")]).activations == ("relu", "tanh")
     assert NetworkSpec((4, 3, 2), density=[1, 0.5]).density == (1.0, 0.5)
-    assert TrainingConfig(falling=np.bool_(True)).falling is True
+    assert TrainingConfig(counting=np.bool_(False)).counting is False
     assert Faults(killed=["a", "b"]).killed == ("a", "b")
     assert Transport(OrderedDict({"*": "constant"})).latency == {"*": "constant"}
     assert taken(Fraction(1, 2), float, "x") == 0.5

@@ -91,7 +91,7 @@ def test_the_pull_to_a_sign_grows_as_published_or_faster():
 
 @pytest.mark.parametrize("kind", BINARY)
 def test_a_step_of_descent_moves_theta_by_the_map_of_the_step(kind):
-    options = {"loss": "squared-error", "weights": kind, "bias_deviation": 0.1, "seed": 1}
+    options = {"loss": "squared-error", "weight_format": kind, "bias_deviation": 0.1, "seed": 1}
     spec = NetworkSpec((4, 3, 2), "linear", **options)  # exact: no kink to straddle
     thetas, biases = spec.initial_parameters()
     generator = np.random.default_rng(0)
@@ -118,7 +118,7 @@ FLOATING = [name for name in (*RULES, "backprop") if name != "spiking"]
 @pytest.mark.parametrize("rule", [*FLOATING, "spiking"])
 def test_every_float_rule_learns_them_and_evaluates_signs(rule, kind):
     f = ((RULES[rule].activations if rule in RULES else ()) or ("relu",))[0]
-    spec = NetworkSpec((64, 7, 10), f, rule=rule, weights=kind, repeats=1, window=8)
+    spec = NetworkSpec((64, 7, 10), f, rule=rule, weight_format=kind, repeats=1, window=8)
     config = TrainingConfig(epochs=2, batch_size=8)
     with Trainer(spec, DIGITS, config, Execution(runtime="reference")) as trainer:
         before = trainer.stored()[0]
@@ -141,7 +141,7 @@ def test_every_float_rule_learns_them_and_evaluates_signs(rule, kind):
 
 @pytest.mark.parametrize("kind", BINARY)
 def test_sparse_layers_have_signs_where_there_is_a_synapse(kind):
-    spec = NetworkSpec((8, 6, 3), weights=kind, density=(0.5, 1.0))
+    spec = NetworkSpec((8, 6, 3), weight_format=kind, density=(0.5, 1.0))
     network = spec.build(lanes=4, optimiser=Adam(0.01))
     generator = np.random.default_rng(1)
     data = {"input_in": generator.uniform(size=(4, 8)), "target_in": np.eye(3)[[0, 1, 2, 0]]}
@@ -152,7 +152,7 @@ def test_sparse_layers_have_signs_where_there_is_a_synapse(kind):
 
 
 def test_random_feedback_stays_a_matrix_of_numbers():
-    spec = NetworkSpec((8, 6, 3), weights="ste", feedback="random")
+    spec = NetworkSpec((8, 6, 3), weight_format="ste", feedback="random")
     back = spec.build(optimiser=SGD()).feedback()[1]
     assert len(np.unique(np.abs(back))) == back.size
 
@@ -164,7 +164,7 @@ def test_kernels_of_a_convolution_are_signs_too(kind):
         Node("seen", "conv", "x", channels=3, kernel=2, activation="relu"),
         Node("y", "dense", "seen", size=3),
     ])  # fmt: skip
-    spec = NetworkSpec(graph=graph, weights=kind, bias_deviation=0.1)
+    spec = NetworkSpec(graph=graph, weight_format=kind, bias_deviation=0.1)
     network = spec.build(lanes=4, optimiser=Adam(0.01))
     generator = np.random.default_rng(1)
     data = {"input_in": generator.uniform(size=(4, 16)), "target_in": np.eye(3)[[0, 1, 2, 0]]}
@@ -181,7 +181,7 @@ def test_kernels_of_a_convolution_are_signs_too(kind):
 @pytest.mark.lava
 @pytest.mark.parametrize("kind", BINARY)
 def test_granularities_and_runtimes_learn_the_same(kind):
-    spec = NetworkSpec((64, 9, 10), weights=kind)
+    spec = NetworkSpec((64, 9, 10), weight_format=kind)
     config = TrainingConfig(epochs=1, batch_size=4)
     found = []
     for execution in (
@@ -206,7 +206,8 @@ def test_granularities_and_runtimes_learn_the_same(kind):
 
 
 def test_a_checkpoint_keeps_theta_and_evaluates_signs(tmp_path, capsys):
-    run = ["train", "digits", "--weights", "adaste", "--layers", "8", "--epochs", "2", "--json"]
+    run = ["train", "digits", "--weight-format", "adaste"]
+    run += ["--layers", "8", "--epochs", "2", "--json"]
     assert main([*run, "--runtime", "reference", "--out", str(tmp_path / "run")]) == 0
     trained = json.loads(capsys.readouterr().out)
     with np.load(tmp_path / "run" / "checkpoint.npz") as file:
@@ -215,7 +216,7 @@ def test_a_checkpoint_keeps_theta_and_evaluates_signs(tmp_path, capsys):
     evaluate = ["eval", str(tmp_path / "run"), "--runtime", "reference", "--json"]
     assert main(evaluate) == 0
     evaluated = json.loads(capsys.readouterr().out)
-    assert evaluated["weights"] == trained["weights"] == "adaste"
+    assert evaluated["weight_format"] == trained["weight_format"] == "adaste"
     assert evaluated["test_accuracy"] == trained["test_accuracy"]
     assert evaluated["test_loss"] == pytest.approx(trained["test_loss"])
     # By hand, from the signs alone.
@@ -233,7 +234,7 @@ def test_a_checkpoint_keeps_theta_and_evaluates_signs(tmp_path, capsys):
 
 
 def test_a_run_that_is_resumed_after_an_evaluation_ends_at_the_same_bits():
-    spec = NetworkSpec((64, 6, 10), weights="adaste")
+    spec = NetworkSpec((64, 6, 10), weight_format="adaste")
     config = TrainingConfig(epochs=2, batch_size=64)
     made = (spec, DIGITS, config, Execution(runtime="reference"))
     states = []
@@ -250,9 +251,9 @@ def test_a_run_that_is_resumed_after_an_evaluation_ends_at_the_same_bits():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"weights": "stee"}, "Try: ste"),
-        ({"weights": "ste", "feedback": "kolen_pollack"}, "learns alike"),
-        ({"weights": "ste", "gain": 1.0}, "have the scale"),
+        ({"weight_format": "stee"}, "Try: ste"),
+        ({"weight_format": "ste", "feedback": "kolen_pollack"}, "learns alike"),
+        ({"weight_format": "ste", "gain": 1.0}, "have the scale"),
     ],
 )
 def test_what_binary_weights_cannot_have_is_refused(options, said):
@@ -264,12 +265,12 @@ def test_what_binary_weights_cannot_have_is_refused(options, said):
     "execution", [Execution(precision="loihi2"), Execution("layer", "async", runtime="in-process")]
 )
 def test_elsewhere_the_table_says_why(execution):
-    spec = NetworkSpec((64, 3, 10), weights="adaste")
+    spec = NetworkSpec((64, 3, 10), weight_format="adaste")
     with pytest.raises(UnsupportedError, match="adaste"):
         Trainer(spec, DIGITS, TrainingConfig(batch_size=1), execution)
 
 
 def test_a_stream_has_weights_that_are_numbers():
-    spec = NetworkSpec((64, 3, 10), weights="ste")
-    with pytest.raises(UnsupportedError, match="Try: --weights float"):
+    spec = NetworkSpec((64, 3, 10), weight_format="ste")
+    with pytest.raises(UnsupportedError, match="Try: --weight-format float"):
         Trainer(spec, DIGITS, TrainingConfig(stream=True), Execution(runtime="reference"))

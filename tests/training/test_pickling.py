@@ -98,7 +98,7 @@ RUNS = [
     ({}, Execution("layer", runtime="in-process")),
     ({}, Execution("neuron", "async", runtime="in-process")),
     ({"compartment_noise": 0.01}, Execution("layer", runtime="in-process")),
-    ({"weights": "ste"}, Execution(runtime="reference")),
+    ({"weight_format": "ste"}, Execution(runtime="reference")),
     ({"rule": "spiking", "feedback": "random"}, Execution(runtime="reference")),
     pytest.param({}, Execution("layer", runtime="lava"), marks=pytest.mark.lava),
 ]

@@ -122,7 +122,7 @@ FAULTS = Faults(drop=0.02, duplicate=0.02, reorder=0.05, flip=0.01, noise=0.05)
                                                            runtime="reference")},
         {"compartment_noise": 0.01},
         {"compartment_noise": 0.01, "execution": NEURONS},
-        {"training": {"updates": 2, "falling": True}},
+        {"training": {"repeats_per_batch": 2, "lr_schedule": "linear"}},
         {"density": 0.5, "activations": "tanh", "loss": "squared-error"},
         {"training": {"lanes": 4, "silence": 0.05, "dtype": "float32"}},
         {"training": {"stream": True, "batch_size": 1, "optimiser": "momentum"}, "data": TINY},

@@ -352,7 +352,8 @@ def test_a_run_directory_never_mixes_two_runs(tmp_path):
 def test_several_updates_per_batch_show_each_batch_as_often():
     spec = NetworkSpec((64, 8, 10))
     options = {"batch_size": 100, "optimiser": "sgd", "learning_rate": 0.5}
-    with Trainer(spec, DIGITS, TrainingConfig(1, updates=3, **options), REFERENCE) as ours:
+    thrice = TrainingConfig(1, repeats_per_batch=3, **options)
+    with Trainer(spec, DIGITS, thrice, REFERENCE) as ours:
         entry = ours.fit().epochs[0]
     with Trainer(spec, DIGITS, TrainingConfig(1, **options), REFERENCE) as theirs:
         rows = np.random.default_rng(0).permutation(theirs.train_rows)
@@ -392,9 +393,13 @@ def test_what_falls_over_a_training_has_fallen_after_its_last_update(
     rule, way, weights, batch_size, updates
 ):
     """A horizon is the number of updates that every weight and bias will have made."""
-    spec = NetworkSpec((4, 3, 2), rule=rule, weights=weights, beta=1.0)
+    spec = NetworkSpec((4, 3, 2), rule=rule, weight_format=weights, beta=1.0)
     config = TrainingConfig(
-        epochs=2, batch_size=batch_size, updates=updates, falling=True, optimiser="sgd"
+        epochs=2,
+        batch_size=batch_size,
+        repeats_per_batch=updates,
+        lr_schedule="linear",
+        optimiser="sgd",
     )
     with Trainer(spec, SMALL, config, Execution(*way)) as trainer:
         samples = len(trainer.train_rows)
