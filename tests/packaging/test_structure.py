@@ -21,10 +21,9 @@ PARAMETERS = 12  # self not counted
 FOLDER_SHARE = 0.2
 
 LONG_MODULES = {"lava_dyads.executors.step", "lava_dyads.plan.build"}
-LONG_FUNCTIONS = {"lava_dyads.experiments.peers.jax_peer.main", "lava_dyads.plan.build.assemble"}
+LONG_FUNCTIONS = {"lava_dyads.plan.build.assemble"}
 MANY_PARAMETERS = {
     "lava_dyads.elements.population.Population.__init__",
-    "lava_dyads.native.kernels.shared_descent",
     "lava_dyads.plan.build.assemble",
     "lava_dyads.plan.lifted_chain.lifted_chain",
     "lava_dyads.plan.recurrent.recurrent",
