@@ -12,7 +12,13 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from lava_dyads import Agenda, DyadNetwork, DyadRunConfig, InProcessSession, NetworkSpec
+from lava_dyads import (
+    DyadNetwork,
+    DyadRunConfig,
+    InProcessSession,
+    NetworkSpec,
+    PresentationSchedule,
+)
 from lava_dyads.errors import UnsupportedError
 from lava_dyads.experiments import SpikingProblem, random_problem
 from lava_dyads.experiments.spike_trains import in_brian2
@@ -71,14 +77,14 @@ def _in_process(problem: SpikingProblem, granularity: str) -> float:
         spec = NetworkSpec.from_dict({**problem.spec.as_dict(), "window": window})
         network = spec.build(lanes=len(problem.x))
         network.set_parameters(problem.weights, problem.biases)
-        agenda = Agenda(1, network.lanes)
-        source = DatasetSource(problem.x, problem.y, lanes=network.lanes, agenda=agenda)
-        process = DyadNetwork(network, agenda=agenda)
+        schedule = PresentationSchedule(1, network.lanes)
+        source = DatasetSource(problem.x, problem.y, lanes=network.lanes, schedule=schedule)
+        process = DyadNetwork(network, schedule=schedule)
         source.x_out.connect(process.input_in)
         source.y_out.connect(process.target_in)
         with InProcessSession(process, DyadRunConfig(granularity)) as session:
             begin = time.process_time()
-            session.run(agenda.steps)
+            session.run(schedule.steps)
             seconds[window] = time.process_time() - begin
     return (seconds[LONG] - seconds[SHORT]) / (LONG - SHORT)
 

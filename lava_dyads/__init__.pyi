@@ -2,7 +2,7 @@
 
 from lava_dyads.data import Dataset as Dataset
 from lava_dyads.data import load as load
-from lava_dyads.elements.clock import Agenda as Agenda
+from lava_dyads.elements.clock import PresentationSchedule as PresentationSchedule
 from lava_dyads.errors import DeadlockError as DeadlockError
 from lava_dyads.errors import DyadsError as DyadsError
 from lava_dyads.errors import HangError as HangError

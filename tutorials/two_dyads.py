@@ -6,14 +6,22 @@ Run it with ``python tutorials/two_dyads.py``; it takes about a second.
 
 import numpy as np
 
-from lava_dyads import SGD, Agenda, DatasetSource, Dyad, DyadDense, LavaSession, LossHead
+from lava_dyads import (
+    SGD,
+    DatasetSource,
+    Dyad,
+    DyadDense,
+    LavaSession,
+    LossHead,
+    PresentationSchedule,
+)
 
 x, y, w1, w2, rate = 2.0, 0.5, 0.5, -0.8, 0.1
 
 # Two connections and a head take 5 time steps up and back. The 6th is there to certify that
 # nothing moves any more; at its end the weights learn.
-common = {"agenda": Agenda(steps=6), "beta": 0.1}
-source = DatasetSource([[x]], [[y]], agenda=common["agenda"])
+common = {"schedule": PresentationSchedule(steps=6), "beta": 0.1}
+source = DatasetSource([[x]], [[y]], schedule=common["schedule"])
 lower = DyadDense([[w1]], optimiser=SGD(rate), **common)
 hidden = Dyad((1,), activation="relu", first_step=2, **common)
 upper = DyadDense([[w2]], optimiser=SGD(rate), **common)

@@ -1,6 +1,6 @@
 """Local time: from the number of a step to what has to happen in it.
 
-Every process of a network keeps the same agenda and counts steps on its own, so nobody has to
+Every process of a network keeps the same schedule and counts steps on its own, so nobody has to
 be told when a sample ends. With T steps per presentation, presentation p = (t - 1) // T shows
 samples p B .. (p + 1) B - 1 in B lanes; state is reset at the first step of the next
 presentation (not at the end of the last one, so that probes see the settled state) and weights
@@ -21,7 +21,7 @@ from lava_dyads.checks import Count, Natural, Size, checked
 from lava_dyads.errors import invalid
 
 ENDLESS = -1
-"""Number of samples of an agenda that never runs out and never learns by itself."""
+"""Number of samples of a schedule that never runs out and never learns by itself."""
 
 
 BEYOND = 1 << 40
@@ -74,7 +74,7 @@ class Clock(NamedTuple):
         return self.first and not self.kept
 
 
-class Agenda:
+class PresentationSchedule:
     """The schedule of presentations, and the two registers that a host may set between runs.
 
     Parameters

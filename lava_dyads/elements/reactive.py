@@ -18,7 +18,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from lava_dyads.elements import Element, Inbox, Outbox, Population
-from lava_dyads.elements.clock import Agenda, Clock
+from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.errors import UnsupportedError
 
 ANNEALED = "a threshold falls in steps"
@@ -49,7 +49,7 @@ class Reactive:
     Parameters
     ----------
     element : Element
-    agenda : Agenda
+    schedule : PresentationSchedule
         Says which rows a presentation shows, whether it learns and when a batch is full.
 
     Attributes
@@ -63,13 +63,13 @@ class Reactive:
         If it never falls silent, or needs steps to do so.
     """
 
-    def __init__(self, element: Element, agenda: Agenda) -> None:
+    def __init__(self, element: Element, schedule: PresentationSchedule) -> None:
         if isinstance(element, Population) and (element.noise or element.anneal):
             raise UnsupportedError(
                 f"clock async: {'noise never falls silent' if element.noise else ANNEALED}. "
                 "Try: 0, or --clock sync"
             )
-        self.element, self.agenda = element, agenda
+        self.element, self.schedule = element, schedule
         self.self_scheduled = False
         self._settled: Clock
         self._clock: Clock
@@ -100,9 +100,9 @@ class Reactive:
         return outbox
 
     def follow(self, other: Reactive) -> None:
-        """Turn to the presentation that another one of the same agenda is at."""
+        """Turn to the presentation that another one of the same schedule is at."""
         self._settled, self._clock = other._settled, other._clock
 
     def _turn_to(self, presentation: int) -> None:
-        self._settled = self.agenda.settled(presentation)
+        self._settled = self.schedule.settled(presentation)
         self._clock = self._settled._replace(last=False, read=False)

@@ -65,7 +65,7 @@ class Source(Element):
         """Send the next rows in the first step of a presentation."""
         if not clock.first or not clock.valid:
             return {}
-        # An endless agenda goes round and round.
+        # An endless schedule goes round and round.
         index = np.arange(clock.start, clock.start + clock.valid) % len(self.memory["order"])
         rows = self.memory["order"][index]
         outbox: Outbox = {}

@@ -16,7 +16,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.elements import Outbox
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.elements.reactive import HOLD_TIME, Command, Reactive
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.latency import Latency
@@ -126,9 +126,9 @@ class _Simulation:
         self.now = 0.0
         self.queue: list[tuple[float, int, str, str, Any]] = []
         self._numbers = itertools.count()
-        agenda = Agenda(lanes=network.lanes)
-        agenda.learn[0] = nudged
-        self.elements = {name: Reactive(e, agenda) for name, e in network.elements.items()}
+        schedule = PresentationSchedule(lanes=network.lanes)
+        schedule.learn[0] = nudged
+        self.elements = {name: Reactive(e, schedule) for name, e in network.elements.items()}
         self._waiting: dict[str, Outbox] = {name: {} for name in self.elements}
         self._due: set[str] = set()
         self.command(Command.RESET)

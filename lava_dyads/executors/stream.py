@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.array_types import Array
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import NotSettledError, UnsupportedError, invalid
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
@@ -64,7 +64,7 @@ class FrameStream:
                 "Try: rule dp-transpose, build(swept=False)"
             )
         self.network = network
-        self._agenda = Agenda(1, network.lanes, stream=True)
+        self._schedule = PresentationSchedule(1, network.lanes, stream=True)
         self._last_sent = {
             port: network.arithmetic.zeros((network.lanes, n)) for port, n in network.inputs.items()
         }
@@ -104,13 +104,13 @@ class FrameStream:
             return self._answer(frame)
         self._frames += 1
         self._last = None
-        self._agenda.learn[0] = y is not None
+        self._schedule.learn[0] = y is not None
         inbox = {"input_in": self._change("input_in", frame)}
         if y is not None:
             inbox["target_in"] = self._change("target_in", y)
         message = inbox["input_in"]
         self._events += 0 if message is None else int(np.count_nonzero(message))
-        sent = self.network.after(self._agenda.at(self._frames), inbox).get("output_out")
+        sent = self.network.after(self._schedule.at(self._frames), inbox).get("output_out")
         if sent is not None:
             self._output += sent
         if y is not None and not self.network.settled:

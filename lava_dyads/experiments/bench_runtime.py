@@ -169,7 +169,7 @@ def _ring(n: int, runtime: str) -> tuple[float, float]:
 
 def _network(runtime: str) -> float:
     """Return seconds per step of a network that learns."""
-    from lava_dyads.elements.clock import Agenda
+    from lava_dyads.elements.clock import PresentationSchedule
     from lava_dyads.executors.step import Network
     from lava_dyads.processes import DatasetSource, DyadNetwork
     from lava_dyads.rules.optimisers import SGD
@@ -178,9 +178,9 @@ def _network(runtime: str) -> float:
     x, y = generator.normal(size=(100, 20)), np.eye(10)[generator.integers(10, size=100)]
     network = NetworkSpec((20, 30, 30, 10)).build(optimiser=SGD(1e-3))
     assert isinstance(network, Network)
-    agenda = Agenda(steps=1)
-    source = DatasetSource(x, y, agenda=agenda)
-    process = DyadNetwork(network, agenda=agenda)
+    schedule = PresentationSchedule(steps=1)
+    source = DatasetSource(x, y, schedule=schedule)
+    process = DyadNetwork(network, schedule=schedule)
     source.x_out.connect(process.input_in)
     source.y_out.connect(process.target_in)
     # As in Lava's own actors: more BLAS threads would only wait for each other here.
@@ -216,25 +216,25 @@ class Layers:
     """
 
     def __init__(self, dyads: int, clock: str = "sync") -> None:
-        from lava_dyads.elements.clock import Agenda
+        from lava_dyads.elements.clock import PresentationSchedule
         from lava_dyads.processes import Conductor, Dyad
         from lava_dyads.runtime import DyadRunConfig, InProcessSession
 
         width = min(100, dyads // 2)
         gc.collect()
         memory, begin = psutil.Process().memory_info().rss, time.perf_counter()
-        agenda = Agenda(steps=1 if clock == "async" else 0)
-        layers = [[Dyad((1,), bias=0.1, agenda=agenda) for _ in range(width)]]
+        schedule = PresentationSchedule(steps=1 if clock == "async" else 0)
+        layers = [[Dyad((1,), bias=0.1, schedule=schedule) for _ in range(width)]]
         self.clock, self.scalars = clock, 0
         for _ in range(dyads // width - 1):
-            above = [Dyad((1,), bias=0.1, agenda=agenda) for _ in range(width)]
+            above = [Dyad((1,), bias=0.1, schedule=schedule) for _ in range(width)]
             for i, source in enumerate(layers[-1]):
                 for j in range(FAN_OUT):
                     source.mean_out.connect(above[(i + j) % width].basal_in)
                     self.scalars += 1
             layers.append(above)
         if clock == "async":
-            Conductor(agenda, max_deliveries=10**9).lead(*(d for layer in layers for d in layer))
+            Conductor(schedule, max_deliveries=10**9).lead(*(d for layer in layers for d in layer))
         self.session = InProcessSession(layers[0][0], DyadRunConfig(clock=clock))
         if clock == "sync":
             self.session.run(2)  # the first step is also where the order of the tasks is chosen

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lava_dyads.array_types import Array
 from lava_dyads.data import load
 from lava_dyads.elements import Source
-from lava_dyads.elements.clock import Agenda, Clock
+from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.executors.backprop import forward
 from lava_dyads.executors.step import Network
@@ -256,10 +256,10 @@ def _processes(
     from lava_dyads.processes import DatasetSource, DyadNetwork
     from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession, Session
 
-    agenda = Agenda(1, network.lanes)
+    schedule = PresentationSchedule(1, network.lanes)
     source = Source(problem.x, problem.y, lanes=network.lanes)
-    sender = DatasetSource(element=source, agenda=agenda, name="source")
-    process = DyadNetwork(network, agenda=agenda)
+    sender = DatasetSource(element=source, schedule=schedule, name="source")
+    process = DyadNetwork(network, schedule=schedule)
     sender.x_out.connect(process.input_in)
     sender.y_out.connect(process.target_in)
     session: Callable[..., Session]

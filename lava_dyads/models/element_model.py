@@ -34,12 +34,12 @@ class RegisterModel(AbstractPyProcessModel):  # type: ignore[misc]
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
         self.element = proc_params["element"]
-        self.agenda = proc_params["agenda"]
+        self.schedule = proc_params["schedule"]
         computes = self.element.arithmetic.name
         if computes != self.precision:
             limit = f"a model of precision {self.precision} needs an element of that precision"
             invalid(type(self).__name__, limit, computes, f"select_tag='{LABELS[computes]}'")
-        self._registers = {**self.element.memory, **vars(self.agenda)}
+        self._registers = {**self.element.memory, **vars(self.schedule)}
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Keep every Var in the shared memory of its register instead of a private array."""
@@ -79,7 +79,7 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
                 outputs.append((port, out.send, _zeros(out._shape)))
             else:
                 element.listened.discard(port)
-        self._wired = (element, self.agenda, inputs, tuple(outputs))
+        self._wired = (element, self.schedule, inputs, tuple(outputs))
         return self._wired
 
     def run_spk(self) -> None:
@@ -89,8 +89,8 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
 
     def send(self) -> None:
         """Send what the messages of earlier steps have become; populations have nothing yet."""
-        element, agenda, _, outputs = self._wired or self._wire()
-        clock = agenda.at(self.time_step)
+        element, schedule, _, outputs = self._wired or self._wire()
+        clock = schedule.at(self.time_step)
         self.__dict__["_clock"] = clock  # Lava's __setattr__ looks for ports each time
         outbox = element.before(clock)
         if not element.answers:

@@ -97,7 +97,7 @@ class ReactiveModel(RegisterModel, EventModel):
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self._reactive = Reactive(self.element, self.agenda)
+        self._reactive = Reactive(self.element, self.schedule)
         self.hold_time = HOLD_TIME if self.element.coalescing else 0.0
 
     def begin(self) -> Outbox:
@@ -144,7 +144,7 @@ class PyConductorModel(PyAsyncProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.agenda = proc_params["agenda"]
+        self.schedule = proc_params["schedule"]
         self.max_deliveries: int = proc_params["max_deliveries"]
         self._presentations = 0
 
@@ -158,7 +158,7 @@ class PyConductorModel(PyAsyncProcessModel):  # type: ignore[misc]
     def run_async(self) -> None:
         """Lead through as many presentations as the run has steps."""
         box = self.mailbox
-        first = self._presentations - int(self.agenda.window[0])
+        first = self._presentations - int(self.schedule.window[0])
         box.command(Command.RESET, first)
         for i in range(self.num_steps):
             asked_to_end = self.check_for_stop_cmd() or self.check_for_pause_cmd()

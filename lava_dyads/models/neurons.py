@@ -30,12 +30,12 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
     def __init__(self, proc: DyadNetwork) -> None:
         network = proc.network
         neurons = self._neurons(proc)
-        whole, links = layer_processes(network, proc.agenda, leave_out=set(neurons))
+        whole, links = layer_processes(network, proc.schedule, leave_out=set(neurons))
         for name, process in whole.items():
             setattr(self, f"part_{name}", process)
         width = network.outputs["output_out"]
         relay = Relay(width, lanes=network.lanes, arithmetic=network.arithmetic)
-        self.output = RelayProcess(relay, agenda=proc.agenda, name="output")
+        self.output = RelayProcess(relay, schedule=proc.schedule, name="output")
         self.output.all_out.connect(proc.output_out)
         ends: dict[str, Any] = {**whole, OUTSIDE: proc}
         for link in links:
@@ -53,7 +53,7 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         for name, population in proc.network.populations.items():
             cls = population_process(population.unit)
             neurons[name] = [
-                cls(element=part, agenda=proc.agenda, name=f"{name}.{i}")
+                cls(element=part, schedule=proc.schedule, name=f"{name}.{i}")
                 for i, part in enumerate(population.split(shared))
             ]
             for i, process in enumerate(neurons[name]):

@@ -15,7 +15,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Element
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import UnsupportedError, ValidationError, message
 from lava_dyads.executors.step import OUTSIDE, Link, Network
 from lava_dyads.models.element_model import ElementModel, bound, lava_members, make_model
@@ -54,8 +54,8 @@ EVENT_LEAVES: dict[type[ElementProcess], type[ReactiveModel]] = {}
 
 
 def _enter(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
-    element, agenda = exemplary.example(), Agenda()
-    registers = {**element.memory, "learn": agenda.learn, "window": agenda.window}
+    element, schedule = exemplary.example(), PresentationSchedule()
+    registers = {**element.memory, "learn": schedule.learn, "window": schedule.window}
     members = lava_members(registers, element.inputs, element.outputs)
     name = f"Py{process.__name__}Model"
     LEAVES[process] = bound(
@@ -67,8 +67,8 @@ def _enter(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
 
 
 def _enter_fixed(process: type[ElementProcess], exemplary: type[_Exemplary]) -> None:
-    element, agenda = exemplary.example(Loihi2()), Agenda()
-    registers = {**element.memory, "learn": agenda.learn, "window": agenda.window}
+    element, schedule = exemplary.example(Loihi2()), PresentationSchedule()
+    registers = {**element.memory, "learn": schedule.learn, "window": schedule.window}
     members = lava_members(registers, element.inputs, element.outputs, np.int32)
     name = f"Py{process.__name__}ModelFixed"
     FIXED_LEAVES[process] = bound(
@@ -84,14 +84,14 @@ for _process in (*PARTS, *_STREAMS):
 
 
 def layer_processes(
-    network: Network, agenda: Agenda, leave_out: Collection[str] = ()
+    network: Network, schedule: PresentationSchedule, leave_out: Collection[str] = ()
 ) -> tuple[dict[str, ElementProcess], list[Link]]:
     """Make the Processes of the ``layer`` granularity, not yet connected.
 
     Parameters
     ----------
     network : Network
-    agenda : Agenda
+    schedule : PresentationSchedule
         Set to the network's steps.
     leave_out : collection of str
         Elements that get no Process here.
@@ -103,13 +103,13 @@ def layer_processes(
     links : list of Link
         What :func:`connect` has to connect; ``OUTSIDE`` are the network's own ports.
     """
-    agenda.steps, agenda.read_step = network.steps, network.read_step
+    schedule.steps, schedule.read_step = network.steps, network.read_step
     processes: dict[str, ElementProcess] = {}
     for name, element in network.elements.items():
         if name in leave_out:
             continue
         process: Any = process_of(element)
-        processes[name] = process(element=element, agenda=agenda, name=name)
+        processes[name] = process(element=element, schedule=schedule, name=name)
     return processes, network.links
 
 
@@ -145,7 +145,7 @@ class SubDyadNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
     conducted = False
 
     def __init__(self, proc: DyadNetwork) -> None:
-        processes, links = layer_processes(proc.network, proc.agenda)
+        processes, links = layer_processes(proc.network, proc.schedule)
         for name, process in processes.items():
             # Lava finds sub-processes among the attributes only.
             setattr(self, f"part_{name}", process)
@@ -176,10 +176,10 @@ def fused_model(parameters: tuple[str, ...], precision: str = "float") -> type[E
 
     It is made per set of them, since Lava wants a class attribute for every Var.
     """
-    agenda = Agenda()
+    schedule = PresentationSchedule()
     dtype = np.float64 if precision == "float" else np.int32
     registers: dict[str, AnyArray] = {name: np.zeros(1, dtype) for name in parameters}
-    registers |= {"learn": agenda.learn, "window": agenda.window}
+    registers |= {"learn": schedule.learn, "window": schedule.window}
     members = lava_members(registers, ("input_in", "target_in"), ("output_out",), dtype)
     kind = "Float" if precision == "float" else "Fixed"
     name = f"PyDyadNetwork{len(parameters)}Model{kind}"

@@ -20,7 +20,7 @@ from lava.magma.runtime.runtime import Runtime
 from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import checked
 from lava_dyads.elements import Element
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort, Var
 
@@ -61,7 +61,7 @@ class ElementProcess(AbstractProcess):
     ----------
     element : Element
         What the process does.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
         When it does it; None: one endless presentation.
     name : str or None
     variables : tuple of str or None
@@ -83,21 +83,23 @@ class ElementProcess(AbstractProcess):
         self,
         element: Element,
         *,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         variables: tuple[str, ...] | None = None,
     ) -> None:
         find_models()
         self.element = element
-        self.agenda = agenda or Agenda(lanes=element.lanes)
-        if self.agenda.lanes != element.lanes:
-            invalid(f"{name}.agenda", f"needs {element.lanes} lanes", self.agenda.lanes)
+        self.schedule = schedule or PresentationSchedule(lanes=element.lanes)
+        if self.schedule.lanes != element.lanes:
+            invalid(f"{name}.schedule", f"needs {element.lanes} lanes", self.schedule.lanes)
         with own_logging():
-            super().__init__(name=name or type(self).__name__, element=element, agenda=self.agenda)
+            super().__init__(
+                name=name or type(self).__name__, element=element, schedule=self.schedule
+            )
         element.map_memory(shared)
-        self.agenda.learn, self.agenda.window = (
-            shared(self.agenda.learn),
-            shared(self.agenda.window),
+        self.schedule.learn, self.schedule.window = (
+            shared(self.schedule.learn),
+            shared(self.schedule.window),
         )
         for register, value in self.registers(variables).items():
             setattr(self, register, Var(self._shape(value), init=value.reshape(self._shape(value))))
@@ -112,7 +114,7 @@ class ElementProcess(AbstractProcess):
         """Return what the Vars hold, by name: the element's memory, ``learn`` and ``window``."""
         memory = self.element.memory
         chosen = memory if variables is None else {name: memory[name] for name in variables}
-        return {**chosen, "learn": self.agenda.learn, "window": self.agenda.window}
+        return {**chosen, "learn": self.schedule.learn, "window": self.schedule.window}
 
     @checked
     def read(self, register: str) -> AnyArray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lava_dyads.checks import Count, checked
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort
 from lava_dyads.processes.base import ElementProcess, find_models, own_logging
 
@@ -27,7 +27,7 @@ class Conductor(AbstractProcess):
 
     Parameters
     ----------
-    agenda : Agenda
+    schedule : PresentationSchedule
         The one of all processes it leads.
     max_deliveries : int
         Messages for one presentation after which it gives up.
@@ -51,12 +51,16 @@ class Conductor(AbstractProcess):
 
     @checked
     def __init__(
-        self, agenda: Agenda, *, max_deliveries: Count = 1_000_000, name: str = "conductor"
+        self,
+        schedule: PresentationSchedule,
+        *,
+        max_deliveries: Count = 1_000_000,
+        name: str = "conductor",
     ) -> None:
         find_models()
         with own_logging():
-            super().__init__(name=name, agenda=agenda, max_deliveries=max_deliveries)
-        self.agenda = agenda
+            super().__init__(name=name, schedule=schedule, max_deliveries=max_deliveries)
+        self.schedule = schedule
         self.command_out = OutPort((2,))
         self.report_in = InPort((2,))
 

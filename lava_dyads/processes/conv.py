@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from lava_dyads.checks import Positive, Size, checked, real_array
 from lava_dyads.elements import Connection
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -55,7 +55,7 @@ class DyadConv(ElementProcess):
         Nudge strength of the network, > 0, dimensionless.
     optimiser : Optimiser or None
         None: the weights are constant.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
 
     Raises
@@ -96,7 +96,7 @@ class DyadConv(ElementProcess):
         lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Connection | None = None,
         **feedback: Any,
@@ -111,7 +111,7 @@ class DyadConv(ElementProcess):
             element = Connection(
                 kernels, lanes=lanes, beta=beta, optimiser=optimiser, op=op, **feedback
             )
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
@@ -136,7 +136,7 @@ class DyadConvFeedback(DyadConv):
     weights, feedback : array-like, shape (channels, C, rows, columns)
     feedback_learns : bool
         Whether it learns (Kolen-Pollack) or stays (feedback alignment).
-    image, stride, padding, lanes, beta, optimiser, agenda, name
+    image, stride, padding, lanes, beta, optimiser, schedule, name
         As for :class:`DyadConv`.
 
     Raises

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix, issparse
 
 from lava_dyads.checks import Positive, Size, checked, plain_array, real_array
 from lava_dyads.elements import Connection
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -47,7 +47,7 @@ class DyadDense(ElementProcess):
         Nudge strength of the network, > 0, dimensionless.
     optimiser : Optimiser or None
         None: the weights are constant.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
 
     Raises
@@ -85,14 +85,14 @@ class DyadDense(ElementProcess):
         lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
         if element is None:
             matrix = real_array(weights, "DyadDense.weights", 2)
             element = Connection(matrix, lanes=lanes, beta=beta, optimiser=optimiser)
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
@@ -119,7 +119,7 @@ class DyadDenseFeedback(DyadDense):
         B^T.
     feedback_learns : bool
         Whether B learns (Kolen-Pollack) or stays (feedback alignment).
-    lanes, beta, optimiser, agenda, name
+    lanes, beta, optimiser, schedule, name
         As for :class:`DyadDense`.
 
     Raises
@@ -154,7 +154,7 @@ class DyadDenseFeedback(DyadDense):
         lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
@@ -166,7 +166,7 @@ class DyadDenseFeedback(DyadDense):
             feedback=real_array(feedback, "DyadDenseFeedback.feedback", 2),
             feedback_learns=feedback_learns,
         )
-        super().__init__(element=element, agenda=agenda, name=name)
+        super().__init__(element=element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
@@ -184,7 +184,7 @@ class DyadSparse(DyadDense):
     weights : array-like or scipy sparse matrix, shape (n_out, n_in)
     mask : array-like of bool, shape (n_out, n_in), or None
         Where there is a synapse; None: where a weight is not 0 (of a sparse matrix: is stored).
-    lanes, beta, optimiser, agenda, name
+    lanes, beta, optimiser, schedule, name
         As for :class:`DyadDense`.
 
     Raises
@@ -209,7 +209,7 @@ class DyadSparse(DyadDense):
         lanes: Size = 1,
         beta: Positive = 0.1,
         optimiser: Optimiser | None = None,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
@@ -224,7 +224,7 @@ class DyadSparse(DyadDense):
                 there[stored.row, stored.col] = True
             op = Sparse(matrix.shape[0], matrix.shape[1], there)
             element = Connection(matrix, lanes=lanes, beta=beta, optimiser=optimiser, op=op)
-        super().__init__(element=element, agenda=agenda, name=name)
+        super().__init__(element=element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, checked, real_array
 from lava_dyads.elements import Population
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -27,7 +27,7 @@ class PopulationProcess(ElementProcess):
     Parameters
     ----------
     element : Population
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
     """
 
@@ -97,7 +97,7 @@ class Dyad(PopulationProcess):
         Neurons that share an entry of the bias: the pixels of a channel.
     optimiser : Optimiser or None
         None: the bias is constant.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
         When presentations start and end; None: one endless presentation.
     name : str or None
 
@@ -146,7 +146,7 @@ class Dyad(PopulationProcess):
         first_step: Count = 1,
         sharing: Count = 1,
         optimiser: Optimiser | None = None,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Population | None = None,
     ) -> None:
@@ -172,7 +172,7 @@ class Dyad(PopulationProcess):
                 sharing=sharing,
                 optimiser=optimiser,
             )
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
 
 def _other_populations() -> dict[type[Unit], type[PopulationProcess]]:

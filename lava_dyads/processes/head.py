@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lava_dyads.checks import Count, NotNegative, Positive, Size, checked
 from lava_dyads.elements import Head
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -62,7 +62,7 @@ class LossHead(ElementProcess):
         lanes: Size = 1,
         threshold: NotNegative = 0.0,
         first_step: Count = 1,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Head | None = None,
     ) -> None:
@@ -74,7 +74,7 @@ class LossHead(ElementProcess):
             threshold=threshold,
             first_step=first_step,
         )
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Head:

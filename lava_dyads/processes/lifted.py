@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.elements import Connection, LiftedConnection
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.processes.dense import DyadDense
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.optimisers import Optimiser
@@ -27,7 +27,7 @@ class DyadLifted(DyadDense):
         Weight r > 0 of the reconstruction.
     above_data : bool
         Whether data comes from below.
-    lanes, beta, optimiser, agenda, name
+    lanes, beta, optimiser, schedule, name
         As for :class:`DyadDense`.
 
     Raises
@@ -55,7 +55,7 @@ class DyadLifted(DyadDense):
         lanes: int = 1,
         beta: float = 0.1,
         optimiser: Optimiser | None = None,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
@@ -67,7 +67,7 @@ class DyadLifted(DyadDense):
             beta=beta,
             optimiser=optimiser,
         )
-        super().__init__(element=element, agenda=agenda, name=name)
+        super().__init__(element=element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:

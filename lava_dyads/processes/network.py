@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lava_dyads.checks import checked
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.executors.backprop import BackpropNetwork
 from lava_dyads.executors.step import Network
@@ -35,7 +35,7 @@ class DyadNetwork(ElementProcess):
     ----------
     network : Network
         The elements and links; ``NetworkSpec.build`` makes one.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
         Shared with source and sink; None: one presentation after the other, without end.
     name : str or None
 
@@ -58,7 +58,7 @@ class DyadNetwork(ElementProcess):
         self,
         network: Network | BackpropNetwork,
         *,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str = "network",
     ) -> None:
         if not isinstance(network, Network):
@@ -68,7 +68,7 @@ class DyadNetwork(ElementProcess):
         variables = tuple(v for v in network.memory if v.startswith(PARAMETERS))
         super().__init__(
             network,
-            agenda=agenda or Agenda(steps=1, lanes=network.lanes),
+            schedule=schedule or PresentationSchedule(steps=1, lanes=network.lanes),
             name=name,
             variables=variables,
         )

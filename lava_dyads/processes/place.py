@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lava_dyads.checks import Natural, Size, checked
 from lava_dyads.elements import Connection
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -39,7 +39,7 @@ class DyadPlace(ElementProcess):
         Where the smaller number of neurons begins among the larger.
     lanes : int
         Samples side by side.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
 
     Raises
@@ -68,7 +68,7 @@ class DyadPlace(ElementProcess):
         offset: Natural = 0,
         *,
         lanes: Size = 1,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
@@ -76,7 +76,7 @@ class DyadPlace(ElementProcess):
             n_out = n_in if n_out is None else n_out
             kind = Place if n_in <= n_out else Pick
             element = Connection(None, op=kind(n_in, n_out, offset), lanes=lanes)
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lava_dyads.checks import Positive, Size, checked
 from lava_dyads.elements import Connection, Junction
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -47,7 +47,7 @@ class DyadMaxPool(ElementProcess):
     beta : float
         Nudge strength of the network, > 0, dimensionless: the scale of the errors, below whose
         rounding nothing is sent.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
 
     Raises
@@ -84,13 +84,13 @@ class DyadMaxPool(ElementProcess):
         *,
         lanes: Size = 1,
         beta: Positive = 0.1,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Junction | None = None,
     ) -> None:
         if element is None:
             element = Junction(MaxPool(image, kernel, stride), lanes=lanes, beta=beta)
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Junction:
@@ -122,7 +122,7 @@ class DyadAveragePool(ElementProcess):
         None: the kernel. What no window reaches, at the far edge, is not looked at.
     lanes : int
         Samples side by side.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
 
     Raises
@@ -151,13 +151,13 @@ class DyadAveragePool(ElementProcess):
         stride: int | Pair | None = None,
         *,
         lanes: Size = 1,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Connection | None = None,
     ) -> None:
         if element is None:
             element = Connection(None, op=AveragePool(image, kernel, stride), lanes=lanes)
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lava_dyads.checks import Positive, Size, checked
 from lava_dyads.elements import Junction
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -38,7 +38,7 @@ class DyadProduct(ElementProcess):
     beta : float
         Nudge strength of the network, > 0, dimensionless: the scale of the errors, below whose
         rounding nothing is sent.
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
 
     Raises
@@ -72,12 +72,12 @@ class DyadProduct(ElementProcess):
         *,
         lanes: Size = 1,
         beta: Positive = 0.1,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Junction | None = None,
     ) -> None:
         element = element or Junction(Product(n), lanes=lanes, beta=beta)
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Junction:

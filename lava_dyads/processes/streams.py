@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from lava_dyads.checks import Size, checked, real_array
 from lava_dyads.elements import Relay, Sink, Source
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -19,7 +19,7 @@ class DatasetSource(ElementProcess):
 
     Ports: ``x_out`` (n_in), ``y_out`` (n_out), changes from zero, silent in all other steps.
     Vars: ``order`` (samples,), the row numbers to show, in turn; ``counts``; ``window`` and
-    ``learn`` (the agenda).
+    ``learn`` (the schedule).
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class DatasetSource(ElementProcess):
     y : array-like, shape (samples, n_out)
         Targets; one-hot for classes.
     lanes : int
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
 
     Raises
     ------
@@ -51,14 +51,14 @@ class DatasetSource(ElementProcess):
         y: ArrayLike = ((0.0,),),
         *,
         lanes: Size = 1,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Source | None = None,
     ) -> None:
         if element is None:
             rows = (real_array(a, f"DatasetSource.{n}") for n, a in (("x", x), ("y", y)))
             element = Source(*rows, lanes=lanes)
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Source:
@@ -96,12 +96,12 @@ class MetricSink(ElementProcess):
         loss: str = "squared-error",
         lanes: Size = 1,
         capacity: Size = 1,
-        agenda: Agenda | None = None,
+        schedule: PresentationSchedule | None = None,
         name: str | None = None,
         element: Sink | None = None,
     ) -> None:
         element = element or Sink(loss_by_name(loss), n, lanes=lanes, capacity=capacity)
-        super().__init__(element, agenda=agenda, name=name)
+        super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Sink:
@@ -117,7 +117,7 @@ class RelayProcess(ElementProcess):
     Parameters
     ----------
     element : Relay
-    agenda : Agenda or None
+    schedule : PresentationSchedule or None
     name : str or None
     """
 

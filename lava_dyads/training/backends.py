@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_info
 
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.elements import Sink, Source
-from lava_dyads.elements.clock import Agenda, Clock
+from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.executors.backprop import BackpropNetwork
 from lava_dyads.executors.step import Network
@@ -50,9 +50,13 @@ class ReferenceBackend:
     """The numpy engine: ticks the three elements in this process, without Lava."""
 
     def __init__(
-        self, source: Source, network: Network | BackpropNetwork, sink: Sink, agenda: Agenda
+        self,
+        source: Source,
+        network: Network | BackpropNetwork,
+        sink: Sink,
+        schedule: PresentationSchedule,
     ) -> None:
-        self._source, self._network, self._sink, self._agenda = source, network, sink, agenda
+        self._source, self._network, self._sink, self._schedule = source, network, sink, schedule
         self._time = 0
         self._stored: _Stored | None = None
         if isinstance(network, SweptNetwork):
@@ -60,7 +64,7 @@ class ReferenceBackend:
 
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
-        _announce(self._source, self._agenda, order, learn, self._time)
+        _announce(self._source, self._schedule, order, learn, self._time)
         with thread_team(_threads_for(self._network)):
             if self._stored and isinstance(self._network, SweptNetwork):
                 self._stream(self._network, self._stored, order, poll)
@@ -69,9 +73,9 @@ class ReferenceBackend:
 
     def _step(self, order: IntArray, poll: Poll) -> None:
         """Show rows by messages, a presentation in one step."""
-        for _ in range(self._agenda.presentations(len(order))):
+        for _ in range(self._schedule.presentations(len(order))):
             self._time += 1
-            clock = self._agenda.at(self._time)
+            clock = self._schedule.at(self._time)
             rows = self._source.before(clock)
             inbox = {"input_in": rows.get("x_out"), "target_in": rows.get("y_out")}
             answer = self._network.after(clock, inbox)
@@ -81,8 +85,10 @@ class ReferenceBackend:
 
     def _stream(self, network: SweptNetwork, stored: _Stored, order: IntArray, poll: Poll) -> None:
         """Show rows without a message: from the data into one buffer, from there into the sweep."""
-        agenda, asked = self._agenda, time.monotonic()
-        clocks = [agenda.at(self._time + 1 + p) for p in range(agenda.presentations(len(order)))]
+        schedule, asked = self._schedule, time.monotonic()
+        clocks = [
+            schedule.at(self._time + 1 + p) for p in range(schedule.presentations(len(order)))
+        ]
         self._time += len(clocks)
         places = [slice(clock.start, clock.start + clock.valid) for clock in clocks]
         active, events = stored.extents(order, [place.start for place in places])
@@ -202,7 +208,7 @@ class LavaBackend:
         source: Source,
         network: Network,
         sink: Sink,
-        agenda: Agenda,
+        schedule: PresentationSchedule,
         execution: Execution,
         **in_process: Any,
     ) -> None:
@@ -210,17 +216,17 @@ class LavaBackend:
         from lava_dyads.processes import Conductor, DatasetSource, DyadNetwork, MetricSink
         from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession, Session
 
-        self._source, self._agenda = source, agenda
-        self.source = DatasetSource(element=source, agenda=agenda, name="source")
-        self.network = DyadNetwork(network, agenda=agenda)
-        self.sink = MetricSink(element=sink, agenda=agenda, name="sink")
+        self._source, self._schedule = source, schedule
+        self.source = DatasetSource(element=source, schedule=schedule, name="source")
+        self.network = DyadNetwork(network, schedule=schedule)
+        self.sink = MetricSink(element=sink, schedule=schedule, name="sink")
         self.source.x_out.connect(self.network.input_in)
         self.source.y_out.connect(self.network.target_in)
         self.source.y_out.connect(self.sink.target_in)
         self.network.output_out.connect(self.sink.output_in)
         self._conducted = execution.clock == "async"
         if self._conducted:
-            self.conductor = Conductor(agenda)
+            self.conductor = Conductor(schedule)
             self.conductor.lead(self.source, self.network, self.sink)
         config = DyadRunConfig(execution.granularity, clock=execution.clock)
         self.session: Session
@@ -234,10 +240,10 @@ class LavaBackend:
 
     def run(self, order: IntArray, learn: int, poll: Poll) -> None:
         """Show the rows of ``order`` once."""
-        _announce(self._source, self._agenda, order, learn, self.session.steps_done)
-        presentations = self._agenda.presentations(len(order))
+        _announce(self._source, self._schedule, order, learn, self.session.steps_done)
+        presentations = self._schedule.presentations(len(order))
         # A conductor takes one step per presentation, whatever happens in between.
-        steps = 1 if self._conducted else self._agenda.steps
+        steps = 1 if self._conducted else self._schedule.steps
         with thread_team(self._threads):
             self.session.run(presentations * steps, poll=poll)
 
@@ -254,11 +260,13 @@ class LavaBackend:
         self.session.stop(kill)
 
 
-def _announce(source: Source, agenda: Agenda, order: IntArray, learn: int, time: int) -> None:
+def _announce(
+    source: Source, schedule: PresentationSchedule, order: IntArray, learn: int, time: int
+) -> None:
     """Tell everybody, through the registers they share, what the next run shows."""
     source.memory["order"][: len(order)] = order
-    agenda.learn[0] = learn
-    agenda.window[:] = time, len(order)
+    schedule.learn[0] = learn
+    schedule.window[:] = time, len(order)
 
 
 def open_backend(
@@ -267,7 +275,7 @@ def open_backend(
     source: Source,
     network: Network | BackpropNetwork,
     sink: Sink,
-    agenda: Agenda,
+    schedule: PresentationSchedule,
     **in_process: Any,
 ) -> Backend:
     """Return the backend of a runtime; further options are those of ``InProcessSession``.
@@ -282,6 +290,6 @@ def open_backend(
         if option and execution.runtime != "in-process":
             invalid(name, "needs the in-process runtime", execution.runtime, "in-process")
     if execution.runtime == "reference":
-        return ReferenceBackend(source, network, sink, agenda)
+        return ReferenceBackend(source, network, sink, schedule)
     assert isinstance(network, Network)
-    return LavaBackend(source, network, sink, agenda, execution, **in_process)
+    return LavaBackend(source, network, sink, schedule, execution, **in_process)

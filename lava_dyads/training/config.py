@@ -9,7 +9,7 @@ import numpy as np
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import Count, Natural, NotNegative, Positive, Size, check_fields
 from lava_dyads.data.dataset import SplitSeed, TestShare
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
@@ -104,7 +104,7 @@ class TrainingConfig:
         if self.lr_schedule not in LR_SCHEDULES:
             hint = " or ".join(LR_SCHEDULES)
             invalid("lr_schedule", "unknown name", self.lr_schedule, hint)
-        Agenda(lanes=self.chosen_lanes, batch_size=self.batch_size)
+        PresentationSchedule(lanes=self.chosen_lanes, batch_size=self.batch_size)
         self.build_optimiser()
 
     @property

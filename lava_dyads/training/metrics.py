@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from lava_dyads.array_types import Array
 from lava_dyads.elements import Element
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.kinds import Limit
 from lava_dyads.rules.feedback import drift
@@ -113,7 +113,11 @@ Epoch = Annotated[Any, Limit("must be metrics of epochs", "another state", _is_e
 
 
 def measured(
-    elements: Sequence[Element], totals: Array, agenda: Agenda, neurons: int, seconds: float
+    elements: Sequence[Element],
+    totals: Array,
+    schedule: PresentationSchedule,
+    neurons: int,
+    seconds: float,
 ) -> Metrics:
     """Return what elements have counted in a pass.
 
@@ -122,7 +126,7 @@ def measured(
     elements : sequence of Element
     totals : array
         Of a sink: samples, correct classes, sum of the losses.
-    agenda : Agenda
+    schedule : PresentationSchedule
     neurons : int
         All but the inputs.
     seconds : float
@@ -146,7 +150,7 @@ def measured(
         accuracy=correct * per,
         residual=residual,
         straddling=sums.get("straddling", 0) / max(1, sums.get("settled", 0)),
-        messages=sums.get("messages", 0) / max(1, agenda.presentations(round(samples))),
+        messages=sums.get("messages", 0) / max(1, schedule.presentations(round(samples))),
         events=sums.get("events", 0) * per,
         operations=sum(parts.values()),
         **parts,

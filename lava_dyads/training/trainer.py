@@ -15,7 +15,7 @@ from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import checked
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Element, Population, Sink, Source
-from lava_dyads.elements.clock import FROZEN, Agenda
+from lava_dyads.elements.clock import FROZEN, PresentationSchedule
 from lava_dyads.errors import CheckpointError, invalid
 from lava_dyads.executors.backprop import BackpropNetwork, zero_skipping_operations
 from lava_dyads.executors.step import Network
@@ -145,7 +145,9 @@ class Trainer:
         )
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.chosen_lanes
-        self.agenda = Agenda(1, lanes, self.config.batch_size, stream=self.config.stream)
+        self.schedule = PresentationSchedule(
+            1, lanes, self.config.batch_size, stream=self.config.stream
+        )
         if self.config.stream:
             check_streams(spec, self.execution)
             self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
@@ -181,7 +183,7 @@ class Trainer:
             self.source,
             self.network,
             self.sink,
-            self.agenda,
+            self.schedule,
             transport=transport,
             trace=trace,
             measure=measure,
@@ -479,7 +481,7 @@ class Trainer:
     def _measure(self, seconds: float) -> Metrics:
         """Return what has been counted since the pass began."""
         elements, neurons = self._elements(), sum(self.spec.layers[1:])
-        return measured(elements, self.sink.memory["totals"], self.agenda, neurons, seconds)
+        return measured(elements, self.sink.memory["totals"], self.schedule, neurons, seconds)
 
     def _elements(self) -> list[Element]:
         owners = self._owners()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lava_dyads.elements import Population
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.elements.stacked_populations import StackedPopulations, kind
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
@@ -99,9 +99,9 @@ def test_at_once_and_one_by_one_are_bit_equal(case, cut, lanes):
     single, _ = alone(unit, options, cut, lanes)
     members, layer = alone(unit, options, cut, lanes)
     stacked = StackedPopulations(members)
-    ours, theirs = (Agenda(6, lanes, 2 * lanes) for _ in range(2))
-    for agenda in (ours, theirs):
-        agenda.window[:] = 0, 5 * lanes - lanes // 2  # a last presentation that is not full
+    ours, theirs = (PresentationSchedule(6, lanes, 2 * lanes) for _ in range(2))
+    for schedule in (ours, theirs):
+        schedule.window[:] = 0, 5 * lanes - lanes // 2  # a last presentation that is not full
     spoken = 0
     for k, row in enumerate(messages(np.random.default_rng(2), 36, lanes)):
         if k == 24:
@@ -129,14 +129,14 @@ def test_a_bias_that_is_set_and_counts_of_updates_that_differ():
     unit, options = CASES["dyad"]
     single, _ = alone(unit, options, cut=False)
     members, _ = alone(unit, options, cut=False)
-    stacked, agenda = StackedPopulations(members), Agenda(steps=2)
+    stacked, schedule = StackedPopulations(members), PresentationSchedule(steps=2)
     for neurons in (single, members):
         neurons[2].memory["bias_updates"][:] = 5
         neurons[3].memory["bias"][:] = 0.25
     for k in range(4):
         rows = {"basal_in": np.ones((1, N)), "apical_in": np.full((1, N), 0.1)}
-        one_by_one(single, agenda.at(k + 1), rows)
-        stacked.after(agenda.at(k + 1), rows)
+        one_by_one(single, schedule.at(k + 1), rows)
+        stacked.after(schedule.at(k + 1), rows)
     for name in ("bias", "bias_updates", "bias_state"):
         found, expected = ([m.memory[name] for m in neurons] for neurons in (members, single))
         np.testing.assert_array_equal(found, expected)
@@ -162,12 +162,12 @@ def test_a_bias_learns_from_the_teacher_where_the_error_is_another(case):
     """By hand: the teacher is f'(a) x, the error is x, or that of a drive that has moved since."""
     unit, _ = EVERY[case]
     members = [Population(unit, np.zeros(1), beta=0.5, optimiser=SGD(1.0)) for _ in range(N)]
-    stacked, agenda = StackedPopulations(members), Agenda(steps=4)
+    stacked, schedule = StackedPopulations(members), PresentationSchedule(steps=4)
     drives = np.linspace(-1, 1, N)[None]
     for k in range(4):
         ports = ("basal_in", "apical_in", "basal_in")
         inbox = {port: drives if port[0] == "b" else np.ones((1, N)) for port in ports[k : k + 1]}
-        stacked.after(agenda.at(k + 1), inbox)
+        stacked.after(schedule.at(k + 1), inbox)
     # Drives are twice as large by the end; the unfrozen one keeps the slope of its forward pass.
     slope = 1 - np.tanh((2 if "free" in case else 1) * drives[0]) ** 2
     expected = slope * stacked.memory["relaxation"][0] / 0.5

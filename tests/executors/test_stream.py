@@ -10,7 +10,7 @@ from lava_dyads import NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
 from lava_dyads.data import Dataset
 from lava_dyads.elements import Connection
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import NotSettledError, UnsupportedError, ValidationError
 from lava_dyads.executors.backprop import forward
 from lava_dyads.executors.stream import FrameStream
@@ -79,13 +79,13 @@ def test_maxima_and_products_keep_what_they_hold_and_learn_on():
         FrameStream(NetworkSpec(graph=even).build())
     network = spec.build(swept=False, optimiser=SGD(0.05))
     stream, alone = FrameStream(network), spec.build(swept=False, optimiser=SGD(0.05))
-    agenda = Agenda(1)
+    schedule = PresentationSchedule(1)
     for i, x in enumerate(frames(30, width=36)):
         y = np.eye(4)[i % 4] if i % 3 else None
         expected = spec.backpropagate(x[None], np.zeros((1, 4)), *network.parameters()).output
         np.testing.assert_allclose(stream.show(x, y), expected[0], rtol=0, atol=1e-10)
         if y is not None:
-            clock = agenda.at(i + 1)._replace(batch=1)
+            clock = schedule.at(i + 1)._replace(batch=1)
             alone.after(clock, {"input_in": x[None], "target_in": y[None]})
         for ours, theirs in zip(network.parameters()[0], alone.parameters()[0], strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-9)

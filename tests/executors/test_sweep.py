@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lava_dyads.elements.clock import FROZEN, Agenda, Clock
+from lava_dyads.elements.clock import FROZEN, Clock, PresentationSchedule
 from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
@@ -35,11 +35,11 @@ def pair(spec, optimiser=None, lanes=4, arithmetic=None):
 
 def show(network, x, y, mode=1, batch_size=None):
     """Present all samples in lanes, the last presentation partly filled; return the outputs."""
-    agenda = Agenda(1, network.lanes, batch_size or 2 * network.lanes)
-    agenda.learn[0], agenda.window[:] = mode, (0, len(x))
+    schedule = PresentationSchedule(1, network.lanes, batch_size or 2 * network.lanes)
+    schedule.learn[0], schedule.window[:] = mode, (0, len(x))
     outputs = []
-    for t in range(1, agenda.presentations(len(x)) + 1):
-        clock = agenda.at(t)
+    for t in range(1, schedule.presentations(len(x)) + 1):
+        clock = schedule.at(t)
         rows = slice(clock.start, clock.start + clock.valid)
         inbox = {}
         for port, values in (("input_in", x), ("target_in", y)):

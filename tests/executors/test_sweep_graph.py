@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lava_dyads.elements.clock import FROZEN, Agenda
+from lava_dyads.elements.clock import FROZEN, PresentationSchedule
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.networks import Graph, NetworkSpec, Node
@@ -101,11 +101,11 @@ def pair(spec, lanes=4, **options):
 
 def show(network, x, y, mode):
     """Present all samples, a batch of two presentations at a time, the last ones partly filled."""
-    agenda = Agenda(1, network.lanes, 2 * network.lanes)
-    agenda.learn[0], agenda.window[:] = mode, (0, len(x))
+    schedule = PresentationSchedule(1, network.lanes, 2 * network.lanes)
+    schedule.learn[0], schedule.window[:] = mode, (0, len(x))
     outputs = []
-    for t in range(1, agenda.presentations(len(x)) + 1):
-        clock = agenda.at(t)
+    for t in range(1, schedule.presentations(len(x)) + 1):
+        clock = schedule.at(t)
         inbox = {}
         for port, values in (("input_in", x), ("target_in", y)):
             message = network.arithmetic.zeros((network.lanes, values.shape[1]))

@@ -5,7 +5,7 @@ import pytest
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_dyads import DyadRunConfig, LavaSession, NetworkSpec, Trainer, TrainingConfig, load
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.executors.step import OUTSIDE, Link
 from lava_dyads.models import connect, layer_processes
 from lava_dyads.networks import Execution, describe
@@ -88,13 +88,13 @@ def test_every_rule_runs_at_every_granularity(rule, nudge, alpha):
 
 def build(spec, samples, lanes, leave_out=lambda link: False):
     """Source, network at layer granularity and sink as separate Processes, with chosen links."""
-    agenda = Agenda(1, lanes)
+    schedule = PresentationSchedule(1, lanes)
     network = spec.build(lanes=lanes, optimiser=Adam(0.01))
-    processes, links = layer_processes(network, agenda)
-    agenda.window[:] = 0, samples
+    processes, links = layer_processes(network, schedule)
+    schedule.window[:] = 0, samples
     targets = DIGITS.targets
-    source = DatasetSource(DIGITS.x, targets, lanes=lanes, agenda=agenda, name="source")
-    sink = MetricSink(10, loss=spec.loss, lanes=lanes, agenda=agenda, capacity=samples)
+    source = DatasetSource(DIGITS.x, targets, lanes=lanes, schedule=schedule, name="source")
+    sink = MetricSink(10, loss=spec.loss, lanes=lanes, schedule=schedule, capacity=samples)
     links = [link for link in links if OUTSIDE not in (link.source, link.target)] + [
         *(
             Link("source", {"input_in": "x_out", "target_in": "y_out"}[link.output], *link[2:])
@@ -110,7 +110,7 @@ def build(spec, samples, lanes, leave_out=lambda link: False):
     ]
     everything = {**processes, "source": source, "sink": sink}
     connect(everything, [link for link in links if not leave_out(link)])
-    return everything, links, agenda
+    return everything, links, schedule
 
 
 SPEC = NetworkSpec((64, 16, 10), loss="squared-error", activations="tanh", gain=0.7)
@@ -118,22 +118,22 @@ SPEC = NetworkSpec((64, 16, 10), loss="squared-error", activations="tanh", gain=
 
 def learn(leave_out=lambda link: False, samples=1000):
     """Return the share of correct classes among the last 200 of the samples, seen once."""
-    processes, links, agenda = build(SPEC, samples, 10, leave_out)
+    processes, links, schedule = build(SPEC, samples, 10, leave_out)
     order = np.random.default_rng(0).permutation(len(DIGITS.labels))[:samples]
     processes["source"].element.memory["order"][:samples] = order
     with LavaSession(processes["source"]) as session:
-        session.run(agenda.presentations(samples) * agenda.steps)
+        session.run(schedule.presentations(samples) * schedule.steps)
     predicted = processes["sink"].read("predicted")[-200:]
-    return np.mean(predicted == DIGITS.labels[order][-200:]), processes, links, agenda
+    return np.mean(predicted == DIGITS.labels[order][-200:]), processes, links, schedule
 
 
 SPEC_NAMES = tuple(SPEC.build().elements)
 
 
 def test_messages_at_the_ports_equal_their_closed_form():
-    _, processes, links, agenda = learn(samples=100)
+    _, processes, links, schedule = learn(samples=100)
     presentations, steps = 10, 2 * 2 + 2
-    assert agenda.steps == steps
+    assert schedule.steps == steps
     sent = sum(int(process.read("sends").sum()) for process in processes.values())
     outputs = {link[:2] for link in links}
     assert sent == len(outputs) * steps * presentations
@@ -168,12 +168,12 @@ LINKS = [
 )
 def test_no_single_link_can_be_cut_without_losing_the_gradient(cut):
     samples = 10
-    whole, parts, agenda = {}, {}, None
+    whole, parts, schedule = {}, {}, None
     for store, leave_out in ((whole, lambda link: False), (parts, lambda link: link == cut)):
-        processes, _, agenda = build(SPEC, samples, 10, leave_out)
+        processes, _, schedule = build(SPEC, samples, 10, leave_out)
         # A link that is the only one to a part cuts it off: start both halves' worth of time.
         with LavaSession(processes["population_1"]) as session:
-            session.run(agenda.steps)
+            session.run(schedule.steps)
         for name in SPEC_NAMES:
             element = processes[name].element
             for key in ("weights", "bias"):
@@ -200,4 +200,4 @@ def test_vars_of_the_hierarchical_process_are_those_of_its_parts():
             process.biases_1.set(np.array([1.0, 2.0, 3.0, 4.0]))
             np.testing.assert_array_equal(process.read("biases_1"), [1, 2, 3, 4])
             process.learn.set(np.array([0]))
-            assert process.agenda.learn[0] == 0
+            assert process.schedule.learn[0] == 0

@@ -128,10 +128,10 @@ def test_a_connection_carries_down_through_its_feedback_and_both_learn():
     np.testing.assert_allclose(out["basal_out"][1:], up @ w.T)
     np.testing.assert_allclose(out["apical_out"][1:], down @ b)
     # By hand: W <- (1 - 1/4) W + 0.1 / 0.5 D zbar^T, B^T alike.
-    agenda_of_one = {"lanes": 1, "beta": 0.5, "optimiser": SGD(0.1, decay=0.25)}
+    options = {"lanes": 1, "beta": 0.5, "optimiser": SGD(0.1, decay=0.25)}
     for learns in (False, True):
-        made = DyadDenseFeedback(w, feedback=b, feedback_learns=learns, **agenda_of_one)
-        made.agenda.steps, made.agenda.window[:] = 1, (0, 1)
+        made = DyadDenseFeedback(w, feedback=b, feedback_learns=learns, **options)
+        made.schedule.steps, made.schedule.window[:] = 1, (0, 1)
         played = play(
             made, {"mean_in": up, "difference_in": down}, watch=["weights", "feedback"], steps=1
         )

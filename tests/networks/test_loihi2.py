@@ -5,7 +5,7 @@ import pytest
 from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_dyads import DyadNetwork, InProcessSession, LavaSession, NetworkSpec, Trainer, load
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.models import FIXED_LEAVES, layer_processes
 from lava_dyads.networks import Execution, reason
@@ -59,7 +59,7 @@ def test_lavas_own_runtime_learns_them_too(granularity):
 def test_every_message_is_made_of_integers():
     process = DyadNetwork(NetworkSpec((4, 3, 2), gain=0.1).build(arithmetic=Loihi2()))
     with InProcessSession(process) as session:
-        session.run(process.agenda.steps)
+        session.run(process.schedule.steps)
         types = [
             np.dtype(getattr(node.model, port.name)._d_type).name
             for node in session.runtime.nodes
@@ -73,7 +73,7 @@ def test_every_message_is_made_of_integers():
 def test_a_model_of_the_other_precision_refuses_the_element():
     for arithmetic, tag in ((None, "fixed_pt"), (Loihi2(), "floating_pt")):
         network = NetworkSpec((3, 2), gain=0.1).build(arithmetic=arithmetic)
-        processes, _ = layer_processes(network, Agenda())
+        processes, _ = layer_processes(network, PresentationSchedule())
         config = Loihi2SimCfg(select_tag=tag)
         with pytest.raises(ValidationError, match="Try: select_tag="):
             InProcessSession(processes["head"], config)
@@ -89,7 +89,7 @@ def test_every_process_has_a_fixed_point_model_with_lavas_tag():
 @pytest.mark.lava
 def test_lavas_own_run_configuration_finds_them_by_their_tag():
     network = NetworkSpec((3, 2), gain=0.1).build(arithmetic=Loihi2())
-    processes, _ = layer_processes(network, Agenda())
+    processes, _ = layer_processes(network, PresentationSchedule())
     with LavaSession(processes["population_1"], Loihi2SimCfg(select_tag="fixed_pt")) as session:
         assert session.run(2) == 2
 

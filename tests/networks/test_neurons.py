@@ -61,7 +61,7 @@ def test_other_rules_too(rule, loss):
 def test_every_dyad_is_a_process_with_its_own_model_and_counters():
     process = DyadNetwork(NetworkSpec((4, 3, 2), activations="tanh").build())
     with InProcessSession(process, DyadRunConfig("neuron")) as session:
-        session.run(process.agenda.steps)
+        session.run(process.schedule.steps)
         models = {id(n.model) for n in session.runtime.nodes if "." in n.process.name}
         names = [n.process.name for n in session.runtime.nodes]
     assert len(models) == 5

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lava_dyads.elements import Sink, Source
-from lava_dyads.elements.clock import Agenda, Clock
+from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.errors import ValidationError
 from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.networks import Execution
@@ -227,11 +227,11 @@ def test_it_learns_the_same_as_processes_in_process_and_on_lavas_runtime(kind):
         Execution("layer", "async", runtime="in-process"),
         Execution("layer", runtime="lava"),
     ):
-        agenda = Agenda(1, 2, 4)
+        schedule = PresentationSchedule(1, 2, 4)
         network = recurrent(w, BIAS, kind=kind, inputs=U, read_out=V, f="tanh", beta=0.1, lanes=2,
                             alpha=1.0, optimiser=SGD(0.5))  # fmt: skip
         sink = Sink(loss("squared-error"), N_OUT, lanes=2, capacity=7)
-        elements = Source(x, y, lanes=2), network, sink, agenda
+        elements = Source(x, y, lanes=2), network, sink, schedule
         reference = execution.runtime == "reference"
         backend = ReferenceBackend(*elements) if reference else LavaBackend(*elements, execution)
         backend.run(np.arange(7), 1, lambda: None)

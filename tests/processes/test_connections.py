@@ -5,11 +5,11 @@ import pytest
 
 from lava_dyads import (
     SGD,
-    Agenda,
     DatasetSource,
     DyadDense,
     LossHead,
     MetricSink,
+    PresentationSchedule,
     ValidationError,
 )
 from lava_dyads.testing import play
@@ -47,8 +47,8 @@ def test_feedback_that_nobody_hears_is_not_computed():
 def test_the_weight_change_is_the_product_of_the_two_signals():
     # Presentations of 3 steps, 2 lanes, 3 samples: the second presentation is half empty, and
     # the batch of 4 ends with the samples. gradient = -(1/beta) mean over the 3 samples.
-    agenda = Agenda(steps=3, lanes=2, batch_size=4)
-    agenda.window[:] = 0, 3
+    schedule = PresentationSchedule(steps=3, lanes=2, batch_size=4)
+    schedule.window[:] = 0, 3
     generator = np.random.default_rng(1)
     mean, difference = generator.normal(size=(3, 3)), generator.normal(size=(3, 2))
     series = {"mean_in": np.zeros((6, 2, 3)), "difference_in": np.zeros((6, 2, 2))}
@@ -59,7 +59,7 @@ def test_the_weight_change_is_the_product_of_the_two_signals():
             series["mean_in"][3 * p + 1, lane] = 0.75 * mean[sample]
             series["difference_in"][3 * p + 2, lane] = difference[sample]
     w = generator.normal(size=(2, 3))
-    dense = DyadDense(w, lanes=2, beta=0.5, optimiser=SGD(0.1), agenda=agenda)
+    dense = DyadDense(w, lanes=2, beta=0.5, optimiser=SGD(0.1), schedule=schedule)
     played = play(dense, series, watch=["weights", "weights_updates"])
     expected = w + 0.1 / 0.5 * difference.T @ mean / 3
     np.testing.assert_array_equal(played.vars["weights"][:5], np.broadcast_to(w, (5, 2, 3)))
@@ -83,18 +83,18 @@ def test_the_head_sends_minus_beta_times_the_loss_gradient_as_changes():
 
 
 def test_the_head_is_silent_in_evaluation():
-    agenda = Agenda()
-    agenda.learn[0] = 0
-    head = LossHead(2, agenda=agenda)
+    schedule = PresentationSchedule()
+    schedule.learn[0] = 0
+    head = LossHead(2, schedule=schedule)
     played = play(head, {"mean_in": np.ones((3, 2))}, outputs=["drive_out"])
     assert not played.outputs["drive_out"].any()
 
 
 def test_the_source_shows_rows_in_order_once_per_presentation():
     x, y = np.arange(1.0, 11).reshape(5, 2), np.arange(5.0)[:, None]
-    agenda = Agenda(steps=2, lanes=2)
-    agenda.window[:] = 0, 3
-    source = DatasetSource(x, y, lanes=2, agenda=agenda)
+    schedule = PresentationSchedule(steps=2, lanes=2)
+    schedule.window[:] = 0, 3
+    source = DatasetSource(x, y, lanes=2, schedule=schedule)
     source.element.memory["order"][:3] = 4, 0, 2
     played = play(source, outputs=["x_out", "y_out"], steps=4)
     np.testing.assert_array_equal(played.outputs["x_out"][0], x[[4, 0]])
@@ -104,9 +104,9 @@ def test_the_source_shows_rows_in_order_once_per_presentation():
 
 
 def test_the_sink_measures_the_integrated_output():
-    agenda = Agenda(steps=2, read_step=2)
-    agenda.window[:] = 0, 2
-    sink = MetricSink(2, loss="squared-error", agenda=agenda, capacity=2)
+    schedule = PresentationSchedule(steps=2, read_step=2)
+    schedule.window[:] = 0, 2
+    sink = MetricSink(2, loss="squared-error", schedule=schedule, capacity=2)
     played = play(
         sink,
         {

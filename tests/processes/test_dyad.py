@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from lava_dyads import SGD, Agenda, Dyad, ValidationError
+from lava_dyads import SGD, Dyad, PresentationSchedule, ValidationError
 from lava_dyads.processes import POPULATIONS
 from lava_dyads.rules.units.relaxation import RelaxationUnit
 from lava_dyads.testing import play
@@ -64,8 +64,8 @@ def test_lanes_are_independent_samples(rule):
 def test_the_bias_learns_from_the_difference_and_state_is_kept_until_the_next_presentation():
     # Two presentations of two steps; linear, alpha = 1, beta = 0.5, eta = 0.1. The difference
     # is u: 0.3 then -0.1, so the bias moves by eta / beta * u each time.
-    agenda = Agenda(steps=2)
-    dyad = Dyad((1,), activation="linear", beta=0.5, optimiser=SGD(0.1), agenda=agenda)
+    schedule = PresentationSchedule(steps=2)
+    dyad = Dyad((1,), activation="linear", beta=0.5, optimiser=SGD(0.1), schedule=schedule)
     played = play(
         dyad,
         {"basal_in": [[1.0], [0.0], [2.0], [0.0]], "apical_in": [[0.3], [0.0], [-0.1], [0.0]]},
@@ -79,9 +79,9 @@ def test_the_bias_learns_from_the_difference_and_state_is_kept_until_the_next_pr
 
 @pytest.mark.lava
 def test_learning_can_be_switched_off_by_a_var():
-    agenda = Agenda(steps=1)
-    agenda.learn[0] = 0
-    dyad = Dyad((1,), optimiser=SGD(0.1), agenda=agenda)
+    schedule = PresentationSchedule(steps=1)
+    schedule.learn[0] = 0
+    dyad = Dyad((1,), optimiser=SGD(0.1), schedule=schedule)
     played = play(dyad, {"apical_in": [[0.5], [0.5]]}, watch=["bias", "s_plus"], outputs=OUT[:2])
     assert not played.vars["bias"].any()
     assert not played.outputs["difference_out"].any()
@@ -129,7 +129,7 @@ def test_ports_and_vars_have_the_shapes_of_the_documentation():
         ({"activation": "rleu"}, "Try: relu"),
         ({"rule": "activation-relaxation"}, "Dyad.rule: must be one of dp-transpose, dp"),
         ({"threshold": -1}, "threshold: must be at least 0"),
-        ({"lanes": 2, "agenda": Agenda(lanes=3)}, "needs 2 lanes"),
+        ({"lanes": 2, "schedule": PresentationSchedule(lanes=3)}, "needs 2 lanes"),
     ],
 )
 def test_bad_parameters_are_refused_in_one_line(options, text):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from lava_dyads import SGD, Agenda, Dyad, ValidationError
+from lava_dyads import SGD, Dyad, PresentationSchedule, ValidationError
 from lava_dyads.processes import (
     PARTS,
     DyadAveragePool,
@@ -52,9 +52,9 @@ def test_a_convolution_carries_both_ways_with_one_step_of_delay():
 
 
 def test_a_kernel_learns_from_all_its_places():
-    agenda = Agenda(steps=2, lanes=1)
-    agenda.window[:] = 0, 1
-    process = conv(DyadConv, beta=0.5, optimiser=SGD(0.1), agenda=agenda)
+    schedule = PresentationSchedule(steps=2, lanes=1)
+    schedule.window[:] = 0, 1
+    process = conv(DyadConv, beta=0.5, optimiser=SGD(0.1), schedule=schedule)
     down = np.array([[1.0, 0], [0, 2]])
     series = {"mean_in": rows(X, 0 * X), "difference_in": rows(down, 0 * down)}
     played = play(process, series, watch=["weights"], in_process=True)
@@ -66,10 +66,10 @@ def test_a_kernel_learns_from_all_its_places():
 
 
 def test_feedback_kernels_of_their_own_carry_the_error_and_learn_beside():
-    agenda = Agenda(steps=3, lanes=1)
-    agenda.window[:] = 0, 1
+    schedule = PresentationSchedule(steps=3, lanes=1)
+    schedule.window[:] = 0, 1
     feedback = np.array([[[[0.0, 2], [0, 0]]]])
-    options = {"beta": 0.5, "optimiser": SGD(0.1), "agenda": agenda}
+    options = {"beta": 0.5, "optimiser": SGD(0.1), "schedule": schedule}
     process = conv(DyadConvFeedback, feedback=feedback, feedback_learns=True, **options)
     down = np.array([[1.0, 0], [0, 0]])
     series = {"mean_in": rows(X), "difference_in": rows(down)}
@@ -145,9 +145,9 @@ def test_a_product_sends_the_error_down_times_the_other_side():
 
 
 def test_dyads_share_a_bias_by_channels():
-    agenda = Agenda(steps=1, lanes=1)
-    agenda.window[:] = 0, 1
-    options = {"activation": "linear", "beta": 0.5, "optimiser": SGD(0.1), "agenda": agenda}
+    schedule = PresentationSchedule(steps=1, lanes=1)
+    schedule.window[:] = 0, 1
+    options = {"activation": "linear", "beta": 0.5, "optimiser": SGD(0.1), "schedule": schedule}
     dyad = Dyad((4,), bias=[1.0, -1.0], sharing=2, **options)
     played = play(
         dyad,

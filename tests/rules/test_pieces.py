@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.optimize import approx_fprime, minimize
 
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import ValidationError
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.losses import LOSSES, loss
@@ -191,13 +191,13 @@ def test_small_differences_have_a_floor_of_their_own_scale():
 def test_every_sample_is_shown_once_and_every_batch_applied_once(
     steps, lanes, batches, samples, begin
 ):
-    agenda = Agenda(steps, lanes, lanes * batches)
-    agenda.window[:] = begin, samples
-    total = agenda.presentations(samples) * steps
-    clocks = [agenda.at(begin + t) for t in range(1, total + 1)]
+    schedule = PresentationSchedule(steps, lanes, lanes * batches)
+    schedule.window[:] = begin, samples
+    total = schedule.presentations(samples) * steps
+    clocks = [schedule.at(begin + t) for t in range(1, total + 1)]
     shown = [c.start + i for c in clocks if c.first for i in range(c.valid)]
     assert shown == list(range(samples))
-    assert [c.step for c in clocks] == list(range(1, steps + 1)) * agenda.presentations(samples)
+    assert [c.step for c in clocks] == list(range(1, steps + 1)) * schedule.presentations(samples)
     applied = [c.batch for c in clocks if c.batch]
     assert sum(applied) == samples
     assert all(size == lanes * batches for size in applied[:-1])
@@ -206,16 +206,16 @@ def test_every_sample_is_shown_once_and_every_batch_applied_once(
 
 @pytest.mark.parametrize("period", [0, 1, 2, 5])
 def test_calm_steps_are_those_where_no_presentation_begins_or_ends(period):
-    agenda = Agenda(period)
-    agenda.window[0] = 3
+    schedule = PresentationSchedule(period)
+    schedule.window[0] = 3
     for first in range(4, 16):
         for steps in range(1, 8):
-            clocks = [agenda.at(t) for t in range(first, first + steps)]
-            assert agenda.inside_presentation(first, steps) == (
+            clocks = [schedule.at(t) for t in range(first, first + steps)]
+            assert schedule.inside_presentation(first, steps) == (
                 not any(c.first or c.last for c in clocks)
             )
 
 
 def test_a_batch_must_be_a_multiple_of_the_lanes():
     with pytest.raises(ValidationError, match="multiple of lanes = 4"):
-        Agenda(1, lanes=4, batch_size=6)
+        PresentationSchedule(1, lanes=4, batch_size=6)

@@ -10,7 +10,7 @@ from faulty.process import ring
 from lava.magma.core.run_conditions import RunContinuous
 from lava.proc.monitor.process import Monitor
 
-from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, NetworkSpec
+from lava_dyads import Dyad, DyadNetwork, DyadRunConfig, NetworkSpec, PresentationSchedule
 from lava_dyads.errors import DeadlockError, ModelError
 from lava_dyads.processes.virtual import put, take
 from lava_dyads.rules.optimisers import Adam
@@ -41,10 +41,10 @@ def assert_same(found, expected):
 def mixed():
     """Build three layers with uneven fan-in, learning dyads, and other Processes between them."""
     generator = np.random.default_rng(0)
-    agenda = Agenda(steps=4, batch_size=3)
+    schedule = PresentationSchedule(steps=4, batch_size=3)
     layers = [
         [
-            Dyad((1,), activation="tanh", alpha=0.3, bias=b, optimiser=Adam(0.1), agenda=agenda)
+            Dyad((1,), activation="tanh", alpha=0.3, bias=b, optimiser=Adam(0.1), schedule=schedule)
             for b in generator.normal(size=9)
         ]
         for _ in range(3)
@@ -96,7 +96,7 @@ def test_a_network_that_learns_is_bit_equal_to_its_neurons_one_by_one(loss, lane
             lanes=lanes, optimiser=Adam(0.1)
         )
         steps = 9  # one less than it takes up and down: the last one still moves something
-        process = DyadNetwork(network, agenda=Agenda(steps, lanes, 2 * lanes))
+        process = DyadNetwork(network, schedule=PresentationSchedule(steps, lanes, 2 * lanes))
         x, y = (np.zeros((6 * steps, *p.shape)) for p in (process.input_in, process.target_in))
         x[::steps] = np.random.default_rng(1).normal(size=x[::steps].shape)
         y[::steps, ..., 1] = 1.0
@@ -120,9 +120,9 @@ def test_sums_are_taken_in_the_order_of_the_sources():
     generator = np.random.default_rng(5)
     for width, fan in ((2, 40), (5, 9), (33, 33)):
         values = generator.choice([1e16, 1.0, -1e16, 3.0, 0.1], size=fan)
-        agenda = Agenda()
-        below = [Dyad((1,), activation="linear", bias=v, agenda=agenda) for v in values]
-        above = [Dyad((1,), activation="linear", agenda=agenda) for _ in range(width)]
+        schedule = PresentationSchedule()
+        below = [Dyad((1,), activation="linear", bias=v, schedule=schedule) for v in values]
+        above = [Dyad((1,), activation="linear", schedule=schedule) for _ in range(width)]
         expected = []
         for dyad in above:
             total = 0.0
@@ -140,9 +140,9 @@ def test_sums_are_taken_in_the_order_of_the_sources():
 def test_vars_and_monitors_see_each_neuron():
     results = []
     for one_by_one in (True, False):
-        agenda = Agenda()
+        schedule = PresentationSchedule()
         below, above = (
-            [Dyad((1,), bias=b, agenda=agenda) for b in (0.5, -1.0, 2.0, 0.25, 3.0)]
+            [Dyad((1,), bias=b, schedule=schedule) for b in (0.5, -1.0, 2.0, 0.25, 3.0)]
             for _ in range(2)
         )
         for i, dyad in enumerate(above):
@@ -169,9 +169,9 @@ def test_who_sends_before_it_hears_may_stand_between_neurons():
     # A dyad, a Passer and back: nobody knows that a Passer speaks first, so these step alone.
     results = []
     for one_by_one in (True, False):
-        agenda = Agenda()
-        loop = [Dyad((1,), activation="linear", agenda=agenda) for _ in range(6)]
-        after = [Dyad((1,), activation="linear", agenda=agenda) for _ in range(6)]
+        schedule = PresentationSchedule()
+        loop = [Dyad((1,), activation="linear", schedule=schedule) for _ in range(6)]
+        after = [Dyad((1,), activation="linear", schedule=schedule) for _ in range(6)]
         for i, dyad in enumerate(loop):
             passer = Passer(1, name=f"passer {i}")
             passer.out.connect(dyad.basal_in)
@@ -188,8 +188,8 @@ def test_who_sends_before_it_hears_may_stand_between_neurons():
 
 def test_a_deadlock_names_a_neuron_and_who_it_waits_for():
     first, _ = ring("wait first", "wait first")
-    agenda = Agenda()
-    dyads = [Dyad((1,), name=f"dyad {i}", agenda=agenda) for i in range(4)]
+    schedule = PresentationSchedule()
+    dyads = [Dyad((1,), name=f"dyad {i}", schedule=schedule) for i in range(4)]
     for dyad in dyads:
         take(first.out, 0, dyad.basal_in)
     session = InProcessSession(first)
@@ -204,8 +204,8 @@ def test_a_deadlock_names_a_neuron_and_who_it_waits_for():
 
 def test_a_receiver_that_never_listens_blocks_neurons():
     _, deaf = ring("none", "deaf")
-    agenda = Agenda()
-    dyads = [Dyad((1,), agenda=agenda) for _ in range(4)]
+    schedule = PresentationSchedule()
+    dyads = [Dyad((1,), schedule=schedule) for _ in range(4)]
     recorder = Recorder((1,), 200)
     for i, dyad in enumerate(dyads[:2]):
         put(dyad.mean_out, i, deaf.inp)
@@ -218,7 +218,10 @@ def test_a_receiver_that_never_listens_blocks_neurons():
 def nobody_else(lanes):
     """Build dyads alone, which speak in several steps of a presentation and learn."""
     generator = np.random.default_rng(2)
-    agendas = [Agenda(steps=7, lanes=lanes, batch_size=2 * lanes), Agenda(lanes=lanes)]
+    schedules = [
+        PresentationSchedule(steps=7, lanes=lanes, batch_size=2 * lanes),
+        PresentationSchedule(lanes=lanes),
+    ]
     layers = [
         [
             Dyad(
@@ -229,7 +232,7 @@ def nobody_else(lanes):
                 lanes=lanes,
                 first_step=3 - k % 3,
                 optimiser=Adam(0.1),
-                agenda=agendas[k == 4],
+                schedule=schedules[k == 4],
             )
             for bias in generator.normal(size=8)
         ]
@@ -249,9 +252,9 @@ def test_an_odd_neuron_is_a_batch_of_its_own_where_nobody_else_is():
     values = generator.choice([1e16, 1.0, -1e16, 3.0, 0.1], size=40)
     results = []
     for one_by_one in (True, False):
-        agenda = Agenda(steps=3)
-        below = [Dyad((1,), activation="linear", bias=v, agenda=agenda) for v in values]
-        odd = Dyad((1,), activation="linear", bias=0.5, optimiser=Adam(0.1), agenda=agenda)
+        schedule = PresentationSchedule(steps=3)
+        below = [Dyad((1,), activation="linear", bias=v, schedule=schedule) for v in values]
+        odd = Dyad((1,), activation="linear", bias=0.5, optimiser=Adam(0.1), schedule=schedule)
         for dyad in below:
             dyad.mean_out.connect(odd.basal_in)
             dyad.mean_out.connect(odd.apical_in)
@@ -279,7 +282,7 @@ def test_many_steps_in_one_go_are_bit_equal_to_one_after_the_other(lanes):
                 session.run(steps)
                 seen.append([dyads[k].s_plus.get() for k in (0, 20, 40, 47)])
             dyads[3].bias.set(np.array([2.0]))
-            dyads[9].agenda.learn[:] = 0
+            dyads[9].schedule.learn[:] = 0
             session.run(40)
             if not one_by_one:
                 assert session.runtime._batch_scheduler.longest == 64

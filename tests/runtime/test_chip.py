@@ -16,7 +16,7 @@ from lava.proc.lif.process import LIF
 from lava.utils import loihi
 
 from lava_dyads import DyadNetwork, NetworkSpec
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.models import layer_processes
 from lava_dyads.processes import Dyad, DyadDense
@@ -47,7 +47,7 @@ def models(monkeypatch):
 
 def processes():
     network = NetworkSpec((3, 2), gain=0.1).build(arithmetic=Loihi2())
-    return layer_processes(network, Agenda())[0]
+    return layer_processes(network, PresentationSchedule())[0]
 
 
 def test_without_intels_extension_one_line_says_so():

@@ -15,7 +15,7 @@ from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads import DyadRunConfig, InProcessSession, NetworkSpec, Trainer, TrainingConfig
 from lava_dyads.data import Dataset
-from lava_dyads.elements.clock import Agenda
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.networks import Execution
 from lava_dyads.processes import DatasetSource
 
@@ -112,7 +112,7 @@ class PyKeeperModel(PyLoihiProcessModel):
 
 def test_other_peoples_models_may_keep_and_change_what_they_get():
     x = np.arange(12.0).reshape(4, 3)
-    source = DatasetSource(x, np.ones((4, 1)), agenda=Agenda(1))
+    source = DatasetSource(x, np.ones((4, 1)), schedule=PresentationSchedule(1))
     keepers = [Keeper(3), Keeper(3)]
     KEPT.clear()
     for keeper in keepers:

@@ -22,7 +22,6 @@ from hypothesis import strategies as st
 from lava.magma.core.run_conditions import RunContinuous, RunSteps
 
 from lava_dyads import (
-    Agenda,
     DatasetSource,
     Dyad,
     DyadNetwork,
@@ -30,6 +29,7 @@ from lava_dyads import (
     LavaSession,
     MetricSink,
     NetworkSpec,
+    PresentationSchedule,
     Trainer,
     TrainingConfig,
     load,
@@ -58,31 +58,31 @@ class Set:
     """A network between a source and a sink, with or without a conductor."""
 
     def __init__(self, spec, x, y, clock="async", optimise="sgd", cap=1_000_000):
-        self.agenda = Agenda(1, 1, 1)
+        self.schedule = PresentationSchedule(1, 1, 1)
         self.network = spec.build(lanes=1, optimiser=optimiser(optimise, 0.05))
         before = np.concatenate([p.ravel() for k in self.network.parameters() for p in k])
         self.before = before.copy()
-        self.source = DatasetSource(x, y, agenda=self.agenda, name="source")
-        self.process = DyadNetwork(self.network, agenda=self.agenda)
+        self.source = DatasetSource(x, y, schedule=self.schedule, name="source")
+        self.process = DyadNetwork(self.network, schedule=self.schedule)
         self.sink = MetricSink(
-            spec.layers[-1], loss=spec.loss, agenda=self.agenda, capacity=len(x), name="sink"
+            spec.layers[-1], loss=spec.loss, schedule=self.schedule, capacity=len(x), name="sink"
         )
         self.source.x_out.connect(self.process.input_in)
         self.source.y_out.connect(self.process.target_in)
         self.source.y_out.connect(self.sink.target_in)
         self.process.output_out.connect(self.sink.output_in)
-        self.agenda.window[:] = 0, len(x)
+        self.schedule.window[:] = 0, len(x)
         self.samples = len(x)
         self.clock = clock
         if clock == "async":
-            self.conductor = Conductor(self.agenda, max_deliveries=cap)
+            self.conductor = Conductor(self.schedule, max_deliveries=cap)
             self.conductor.lead(self.source, self.process, self.sink)
 
     def run(self, granularity, session=InProcessSession, learn=1, **options):
-        self.agenda.learn[0] = learn
+        self.schedule.learn[0] = learn
         config = DyadRunConfig(granularity, clock=self.clock)
         with session(self.process, config, **options) as opened:
-            opened.run(self.samples * (1 if self.clock == "async" else self.agenda.steps))
+            opened.run(self.samples * (1 if self.clock == "async" else self.schedule.steps))
             self.runtime = getattr(opened, "runtime", None)
             self.trace = opened.trace() if options.get("trace") else None
         return self.weights
@@ -359,7 +359,7 @@ def test_an_event_driven_model_runs_until_silence():
 @pytest.mark.lava
 def test_the_same_model_runs_on_lavas_async_protocol_with_a_conductor():
     first, second = halving_ring()
-    Conductor(Agenda()).lead(first, second)
+    Conductor(PresentationSchedule()).lead(first, second)
     with LavaSession(first) as session:
         session.run(1)
         powers = 0.5 ** np.arange(10)
@@ -557,7 +557,10 @@ def test_faults_are_seeded():
         (lambda: Transport(coding="values"), r"coding: unknown choice.*Try: value"),
         (lambda: Transport(seed=-1), r"seed: must be at least 0"),
         (lambda: Transport({"x*": "constant"}).latency_of("a -> b"), r"no pattern fits"),
-        (lambda: Conductor(Agenda(), max_deliveries=0), r"max_deliveries: must be at least 1"),
+        (
+            lambda: Conductor(PresentationSchedule(), max_deliveries=0),
+            r"max_deliveries: must be at least 1",
+        ),
         (lambda: DyadRunConfig(clock="asink"), r"clock: must be one of sync, async"),
     ],
 )
@@ -581,7 +584,7 @@ def test_a_trace_that_cannot_be_written_is_refused_before_the_run(tmp_path):
 
 def test_usage_counts_what_the_elements_count():
     network = digit(SPEC)
-    network.agenda.learn[0] = 2
+    network.schedule.learn[0] = 2
     with InProcessSession(
         network.process, DyadRunConfig("neuron", clock="async"), measure=True
     ) as session:
@@ -681,12 +684,12 @@ def test_many_rounds_of_events_leak_nothing():
 def led(lanes, conductor_first):
     """Build learning dyads with uneven fan-in and a conductor, made first or last."""
     generator = np.random.default_rng(3)
-    agenda = Agenda(1, lanes, 2 * lanes)
-    conductor = Conductor(agenda) if conductor_first else None
+    schedule = PresentationSchedule(1, lanes, 2 * lanes)
+    conductor = Conductor(schedule) if conductor_first else None
     layers = [
         [
             Dyad((1,), activation="tanh", alpha=0.3, bias=bias, lanes=lanes,
-                 optimiser=optimiser("adam", 0.1), agenda=agenda)
+                 optimiser=optimiser("adam", 0.1), schedule=schedule)
             for bias in generator.normal(size=6) * (k < 2)
         ]
         for k in range(4)
@@ -698,7 +701,7 @@ def led(lanes, conductor_first):
             below[i].mean_out.connect(dyad.apical_in)
         layers[0][k].difference_out.connect(above[k].apical_in)
     dyads = [dyad for layer in layers for dyad in layer]
-    (conductor or Conductor(agenda)).lead(*generator.permutation(dyads))
+    (conductor or Conductor(schedule)).lead(*generator.permutation(dyads))
     return dyads
 
 
@@ -718,7 +721,7 @@ def test_followers_that_obey_together_send_the_same_messages(lanes, conductor_fi
             session.run(1)
             session.run(4)
             dyads[2].bias.set(np.array([0.7]))
-            dyads[0].agenda.learn[0] = 0
+            dyads[0].schedule.learn[0] = 0
             session.run(2)
             boxes = session.runtime._engine.boxes
             assert any(box.command_batches for box in boxes) == together

@@ -26,7 +26,14 @@ from lava.proc.monitor.process import Monitor
 from lava.utils.serialization import load, save
 from relay.process import Reader, Store
 
-from lava_dyads import Agenda, Dyad, DyadNetwork, DyadRunConfig, LavaSession, NetworkSpec
+from lava_dyads import (
+    Dyad,
+    DyadNetwork,
+    DyadRunConfig,
+    LavaSession,
+    NetworkSpec,
+    PresentationSchedule,
+)
 from lava_dyads.errors import (
     DeadlockError,
     HangError,
@@ -230,7 +237,7 @@ def test_usage_counts_messages_and_events_as_the_closed_form_says():
     process = DyadNetwork(spec.build())
     x = np.zeros((12, 4))
     x[[0, 6]] = np.random.default_rng(0).normal(size=(2, 4))  # two presentations of six steps
-    process.agenda.window[:] = 0, 2
+    process.schedule.window[:] = 0, 2
     player = Player(x)
     player.out.connect(process.input_in)
     with InProcessSession(process, measure=True) as session:
@@ -263,9 +270,9 @@ def test_a_thousand_dyads_as_processes_compute_what_matrices_compute():
     layers, width, fan = 20, 50, 16
     generator = np.random.default_rng(0)
     bias = generator.normal(size=(layers, width))
-    agenda = Agenda()
+    schedule = PresentationSchedule()
     grid = [
-        [Dyad((1,), activation="linear", bias=bias[k, i], agenda=agenda) for i in range(width)]
+        [Dyad((1,), activation="linear", bias=bias[k, i], schedule=schedule) for i in range(width)]
         for k in range(layers)
     ]
     adjacency = np.zeros((width, width))

@@ -8,7 +8,6 @@ import pytest
 
 from lava_dyads import (
     Adam,
-    Agenda,
     Checkpoint,
     Dataset,
     Execution,
@@ -17,6 +16,7 @@ from lava_dyads import (
     InProcessSession,
     NetworkSpec,
     Node,
+    PresentationSchedule,
     Trainer,
     TrainingConfig,
     Transport,
@@ -84,7 +84,7 @@ def test_whatever_a_training_is_made_of_is_copied(way):
         assert twin is value or repr(twin) == repr(value)
     for loss in LOSSES.values():
         assert way(loss).name == loss.name
-    assert way(Agenda(3, 2, 4)).steps == 3
+    assert way(PresentationSchedule(3, 2, 4)).steps == 3
     assert way(state).progress == state.progress
     np.testing.assert_array_equal(way(checkpoint).weights[0], checkpoint.weights[0])
     np.testing.assert_array_equal(way(DATA).x, DATA.x)

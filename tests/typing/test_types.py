@@ -19,9 +19,10 @@ from pathlib import Path
 
 import numpy as np
 from lava_dyads import (
-    SGD, Adam, Agenda, Checkpoint, Dataset, Dyad, DyadConv, DyadDense, DyadNetwork, DyadRunConfig,
-    Execution, Faults, Graph, InProcessSession, LavaSession, Momentum, NetworkSpec, Node, Trace,
-    Trainer, TrainingConfig, Transport, ValidationError, check_gradient, describe, in_process, load,
+    SGD, Adam, Checkpoint, Dataset, Dyad, DyadConv, DyadDense, DyadNetwork, DyadRunConfig,
+    Execution, Faults, Graph, InProcessSession, LavaSession, Momentum, NetworkSpec, Node,
+    PresentationSchedule, Trace, Trainer, TrainingConfig, Transport, ValidationError,
+    check_gradient, describe, in_process, load,
 )
 
 
@@ -48,7 +49,7 @@ def train() -> float:
 
 def play() -> None:
     dyad = Dyad((2,), bias=[0.5, -0.5])
-    dense = DyadDense(np.eye(2), optimiser=Adam(), agenda=Agenda())
+    dense = DyadDense(np.eye(2), optimiser=Adam(), schedule=PresentationSchedule())
     dyad.mean_out.connect(dense.mean_in)
     reveal_type(dyad.mean_out)  # OutPort
     reveal_type(dyad.basal_in.shape)  # tuple[int, ...]

@@ -36,7 +36,7 @@ class CommandBatch:
     def __init__(self, models: list[Any], stacked: CommandedPopulations) -> None:
         self.models, self.stacked = models, stacked
         self.boxes: list[EventMailbox] = [model._mailbox for model in models]
-        self._reactive = Reactive(stacked, models[0].agenda)
+        self._reactive = Reactive(stacked, models[0].schedule)
         for model, element in zip(models, stacked.members, strict=True):
             look_at(model, element.memory)
 
@@ -70,7 +70,7 @@ def batch_commands(nodes: list[Any]) -> None:
             same = kind(element)
             wired = tuple(port for port in element.outputs if getattr(model, port).csp_ports)
             if same is not None:
-                groups[wired, (same, id(model.agenda), home(element))].append(model)
+                groups[wired, (same, id(model.schedule), home(element))].append(model)
         for (wired, _), group in groups.items():
             box.command_batches += _command_batches(group, wired)
 

@@ -276,7 +276,7 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
             fits = fits and all(_summable(c, senders) for c in channels)
         if not fits:
             return None
-    return same, id(model.agenda), model.time_step, wired, home(element)
+    return same, id(model.schedule), model.time_step, wired, home(element)
 
 
 def home(element: Any) -> int | None:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.array_types import AnyArray
-from lava_dyads.elements.clock import Agenda, Clock
+from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.elements.stacked_populations import StackedPopulations
 from lava_dyads.runtime.channels import Channel
 from lava_dyads.runtime.scheduler import Scheduler, Task, Turn
@@ -60,8 +60,8 @@ class BatchScheduler:
     ) -> None:
         self.scheduler, self.batches = scheduler, batches
         self.task = Task(batches[0].task.label)
-        groups = groupby(batches, key=lambda batch: batch.agenda)
-        self._stages = [(agenda, list(group)) for agenda, group in groups]
+        groups = groupby(batches, key=lambda batch: batch.schedule)
+        self._stages = [(schedule, list(group)) for schedule, group in groups]
         self.time_step = batches[0].nodes[0].model.time_step
         self._places = places
         self._gathered = max(batch.gathered for batch in batches)
@@ -82,8 +82,8 @@ class BatchScheduler:
             self._resize(steps)
         scheduler, time_step = self.scheduler, self.time_step
         failed: tuple[Task, Exception] | None = None
-        for agenda, batches in self._stages:
-            step_range = StepRange(agenda, time_step, steps)
+        for schedule, batches in self._stages:
+            step_range = StepRange(schedule, time_step, steps)
             for batch in batches:
                 scheduler.current = batch.task
                 try:
@@ -93,7 +93,7 @@ class BatchScheduler:
                         raise
                     # Others may fail yet in an earlier step.
                     failed, steps = (batch.task, error), batch.done
-                    step_range = StepRange(agenda, time_step, steps)
+                    step_range = StepRange(schedule, time_step, steps)
         self.time_step += steps
         if failed is not None:
             scheduler.current, what = failed
@@ -126,18 +126,18 @@ class StepRange:
         Whether no presentation begins or ends in them.
     """
 
-    __slots__ = ("_agenda", "_clocks", "_first", "inside_presentation", "steps")
+    __slots__ = ("_clocks", "_first", "_schedule", "inside_presentation", "steps")
 
-    def __init__(self, agenda: Agenda, time_step: int, steps: int) -> None:
-        self._agenda, self._first, self.steps = agenda, time_step + 1, steps
-        self.inside_presentation = agenda.inside_presentation(self._first, steps)
+    def __init__(self, schedule: PresentationSchedule, time_step: int, steps: int) -> None:
+        self._schedule, self._first, self.steps = schedule, time_step + 1, steps
+        self.inside_presentation = schedule.inside_presentation(self._first, steps)
         self._clocks: list[Clock] | None = None
 
     @property
     def clocks(self) -> list[Clock]:
         """The clock of every step."""
         if self._clocks is None:
-            at, first = self._agenda.at, self._first
+            at, first = self._schedule.at, self._first
             self._clocks = [at(time_step) for time_step in range(first, first + self.steps)]
         return self._clocks
 
@@ -165,7 +165,7 @@ class Batch:
 
     def __init__(self, nodes: list[Any], stacked: StackedPopulations) -> None:
         self.nodes, self.stacked = nodes, stacked
-        self.agenda = nodes[0].model.agenda
+        self.schedule = nodes[0].model.schedule
         others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
         self.task = Task(f"{nodes[0].task.label}{others}")
         self.done = 0
