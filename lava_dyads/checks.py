@@ -267,7 +267,7 @@ def _annotations(owner: type) -> Iterable[str]:
 
 
 def _resolved(annotation: Any, names: dict[str, Any]) -> Any:
-    """Return what an annotation written as text stands for; Any where only mypy knows."""
+    """Return the type that an annotation written as text names; Any where only mypy knows."""
     if annotation is inspect.Parameter.empty:
         return Any
     if not isinstance(annotation, str):

@@ -36,7 +36,7 @@ class UnwritableError(ValidationError, OSError):
 
     @classmethod
     def of(cls, error: OSError, path: str) -> UnwritableError:
-        """Return what the system has said of a path, in one line."""
+        """Return the system's words on a path, in one line."""
         made = cls(f"{path}: cannot be written ({error.strerror}). Try: another file")
         made.errno, made.strerror, made.filename = error.errno, error.strerror, path
         return made

@@ -93,13 +93,13 @@ def opened(path: AnyPath) -> Iterator[IO[bytes]]:
 
 
 def read_whole(path: AnyPath) -> bytes:
-    """Return what is in a file that :func:`opened` opens."""
+    """Return the content of a file that :func:`opened` opens."""
     with opened(path) as file:
         return file.read()
 
 
 def unzipped(packed: bytes) -> bytes:
-    """Return what bytes of gzip unpack to.
+    """Return the unpacked bytes of gzip.
 
     Raises
     ------
@@ -149,7 +149,7 @@ class ArrayFile:
         return made
 
     def json(self, name: str) -> Any:
-        """Return what a text among the arrays says as JSON.
+        """Return the value of a JSON text among the arrays.
 
         Raises
         ------
@@ -201,7 +201,7 @@ def opened_arrays(path: AnyPath) -> Iterator[ArrayFile]:
 
 
 def reason(error: Exception) -> str:
-    """Return what another library has said about a file, in short."""
+    """Return another library's words on a file, in short."""
     lines = str(error).splitlines()
     if type(error) is ValueError and lines:  # the name says nothing
         return lines[0][:300]

@@ -62,7 +62,7 @@ class Kind(NamedTuple):
 
 @functools.cache
 def kind_of(annotation: Any) -> Kind:
-    """Return what an annotation takes."""
+    """Return the kind of values that an annotation takes."""
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)

@@ -133,7 +133,7 @@ class TransportOptions:
     """File (.npz) for who sent what to whom and when; with a raster plot beside it (.png)."""
 
     def transport(self, execution: Execution) -> Transport | None:
-        """Return how messages travel, checked; None where nothing travels.
+        """Return the transport of messages, checked; None where nothing travels.
 
         Raises
         ------

@@ -107,7 +107,7 @@ class Info:
 
 
 def _devices() -> dict[str, str]:
-    """Return which devices there are, or why not, by name."""
+    """Return the devices, by name, each with why it is not there."""
     if not has_lava():
         return {"Lava": missing_lava("whatever is no reference engine")}
     from lava_dyads.runtime import DEVICES, check_device

@@ -360,7 +360,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
 
 
 def _or(given: T | None, default: T) -> T:
-    """Return what was given, be it 0 or empty, or the default."""
+    """Return the given value, be it 0 or empty, or the default."""
     return default if given is None else given
 
 
@@ -391,7 +391,7 @@ def profile(trainer: Trainer) -> dict[str, dict[str, str | float]]:
 
 
 def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
-    """Return what a training run reports; costs are those of the trained network."""
+    """Return the report of a training run; costs are those of the trained network."""
     history: History = trainer.history
     last, spec = history.epochs[-1], trainer.spec
     epochs = len(history.epochs)

@@ -197,7 +197,7 @@ def bench_training(
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use; all there are, where the system has no share."""
+    """Return the number of cores this process may use; all, where the system has no share."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -342,7 +342,7 @@ class _Runner:
         self._errors.close()
 
     def contender(self, rows: int) -> Contender:
-        """Return what it did."""
+        """Return the contender's record."""
         columns = {key: [turn[key] for turn in self.turns] for key in self.turns[0]}
         speed = rows * len(self.turns) / sum(columns["seconds"])
         facts = self.facts

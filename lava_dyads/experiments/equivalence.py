@@ -52,7 +52,7 @@ class Problem:
     samples: int | None = None
 
     def on_chip(self) -> TrainingConfig:
-        """Return how the chip learns, whatever the other combinations do: a sample at a time."""
+        """Return the way in which the chip learns, whatever the others do: a sample at a time."""
         plain = {"optimiser": "sgd", "learning_rate": None, "weight_decay": 0.0}
         return replace(self.config, batch_size=1, lanes=None, **plain)  # type: ignore[arg-type]
 

@@ -278,7 +278,7 @@ def _settle(
 
 
 def _straddling(network: Network) -> Array:
-    """Return which dyads straddle, (samples, all units)."""
+    """Return a mask of the dyads that straddle, (samples, all units)."""
     parts = []
     for population in network.populations.values():
         state = {name: population.memory[name] for name in population.unit.state}

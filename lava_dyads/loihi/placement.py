@@ -314,7 +314,7 @@ def _most(
 
 
 def _load(sizes: Sequence[int], cores: Sequence[int], k: int, m: int, learning: bool) -> Load:
-    """Return what m neurons of layer k need on a core."""
+    """Return the resources that m neurons of layer k need on a core."""
     last = k == len(sizes) - 1
     above = (m if last else sizes[k + 1]) if learning else 0
     synapses = m * (sizes[k - 1] + (1 if last and learning else above))

@@ -234,7 +234,7 @@ class StockDyads:
         return weights, [np.array(p.weights.get())[:, 0] * unit for p in self._bias]
 
     def levels(self) -> dict[str, IntArray]:
-        """Return what every neuron sent last, by the names of the equations (``s+_1``, ..)."""
+        """Return the last message of every neuron, by the names of the equations (``s+_1``, ..)."""
         made = {
             name: np.array(probe.data.get())[:, 0].astype(int)
             for name, probe in self._probes.items()
@@ -242,7 +242,7 @@ class StockDyads:
         return made
 
     def census(self) -> dict[str, int]:
-        """Return how many neurons or synapses each class of Process stands for."""
+        """Return the number of neurons or synapses of each class of Process."""
         made: dict[str, int] = {}
         for part in self._parts:
             synapses = getattr(part, "weights", None)

@@ -43,7 +43,7 @@ class EventModel(PyAsyncProcessModel):  # type: ignore[misc]
     _mailbox: Mailbox | None = None
 
     def begin(self) -> Outbox:
-        """Return what is sent at the start of a run, by port; None is silence."""
+        """Return the messages at the start of a run, by port; None is silence."""
         return {}
 
     @abstractmethod

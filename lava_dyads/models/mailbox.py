@@ -45,7 +45,7 @@ class Mailbox(ABC):
 
     @abstractmethod
     def drain(self) -> dict[str, AnyArray]:
-        """Return what has come, the sum of the changes per port, in the port's shape."""
+        """Return the sum of the changes that have come per port, in the port's shape."""
 
     @abstractmethod
     def commands(self) -> list[tuple[int, int]]:
@@ -145,7 +145,7 @@ class LavaMailbox(Mailbox):
         time.sleep(duration * LATENCY_SECONDS * self._generator.uniform(0.5, 1.5))
 
     def drain(self) -> dict[str, AnyArray]:
-        """Return what has come, the sum of the changes per port."""
+        """Return the sum of the changes that have come, per port."""
         self._collect()
         inbox, self._inbox = self._inbox, {}
         return inbox

@@ -159,7 +159,7 @@ def _add(_: Any, address: Any, number: Any) -> Any:
 
 
 def _caller(words: int) -> Any:
-    """Return what calls a C function with so many addresses, which stand one after another."""
+    """Return the call of a C function with so many addresses, which stand one after another."""
 
     @intrinsic
     def call(_: Any, function: Any, table: Any) -> Any:
@@ -308,7 +308,7 @@ def dismiss(board: AnyArray) -> None:
 
 @_compiled
 def _edge(n: int, part: int, parts: int, even: int) -> int:
-    """Return where a part begins of n things that are cut at multiples of ``even``."""
+    """Return the beginning of a part of n things that are cut at multiples of ``even``."""
     return min(n, (n * part // parts + even - 1) // even * even)
 
 

@@ -106,7 +106,7 @@ class Node:
             object.__setattr__(self, "sources", (self.sources,))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what was written down, for TOML and JSON."""
+        """Return the node as it was written down, for TOML and JSON."""
         found: dict[str, Any] = {}
         for f in fields(self):
             value = getattr(self, f.name)
@@ -232,7 +232,7 @@ KINDS: dict[str, Kind] = {
 
 
 def synapses(above: int, below: int, density: float, seed: Sequence[int]) -> AnyArray | None:
-    """Return where a sparse connection has synapses, as many for each neuron; None: everywhere."""
+    """Return the mask of a sparse connection, as many synapses for each neuron; None: all."""
     fan_in = max(1, round(density * below))
     if fan_in == below:
         return None
@@ -418,7 +418,7 @@ class Graph:
 
 
 def _tables(text: str) -> dict[str, Any]:
-    """Return what TOML says; its reader takes the square of a key's parts in time and memory."""
+    """Return the content of TOML, whose reader takes the square of a key's parts in memory."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.count(".") > _MOST_DOTS:
             raise ValueError(f"line {number} has more than {_MOST_DOTS} dots")

@@ -214,7 +214,7 @@ class NetworkSpec:
         return RuleParameters(self.alpha, self.beta, self.rate, *numbers)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what makes it: a copy works the rest out again."""
+        """Return the fields that make it: a copy works the rest out again."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @cached_property

@@ -202,7 +202,7 @@ _ASYNC = {
 
 
 def _said(request: Execution, execution: Execution, first: str) -> str:
-    """Return what was chosen and why, in a line."""
+    """Return the choice and its reason, in a line."""
     axes = [axis for axis in ("granularity", "runtime") if getattr(request, axis) == AUTO]
     if not axes:
         return ""

@@ -111,7 +111,7 @@ class ElementProcess(AbstractProcess):
             setattr(self, name, control)
 
     def registers(self, variables: tuple[str, ...] | None = None) -> dict[str, AnyArray]:
-        """Return what the Vars hold, by name: the element's memory, ``learn`` and ``window``."""
+        """Return the values of the Vars by name: the element's memory, ``learn`` and ``window``."""
         memory = self.element.memory
         chosen = memory if variables is None else {name: memory[name] for name in variables}
         return {**chosen, "learn": self.schedule.learn, "window": self.schedule.window}

@@ -37,7 +37,7 @@ def rounding(dtype: np.dtype[Any]) -> float:
 
 
 def moved(change: Array, last_sent: Array, threshold: float, scale: float | None) -> AnyArray:
-    """Return where a change is an event.
+    """Return a mask of the changes that are events.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def moved(change: Array, last_sent: Array, threshold: float, scale: float | None
 
 
 def first_sent(value: Array, threshold: float, scale: float) -> Array:
-    """Return what a channel sends that has been silent: ``value`` where it is an event, else 0.
+    """Return the message of a channel that has been silent: ``value`` where an event, else 0.
 
     The law with m = 0, where the limit is one number.
 
@@ -80,7 +80,7 @@ def first_sent(value: Array, threshold: float, scale: float) -> Array:
 
 
 def events(message: AnyArray) -> int:
-    """Return how many events a message has.
+    """Return the number of events of a message.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def events(message: AnyArray) -> int:
 
 
 def events_by_lane(message: AnyArray) -> IntArray:
-    """Return how many events each lane of a message (lanes, n) has.
+    """Return the number of events of each lane of a message (lanes, n).
 
     Examples
     --------

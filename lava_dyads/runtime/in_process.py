@@ -230,7 +230,7 @@ class InProcessRuntime:
         forget(node.process for node in self.nodes)
 
     def usage(self) -> Usage:
-        """Return what was measured since ``measure`` was switched on."""
+        """Return the usage measured since ``measure`` was switched on."""
         elements = {n.process.name: getattr(n.process, "element", None) for n in self.nodes}
         return Usage(
             channels=[
@@ -253,7 +253,7 @@ class InProcessRuntime:
         self._engine.recorder = Recorder()
 
     def trace(self) -> Trace:
-        """Return what has been recorded so far."""
+        """Return the trace recorded so far."""
         if not self.asynchronous or self._engine.recorder is None:
             invalid("trace", "nothing was recorded", None, "open the session with trace=PATH")
         channels = [(wire.source, wire.target) for wire in self._engine.channels]
@@ -388,7 +388,7 @@ class InProcessRuntime:
         self.steps_done += steps or 0
 
     def _next_phase(self) -> int | None:
-        """Return what those that run in steps beside asynchronous models do next."""
+        """Return the next phase of those that run in steps beside asynchronous models."""
         asked = self._answers.asked
         if due := asked & PHASES.keys():
             asked.remove(max(due))
@@ -404,7 +404,7 @@ class InProcessRuntime:
         return None if self._engine.looking_outside else self.steps_done
 
     def _stream(self) -> Stream | None:
-        """Return what the model that runs now draws from; None: it is not a model."""
+        """Return the stream of the model that runs now; None: it is not a model."""
         return getattr(self._engine.current, "stream", None)
 
     def _who(self) -> str:

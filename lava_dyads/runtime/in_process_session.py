@@ -133,11 +133,11 @@ class InProcessSession(Session):
         self.runtime.stop()
 
     def trace(self) -> Trace:
-        """Return what has been recorded so far."""
+        """Return the trace recorded so far."""
         return self.runtime.trace()
 
     def state(self) -> dict[str, Any]:
-        """Return what a run depends on that no Process holds, for JSON; empty without events."""
+        """Return the state of a run that no Process holds, for JSON; empty without events."""
         engine = self.runtime._engine
         return engine.state() if isinstance(engine, VirtualTimeEngine) else {}
 

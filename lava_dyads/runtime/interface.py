@@ -44,7 +44,7 @@ class Session(ABC):
         """
 
     def state(self) -> dict[str, Any]:
-        """Return what a further run depends on that no Process holds, for JSON."""
+        """Return the state of a run that no Process holds, for JSON."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:  # noqa: B027 (nothing, by default)

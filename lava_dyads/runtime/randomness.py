@@ -193,7 +193,7 @@ _others = threading.RLock()
 
 
 def own_states(kind: type, number: int) -> Callable[[], None] | None:
-    """Return what exchanges the states that a model shares with its own; None if it shares none.
+    """Return the exchange of shared states for a model's own; None if it shares none.
 
     Its own begin as copies; but Python's random, which seeds itself anew in a fork, is seeded
     with the number of the model. Every second call puts the shared ones back.
@@ -301,7 +301,7 @@ def _is_full(cell: Any) -> bool:
 
 
 def _reached(code: CodeType, names: dict[str, Any]) -> list[Any]:
-    """Return what the names in a piece of code stand for, in its module or in modules there."""
+    """Return the objects that a piece of code names, in its module or in modules there."""
     reached = [names[name] for name in code.co_names if name in names]
     for value in list(reached):
         if isinstance(value, ModuleType) and value.__name__.partition(".")[0] not in _FOREIGN:

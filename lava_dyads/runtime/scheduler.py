@@ -225,7 +225,7 @@ class Scheduler:
         return True
 
     def _watch(self, finished: list[Task]) -> Callable[[Turn], None]:
-        """Return what makes the job of a turn, and notes its time and its end."""
+        """Return a function that does the job of a turn and notes its time and its end."""
 
         def watch(turn: Turn) -> None:
             task, job, model = turn

@@ -131,7 +131,7 @@ class Recorder:
                 append(entry)
 
     def trace(self, channels: list[tuple[str, str]]) -> Trace:
-        """Return what has been noted so far."""
+        """Return the notes made so far."""
         columns = {
             name: np.array(column, np.int64 if COLUMNS[name] == "q" else np.float64)
             for name, column in self._columns.items()

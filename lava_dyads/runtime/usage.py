@@ -65,7 +65,7 @@ class Usage:
 
 
 def operations_of(element: Any, target: str, events: int) -> int:
-    """Return how many weights some events touch on average when they arrive at a port."""
+    """Return the number of weights that some events touch on average at a port."""
     port = target.rpartition(".")[2]
     if not isinstance(element, Connection) or element.weightless:
         return 0

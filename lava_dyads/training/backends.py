@@ -37,7 +37,7 @@ class Backend(Protocol):
         """
 
     def state(self) -> dict[str, Any]:
-        """Return what a further run depends on that no element holds, for JSON."""
+        """Return the state of a run that no element holds, for JSON."""
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from what :meth:`state` has returned elsewhere."""
@@ -187,7 +187,7 @@ def _extents(x: Array) -> tuple[IntArray, IntArray, IntArray]:
 
 
 def _threads_for(network: Network | BackpropNetwork) -> int:
-    """Return how many threads share the products of a network: as many as numpy's would have.
+    """Return the number of threads for the products of a network: as many as numpy's.
 
     None, if no product is worth it.
     """

@@ -119,7 +119,7 @@ def measured(
     neurons: int,
     seconds: float,
 ) -> Metrics:
-    """Return what elements have counted in a pass.
+    """Return the metrics of a pass, from the counts of elements.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def measured(
 
 
 def feedback_drift(weights: Sequence[Array], feedback: Sequence[Array | None]) -> dict[str, float]:
-    """Return how far B and W^T of each layer are apart, see :meth:`Trainer.feedback_drift`."""
+    """Return the distance of B and W^T of each layer, see :meth:`Trainer.feedback_drift`."""
     found = {}
     for k, (w, b) in enumerate(zip(weights, feedback, strict=True), 1):
         if b is not None:

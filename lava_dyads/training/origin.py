@@ -18,7 +18,7 @@ from lava_dyads.files import AnyPath
 
 
 def remembered(name: AnyPath, checksum: int, folder: AnyPath) -> dict[str, Any]:
-    """Return what a run keeps of its data, to be written as JSON.
+    """Return the description of a run's data, to be written as JSON.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _checksum(kept: Mapping[str, Any]) -> object:
 
 
 def _places(name: str, held: object, folder: Path) -> list[Path]:
-    """Return where the file of a run may be, each place once."""
+    """Return the places where the file of a run may be, each once."""
     places = [Path(name)]
     if isinstance(held, Mapping):
         for key, start in (("file", Path()), ("from_run", folder)):

@@ -170,7 +170,7 @@ class RunState:
 
     @property
     def other_machine(self) -> str:
-        """Return what is not as it was where the state was made, in words; empty: nothing."""
+        """Return the difference to the machine that made the state, in words; empty: none."""
         found = difference(self.machine, machine())
         return f"{found[0]} was {found[1]} (now {found[2]})" if found else ""
 
@@ -199,7 +199,7 @@ def read_header(file: ArrayFile, format_: str, kinds: Mapping[str, Any]) -> dict
 
 
 def difference(old: Any, new: Any, name: str = "") -> tuple[str, Any, Any] | None:
-    """Return where two nested values first differ, and both; None: nowhere.
+    """Return the first place where two nested values differ, and both; None: nowhere.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def made_for(
     checksum: int,
     records: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what has to be the same where a run goes on, as plain values.
+    """Return the settings that have to be the same where a run goes on, as plain values.
 
     ``records``: further dataclasses by name, or None.
     """
@@ -239,7 +239,7 @@ def made_for(
 
 
 def machine() -> dict[str, Any]:
-    """Return what the last bits of a product depend on."""
+    """Return the settings on which the last bits of a product depend."""
     # A set: numpy and scipy may have one each, and scipy comes later.
     blas = {
         f"{entry['internal_api']} {entry.get('architecture')}, {entry['num_threads']} threads"

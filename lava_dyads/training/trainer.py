@@ -445,7 +445,7 @@ class Trainer:
         return self.network.parameters()
 
     def stored(self) -> tuple[list[Array], list[Array]]:
-        """Return what a checkpoint keeps: those, or the latent weights behind binary ones."""
+        """Return the parameters of a checkpoint: those, or the latent weights of binary ones."""
         return self.network.stored()
 
     def feedback_drift(self) -> dict[str, float]:
@@ -456,7 +456,7 @@ class Trainer:
         return feedback_drift(self.parameters()[0], self.network.feedback())
 
     def usage(self) -> Usage:
-        """Return what ProcessModels and channels have used so far, with ``measure=True``.
+        """Return the usage of ProcessModels and channels so far, with ``measure=True``.
 
         Raises
         ------
@@ -479,7 +479,7 @@ class Trainer:
         return predicted
 
     def _measure(self, seconds: float) -> Metrics:
-        """Return what has been counted since the pass began."""
+        """Return the metrics since the pass began."""
         elements, neurons = self._elements(), sum(self.spec.layers[1:])
         return measured(elements, self.sink.memory["totals"], self.schedule, neurons, seconds)
 

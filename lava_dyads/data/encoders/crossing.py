@@ -86,7 +86,7 @@ class LevelCrossing:
         return _shifted(_shifted(values, down).T, right).T
 
     def times(self) -> NDArray[np.float64]:
-        """Return when the image is evaluated, microseconds; the corners are among them."""
+        """Return the times, in microseconds, at which the image is evaluated, corners included."""
         corners = self.corners[:, 0]
         return np.union1d(np.arange(0, corners[-1], self.step), corners)
 

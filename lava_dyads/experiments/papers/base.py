@@ -58,7 +58,7 @@ class Study(ABC):
 
     @abstractmethod
     def findings(self, numbers: dict[str, Any]) -> list[Finding]:
-        """Return what agrees with the paper and what does not."""
+        """Return the findings, those that agree with the paper and those that do not."""
 
     @abstractmethod
     def rows(self, numbers: dict[str, Any]) -> list[dict[str, Any]]:

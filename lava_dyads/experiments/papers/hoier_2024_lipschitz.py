@@ -330,7 +330,7 @@ def jacobian_norms(spec: NetworkSpec, x: Array, parameters: Parameters) -> Array
 
 
 def _regulariser(seed: int) -> list[dict[str, float]]:
-    """Return how far DP's gradient is from that of the loss, and from that of the objective."""
+    """Return the distances of DP's gradient to that of the loss and to that of the objective."""
     generator = np.random.default_rng((seed, 1))
     x, y = generator.normal(size=(6, 5)), generator.normal(size=(6, 3))
     found = []

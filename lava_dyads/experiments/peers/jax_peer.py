@@ -84,7 +84,7 @@ class Learner:
         return run
 
     def fresh(self, pairs: list[Any], turned: bool) -> Carry:
-        """Return what an epoch begins with at some weights and biases."""
+        """Return the state that an epoch begins with at some weights and biases."""
         jnp, each = self.jnp, self.jax.tree_util.tree_map
         layers = [(jnp.array(w.T if turned else w), jnp.array(b)) for w, b in pairs]
         return layers, each(jnp.zeros_like, layers), each(jnp.zeros_like, layers), jnp.float32(0)

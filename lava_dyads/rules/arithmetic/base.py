@@ -75,10 +75,10 @@ class Arithmetic(Protocol):
         """Return weights as the number system writes them down."""
 
     def real(self, register: Array) -> Array:
-        """Return what numbers stand for, in units of the activity."""
+        """Return the values of numbers, in units of the activity."""
 
     def real_weights(self, register: Array) -> Array:
-        """Return what a register of weights stands for."""
+        """Return the values of a register of weights."""
 
     def accumulate(self, register: Array, message: Signal, what: str) -> bool:
         """Add a message of changes to what is held; tell whether there was one."""
@@ -99,7 +99,7 @@ class Arithmetic(Protocol):
         """Return a threshold in units of a state register."""
 
     def gain(self, value: float) -> float:
-        """Return what stands for a gain."""
+        """Return the number that stands for a gain."""
 
     def scale(self, gain: float, value: Array) -> Array:
         """Return gain * value in this number system."""

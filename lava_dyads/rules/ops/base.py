@@ -38,10 +38,10 @@ class Op(Protocol):
         """Inputs of a neuron above, in which the weights' initial deviation is measured."""
 
     def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
-        """Return what reaches the layer above, (lanes, n_out); floats into ``out`` if given."""
+        """Return the drive of the layer above, (lanes, n_out); floats into ``out`` if given."""
 
     def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
-        """Return what reaches the layer below, (lanes, n_in); floats into ``out`` if given."""
+        """Return the drive of the layer below, (lanes, n_in); floats into ``out`` if given."""
 
     def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
         """Return the sum over lanes of the products that meet at each weight."""
@@ -55,13 +55,13 @@ class Op(Protocol):
         """How many weights there are; one that several neurons share counts once."""
 
     def forward_operations(self, up: AnyArray) -> int:
-        """Return how many operations the events of an upward message (lanes, n_in) cause."""
+        """Return the number of operations that an upward message (lanes, n_in) causes."""
 
     def backward_operations(self, down: AnyArray) -> int:
-        """Return how many operations the events of a downward message (lanes, n_out) cause."""
+        """Return the number of operations that a downward message (lanes, n_out) causes."""
 
     def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
-        """Return how often, over all weights and lanes, two events meet."""
+        """Return the number of times, over all weights and lanes, that two events meet."""
 
 
 class Weightless:
@@ -134,12 +134,12 @@ class Join(ABC):
 
     @abstractmethod
     def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
-        """Return what reaches each argument, (lanes, n_in[k]), at the values ``ups``."""
+        """Return the error of each argument, (lanes, n_in[k]), at the values ``ups``."""
 
     @abstractmethod
     def forward_operations(self, *ups: AnyArray) -> int:
-        """Return how many operations the events of changes of the arguments cause."""
+        """Return the number of operations that changes of the arguments cause."""
 
     @abstractmethod
     def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
-        """Return how many operations the events from above cause, and those from below again."""
+        """Return the number of operations for events from above, and those from below again."""

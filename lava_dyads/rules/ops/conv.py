@@ -133,7 +133,7 @@ class Conv:
         return made
 
     def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
-        """Return what meets at each weight, summed over windows and lanes, in ``shape``."""
+        """Return the products at each weight, summed over windows and lanes, in ``shape``."""
         made = self._workspace(self.shape, down, up, out)
         made[...] = 0
         for lanes in self._blocks(up):
@@ -161,7 +161,7 @@ class Conv:
         return sum(int(np.vdot(pixels[0, rows, cols], counts)) for rows, cols in windows.offsets)
 
     def _patches(self, up: Array) -> Array:
-        """Return what every window shows: (C * rows * columns, windows * lanes)."""
+        """Return the content of every window: (C * rows * columns, windows * lanes)."""
         windows = self.windows
         shown = windows.of(windows.pad(lanes_last(up, self.image)))
         return shown.reshape(self.fan_in, -1)
@@ -171,14 +171,14 @@ class Conv:
         return lanes_last(down, self.image_out).reshape(self.channels, -1)
 
     def _blocks(self, message: Array) -> Iterator[slice]:
-        """Return which lanes to do at once."""
+        """Return the slices of lanes to do at once."""
         patches = self.fan_in * self.windows.taps.size * message.itemsize
         step = max(1, BLOCK // patches)
         return (slice(i, i + step) for i in range(0, len(message), step))
 
     @staticmethod
     def _workspace(shape: tuple[int, ...], one: Array, other: Array, out: Array | None) -> Array:
-        """Return where a result goes; that of integers is int64, see :func:`product`."""
+        """Return the array for a result; that of integers is int64, see :func:`product`."""
         whole = one.dtype.kind != "f"
         if out is not None and not whole:
             return out

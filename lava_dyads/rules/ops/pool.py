@@ -172,7 +172,7 @@ class MaxPool(_Pool, Join):
         return self._largest(self._images(ups[0])).reshape(len(ups[0]), -1)
 
     def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
-        """Return what reaches the pixels, (lanes, n_in)."""
+        """Return the errors of the pixels, (lanes, n_in)."""
         (up,) = ups
         below = np.zeros(up.shape, down.dtype)
         images, routed, errors = self._images(up), self._images(below), self._images_out(down)

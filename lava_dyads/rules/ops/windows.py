@@ -97,7 +97,7 @@ class Windows:
         return wide
 
     def of(self, padded: AnyArray) -> AnyArray:
-        """Return what the windows show of (channels, height, width, lanes): a view.
+        """Return the content of the windows on (channels, height, width, lanes): a view.
 
         Its axes are channel, row and column within the window, those of the window, lane.
         """
@@ -128,7 +128,7 @@ class Windows:
 
 
 def events_at(message: AnyArray, pixels: int) -> IntArray:
-    """Return how many events of a message (lanes, channels * pixels) there are at each pixel."""
+    """Return the number of events of a message (lanes, channels * pixels) at each pixel."""
     events = (message != 0).sum(axis=0)  # far quicker than count_nonzero with an axis
     return np.asarray(events.reshape(-1, pixels).sum(axis=0))
 

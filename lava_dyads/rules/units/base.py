@@ -112,17 +112,17 @@ class Unit(ABC):
         return 0.0
 
     def spikes(self, state: State) -> float:
-        """Return how many spikes all compartments have sent; 0 for graded units."""
+        """Return the number of spikes that all compartments have sent; 0 for graded units."""
         return 0.0
 
     def saturated(self, state: State) -> Array:
-        """Return where a compartment should have sent more spikes than there were steps for."""
+        """Return a mask of compartments with more spikes to send than there were steps."""
         return np.zeros((0, 0), bool)
 
     def next_state(
         self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
     ) -> Mapping[str, Array]:
-        """Return what registers become; nothing that is given changes.
+        """Return the next values of the registers; nothing that is given changes.
 
         The equations of the unit, once for every executor and array library: of arrays and a number
         system, whose ``xp`` is the namespace they live in. What a sweep needs; a unit that needs
@@ -164,7 +164,7 @@ class Unit(ABC):
         """Return the value of one channel, shape (lanes, n)."""
 
     def bias_error(self, sent: Array) -> Array:
-        """Return what a bias learns from, (lanes, n), given what the ``down`` channel has sent."""
+        """Return the error that a bias learns from, (lanes, n), given what ``down`` has sent."""
         return sent
 
     def straddling(self, state: State) -> Array | None:

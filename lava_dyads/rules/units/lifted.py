@@ -123,7 +123,7 @@ class LiftedUnit(Unit):
         return {name: moved + MOMENTUM * (moved - before), f"{name}_before": moved}
 
     def heard(self, basal: Array, apical: Signal) -> tuple[Array, Array | float, float]:
-        """Return what connections have told, (lanes, 3 n), a nudge and its curvature."""
+        """Return the messages of connections, (lanes, 3 n), a nudge and its curvature."""
         return (basal if apical is None else basal + apical), 0.0, 0.0
 
     def emit(self, state: State, channel: str) -> Array:
@@ -151,7 +151,7 @@ class LiftedOutput(LiftedUnit):
     beta: float = 0.1
 
     def heard(self, basal: Array, apical: Signal) -> tuple[Array, Array | float, float]:
-        """Return what the connection has told, the nudge and beta; no nudge in a free phase."""
+        """Return the message of the connection, the nudge and beta; no nudge in a free phase."""
         return (basal, 0.0, 0.0) if apical is None else (basal, apical, self.beta)
 
 

@@ -112,7 +112,7 @@ class SpikingDyadUnit(Compartments):
         state["v_minus"].fill(0.5)
 
     def steady(self, basal: Array, bias: Array) -> Array:
-        """Return what every step adds, in thresholds: c (a + bias), or c bias."""
+        """Return the amount every step adds, in thresholds: c (a + bias), or c bias."""
         return np.asarray(self.scale * (basal + bias if self.level else bias))
 
     def drive(self, state: State, basal: Array, bias: Array) -> Array:
@@ -153,7 +153,7 @@ class SpikingDyadUnit(Compartments):
             potentials += np.multiply(gains, apical, out=out)
 
     def fire(self, potentials: Array, spikes: Array) -> AnyArray:
-        """Return where V >= 1, as ones in ``spikes``, too; take one threshold from V there."""
+        """Return the mask V >= 1, as ones in ``spikes``, too; take one threshold from V there."""
         fired = potentials >= 1.0
         np.copyto(spikes, fired)
         potentials -= spikes  # soft reset
@@ -195,7 +195,7 @@ class SpikingDyadUnit(Compartments):
         return 0.5 * min(share for share in shares if share > 0) / self.rate
 
     def saturated(self, state: State) -> Array:
-        """Return where a potential still holds a spike: c times the activity is not below 1."""
+        """Return the mask of potentials that still hold a spike: c times activity is at least 1."""
         return np.asarray((state["v_plus"] >= 1.0) | (state["v_minus"] >= 1.0))
 
     def spikes(self, state: State) -> float:
@@ -237,7 +237,7 @@ class SpikingOutput(SpikingDyadUnit):
         return super().steady(basal, bias + self.baseline)
 
     def aim(self, target: Array) -> Array:
-        """Return what a step adds to the integral of the target."""
+        """Return the amount a step adds to the integral of the target."""
         return np.asarray((target + self.baseline) / self.window)
 
     def nudge(self, pull: Array, out: Array | None = None) -> Array:

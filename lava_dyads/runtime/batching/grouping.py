@@ -249,7 +249,7 @@ class _Wiring:
 
 
 def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
-    """Return what the nodes of a batch have in common; None if it steps alone."""
+    """Return the key that the nodes of a batch share; None if it steps alone."""
     model = node.model
     if not _of_ours(model) or node.task.swap is not None:
         return None
@@ -280,14 +280,14 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
 
 
 def home(element: Any) -> int | None:
-    """Return what identifies the layer that a neuron was cut out of; None if there is none."""
+    """Return the key of the layer that a neuron was cut out of; None if there is none."""
     own = element.memory["basal"]
     whole = owner(own)
     return None if whole.size == own.size else id(whole)
 
 
 def address(element: Any) -> int:
-    """Return where the registers of a neuron are, by which those of a layer are in order."""
+    """Return the address of a neuron's registers, which orders those of a layer."""
     return int(element.memory["basal"].__array_interface__["data"][0])
 
 
@@ -329,7 +329,7 @@ def _by_fan_out(port: Any) -> bool:
 
 
 def _depths(nodes: list[Any], senders: dict[Channel, _Sender]) -> list[int]:
-    """Return how many others have to speak before each node can, within a step; -1: in a cycle.
+    """Return the number of others that must send before each node, in a step; -1: in a cycle.
 
     Who sends before it receives, as connections do, waits for nobody. Of other people's models
     nothing is known: they may wait for everything they hear.

@@ -19,7 +19,7 @@ from lava_dyads.models.events import EventModel
 
 
 def process_count() -> int:
-    """Return how many Processes have been made so far; it never falls."""
+    """Return the number of Processes made so far; it never falls."""
     return int(ProcessServer()._next_id)
 
 

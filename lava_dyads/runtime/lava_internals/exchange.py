@@ -58,7 +58,7 @@ class Exchange:
             place += os.pwrite(self._file.fileno(), view[place:], place)
 
     def take(self) -> Any:
-        """Return what the other side has put; raise it if it is an error."""
+        """Return the answer of the other side; raise it if it is an error."""
         self._file.seek(0)
         with open(self._file.fileno(), "rb", closefd=False) as whole:  # which reads on to the end
             content = pickle.load(whole)
@@ -147,7 +147,7 @@ def tell_value(
 
 
 def last_values(runtime: Any, exchange: Exchange, limit: float) -> dict[int, Any]:
-    """Return what all models hold, by the number of the Var; those in shared memory excepted."""
+    """Return the values in all models, by the number of the Var; not those in shared memory."""
     held: dict[int, Any] = {}
     end = time.monotonic() + limit
     with exchange.lock:

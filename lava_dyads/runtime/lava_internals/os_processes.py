@@ -73,7 +73,7 @@ class Actor:
         return None
 
     def failure(self) -> tuple[BaseException | None, str] | None:
-        """Return what it raised and the traceback; None if it is well or ended well."""
+        """Return the exception and the traceback; None if it runs or ended without one."""
         with contextlib.suppress(OSError, EOFError, ValueError):
             if self.system.exception:
                 error, trace = self.system.exception
@@ -227,7 +227,7 @@ class LavaRun:
             self._at_work.discard(port)
 
     def failures(self) -> list[tuple[Actor, BaseException | None, str]]:
-        """Return who has failed, with the error and its traceback; models first."""
+        """Return the actors that failed, each with the error and its traceback; models first."""
         found = [(a, *f) for a in self.actors if (f := a.failure())]
         return sorted(found, key=lambda item: item[0].label == "runtime service")
 

@@ -172,7 +172,7 @@ class SupervisedRuntime(Runtime):  # type: ignore[misc]
         tell_value(self, self._exchange, var_id, value, idx, self._patience)
 
     def last_values(self, limit: float) -> dict[int, Any]:
-        """Return what all models hold now, by the number of the Var."""
+        """Return the present values in all models, by the number of the Var."""
         return last_values(self, self._exchange, limit)
 
     @property

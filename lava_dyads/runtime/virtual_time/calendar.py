@@ -48,7 +48,7 @@ class CalendarQueue:
             entries.append(entry)
 
     def pop(self) -> tuple[float, int, Any, int, Any, float]:
-        """Return what happens next, and forget it."""
+        """Return the next entry, and forget it."""
         if not self._today:
             day = heapq.heappop(self._ahead)
             self._today = self._days.pop(day)

@@ -162,7 +162,7 @@ class VirtualTimeEngine:
         return wire
 
     def latency(self, channel: str) -> Callable[[], float]:
-        """Return what draws the latencies of a channel; equal models share one stream."""
+        """Return the source of a channel's latencies; equal models share one stream."""
         model = self.transport.latency_of(channel)
         if model not in self._latencies:
             seed = [self.transport.seed, 1, len(self._latencies)]
@@ -302,7 +302,7 @@ class VirtualTimeEngine:
             task.give_way("to look at an empty port again")
 
     def polled(self, side: Side) -> Callable[[], bool]:
-        """Return what tells whether a message has come from outside; if none has, time passes."""
+        """Return a probe for messages from outside; if none has come, time passes."""
 
         def probe() -> bool:
             if not len(side):

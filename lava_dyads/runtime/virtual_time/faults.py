@@ -98,7 +98,7 @@ class FaultyWire(Wire):
             self.engine.post(at, self, index, (number, content, lanes))
 
     def content(self, payload: Any) -> Any:
-        """Return what is on the wire."""
+        """Return the message on the wire."""
         _, content, lanes = payload
         return np.where(_over(lanes, WHOLE if np.ndim(content) > lanes.ndim else 0), content, 0.0)
 

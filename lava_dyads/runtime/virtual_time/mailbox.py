@@ -86,7 +86,7 @@ class EventMailbox(Mailbox):
         self.task.give_way("until it has rested")
 
     def drain(self) -> dict[str, AnyArray]:
-        """Return what has come, the sum of the changes per port."""
+        """Return the sum of the changes that have come, per port."""
         self.pending_now = False
         return {slot.port: slot.take() for slot in self.slots if slot.pending}
 

@@ -156,12 +156,12 @@ class Wire:
         engine.queue.push((at, next(engine._numbers), self, index, change, now))
 
     def behind(self, at: float) -> float:
-        """Return when a message arrives that overtakes none; equal times keep their order."""
+        """Return the arrival of a message that overtakes none; equal times keep their order."""
         self._latest = max(at, self._latest)
         return self._latest
 
     def content(self, payload: Any) -> Any:
-        """Return what is on the wire, for a trace."""
+        """Return the message on the wire, for a trace."""
         return payload
 
     def place(self, index: int) -> int:
