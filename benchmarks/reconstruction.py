@@ -15,7 +15,8 @@ from lava_dyads import NetworkSpec, load
 from lava_dyads.array_types import Array
 from lava_dyads.elements.clock import Clock
 from lava_dyads.executors.step import Network
-from lava_dyads.plan.lifted_chain import lifted_chain
+from lava_dyads.networks.lifted_chain import lifted_chain
+from lava_dyads.plan.plan import Settings
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.optimisers import Adam
 from lava_dyads.rules.units import rule
@@ -34,9 +35,8 @@ def layer(
         [top],
         initial if weights is None else [weights],
         biases,
-        rule=rule("lrrn"),
-        parameters=spec.parameters,
-        steps=STEPS,
+        Settings(rule("lrrn"), spec.parameters),
+        STEPS,
         lanes=lanes,
         optimiser=Adam(0.003) if weights is None else None,
     )

@@ -11,10 +11,12 @@ from rich.table import Table
 from lava_dyads.cli.common import OK, console, print_json, release, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
+from lava_dyads.executors.build import EXECUTORS, STEP, choose_executor
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
 from lava_dyads.plots.canvas import check_picture
 from lava_dyads.rules.activations import ACTIVATIONS
+from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
@@ -53,6 +55,7 @@ class Info:
             "optimisers": list(OPTIMISERS),
             "feedback": list(FEEDBACK),
         }
+        executors = {name: _executor(name) for name in RULES}
         if self.json:
             support = [{**asdict(e), "supported": r is None, "reason": r} for e, r in table()]
             print_json(
@@ -62,6 +65,7 @@ class Info:
                     "rules": rules,
                     "data": data,
                     **choices,
+                    "executors": {name: executor for name, (executor, _) in executors.items()},
                     "support": support,
                 }
             )
@@ -84,6 +88,12 @@ class Info:
             else:
                 whys[why] = whys.get(why, 0) + 1
         out.print(runs)
+        carried = Table(title="who carries out a rule at its defaults", title_justify="left")
+        for column in ("rule", "executor", "why not in one sweep"):
+            carried.add_column(column)
+        for name, (executor, reason) in executors.items():
+            carried.add_row(name, executor, reason or "")
+        out.print(carried)
         rest = Table(title="why the other combinations do not", title_justify="left")
         rest.add_column("reason")
         rest.add_column("combinations", justify="right")
@@ -104,6 +114,16 @@ class Info:
         else:
             console().print(str(description), markup=False)
         return OK
+
+
+def _executor(name: str) -> tuple[str, str | None]:
+    """Return who carries out a rule in a chain of dense layers, and why a sweep does not."""
+    chosen = RULES[name]
+    if chosen.lifted:
+        return STEP, "an energy relaxes step by step"
+    activations = (*chosen.activations, "relu")[0]
+    plan, numbers = NetworkSpec((3, 3, 3), rule=name, activations=activations).plan, Float()
+    return choose_executor(plan, numbers), EXECUTORS["sweep"](plan, numbers)
 
 
 def _devices() -> dict[str, str]:

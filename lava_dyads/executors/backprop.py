@@ -22,8 +22,8 @@ from lava_dyads.array_types import Array
 from lava_dyads.elements.base import Inbox, Outbox, Trainable
 from lava_dyads.elements.clock import Clock
 from lava_dyads.elements.plasticity import Plasticity
-from lava_dyads.plan.build import Vertex, only_data
 from lava_dyads.plan.chain import chain_vertices
+from lava_dyads.plan.vertex import Vertex, only_data
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.losses import Loss
 from lava_dyads.rules.ops import Dense, Join, Op

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -27,20 +27,7 @@ from lava_dyads.elements.base import Trainable
 from lava_dyads.elements.clock import Clock
 from lava_dyads.elements.plasticity import Plasticity
 from lava_dyads.errors import UnsupportedError, invalid
-from lava_dyads.executors.window import SpikingWindow
-
-OUTSIDE = "network"
-"""Name of the network itself in links from and to its own ports."""
-
-
-class Link(NamedTuple):
-    """One arrow of the graph: an output port of one element to an input port of another."""
-
-    source: str
-    output: str
-    target: str
-    input: str
-
+from lava_dyads.plan.plan import OUTSIDE, Link
 
 _HOPELESS = 1e50
 """A state beyond this has diverged; there is no need to wait until it overflows."""
@@ -77,6 +64,13 @@ class Settled:
     steps: int
 
 
+class Window(Protocol):
+    """A short cut that takes all steps of a presentation at once, where it can."""
+
+    def present(self, clock: Clock, inbox: Inbox, steps: int) -> Outbox | None:
+        """Return the answer to a presentation; None, and nothing is done, where it cannot."""
+
+
 class Network(Trainable):
     """Populations, connections, junctions and heads, as one element.
 
@@ -96,6 +90,7 @@ class Network(Trainable):
     """
 
     answers = True
+    executor: ClassVar[str] = "step"
 
     def __init__(
         self,
@@ -157,24 +152,7 @@ class Network(Trainable):
         if any(part.anneal for part in parts) or not all(unit.instantaneous for unit in units):
             self._quiet_from = np.inf
         self.adopt_parameters()
-        self.window = self._window() if self.spiking else None
-
-    def _window(self) -> SpikingWindow | None:
-        """Return the short cut for whole presentations, where the network is a plain chain."""
-        below, chain = (OUTSIDE, "input_in"), set()
-        for connection, (name, p) in zip(self.connections, self.populations.items(), strict=False):
-            chain.add(Link(*below, connection, "mean_in"))
-            chain.add(Link(connection, "basal_out", name, "basal_in"))
-            chain.add(Link(name, f"{p.unit.down}_out", connection, "difference_in"))
-            if below[0] != OUTSIDE:
-                chain.add(Link(connection, "apical_out", below[0], "apical_in"))
-            below = name, f"{p.unit.up}_out"
-        chain.add(Link(OUTSIDE, "target_in", below[0], "apical_in"))
-        chain.add(Link(*below, OUTSIDE, "output_out"))
-        if chain != set(self.links) or len(self.connections) * 2 != len(self.elements):
-            return None
-        parts = list(self.populations.values()), list(self.connections.values())
-        return SpikingWindow.of(*parts, self.lanes)
+        self.window: Window | None = None
 
     def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
         """Move the registers of all elements; the network's own are those of its elements."""

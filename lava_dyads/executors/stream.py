@@ -11,7 +11,6 @@ from lava_dyads.array_types import Array
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import NotSettledError, UnsupportedError, invalid
 from lava_dyads.executors.step import Network
-from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.rules.send_on_change import send_on_change
@@ -35,7 +34,7 @@ class FrameStream:
     Parameters
     ----------
     network : Network
-        Of a rule that settles in one sweep, built with ``swept=False``; its lanes are as many
+        Of a rule that settles in one sweep, built with ``executor="step"``; its lanes are as many
         streams side by side. Whoever sets its weights from outside begins a new stream.
 
     Raises
@@ -46,7 +45,7 @@ class FrameStream:
     Examples
     --------
     >>> from lava_dyads import NetworkSpec
-    >>> network = NetworkSpec((4, 8, 3)).build(swept=False)
+    >>> network = NetworkSpec((4, 8, 3)).build(executor="step")
     >>> stream = FrameStream(network)
     >>> first = stream.show([0.0, 0.5, 1.0, 0.0])
     >>> before = stream.cost
@@ -56,12 +55,12 @@ class FrameStream:
     """
 
     def __init__(self, network: Network) -> None:
-        swept = isinstance(network, SweptNetwork)
+        swept = network.executor == "sweep"
         if swept or network.spiking:
             what = "a swept" if swept else "a spiking"
             raise UnsupportedError(
                 f"FrameStream: {what} network keeps nothing between frames. "
-                "Try: rule dp-transpose, build(swept=False)"
+                'Try: rule dp-transpose, build(executor="step")'
             )
         self.network = network
         self._schedule = PresentationSchedule(1, network.lanes, stream=True)

@@ -30,18 +30,45 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
-from lava_dyads.elements import Connection, Element, Head, Inbox, Junction, Outbox, Population
+from lava_dyads.elements import (
+    Connection,
+    Element,
+    Head,
+    Inbox,
+    Instructed,
+    Junction,
+    Outbox,
+    Population,
+)
 from lava_dyads.elements.clock import Clock
-from lava_dyads.executors.step import OUTSIDE, Link, Network
+from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep_stages import Joint, Linear, Rows, Signal, Sum, Sweep, Top, Units
 from lava_dyads.native.registry import overlap
+from lava_dyads.plan.plan import OUTSIDE, Link, Plan, Port
+from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import Optimiser
 
 _FROM_ABOVE = ("difference_in", "apical_in")
 
-Port = tuple[str, str]
+
+def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
+    """Return why one sweep is not all that a plan needs; None if it is."""
+    settings, timing = plan.settings, plan.timing
+    if not settings.rule.settles_in_one_sweep(settings.parameters) or timing.repeats:
+        return f"{settings.rule.name} needs more than one round trip here"
+    if not plan.heads:
+        return f"with nudge {settings.nudge} the output's mean moves"
+    if settings.anneal or settings.noise:
+        return "thresholds that fall and noise need steps"
+    if settings.feedback.separate:
+        return f"feedback {settings.feedback.name} has weights of its own"
+    if not isinstance(arithmetic, Float):
+        return f"precision {arithmetic.name} rounds message by message"
+    if any(part.kind is Instructed for part in plan.parts.values()):
+        return f"with {settings.rule.name} synapses learn from other signals than they carry"
+    return None
 
 
 class SweptNetwork(Network):
@@ -61,6 +88,7 @@ class SweptNetwork(Network):
     Other parameters are those of :class:`Network`.
     """
 
+    executor = "sweep"
     silence: float = 0.0
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""

@@ -17,6 +17,9 @@ import numpy as np
 from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.elements import Connection, Inbox, Outbox, Population
 from lava_dyads.elements.clock import Clock
+from lava_dyads.plan.plan import Plan
+from lava_dyads.plan.vertex import is_chain
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.units.spiking import SpikingDyadUnit, SpikingOutput
 
 Watch = Callable[[int, AnyArray], None]
@@ -43,6 +46,26 @@ class _Layer:
     @property
     def unit(self) -> SpikingDyadUnit:
         return cast(SpikingDyadUnit, self.population.unit)
+
+
+def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
+    """Return why a plan cannot take its steps for all populations at once; None if it can."""
+    units = list(plan.units.values())
+    if not plan.settings.rule.spiking:
+        return f"{plan.settings.rule.name} does not count spikes"
+    if not is_chain(plan.vertices) or len(plan.parts) != 2 * len(units):
+        return "needs a chain of dense layers"
+    if plan.settings.noise:
+        return "noise needs steps"
+    for k, unit in enumerate(units, 1):
+        kind = SpikingOutput if k == len(units) else SpikingDyadUnit
+        if type(unit) is not kind or unit.level != (k == 1):
+            return f"{unit.process_name} is no spiking dyad of a chain"
+        if unit.hysteresis > 1:
+            return "hysteresis needs steps"
+    if len({(unit.alpha, unit.adjoint, unit.rate) for unit in units}) > 1:  # type: ignore[attr-defined]
+        return "all dyads must have the same alpha and rate"
+    return None
 
 
 class SpikingWindow:
@@ -90,30 +113,6 @@ class SpikingWindow:
     def __reduce__(self) -> tuple[object, ...]:
         """Make copies afresh: copied views would no longer be views."""
         return type(self), self._made_of
-
-    @classmethod
-    def of(
-        cls, populations: Sequence[Population], connections: Sequence[Connection], lanes: int
-    ) -> SpikingWindow | None:
-        """Return the window of a chain; None where the elements have to step themselves.
-
-        They do with hysteresis, noise and sparse connections, where somebody listens to
-        compartments, and where units are of another kind.
-        """
-        common = set()
-        if any(c.op.mask is not None for c in connections):
-            return None
-        for k, p in enumerate(populations, 1):
-            kind = SpikingOutput if k == len(populations) else SpikingDyadUnit
-            unit = p.unit
-            if not isinstance(unit, SpikingDyadUnit) or type(unit) is not kind:
-                return None
-            if p.noise or p.first_step != k + 1 or unit.level != (k == 1) or unit.hysteresis > 1:
-                return None
-            if p.listened & {f"{channel}_out" for channel in unit.extra}:
-                return None
-            common.add((unit.alpha, unit.adjoint, unit.rate))
-        return cls(populations, connections, lanes) if len(common) == 1 else None
 
     def present(
         self, clock: Clock, inbox: Inbox, steps: int, watch: Watch | None = None

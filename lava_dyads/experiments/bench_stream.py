@@ -192,20 +192,20 @@ def _measured(spec: NetworkSpec, parameters: Any, hold: int, x: Array, y: Array)
     if isinstance(swept, SweptNetwork):
         swept.counting = False
     for _ in range(3):
-        stream = FrameStream(built(swept=False))
+        stream = FrameStream(built(executor="step"))
         begin = time.perf_counter()
         outputs = [stream.show(frame) for frame in x]
         middle = time.perf_counter()
         alone = [_alone(swept, frame) for frame in x]
         seconds.append((middle - begin, time.perf_counter() - middle))
-    counted = FrameStream(built(swept=False))
+    counted = FrameStream(built(executor="step"))
     alone_cost = np.zeros(2)
     for frame in x:
         # A new stream per frame: nothing is kept, everything counts.
         one = FrameStream(counted.network)
         one.show(frame)
         alone_cost += one.cost
-    learner, lone = FrameStream(built(swept=False, optimiser=rate)), built(optimiser=rate)
+    learner, lone = FrameStream(built(executor="step", optimiser=rate)), built(optimiser=rate)
     for frame, target in zip(x, y, strict=True):
         learner.show(frame, target)
         _alone(lone, frame, target)

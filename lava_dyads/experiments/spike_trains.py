@@ -17,6 +17,7 @@ from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.executors.backprop import forward
 from lava_dyads.executors.step import Network
+from lava_dyads.executors.window import SpikingWindow
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import check_on_grid, on_grid
@@ -211,7 +212,7 @@ def _record(
 def _at_once(network: Network, problem: SpikingProblem, steps: int) -> SpikingRun:
     """Take all steps in one go, as the network does in training, and watch the spikes."""
     window, samples = network.window, len(problem.x)
-    assert window is not None
+    assert isinstance(window, SpikingWindow)
     fired = np.zeros((2, steps, window.layers[-1].here.stop), bool)
 
     def watch(step: int, spikes: NDArray[np.bool_]) -> None:

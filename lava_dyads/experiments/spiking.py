@@ -17,6 +17,7 @@ import numpy as np
 from lava_dyads.array_types import Array
 from lava_dyads.errors import invalid
 from lava_dyads.executors.backprop import backpropagate
+from lava_dyads.executors.build import chain
 from lava_dyads.experiments.gradient import EXACT, compare, flat
 from lava_dyads.experiments.spike_trains import (
     REFERENCE,
@@ -25,7 +26,6 @@ from lava_dyads.experiments.spike_trains import (
     imbalance,
     simulate,
 )
-from lava_dyads.plan.chain import chain
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.units import RuleParameters, rule

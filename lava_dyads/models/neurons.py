@@ -9,8 +9,8 @@ from lava.magma.core.decorator import implements, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
 from lava_dyads.elements import Relay
-from lava_dyads.executors.step import OUTSIDE, Link
 from lava_dyads.models.registry import alias_weights, layer_processes, lead
+from lava_dyads.plan.plan import OUTSIDE, Link
 from lava_dyads.processes import DyadNetwork, ElementProcess, RelayProcess, population_process
 from lava_dyads.processes.base import shared
 from lava_dyads.processes.virtual import put, take

@@ -17,9 +17,10 @@ from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Element
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import UnsupportedError, ValidationError, message
-from lava_dyads.executors.step import OUTSIDE, Link, Network
+from lava_dyads.executors.step import Network
 from lava_dyads.models.element_model import ElementModel, bound, lava_members, make_model
 from lava_dyads.models.events import ReactiveModel
+from lava_dyads.plan.plan import OUTSIDE, Link
 from lava_dyads.processes import (
     PARTS,
     DatasetSource,

@@ -7,9 +7,10 @@ from typing import TextIO
 
 from lava_dyads.checks import checked
 from lava_dyads.elements import Connection, Population
-from lava_dyads.executors.step import OUTSIDE, Link, Network
+from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.plan.build import is_chain
+from lava_dyads.plan.plan import OUTSIDE, Link
+from lava_dyads.plan.vertex import is_chain
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.memory import check_memory
-from lava_dyads.plan.build import Vertex
+from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.binary import FLOAT
 

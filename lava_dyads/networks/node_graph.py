@@ -42,7 +42,7 @@ from lava_dyads.checks import Natural, check_fields, checked, taken
 from lava_dyads.errors import ValidationError, invalid, nearest
 from lava_dyads.files import AnyPath, as_path, read_whole
 from lava_dyads.kinds import Limit
-from lava_dyads.plan.build import Vertex
+from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.ops import AveragePool, Conv, Dense, Join, MaxPool, Op, Product, Sparse
@@ -376,7 +376,7 @@ class Graph:
                 elif waiting[0] in path:
                     cycle = [*path[path.index(waiting[0]):], waiting[0]]  # fmt: skip
                     limit = "this graph has to be acyclic"
-                    hint = "plan.recurrent for networks with loops"
+                    hint = "networks.recurrent for networks with loops"
                     invalid("graph", limit, " <- ".join(cycle), hint)
                 else:
                     path.append(waiting[0])

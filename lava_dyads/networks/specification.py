@@ -22,8 +22,9 @@ from lava_dyads.checks import (
     real_array,
     taken,
 )
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.errors import UnsupportedError, invalid, nearest
 from lava_dyads.executors.backprop import BackpropNetwork, Pass, differentiate, graph_operations
+from lava_dyads.executors.build import build
 from lava_dyads.executors.step import Network
 from lava_dyads.kinds import Limit
 from lava_dyads.networks.checks import (
@@ -38,14 +39,16 @@ from lava_dyads.networks.checks import (
     why_not,
 )
 from lava_dyads.networks.initial import initial_feedback, initial_parameters
+from lava_dyads.networks.lifted_chain import REPEATS as LIFTED_REPEATS
+from lava_dyads.networks.lifted_chain import lifted_chain
 from lava_dyads.networks.node_graph import Density, Graph, synapses
 from lava_dyads.networks.support import AXES, BASELINES, Execution, choose
-from lava_dyads.plan.build import Vertex, assemble, only_data, wire
 from lava_dyads.plan.chain import chain_vertices
 from lava_dyads.plan.depth import branch_scales, default_beta, longest_way
-from lava_dyads.plan.lifted_chain import REPEATS as LIFTED_REPEATS
-from lava_dyads.plan.lifted_chain import lifted_chain
+from lava_dyads.plan.plan import Plan, Settings
 from lava_dyads.plan.timing import Timing
+from lava_dyads.plan.vertex import Vertex, only_data
+from lava_dyads.plan.wire import wire
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.binary import BINARY, FLOAT, Latent, binary_weights
@@ -262,8 +265,7 @@ class NetworkSpec:
         if chosen.lifted:
             repeats = LIFTED_REPEATS if self.repeats is None else self.repeats
             return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth, repeats)
-        wiring = wire(self.vertices, chosen, self.parameters, self.nudge)
-        return wiring.timing(self.repeats, chosen, self.parameters, self.anneal)
+        return self.plan.timing
 
     def initial_parameters(self) -> tuple[list[Array], list[Array]]:
         """Return the initial weights and biases; the same for every rule, backprop included."""
@@ -369,7 +371,7 @@ class NetworkSpec:
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,
         feedback_weights: list[Array | None] | None = None,
-        swept: bool = True,
+        executor: str | None = None,
     ) -> Network | BackpropNetwork:
         """Build the network's elements.
 
@@ -386,9 +388,9 @@ class NetworkSpec:
             Weights (n_out, n_in) and biases (n,); None: the initial ones.
         feedback_weights : list of arrays (n_out, n_in), or None
             Separate feedback weights (the first stands for nothing); None: the initial ones.
-        swept : bool
-            Show presentations by one sweep up and down where that is all the rule needs; it keeps
-            nothing from one to the next, so streams cannot have it.
+        executor : str or None
+            Who carries it out, one of ``executors.build.EXECUTORS``; None: the quickest that can.
+            A sweep keeps nothing from one presentation to the next, so streams need ``step``.
 
         Raises
         ------
@@ -415,32 +417,53 @@ class NetworkSpec:
                 optimiser=optimiser,
                 feedback_weights=feedback_weights or self.initial_feedback(),
             )
-        shared: dict[str, Any] = {
-            "rule": rule(self.rule),
-            "parameters": self.parameters,
+        options: dict[str, Any] = {
             "lanes": lanes,
-            "threshold": self.threshold,
-            "error_threshold": self.error_threshold,
-            "anneal": self.anneal,
             "optimiser": optimiser,
-            "noise": self.compartment_noise,
-            "noise_seed": self.seed,
             "arithmetic": arithmetic,
         }
         if rule(self.rule).lifted:
-            steps = self.timing.steps
-            return lifted_chain(self.vertices[1:], weights, biases, steps=steps, **shared)
-        return assemble(
-            self.vertices,
+            if executor not in (None, "step"):
+                limit = "an energy relaxes step by step"
+                invalid("executor", f"rule {self.rule}: {limit}", executor, "step")
+            settings, steps = self._settings, self.timing.steps
+            return lifted_chain(self.vertices[1:], weights, biases, settings, steps, **options)
+        return build(
+            wire(self.vertices, self._settings, weights),
             weights,
             biases,
-            **shared,
-            nudge=self.nudge,
-            repeats=self.repeats,
-            feedback=feedback(self.feedback),
+            **options,
             feedback_weights=feedback_weights or self.initial_feedback(),
-            swept=swept,
+            executor=executor,
         )
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(
+            rule=rule(self.rule),
+            parameters=self.parameters,
+            nudge=self.nudge,
+            threshold=self.threshold,
+            error_threshold=self.error_threshold,
+            anneal=self.anneal,
+            repeats=self.repeats,
+            noise=self.compartment_noise,
+            noise_seed=self.seed,
+            feedback=feedback(self.feedback),
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """The network as data: what stands where, linked how, and when each part speaks.
+
+        Raises
+        ------
+        UnsupportedError
+            For backprop, and for networks that minimise an energy: they have none.
+        """
+        if self.rule in BASELINES or rule(self.rule).lifted:
+            raise UnsupportedError(f"rule {self.rule}: there is no plan. Try: rule dp-transpose")
+        return wire(self.vertices, self._settings)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for JSON."""

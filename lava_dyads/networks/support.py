@@ -14,7 +14,7 @@ from itertools import product
 from lava_dyads.checks import check_fields, checked
 from lava_dyads.errors import MissingLavaError, UnsupportedError, invalid, message, nearest
 from lava_dyads.lava_compat import has_lava, missing_lava
-from lava_dyads.plan.build import Vertex
+from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.units import RULES
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from lava_dyads.array_types import Array
-from lava_dyads.executors.step import Network
-from lava_dyads.plan.build import Vertex, assemble
+from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.losses import Loss
-from lava_dyads.rules.ops import Dense, Op
+from lava_dyads.rules.ops import Op
 
 
 def chain_vertices(
@@ -43,39 +40,3 @@ def chain_vertices(
         )
         below = f"population_{k}"
     return vertices
-
-
-def chain(
-    weights: list[Array],
-    biases: list[Array],
-    *,
-    activations: list[Activation],
-    loss: Loss,
-    ops: Sequence[Op] = (),
-    **options: Any,
-) -> Network:
-    """Build a network of L connections and L populations.
-
-    Parameters
-    ----------
-    weights : list of L arrays (n_out, n_in)
-    biases : list of L arrays (n_out,)
-    activations : list of L - 1 activations
-        Of the hidden layers; the output is linear.
-    loss : Loss
-    ops : sequence of L Op, or empty
-        Kinds of the connections; empty: dense.
-    options
-        Those of :func:`~lava_dyads.plan.build.assemble`.
-
-    Returns
-    -------
-    Network
-
-    Raises
-    ------
-    ValidationError
-        If shapes do not fit or the rule does not support the nudge.
-    """
-    ops = ops or [Dense(*w.shape) for w in weights]
-    return assemble(chain_vertices(ops, activations, loss), weights, biases, **options)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lava_dyads.plan.build import Vertex
+from lava_dyads.plan.vertex import Vertex
 
 GROWTH = 2.0
 """Logarithm of the growth that all blocks together are allowed."""

@@ -9,36 +9,31 @@ Junctions are not linear: what they send down depends on what they get, so they 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from lava_dyads.elements import Connection, Instructed, Junction, Population
 from lava_dyads.errors import invalid
-from lava_dyads.executors.step import OUTSIDE, Link
-
-if TYPE_CHECKING:
-    from lava_dyads.plan.build import Port, Wiring
+from lava_dyads.plan.plan import OUTSIDE, Link, Plan, Port
 
 
-def instruct(wiring: Wiring, rule: str) -> None:
-    """Add to a wiring what its connections need to learn, where its units ask for it.
+def instruct(plan: Plan, rule: str) -> None:
+    """Add to a plan what its connections need to learn, where its units ask for it.
 
     Raises
     ------
     ValidationError
         If weights follow each other without neurons between.
     """
-    units = wiring.units.values()
+    units = plan.units.values()
     if any(unit.teacher != unit.down or unit.cause != unit.up for unit in units):
-        _Lessons(wiring, rule).give()
+        _Lessons(plan, rule).give()
 
 
 class _Lessons:
     """Follows causes up and teachers down, through twins of what lies between."""
 
-    def __init__(self, wiring: Wiring, rule: str) -> None:
-        self.wiring, self.rule = wiring, rule
-        self.links = list(wiring.links)
-        self.weighted = wiring.weighted
+    def __init__(self, plan: Plan, rule: str) -> None:
+        self.plan, self.rule = plan, rule
+        self.links = list(plan.links)
+        self.weighted = plan.weighted
         self._linked: set[tuple[str, bool]] = set()
         self._unlinked: list[tuple[str, bool]] = []  # twins to be, in the place of a recursion
         self._moved = self._moved_ones()
@@ -49,9 +44,9 @@ class _Lessons:
         for link in self.links:
             into.setdefault(link.target, []).append(link)
         moved: set[str] = set()
-        for name, part in self.wiring.parts.items():  # sources before what they feed
+        for name, part in self.plan.parts.items():  # sources before what they feed
             for link in into.get(name, ()) if part.kind is Connection else ():
-                unit = self.wiring.units.get(link.source)
+                unit = self.plan.units.get(link.source)
                 told = unit is None or link.output == f"{unit.cause}_out"
                 if link.input != "difference_in" and (link.source in moved or not told):
                     moved.add(name)
@@ -60,15 +55,15 @@ class _Lessons:
     def give(self) -> None:
         """Instruct every connection that has weights, after showing causes to all junctions."""
         for i, link in enumerate(self.links):
-            part = self.wiring.parts.get(link.target)
+            part = self.plan.parts.get(link.target)
             if part and part.kind is Junction and link.input != "difference_in":
                 source = self._behind(link.source, link.output, back=False)
-                self.links[i] = self.wiring.links[i] = Link(*source, link.target, link.input)
+                self.links[i] = self.plan.links[i] = Link(*source, link.target, link.input)
         for name in self.weighted:
             self._pass_on(name, "mean_in", name, "cause_in", back=False)
             self._pass_on(name, "difference_in", name, "teacher_in", back=True)
-            part = self.wiring.parts[name]
-            self.wiring.parts[name] = part._replace(kind=Instructed)
+            part = self.plan.parts[name]
+            self.plan.parts[name] = part._replace(kind=Instructed)
         self._link_twins()
 
     def _pass_on(self, name: str, entry: str, to: str, port: str, *, back: bool) -> None:
@@ -76,26 +71,26 @@ class _Lessons:
         for link in self.links:
             if (link.target, link.input) == (name, entry):
                 source = self._behind(link.source, link.output, back)
-                self.wiring.links.append(Link(*source, to, port))
+                self.plan.links.append(Link(*source, to, port))
 
     def _behind(self, name: str, port: str, back: bool) -> Port:
         """Return the port of the cause (of the teacher, if ``back``) behind an output port."""
         if name == OUTSIDE:
             return name, port
-        if self.wiring.parts[name].kind is Population:
-            unit = self.wiring.units[name]
+        if self.plan.parts[name].kind is Population:
+            unit = self.plan.units[name]
             return name, f"{unit.teacher if back else unit.cause}_out"
         if not back and name not in self._moved:
             return name, port
         if name in self.weighted:
             limit = f"{self.rule} needs neurons between weights, to tell them what to learn from"
-            invalid(f"node {self.wiring.parts[name].vertex.name}", limit, "no activation", "one")
+            invalid(f"node {self.plan.parts[name].vertex.name}", limit, "no activation", "one")
         return self._twin(name, back), port
 
     def _twin(self, name: str, back: bool) -> str:
         """Return the twin of an op without weights, linked for one direction at least."""
-        twin, part = f"{name}_lesson", self.wiring.parts[name]
-        self.wiring.parts.setdefault(twin, part)
+        twin, part = f"{name}_lesson", self.plan.parts[name]
+        self.plan.parts.setdefault(twin, part)
         if (name, back) not in self._linked:
             self._linked.add((name, back))
             self._unlinked.append((name, back))
@@ -107,8 +102,8 @@ class _Lessons:
             name, back = self._unlinked.pop()
             twin, entry = f"{name}_lesson", "difference_in" if back else "mean_in"
             self._pass_on(name, entry, twin, entry, back=back)
-            if back and self.wiring.parts[name].kind is Junction:
-                self.wiring.links += [
+            if back and self.plan.parts[name].kind is Junction:
+                self.plan.links += [
                     Link(link.source, link.output, twin, link.input)
                     for link in self.links
                     if link.target == name and link.input != "difference_in"

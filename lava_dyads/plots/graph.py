@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lava_dyads.checks import checked
 from lava_dyads.files import AnyPath
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.plan.build import Vertex
+from lava_dyads.plan.vertex import Vertex
 from lava_dyads.plots.canvas import canvas, save, verbatim
 
 _FILLS = {"input": "#dddddd", "op": "#ffffff", "neurons": "#cfe3f5", "output": "#f8d9c4"}

@@ -160,7 +160,7 @@ class Trainer:
             arithmetic=numbers,
             parameters=parameters,
             feedback_weights=feedback_weights,
-            swept=not self.config.stream,
+            executor="step" if self.config.stream else None,
         )
         self._sweep()
         self.sink = Sink(

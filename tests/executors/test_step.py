@@ -12,9 +12,9 @@ from lava_dyads.executors.backprop import (
     forward,
     zero_skipping_operations,
 )
+from lava_dyads.executors.build import chain
 from lava_dyads.executors.schedules import parallel, random_layer, sweep
 from lava_dyads.networks import NetworkSpec
-from lava_dyads.plan.chain import chain
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.feedback import FEEDBACK
@@ -54,6 +54,7 @@ def settled(name, parameters, f, loss_name, data, schedule=parallel, **options):
     network = chain(
         weights,
         biases,
+        executor="step",
         rule=rule(name),
         parameters=parameters,
         activations=[ACTIVATIONS[f]] * (len(weights) - 1),
@@ -181,6 +182,7 @@ def test_one_presentation_is_one_step_of_gradient_descent(name, f, loss_name):
     network = chain(
         weights,
         biases,
+        executor="step",
         rule=rule(name),
         parameters=parameters,
         activations=[ACTIVATIONS[f]] * 2,
@@ -254,6 +256,7 @@ def test_messages_and_events_equal_their_closed_form(alpha, f):
     network = chain(
         weights,
         biases,
+        executor="step",
         rule=rule("dp-transpose"),
         parameters=RuleParameters(alpha),
         activations=[ACTIVATIONS[f]] * 2,
@@ -331,6 +334,7 @@ def test_plain_dual_propagation_settles_exactly_where_the_theory_says(alpha, rho
     network = chain(
         scaled,
         biases,
+        executor="step",
         rule=rule("dp"),
         parameters=RuleParameters(alpha, 0.2),
         activations=[ACTIVATIONS["linear"]] * 2,
@@ -375,6 +379,7 @@ def test_relaxing_errors_decay_geometrically():
     network = chain(
         weights,
         [np.zeros(1)] * depth,
+        executor="step",
         rule=rule("activation-relaxation"),
         parameters=RuleParameters(1.0, 1.0, rate=eta),
         activations=[ACTIVATIONS["linear"]] * (depth - 1),

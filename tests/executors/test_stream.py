@@ -52,7 +52,7 @@ def oracle(spec, parameters, x):
 )
 def test_outputs_are_those_of_frames_seen_alone(options):
     spec = NetworkSpec(LAYERS, bias_deviation=0.3, **options)
-    stream = FrameStream(spec.build(swept=False))
+    stream = FrameStream(spec.build(executor="step"))
     x, y = frames(40), np.eye(4)
     for i, frame in enumerate(x):
         # Without an optimiser a target nudges, and that is all: the output is the free mean.
@@ -77,8 +77,8 @@ def test_maxima_and_products_keep_what_they_hold_and_learn_on():
     even = Graph((*GATED_IMAGE.nodes[:3], Node("y", "dense", "pooled", size=4)))
     with pytest.raises(UnsupportedError, match="swept"):
         FrameStream(NetworkSpec(graph=even).build())
-    network = spec.build(swept=False, optimiser=SGD(0.05))
-    stream, alone = FrameStream(network), spec.build(swept=False, optimiser=SGD(0.05))
+    network = spec.build(executor="step", optimiser=SGD(0.05))
+    stream, alone = FrameStream(network), spec.build(executor="step", optimiser=SGD(0.05))
     schedule = PresentationSchedule(1)
     for i, x in enumerate(frames(30, width=36)):
         y = np.eye(4)[i % 4] if i % 3 else None
@@ -93,7 +93,7 @@ def test_maxima_and_products_keep_what_they_hold_and_learn_on():
 
 def test_streams_side_by_side_do_not_mix():
     spec = NetworkSpec(LAYERS, bias_deviation=0.3)
-    stream = FrameStream(spec.build(lanes=3, swept=False))
+    stream = FrameStream(spec.build(lanes=3, executor="step"))
     for x in frames(60).reshape(20, 3, -1):
         expected = oracle(spec, spec.initial_parameters(), x)[-1]
         np.testing.assert_allclose(stream.show(x), expected, rtol=0, atol=1e-12)
@@ -101,7 +101,7 @@ def test_streams_side_by_side_do_not_mix():
 
 def test_events_and_operations_are_those_of_what_changes():
     spec = NetworkSpec(LAYERS, bias_deviation=0.3)
-    parameters, stream = spec.initial_parameters(), FrameStream(spec.build(swept=False))
+    parameters, stream = spec.initial_parameters(), FrameStream(spec.build(executor="step"))
     before = None
     for frame in frames(40):
         here = [layer[0] for layer in oracle(spec, parameters, frame[None])]
@@ -120,7 +120,7 @@ def test_a_slow_stream_costs_a_fifth_at_most():
     image = load("digits").x[3].reshape(8, 8) / 2
     seen = moving(image, hold=12).reshape(-1, 64)
     spec = NetworkSpec((64, 32, 10))
-    stream, alone = FrameStream(spec.build(swept=False)), spec.build(swept=False)
+    stream, alone = FrameStream(spec.build(executor="step")), spec.build(executor="step")
     total = np.zeros(2)
     for frame in seen:
         one = FrameStream(alone)
@@ -202,8 +202,8 @@ def test_it_takes_what_connections_make_up_for(monkeypatch):
 
 def test_learning_and_looking_may_alternate():
     spec = NetworkSpec(LAYERS)
-    stream = FrameStream(spec.build(swept=False, optimiser=SGD(0.05)))
-    alone = spec.build(swept=False, optimiser=SGD(0.05))
+    stream = FrameStream(spec.build(executor="step", optimiser=SGD(0.05)))
+    alone = spec.build(executor="step", optimiser=SGD(0.05))
     for i, frame in enumerate(frames(30)):
         target = np.eye(4)[i // 8] if i % 3 else None
         np.testing.assert_allclose(
@@ -217,7 +217,7 @@ def test_what_keeps_nothing_is_refused():
     with pytest.raises(UnsupportedError, match="a swept network keeps nothing"):
         FrameStream(NetworkSpec(LAYERS).build())
     with pytest.raises(UnsupportedError, match="a spiking network keeps nothing"):
-        FrameStream(NetworkSpec(LAYERS, rule="spiking").build(swept=False))
+        FrameStream(NetworkSpec(LAYERS, rule="spiking").build(executor="step"))
     config = TrainingConfig(stream=True)
     for options, execution in (
         ({"alpha": 0.5}, REFERENCE),
@@ -229,7 +229,7 @@ def test_what_keeps_nothing_is_refused():
 
 
 def test_a_frame_that_does_not_settle_is_no_result():
-    network = NetworkSpec(LAYERS, rule="dp", alpha=0.9, beta=0.5, repeats=0).build(swept=False)
+    network = NetworkSpec(LAYERS, rule="dp", alpha=0.9, beta=0.5, repeats=0).build(executor="step")
     stream = FrameStream(network)
     stream.show(X[1])
     with pytest.raises(NotSettledError, match="frame 2: the network did not settle"):
@@ -241,7 +241,7 @@ def test_a_frame_that_does_not_settle_is_no_result():
     [(np.zeros(3), "must have shape"), (np.full(12, np.nan), "must be finite"), ([], "shape")],
 )
 def test_a_bad_frame_is_refused(frame, text):
-    stream = FrameStream(NetworkSpec(LAYERS).build(swept=False))
+    stream = FrameStream(NetworkSpec(LAYERS).build(executor="step"))
     with pytest.raises(ValidationError, match=text):
         stream.show(frame)
 

@@ -447,7 +447,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     from lava_dyads.executors.latency import Latency
     from lava_dyads.experiments import export, fixed_point_gradient
     from lava_dyads.loihi import netx as netx_format
-    from lava_dyads.plan.recurrent import recurrent
+    from lava_dyads.networks.recurrent import recurrent
     from lava_dyads.rules.arithmetic import Float, Loihi2
     from lava_dyads.rules.units import RuleParameters
     from lava_dyads.runtime import session

@@ -6,9 +6,9 @@ from lava.magma.core.run_configs import Loihi2SimCfg
 
 from lava_dyads import DyadRunConfig, LavaSession, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.elements.clock import PresentationSchedule
-from lava_dyads.executors.step import OUTSIDE, Link
 from lava_dyads.models import connect, layer_processes
 from lava_dyads.networks import Execution, describe
+from lava_dyads.plan.plan import OUTSIDE, Link
 from lava_dyads.processes import DatasetSource, DyadNetwork, MetricSink
 from lava_dyads.rules.optimisers import Adam
 

@@ -20,13 +20,11 @@ FUNCTION_LINES = 80  # docstring not counted
 PARAMETERS = 12  # self not counted
 FOLDER_SHARE = 0.2
 
-LONG_MODULES = {"lava_dyads.executors.step", "lava_dyads.plan.build"}
-LONG_FUNCTIONS = {"lava_dyads.plan.build.assemble"}
+LONG_MODULES = {"lava_dyads.executors.step"}
+LONG_FUNCTIONS: set[str] = set()
 MANY_PARAMETERS = {
     "lava_dyads.elements.population.Population.__init__",
-    "lava_dyads.plan.build.assemble",
-    "lava_dyads.plan.lifted_chain.lifted_chain",
-    "lava_dyads.plan.recurrent.recurrent",
+    "lava_dyads.networks.recurrent.recurrent",
     "lava_dyads.processes.dyad.Dyad.__init__",
 }
 CIRCLES: set[frozenset[str]] = set()

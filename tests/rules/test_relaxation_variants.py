@@ -7,11 +7,11 @@ from lava_dyads.data import load
 from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import ValidationError
 from lava_dyads.executors.backprop import backpropagate, forward
+from lava_dyads.executors.build import chain
 from lava_dyads.experiments import check_gradient
 from lava_dyads.experiments.gradient import compare, flat
 from lava_dyads.experiments.papers.relaxing import LANES, relaxing_errors
 from lava_dyads.networks import Execution, Graph, NetworkSpec, Node, reason
-from lava_dyads.plan.chain import chain
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.units import RULES, RuleParameters

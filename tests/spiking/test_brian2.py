@@ -10,9 +10,9 @@ Each expectation has its own oracle:
 - the rate fixed point: backprop. That is a comparison of its own, with another error (the
   share of dyads that straddle the kink of relu), and never part of a spiking tolerance.
 
-The comparison of a relu read-out with the linear one of ``plan.chain`` is legitimate because
-the last bias and the target carry the same offset, 1: outputs shift by it, errors do not, as
-long as no output compartment would be negative. ``rate`` asserts that.
+The comparison of a relu read-out with the linear one of ``executors.build.chain`` is legitimate
+because the last bias and the target carry the same offset, 1: outputs shift by it, errors do not,
+as long as no output compartment would be negative. ``rate`` asserts that.
 """
 
 import ast
@@ -29,7 +29,7 @@ import pytest
 
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.executors.backprop import backpropagate
-from lava_dyads.plan.chain import chain
+from lava_dyads.executors.build import chain
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.units import RULES, RuleParameters

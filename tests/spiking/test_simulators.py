@@ -12,11 +12,12 @@ import pytest
 from lava_dyads import NetworkSpec
 from lava_dyads.elements import Connection
 from lava_dyads.errors import UnsupportedError, ValidationError
-from lava_dyads.executors.step import OUTSIDE, Network, deliver
-from lava_dyads.executors.window import SpikingWindow
+from lava_dyads.executors.build import EXECUTORS
+from lava_dyads.executors.step import Network, deliver
 from lava_dyads.experiments import SpikingProblem, check_spiking, random_problem, simulate
 from lava_dyads.experiments.spike_trains import SIMULATORS, imbalance, membrane
 from lava_dyads.experiments.spiking import BURN_IN, PHASES, deviations, rate_fixed_point
+from lava_dyads.plan.plan import OUTSIDE
 from lava_dyads.rules.arithmetic import on_grid
 from lava_dyads.rules.units.spiking import SpikingDyadUnit, SpikingOutput
 
@@ -198,7 +199,7 @@ def dropped_delay(monkeypatch):
         return {}
 
     monkeypatch.setattr(Network, "tick", tick)
-    monkeypatch.setattr(SpikingWindow, "of", lambda *arguments: None)
+    monkeypatch.setitem(EXECUTORS, "window", lambda *_: "here its steps are to be seen")
 
 
 FAULTS = [hard_reset, floor_at_zero, swapped_alpha, flipped_feedback, dropped_delay]

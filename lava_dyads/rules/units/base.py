@@ -228,7 +228,7 @@ class Rule(ABC):
     spiking : bool
         Whether its units count spikes over a window instead of settling.
     lifted : bool
-        Whether activities minimise an energy (``plan.lifted_chain`` builds the network).
+        Whether activities minimise an energy (``networks.lifted_chain`` builds the network).
     defaults : RuleParameters
         The alpha and beta to use where none are given.
     settings : mapping

@@ -40,7 +40,8 @@ from lava_dyads.array_types import Array
 from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, checked, real_array
 from lava_dyads.elements import Connection, Element, Head, Population
 from lava_dyads.errors import invalid
-from lava_dyads.executors.step import OUTSIDE, Link, Network
+from lava_dyads.executors.step import Network
+from lava_dyads.plan.plan import OUTSIDE, Link
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import loss as loss_of
@@ -211,7 +212,7 @@ def recurrent(
         Of a presentation; None: as many as :func:`steps_to_rest` says, and those on the way in,
         out and back. Between alpha 0 and 1 each of the differences moves the means again.
     lanes, threshold, optimiser, arithmetic
-        As for every network, see :func:`~lava_dyads.plan.build.assemble`.
+        As for every network, see :func:`~lava_dyads.executors.build.build`.
 
     Returns
     -------

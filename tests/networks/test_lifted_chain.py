@@ -14,7 +14,8 @@ from lava_dyads.elements.lifted_connection import largest_curvature
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.executors.schedules import parallel
 from lava_dyads.networks import Execution
-from lava_dyads.plan.lifted_chain import lifted_chain
+from lava_dyads.networks.lifted_chain import lifted_chain
+from lava_dyads.plan.plan import Settings
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import SGD
@@ -199,8 +200,8 @@ def test_without_a_loss_weights_descend_the_energy_itself():
     x = np.random.default_rng(5).normal(size=(5, 3))
 
     def settled(weights):
-        options = {"rule": rule("lrrn"), "parameters": spec.parameters, "steps": 9, "lanes": 5}
-        network = lifted_chain(layers, weights, biases, optimiser=SGD(1.0), **options)
+        settings = Settings(rule("lrrn"), spec.parameters)
+        network = lifted_chain(layers, weights, biases, settings, 9, optimiser=SGD(1.0), lanes=5)
         assert network.settle(x, None).converged
         return network
 

@@ -168,7 +168,7 @@ def test_one_presentation_settles_and_learns(name):
     x, y = problem(spec)
     weights, biases = spec.initial_parameters()
     exact = spec.backpropagate(x, y, weights, biases).gradients()
-    network = spec.build(lanes=len(x), optimiser=SGD(0.1), swept=False)
+    network = spec.build(lanes=len(x), optimiser=SGD(0.1), executor="step")
     clock = Clock(1, True, True, True, len(x), batch=len(x))
     network.after(clock, {"input_in": x, "target_in": y})
     assert max(p.memory["residual"][0] for p in network.populations.values()) == 0

@@ -12,7 +12,13 @@ from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.errors import ValidationError
 from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.networks import Execution
-from lava_dyads.plan.recurrent import best_rate, longest_path, recurrent, step_limit, steps_to_rest
+from lava_dyads.networks.recurrent import (
+    best_rate,
+    longest_path,
+    recurrent,
+    step_limit,
+    steps_to_rest,
+)
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops.structured import STRUCTURES

@@ -7,10 +7,10 @@ from typing import Any
 
 from lava_dyads.array_types import Array
 from lava_dyads.elements import Element, Head, LiftedConnection, Population
-from lava_dyads.executors.step import OUTSIDE, Link, Network
-from lava_dyads.plan.build import Vertex
+from lava_dyads.executors.step import Network
+from lava_dyads.plan.plan import OUTSIDE, Link, Settings
+from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.units import Rule, RuleParameters
 
 REPEATS = 20
 """Round trips after the first, by default."""
@@ -20,17 +20,10 @@ def lifted_chain(
     vertices: Sequence[Vertex],
     weights: Sequence[Array],
     biases: Sequence[Array],
-    *,
-    rule: Rule,
-    parameters: RuleParameters,
+    settings: Settings,
     steps: int,
-    lanes: int = 1,
-    threshold: float = 0.0,
-    error_threshold: float | None = None,
-    anneal: float = 0.0,
+    *,
     optimiser: Optimiser | None = None,
-    noise: float = 0.0,
-    noise_seed: int = 0,
     **shared: Any,
 ) -> Network:
     """Build a lifted network of L layers (``rules.units.lifted``).
@@ -42,14 +35,13 @@ def lifted_chain(
         it; without one, learning is unsupervised: the weights descend the energy itself, and biases
         stay (an energy that is linear in them has no minimum).
     weights, biases : sequences of L arrays (n_out, n_in), (n_out,)
-    rule, parameters
-        The rule and its numbers; ``reconstruction`` and ``rate`` among them.
+    settings : Settings
+        Its rule's numbers have ``reconstruction`` and ``rate`` among them.
     steps : int
         Steps per presentation; the last one certifies.
-    lanes, threshold, error_threshold, anneal, optimiser, noise, noise_seed
-        As for ``plan.build.assemble``.
+    optimiser : Optimiser or None
     shared
-        ``arithmetic``.
+        ``lanes`` and ``arithmetic``.
 
     Returns
     -------
@@ -57,8 +49,10 @@ def lifted_chain(
         Its output is the free activity of the top layer, read in the last step.
     """
     loss = vertices[-1].loss
-    shared |= {"lanes": lanes, "beta": parameters.beta}
-    errors = threshold if error_threshold is None else error_threshold
+    rule, parameters = settings.rule, settings.parameters
+    threshold, errors = settings.threshold, settings.error_threshold
+    errors = threshold if errors is None else errors
+    shared |= {"beta": parameters.beta}
     elements: dict[str, Element] = {}
     links: list[Link] = []
     below, port = OUTSIDE, "input_in"
@@ -82,11 +76,11 @@ def lifted_chain(
             biases[k - 1],
             first_step=2,
             optimiser=optimiser if loss else None,
-            noise=noise,
-            noise_seed=(noise_seed, k),
+            noise=settings.noise,
+            noise_seed=(settings.noise_seed, k),
             threshold=threshold,
             error_threshold=errors,
-            anneal=anneal,
+            anneal=settings.anneal,
             **shared,
         )
         links += [
@@ -99,7 +93,7 @@ def lifted_chain(
         below, port = here, "compartments_out"
     if loss:
         elements["head"] = Head(
-            loss, len(biases[-1]), first_step=2, threshold=errors, anneal=anneal, **shared
+            loss, len(biases[-1]), first_step=2, threshold=errors, anneal=settings.anneal, **shared
         )
         links += [
             Link(below, "nudged_out", "head", "mean_in"),
@@ -107,4 +101,4 @@ def lifted_chain(
             Link("head", "drive_out", below, "apical_in"),
         ]
     links.append(Link(below, "free_out", OUTSIDE, "output_out"))
-    return Network(elements, links, lanes=lanes, steps=steps, read_step=steps)
+    return Network(elements, links, lanes=shared.get("lanes", 1), steps=steps, read_step=steps)
