@@ -20,7 +20,8 @@ from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.elements.reactive import HOLD_TIME, Command, Reactive
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.latency import Latency
-from lava_dyads.executors.step import Network, Settled
+from lava_dyads.executors.settle import Settled
+from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import OUTSIDE
 
 

@@ -20,7 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lava_dyads.errors import invalid, nearest
-from lava_dyads.executors.step import Network, Schedule
+from lava_dyads.executors.settle import Schedule
+from lava_dyads.executors.step import Network
 
 
 def parallel(network: Network) -> Iterator[list[str]]:

@@ -15,7 +15,8 @@ from lava_dyads.executors.backprop import Pass
 from lava_dyads.executors.events import settle_asynchronously
 from lava_dyads.executors.schedules import ORDERS
 from lava_dyads.executors.schedules import order as order_of
-from lava_dyads.executors.step import Network, Settled
+from lava_dyads.executors.settle import Settled
+from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES
 from lava_dyads.rules.feedback import drift, feedback
@@ -41,7 +42,7 @@ class NetworkResult:
     seed : int
     converged : bool
     residual : float
-        See :class:`~lava_dyads.executors.step.Settled`.
+        See :class:`~lava_dyads.executors.settle.Settled`.
     steps : int
     cosine, relative_error : float or None
         Of the whole batch gradient, weights and biases, to backprop. None: not converged.
