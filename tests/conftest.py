@@ -20,9 +20,34 @@ os.environ.setdefault(SEED_VARIABLE, f"{datetime.date.today():%Y%m%d}")
 # Processes that tests need are packages in here; see tests/support/faulty.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from sampling import dimensions, sample_of_the_day  # noqa: E402
 
-def pytest_report_header():
-    return f"{SEED_VARIABLE}={os.environ[SEED_VARIABLE]} (draws the samples of this day)"
+
+def pytest_report_header(config):
+    seed = f"{SEED_VARIABLE}={os.environ[SEED_VARIABLE]}"
+    if config.getoption("--all"):
+        return f"{seed}; all cases of the tests marked sampled"
+    return f"{seed} draws the samples of this day; --all runs all cases of the tests marked sampled"
+
+
+@pytest.hookimpl(trylast=True)  # after -k and -m
+def pytest_collection_modifyitems(config, items):
+    """Leave to other days what the day's sample of a test marked ``sampled`` does not hold."""
+    if config.getoption("--all"):
+        return
+    matrices = {}
+    for item in items:
+        if item.get_closest_marker("sampled") and hasattr(item, "callspec"):
+            matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    others = set()
+    for name, cases in matrices.items():
+        one_in = cases[0].get_closest_marker("sampled").args[0]
+        found = [dimensions(case.callspec.params) for case in cases]
+        today = sample_of_the_day(found, one_in, f"{os.environ[SEED_VARIABLE]} {name}")
+        others |= {case for i, case in enumerate(cases) if i not in today}
+    if others:
+        config.hook.pytest_deselected(items=[item for item in items if item in others])
+        items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +97,7 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="all cases of the tests marked sampled")
     if importlib.util.find_spec("pytest_timeout") is None:
         parser.addini("timeout", "seconds, if pytest-timeout is there")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_dyads.checks import Count, check_fields, checked, plain_array
+from lava_dyads.data.split import stratified
 from lava_dyads.errors import DataError, message
 from lava_dyads.kinds import Limit
 
@@ -159,17 +160,9 @@ class Dataset:
         if self.official_training_rows is not None:
             rows = np.arange(len(self.x))
             return rows[: self.official_training_rows], rows[self.official_training_rows :]
-        from sklearn.model_selection import train_test_split
-
         try:
-            train, test = train_test_split(
-                np.arange(len(self.x)),
-                test_size=test_share,
-                stratify=self.labels,
-                random_state=seed,
-            )
+            return stratified(self.labels, test_share, seed)
         except ValueError as error:
             hint = "more samples per class, or another test share"
             what = f"data {self.name}: cannot be split ({error})"
             raise DataError(f"{what}. Try: {hint}") from error
-        return train, test

@@ -1,5 +1,8 @@
 """Data sets: what is refused, and how it is said."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -19,8 +22,44 @@ def test_every_built_in_set_is_scaled_and_labelled(name):
     np.testing.assert_array_equal(data.targets.argmax(axis=1), data.labels)
 
 
-def test_digits_are_the_ones_of_scikit_learn():
-    assert load("digits").x.shape == (1797, 64)
+def test_digits_are_the_ones_of_scikit_learn(monkeypatch):
+    datasets = pytest.importorskip("sklearn.datasets")
+    raw, data = datasets.load_digits(), load("digits")
+    np.testing.assert_array_equal(data.x, raw.data / 16)
+    np.testing.assert_array_equal(data.labels, raw.target)
+    monkeypatch.setattr("lava_dyads.data.digits.find_spec", lambda name: None)
+    again = load("digits")  # where its file is another one
+    np.testing.assert_array_equal(again.x, data.x)
+    np.testing.assert_array_equal(again.labels, data.labels)
+
+
+def test_neither_digits_nor_their_split_pay_for_scikit_learn():
+    program = "import sys, lava_dyads; lava_dyads.load('digits').split(0)"
+    code = f"{program}; print('sklearn' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_split_is_the_one_of_scikit_learn(seed):
+    selection = pytest.importorskip("sklearn.model_selection")
+    generator = np.random.default_rng(seed)
+    classes = int(generator.integers(2, 12))
+    # Few samples: remainders are often equal, and drawn.
+    labels = generator.integers(classes, size=int(generator.integers(20, 200)))
+    share = float(generator.uniform(0.1, 0.9))
+    data = Dataset("drawn", np.zeros((len(labels), 1)), labels)
+    rows = np.arange(len(labels))
+    try:
+        expected = selection.train_test_split(
+            rows, test_size=share, stratify=labels, random_state=seed
+        )
+    except ValueError:
+        with pytest.raises(DataError, match="cannot be split"):
+            data.split(seed, share)
+    else:
+        for ours, theirs in zip(data.split(seed, share), expected, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_an_unknown_name_suggests_the_nearest():

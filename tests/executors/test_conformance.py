@@ -111,6 +111,7 @@ def check_along_some_directions(
         np.testing.assert_allclose(gradient @ along, slope, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("rule", "activation", "loss", "shape"), SETTLING)
 def test_the_gradient_is_backprops_or_what_the_rule_promises(rule, activation, loss, shape):
     spec = spec_of(rule, activation, loss, shape, SMALL)
@@ -137,6 +138,7 @@ def test_the_gradient_is_backprops_or_what_the_rule_promises(rule, activation, l
     np.testing.assert_allclose(others, one, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("rule", "activation", "loss", "shape"), SETTLING)
 def test_float32_differs_by_its_rounding(rule, activation, loss, shape):
     spec = spec_of(rule, activation, loss, shape, 0.05)
@@ -149,6 +151,7 @@ def test_float32_differs_by_its_rounding(rule, activation, loss, shape):
     assert np.abs(ours - theirs).max() <= scale * np.abs(theirs).max()
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(
     ("rule", "activation", "loss"), sorted({case[:3] for case in CASES if case[3] == "chain"})
 )

@@ -103,10 +103,11 @@ def regression(spec, seed, samples=20):
 
 
 @pytest.mark.lava
-@pytest.mark.parametrize("seed", range(10))
-def test_dyads_as_os_processes_on_lavas_async_protocol_learn_what_network_learns(seed):
+@pytest.mark.sampled(4)
+@pytest.mark.parametrize(("alpha", "seed"), [(seed % 2, seed) for seed in range(10)])
+def test_dyads_as_os_processes_on_lavas_async_protocol_learn_what_network_learns(alpha, seed):
     """4-3-2 dyads, one OS process each, AsyncProtocol, Lava's own runtime."""
-    spec = NetworkSpec((4, 3, 2), loss="squared-error", alpha=seed % 2, seed=seed)
+    spec = NetworkSpec((4, 3, 2), loss="squared-error", alpha=alpha, seed=seed)
     data = regression(spec, seed)
     reference = Set(spec, *data, clock="sync").run("network")
     ours = Set(spec, *data)

@@ -39,7 +39,7 @@ SIZES, SAMPLES = (8, 16, 12, 4), 16
 BETA = SCALE = 0.25
 BURN_IN = 64
 OFFSET = 1.0
-WINDOWS = (512, 1024, 2048, 8192)
+WINDOWS = (256, 512, 1024, 2048)
 RELU = [ACTIVATIONS["relu"]] * (len(SIZES) - 2)
 LOSS = LOSSES["squared-error"]
 
@@ -162,7 +162,8 @@ def holds(run, fixed_point, alpha, steps):
     A count is the integral of the drive up to one threshold, and the drive carries the same
     uncertainty from its neighbours. In 26 random networks of this size (alpha 0; 21 and 15 at
     1/2 and 1) 2 held for every mean, the state that gradients are made of; about 1 compartment
-    in 10,000 missed it, by half a spike at most. The faults below break a bound by over 90.
+    in 10,000 missed it, by half a spike at most. In twice
+    the steps of below, its faults break a bound by over 90.
     """
     of_means, of_compartments = deviations(run, fixed_point, alpha, steps)
     return of_means <= 2 and of_compartments <= 3
@@ -191,7 +192,7 @@ def test_spike_trains_equal_the_numpy_loop_spike_for_spike(alpha):
 
 @needs_brian2
 @every_alpha
-@pytest.mark.parametrize("steps", WINDOWS)
+@pytest.mark.parametrize("steps", [*WINDOWS, pytest.param(8192, marks=pytest.mark.slow)])
 def test_every_state_is_within_a_few_spikes_of_the_rate_fixed_point(alpha, steps):
     assert holds(spikes(alpha, steps), rate(alpha), alpha, steps)
 
@@ -202,9 +203,15 @@ def test_gradient_error_falls_as_one_over_the_spikes(alpha):
     errors = {t: relative_errors(spikes(alpha, t), rate(alpha)).mean() for t in WINDOWS}
     # Twice what an independent study of this network size, beta and scale found.
     assert errors[1024] <= 2 * 3.6e-2
-    assert errors[8192] <= 2 * 4.7e-3
     slope = np.polyfit(np.log(WINDOWS), np.log(list(errors.values())), 1)[0]
     assert slope == pytest.approx(-1, abs=0.15)
+
+
+@pytest.mark.slow  # the engine, which sends the same spikes, does it every day
+@needs_brian2
+@every_alpha
+def test_gradient_error_is_as_small_as_a_study_found_after_8192_steps(alpha):
+    assert relative_errors(spikes(alpha, 8192), rate(alpha)).mean() <= 2 * 4.7e-3
 
 
 @every_alpha
@@ -272,7 +279,7 @@ def test_a_wrong_model_breaks_the_state_bound(monkeypatch, fault, alpha):
         code = getattr(brian2_twin, name)
         assert change(code) != code
         monkeypatch.setattr(brian2_twin, name, change(code))
-    assert not holds(simulate(alpha, 1024), rate(alpha), alpha, 1024)
+    assert not holds(simulate(alpha, 512), rate(alpha), alpha, 512)
 
 
 GOOD = {
