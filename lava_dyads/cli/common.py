@@ -81,6 +81,7 @@ Granularity = Literal["network", "layer", "neuron"]
 Clock = Literal["sync", "async"]
 Precision = Literal["float", "loihi2"]
 Runtime = Literal["lava", "in-process", "reference"]
+Backend = Literal["numpy", "jax"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +99,14 @@ class ExecutionOptions:
     """Lava's own runtime, Lava's processes in one OS process, or the numpy reference engine.
     Default: the first that the network, the options and this machine support (clock async:
     in-process before lava)."""
+    backend: Backend = "numpy"
+    """Array library of the runtime reference: numpy, or jax, which compiles whole presentations
+    (extra jax)."""
 
     def request(self) -> Execution:
         """Return the combination as it was asked for; what was not is left open."""
         granularity, runtime = self.granularity or AUTO, self.runtime or AUTO
-        return Execution(granularity, self.clock, self.precision, runtime)
+        return Execution(granularity, self.clock, self.precision, runtime, self.backend)
 
 
 @dataclass(frozen=True, kw_only=True)

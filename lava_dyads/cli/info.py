@@ -11,9 +11,10 @@ from rich.table import Table
 from lava_dyads.cli.common import OK, console, print_json, release, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
-from lava_dyads.executors.registry import EXECUTORS, STEP, choose_executor
+from lava_dyads.executors.build import EXECUTORS, STEP, choose_executor
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
+from lava_dyads.networks.support import BACKENDS, absent
 from lava_dyads.plots.canvas import check_picture
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float
@@ -22,7 +23,7 @@ from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
 
-PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "brian2", "h5py", "nir", "lava-dl")
+PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "jax", "brian2", "h5py", "nir", "lava-dl")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,7 @@ class Info:
         versions = {"python": platform.python_version(), **{p: release(p) for p in PACKAGES}}
         rules = {name: rule.summary for name, rule in RULES.items()}
         rules |= BASELINES
-        devices = _devices()
+        devices = _devices() | _backends()
         data = {name: module.SUMMARY for name, module in available().items()}
         choices = {
             "activations": list(ACTIVATIONS),
@@ -123,7 +124,12 @@ def _executor(name: str) -> tuple[str, str | None]:
         return STEP, "an energy relaxes step by step"
     activations = (*chosen.activations, "relu")[0]
     plan, numbers = NetworkSpec((3, 3, 3), rule=name, activations=activations).plan, Float()
-    return choose_executor(plan, numbers).name, EXECUTORS["sweep"].why_not(plan, numbers)
+    return choose_executor(plan, numbers), EXECUTORS["sweep"](plan, numbers)
+
+
+def _backends() -> dict[str, str]:
+    """Return which array libraries there are, or how to get them, by name."""
+    return {f"backend {name}": absent("reference", name) or "available" for name in BACKENDS}
 
 
 def _devices() -> dict[str, str]:

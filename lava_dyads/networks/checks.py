@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from lava_dyads.elements.reactive import ANNEALED
 from lava_dyads.errors import ValidationError, invalid
+from lava_dyads.executors import array_sweep
 from lava_dyads.networks.support import ALIGNMENT, BASELINES, Execution, reason
 from lava_dyads.rules.activations import activation
-from lava_dyads.rules.arithmetic import Loihi2
+from lava_dyads.rules.arithmetic import Float, Loihi2
 from lava_dyads.rules.binary import FLOAT, check_weights
 from lava_dyads.rules.feedback import RANDOM, TIED, feedback
 from lava_dyads.rules.losses import loss
@@ -146,7 +147,17 @@ def why_not(spec: NetworkSpec, execution: Execution) -> str | None:
         why = _not_without_steps(spec)
     if why is None and execution.precision == "loihi2":
         why = _not_on_chip(spec)
+    if why is None and execution.backend == "jax":
+        why = _not_compiled(spec)
     return why
+
+
+def _not_compiled(spec: NetworkSpec) -> str | None:
+    """Return why a network cannot be shown by functions of arrays."""
+    if rule(spec.rule).lifted:
+        return f"{spec.rule} descends step by step. Try: --backend numpy"
+    why = array_sweep.why_not(spec.plan, Float())
+    return why and f"backend jax shows a presentation by one sweep, but {why}. Try: --backend numpy"
 
 
 def _not_cut(spec: NetworkSpec) -> str | None:

@@ -13,6 +13,7 @@ from itertools import product
 
 from lava_dyads.checks import check_fields, checked
 from lava_dyads.errors import MissingLavaError, UnsupportedError, invalid, message, nearest
+from lava_dyads.executors.jax_sweep import missing_jax
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.ops import Dense
@@ -25,6 +26,9 @@ AXES: dict[str, tuple[str, ...]] = {
     "runtime": ("lava", "in-process", "reference"),
 }
 """Every axis with its choices; of a runtime and a granularity the first that can be is taken."""
+
+BACKENDS = ("numpy", "jax")
+"""Array libraries of the runtime ``reference``."""
 
 AUTO = "auto"
 """A runtime or a granularity that is left to the request and the machine, see :func:`choose`."""
@@ -54,12 +58,16 @@ class Execution:
         ``lava`` (Lava's own, OS processes), ``in-process`` (the same Lava Processes in one OS
         process) or ``reference`` (the numpy engine, no Lava); ``auto``: the first that this
         network and this machine support, see :func:`choose`.
+    backend : str
+        ``numpy``, or ``jax``: whole presentations compiled by JAX (runtime ``reference``,
+        granularity ``network``).
     """
 
     granularity: str = AUTO
     clock: str = "sync"
     precision: str = "float"
     runtime: str = AUTO
+    backend: str = BACKENDS[0]
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -86,7 +94,8 @@ class Execution:
     @property
     def label(self) -> str:
         """The combination in words."""
-        return f"{self.granularity} / {self.clock} / {self.precision} / {self.runtime}"
+        backend = () if self.backend == BACKENDS[0] else (self.backend,)
+        return " / ".join((self.granularity, self.clock, self.precision, self.runtime, *backend))
 
 
 LAVA_NEURONS = 60
@@ -96,6 +105,10 @@ LAVA_NEURONS = 60
 def reason(execution: Execution, rule: str, neurons: int | None = None) -> str | None:
     """Return why a combination is not supported, None if it is; what is left open is no reason."""
     e = execution
+    if e.backend != BACKENDS[0]:
+        why = _not_compiled(e, rule)
+        if why:
+            return why
     if rule in BASELINES and e.runtime != "reference":
         return f"{rule} is a baseline and has no Lava Process. Try: --runtime reference"
     if e.clock == "async" and e.granularity == "network":
@@ -124,10 +137,24 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
     return None
 
 
-def absent(runtime: str) -> str | None:
-    """Return why this machine does not have a runtime; None if it has."""
+def _not_compiled(e: Execution, rule: str) -> str | None:
+    """Return why a combination has no other array library than numpy."""
+    limit = f"backend {e.backend} compiles whole presentations of the reference engine"
+    if e.runtime not in ("reference", AUTO):
+        return f"{limit}, no Processes. Try: --runtime reference"
+    if e.granularity not in ("network", AUTO):
+        return f"{limit}, nothing smaller. Try: --granularity network"
+    if e.precision != "float":
+        return f"{limit} in floating point. Try: --precision float, or --backend numpy"
+    if rule in BASELINES:
+        return f"{rule} is plain numpy. Try: --backend numpy, or bench training for backprop in JAX"
+    return None
+
+
+def absent(runtime: str, backend: str = BACKENDS[0]) -> str | None:
+    """Return why this machine does not have a runtime or a backend; None if it has."""
     if runtime == "reference":
-        return None
+        return missing_jax() if backend == "jax" else None
     if not has_lava():
         return missing_lava(f"runtime {runtime}")
     if runtime == "lava" and not hasattr(os, "fork"):
@@ -173,6 +200,8 @@ def choose(
         choice = getattr(request, axis)
         if choice not in choices and (choice != AUTO or axis not in ("granularity", "runtime")):
             invalid(axis, "unknown choice", choice, nearest(choice, choices))
+    if request.backend not in BACKENDS:
+        invalid("backend", "unknown choice", request.backend, nearest(request.backend, BACKENDS))
     orders = _ASYNC if request.clock == "async" else AXES
     asked = request.granularity, request.runtime
     granularities = orders["granularity"] if asked[0] == AUTO else asked[:1]
@@ -181,12 +210,14 @@ def choose(
     missing = ""
     for granularity, runtime in product(granularities, runtimes):
         execution = replace(request, granularity=granularity, runtime=runtime)
-        why, lack = why_not(execution), absent(runtime)
+        why, lack = why_not(execution), absent(runtime, request.backend)
         if not why and not lack:
             return execution, _said(request, execution, [*reasons, ""][0])
         if lack and not why:
             missing = missing or lack
         reasons.append(why or lack or "")
+    if missing and request.backend == "jax" and missing_jax():
+        raise UnsupportedError(missing)
     if missing:
         raise (UnsupportedError if has_lava() else MissingLavaError)(missing)
     raise UnsupportedError(

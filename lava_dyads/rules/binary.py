@@ -34,41 +34,45 @@ Binary Neural Networks*, CVPR 2022. The plain straight-through estimator passes 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.checks import Count, Natural, Positive
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.rules.namespaces import Namespace
 from lava_dyads.rules.optimisers import Optimiser
 
 OFFSET, BEGIN, GROWTH, LAST = 0.01, 0.01, 1.05, 0.9
 """a; b of the first epoch; its growth per epoch; share of a training after which a b = 1."""
 
 
-def ste_forward(theta: Array, b: float = np.inf) -> Array:
+def ste_forward(theta: Array, b: float = np.inf, xp: Namespace = np) -> Array:
     """Return sign theta; 0 at 0, which is where there is no synapse."""
-    return np.sign(theta)
+    return xp.sign(theta)  # type: ignore[no-any-return]
 
 
-def ste_backward(theta: Array, gradient: Array, b: float = np.inf) -> Array:
+def ste_backward(theta: Array, gradient: Array, b: float = np.inf, xp: Namespace = np) -> Array:
     """Return the gradient as it is."""
     return gradient
 
 
-def adaste_forward(theta: Array, b: float, a: float = OFFSET) -> Array:
+def adaste_forward(theta: Array, b: float, a: float = OFFSET, xp: Namespace = np) -> Array:
     """Return w = clip((theta + b (1 + a) sign theta) / (1 + b), -1, 1).
 
     The minimum over |w| <= 1 of 1/2 (w - theta)^2 + b/2 (|w| - (1 + a))^2 on the side of theta;
     sign theta from a b = 1 on.
     """
-    return np.clip((theta + b * (1 + a) * np.sign(theta)) / (1 + b), -1, 1)
+    pulled = (theta + b * (1 + a) * xp.sign(theta)) / (1 + b)
+    return xp.clip(pulled, -1, 1)  # type: ignore[no-any-return]
 
 
-def adaste_backward(theta: Array, gradient: Array, b: float, a: float = OFFSET) -> Array:
+def adaste_backward(
+    theta: Array, gradient: Array, b: float, a: float = OFFSET, xp: Namespace = np
+) -> Array:
     """Return the steepest secant of ``adaste_forward`` in the direction of descent, times gradient.
 
     sup over t > 0 of |w(theta - t g) - w(theta)| / t, with the sign of g: where descent leads
@@ -79,15 +83,16 @@ def adaste_backward(theta: Array, gradient: Array, b: float, a: float = OFFSET) 
 
     Unbounded as theta -> 0. Shapes are those of theta; 0 where the gradient is 0.
     """
-    size = np.abs(theta)
-    w = np.abs(adaste_forward(theta, b, a))
-    away = np.where(size < 1 - a * b, 1 / (1 + b), 0.0)
+    size = xp.abs(theta)
+    w = xp.abs(adaste_forward(theta, b, a, xp))
+    away = xp.where(size < 1 - a * b, 1 / (1 + b), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        through = np.maximum(away, (w + min(1.0, b * (1 + a) / (1 + b))) / size)
-        if a * b < 1:
-            through = np.maximum(through, (w + 1) / (size + 1 - a * b))
-        made = gradient * np.where(gradient * theta >= 0, through, away)
-    return np.where(gradient == 0, 0.0, made).astype(theta.dtype)
+        jump = xp.asarray(xp.minimum(1.0, b * (1 + a) / (1 + b)), dtype=theta.dtype)
+        through = xp.maximum(away, (w + jump) / size)
+        saturating = xp.where(a * b < 1, (w + 1) / (size + 1 - a * b), 0.0)
+        through = xp.maximum(through, saturating)
+        made = gradient * xp.where(gradient * theta >= 0, through, away)
+    return xp.asarray(xp.where(gradient == 0, 0.0, made), dtype=theta.dtype)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -99,15 +104,15 @@ class Binary:
     name, summary : str
         Name in specifications and on the command line, and a line on it.
     forward : callable
-        (theta, b) -> w.
+        (theta, b, xp=namespace) -> w.
     backward : callable
-        (theta, dl/dw, b) -> what theta descends.
+        (theta, dl/dw, b, xp=namespace) -> what theta descends.
     """
 
     name: str
     summary: str
-    forward: Callable[[Array, float], Array]
-    backward: Callable[[Array, Array, float], Array]
+    forward: Callable[..., Array]
+    backward: Callable[..., Array]
 
 
 FLOAT = "float"
@@ -235,18 +240,46 @@ class Latent(Optimiser):
     def shrink(self, weights: Array, step: int) -> None:
         """Do nothing: decay is that of theta."""
 
-    def change(self, gradient: Array, state: Array, step: int) -> Array:
-        """Return the change of theta, made in ``state``."""
-        theta, before = state[-1], state[-1].copy()
-        self._inner.shrink(theta, step)
-        moved = self._inner.change(gradient, state[:-1], step) / self.scale
-        theta -= self.share(step) * self.kind.backward(theta, -moved, self.b(step - 1))
-        np.clip(theta, -1, 1, out=theta)
-        return np.asarray(theta - before)
+    def numbers(self, step: int, scale: float = 1.0) -> tuple[float, ...]:
+        """Return scale, what is left of theta, q, b before and after, the inner optimiser's."""
+        left, b = self._inner.kept(step), (self.b(step - 1), self.b(step))
+        return scale, left, self.share(step), *b, *self._inner.numbers(step)
+
+    def moved(
+        self, gradient: Array, state: Sequence[Array], numbers: Sequence[Any], xp: Namespace = np
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the change of theta, and the new state."""
+        scale, _, _, _, _, *inner = numbers
+        change, new = self._inner.moved(gradient * scale, state[:-1], inner, xp)
+        theta = self._theta(state[-1], change, numbers, xp)
+        return theta - state[-1], (*new, theta)
+
+    def _theta(
+        self, theta: Array, change: Array, numbers: Sequence[Any], xp: Namespace = np
+    ) -> Array:
+        """Return theta after a step of W."""
+        _, kept, share, b, *_ = numbers
+        if self._inner.loss_per_update:
+            theta = theta * kept
+        theta = theta - share * self.kind.backward(theta, -(change / self.scale), b, xp=xp)
+        return xp.clip(theta, -1, 1)  # type: ignore[no-any-return]
+
+    def updated(
+        self,
+        weights: Array,
+        gradient: Array,
+        state: Sequence[Array],
+        numbers: Sequence[Any],
+        xp: Namespace = np,
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return W of the new theta, and the new state."""
+        _, new = self.moved(gradient, state, numbers, xp)
+        return self.scale * self.kind.forward(new[-1], numbers[4], xp=xp), new
 
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
     ) -> None:
         """Make a step of theta, for ``scale`` times the gradient; write W."""
-        self.change(gradient * scale, state, step)
+        change = self._inner.change(gradient * scale, state[:-1], step)
+        state[-1] = self._theta(state[-1], change, self.numbers(step))
         self.show(weights, state, step, exact=False)

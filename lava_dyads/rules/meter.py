@@ -19,6 +19,7 @@ import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.native.registry import kernel
+from lava_dyads.rules.namespaces import Namespace, whole
 
 FLOOR = 1e-14
 """Relative change that counts as rounding in float64, dimensionless."""
@@ -57,7 +58,7 @@ def moved(change: Array, last_sent: Array, threshold: float, scale: float | None
     return np.asarray(~(np.abs(change) <= limit))
 
 
-def first_sent(value: Array, threshold: float, scale: float) -> Array:
+def first_sent(value: Array, threshold: float, scale: float, xp: Namespace = np) -> Array:
     """Return the message of a channel that has been silent: ``value`` where an event, else 0.
 
     The law with m = 0, where the limit is one number.
@@ -68,18 +69,20 @@ def first_sent(value: Array, threshold: float, scale: float) -> Array:
         Of floats.
     threshold, scale : float
         As in :func:`moved`.
+    xp : namespace
+        Of the array.
     """
     limit = max(threshold, rounding(value.dtype) * scale)
-    hush = kernel("hush") if value.ndim == 2 else None
+    hush = kernel("hush") if value.ndim == 2 and xp is np else None
     if hush:
         sent = np.empty_like(value)
         hush(value, value.dtype.type(limit), sent)
         return sent
     # A product, since to choose entry by entry costs ten times as much; nan stays nan.
-    return np.multiply(value, np.abs(value) > limit)
+    return xp.multiply(value, xp.abs(value) > limit)  # type: ignore[no-any-return]
 
 
-def events(message: AnyArray) -> int:
+def events(message: AnyArray, xp: Namespace = np) -> int:
     """Return the number of events of a message.
 
     Examples
@@ -87,10 +90,10 @@ def events(message: AnyArray) -> int:
     >>> events(np.array([[0.5, 0.0, -0.25]]))
     2
     """
-    return int(np.count_nonzero(message != 0))  # floats themselves take ten times as long
+    return whole(xp.count_nonzero(message != 0))  # floats themselves take ten times as long
 
 
-def events_by_lane(message: AnyArray) -> IntArray:
+def events_by_lane(message: AnyArray, xp: Namespace = np) -> IntArray:
     """Return the number of events of each lane of a message (lanes, n).
 
     Examples
@@ -98,5 +101,7 @@ def events_by_lane(message: AnyArray) -> IntArray:
     >>> events_by_lane(np.array([[0.5, 0.0, -0.25], [0.0, 0.0, 0.0]])).tolist()
     [2, 0]
     """
+    if xp is not np:
+        return xp.count_nonzero(message != 0, axis=1)  # type: ignore[no-any-return]
     there = (message != 0).view(np.uint8)  # bytes add up twice as fast as truth values
     return np.asarray(there.sum(axis=1, dtype=np.uint32).astype(np.int64))

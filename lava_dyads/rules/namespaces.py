@@ -63,6 +63,16 @@ class Into:
         np.multiply(one, other, out=self.register)
         return self.register
 
+    def divide(self, one: Any, other: Any) -> AnyArray:
+        """Write one / other."""
+        np.divide(one, other, out=self.register)
+        return self.register
+
+    def sqrt(self, a: Any) -> AnyArray:
+        """Write the square root."""
+        np.sqrt(a, out=self.register)
+        return self.register
+
     def maximum(self, one: Any, other: Any) -> AnyArray:
         """Write the larger one."""
         np.maximum(one, other, out=self.register)
@@ -101,3 +111,8 @@ def added(array: Any, index: Any, value: Any) -> Any:
         array[index] += value
         return array
     return array.at[index].add(value)
+
+
+def whole(number: Any) -> int:
+    """Return a number of numpy as an int, of others, which may be known later, as it is."""
+    return int(number) if isinstance(number, np.generic) else number

@@ -1,14 +1,16 @@
 """Optimisers whose state is local to each weight.
 
 ``gradient`` is the estimate of dl/dw that the synapse holds, -(1/beta) mean(D zbar). State
-arrays have the shape of the weight. A new optimiser is one class, entered in ``OPTIMISERS``.
+arrays have the shape of the weight. A new optimiser is one class, entered in ``OPTIMISERS``: what
+it does is :meth:`Optimiser.moved`, a function of arrays in a namespace (``rules.namespaces``);
+numpy's executors write its results over the registers.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -20,6 +22,7 @@ from lava_dyads.errors import invalid, nearest
 from lava_dyads.kinds import Limit
 from lava_dyads.native.registry import kernel
 from lava_dyads.rules.arithmetic.limits import DECIMATION, EXPONENT_MIN
+from lava_dyads.rules.namespaces import Into, Namespace
 
 Fading = Annotated[float, Limit("must lie in [0, 1)", "0.9", lambda v: 0 <= v < 1)]
 """What is left of a mean after one step."""
@@ -51,6 +54,8 @@ class Optimiser(ABC):
     name: ClassVar[str]
     slots: ClassVar[int]
     """Number of state arrays per weight."""
+    in_place: ClassVar[bool] = False
+    """Whether functions of the namespace may write over the gradient in :meth:`moved`."""
 
     learning_rate: Positive = 0.001
     weight_decay: NotNegative = 0.0
@@ -77,19 +82,54 @@ class Optimiser(ABC):
     def _left(self, step: int) -> float:
         return max(0.0, 1.0 - (step - 1) / self.horizon) if self.horizon else 1.0
 
+    def numbers(self, step: int, scale: float = 1.0) -> tuple[float, ...]:
+        """Return what the equations of an update depend on beside arrays: (scale, eta(t)).
+
+        Parameters
+        ----------
+        step : int
+            Number of the update, from 1.
+        scale : float
+            What the gradient still has to be multiplied by.
+        """
+        return scale, self.rate(step)
+
     @abstractmethod
-    def change(self, gradient: Array, state: Array, step: int) -> Array:
-        """Return the change of the weights and update the state in place.
+    def moved(
+        self, gradient: Array, state: Sequence[Array], numbers: Sequence[Any], xp: Namespace = np
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the change of the weights and the new state; nothing that is given changes.
 
         Parameters
         ----------
         gradient : array
             Estimate of the gradient.
-        state : array, shape (slots, *gradient.shape)
-            State per weight.
-        step : int
-            Number of this update, from 1.
+        state : sequence of arrays
+            State per weight, one for each of ``slots``.
+        numbers
+            What :meth:`numbers` returned.
+        xp : namespace
+            Of the arrays.
         """
+
+    def updated(
+        self,
+        weights: Array,
+        gradient: Array,
+        state: Sequence[Array],
+        numbers: Sequence[Any],
+        xp: Namespace = np,
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the new weights and the new state, parameters as for :meth:`moved`."""
+        change, new = self.moved(gradient, state, numbers, xp)
+        return weights + change, new
+
+    def change(self, gradient: Array, state: Array, step: int) -> Array:
+        """Return the change of the weights and update the state (slots, ...) in place."""
+        change, new = self.moved(gradient, tuple(state), self.numbers(step))
+        for register, value in zip(state, new, strict=False):
+            register[...] = value
+        return change
 
     @property
     def for_biases(self) -> Optimiser:
@@ -117,10 +157,14 @@ class Optimiser(ABC):
         """Return a copy of the numbers that learning continues from."""
         return weights.copy()
 
+    def kept(self, step: int) -> float:
+        """Return the share of a weight that the decoupled decay leaves before an update."""
+        return 1.0 - (self.rate(step) * self.weight_decay + self.decay)
+
     def shrink(self, weights: Array, step: int) -> None:
         """Apply the decoupled decay in place, before an update (counted from 1)."""
         if self.loss_per_update:
-            weights *= 1.0 - (self.rate(step) * self.weight_decay + self.decay)
+            weights *= self.kept(step)
 
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
@@ -137,8 +181,11 @@ class Optimiser(ABC):
         scale : float
             What the gradient still has to be multiplied by.
         """
-        gradient *= scale
-        weights += self.change(gradient, state, step)
+        xp = Into(gradient) if self.in_place else np
+        change, new = self.moved(gradient, tuple(state), self.numbers(step, scale), xp)
+        for register, value in zip(state, new, strict=False):
+            register[...] = value
+        weights += change
 
     def update_along(
         self,
@@ -177,24 +224,30 @@ class SGD(Optimiser):
 
     name: ClassVar[str] = "sgd"
     slots: ClassVar[int] = 0
+    in_place: ClassVar[bool] = True
 
     learning_rate: Positive = 0.1
 
-    def change(self, gradient: Array, state: Array, step: int) -> Array:
+    def numbers(self, step: int, scale: float = 1.0) -> tuple[float, ...]:
+        """Return (-eta(t) scale,)."""
+        return (-self.rate(step) * scale,)
+
+    def moved(
+        self, gradient: Array, state: Sequence[Array], numbers: Sequence[Any], xp: Namespace = np
+    ) -> tuple[Array, tuple[Array, ...]]:
         """Return -eta g."""
-        return -self.rate(step) * gradient
+        return xp.multiply(gradient, numbers[0]), ()
 
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
     ) -> None:
         """Make a step in place, w <- w - eta scale g."""
-        numbers = np.array([-self.rate(step) * scale], weights.dtype)
         compiled = kernel("descend")
         if compiled and _flat(weights, gradient):
+            numbers = np.array(self.numbers(step, scale), weights.dtype)
             compiled(weights.reshape(-1), gradient.reshape(-1), numbers)
             return
-        gradient *= numbers
-        weights += gradient
+        super().update(weights, gradient, state, step, scale)
 
 
 @dataclass(frozen=True)
@@ -203,17 +256,19 @@ class Momentum(Optimiser):
 
     name: ClassVar[str] = "momentum"
     slots: ClassVar[int] = 1
+    in_place: ClassVar[bool] = True
 
     learning_rate: Positive = 0.05
     momentum: Fading = 0.9
 
-    def change(self, gradient: Array, state: Array, step: int) -> Array:
+    def moved(
+        self, gradient: Array, state: Sequence[Array], numbers: Sequence[Any], xp: Namespace = np
+    ) -> tuple[Array, tuple[Array, ...]]:
         """Return -eta v with the new v."""
-        velocity = state[0]
-        velocity *= self.momentum
-        velocity += gradient
-        change: Array = -self.rate(step) * velocity
-        return change
+        scale, rate = numbers
+        velocity = state[0] * self.momentum
+        velocity += xp.multiply(gradient, scale)  # an array of its own
+        return xp.multiply(velocity, -rate), (velocity,)
 
 
 @dataclass(frozen=True)
@@ -226,13 +281,42 @@ class Adam(Optimiser):
 
     name: ClassVar[str] = "adam"
     slots: ClassVar[int] = 2
+    in_place: ClassVar[bool] = True
 
     beta_1: Fading = 0.9
     beta_2: Fading = 0.999
     epsilon: Positive = 1e-8
 
+    def numbers(self, step: int, scale: float = 1.0) -> tuple[float, ...]:
+        """Return scale (1 - b1), (1 - b2) / (1 - b1)^2, eta q / (1 - b1^t) and eps q, see below."""
+        q, left = math.sqrt(1.0 - self.beta_2**step), 1.0 - self.beta_1
+        size = self.rate(step) * q / (1.0 - self.beta_1**step)
+        return scale * left, (1.0 - self.beta_2) / left**2, size, self.epsilon * q
+
+    def moved(
+        self, gradient: Array, state: Sequence[Array], numbers: Sequence[Any], xp: Namespace = np
+    ) -> tuple[Array, tuple[Array, ...]]:
+        """Return the bias-corrected step, and both moments.
+
+        With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
+        """
+        share, ratio, size, epsilon = numbers
+        # Arrays of its own: where they can be written to, the lines with two signs do.
+        part = xp.multiply(gradient, share)
+        first = state[0] * self.beta_1
+        first += part
+        part *= part
+        part *= ratio
+        second = state[1] * self.beta_2
+        second += part
+        root = xp.sqrt(second)
+        root += epsilon
+        change = xp.divide(first, root)
+        change *= -size
+        return change, (first, second)
+
     def change(self, gradient: Array, state: Array, step: int) -> Array:
-        """Return the bias-corrected step."""
+        """Return the bias-corrected step and update the state in place."""
         change = np.zeros_like(gradient)
         self.update(change, gradient.copy(), state, step)
         return change
@@ -240,31 +324,17 @@ class Adam(Optimiser):
     def update(
         self, weights: Array, gradient: Array, state: Array, step: int, scale: float = 1.0
     ) -> None:
-        """Make a step in place, in pieces that fit the cache.
-
-        With q = sqrt(1 - b2^t), the step eta m q / ((1 - b1^t) (sqrt(v) + eps q)) is that above.
-        """
-        numbers, compiled = self._numbers(step, scale, weights.dtype), kernel("adam", weights.size)
+        """Make a step in place, in pieces that fit the cache."""
+        compiled = kernel("adam", weights.size)
         if compiled and _alike(weights, gradient, *state):
-            compiled(weights, gradient, *state, numbers)
+            compiled(weights, gradient, *state, self._numbers(step, scale, weights.dtype))
             return
-        left, (*_, size, epsilon, tiny) = 1.0 - self.beta_1, numbers
-        flush = tiny if step % _FLUSH_EVERY == 0 else 0.0
+        numbers, flush = self.numbers(step, scale), step % _FLUSH_EVERY == 0
         for w, g, m, v in pieces(weights, gradient, *state):
-            g *= scale * left
-            m *= self.beta_1
-            m += g
-            g *= g
-            g *= (1.0 - self.beta_2) / left**2
-            v *= self.beta_2
-            v += g
-            np.sqrt(v, out=g)
-            g += epsilon
-            np.divide(m, g, out=g)
-            g *= size
-            w -= g
+            change, (m[...], v[...]) = self.moved(g, (m, v), numbers, Into(g))
+            w += change
             if flush:
-                m[np.abs(m) < flush] = 0
+                m[np.abs(m) < _TINY[weights.dtype.type]] = 0
 
     def update_along(
         self,
@@ -290,10 +360,10 @@ class Adam(Optimiser):
         return True
 
     def _numbers(self, step: int, scale: float, dtype: np.dtype[Any]) -> Array:
-        q = math.sqrt(1.0 - self.beta_2**step)
-        first, second = scale * (1.0 - self.beta_1), scale**2 * (1.0 - self.beta_2)
-        size, tiny = self.rate(step) * q / (1.0 - self.beta_1**step), _TINY[dtype.type]
-        numbers = first, second, self.beta_1, self.beta_2, size, self.epsilon * q, tiny
+        """Return what the compiled loops take."""
+        first, _, size, epsilon = self.numbers(step, scale)
+        second = scale**2 * (1.0 - self.beta_2)
+        numbers = first, second, self.beta_1, self.beta_2, size, epsilon, _TINY[dtype.type]
         return np.array(numbers, dtype)
 
 
@@ -357,9 +427,12 @@ class ChipSGD(Optimiser):
         """Return lambda at an update, counted from 1."""
         return self.decay * self._left(step)
 
-    def change(self, gradient: Array, state: Array, step: int) -> Array:
+    def moved(
+        self, gradient: Array, state: Sequence[Array], numbers: Sequence[Any], xp: Namespace = np
+    ) -> tuple[Array, tuple[Array, ...]]:
         """Return -eta g."""
-        return -self.rate(step) * gradient
+        scale, rate = numbers
+        return gradient * (-rate * scale), ()
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {cls.name: cls for cls in (SGD, Momentum, Adam)}

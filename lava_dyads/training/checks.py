@@ -107,6 +107,8 @@ def check_streams(spec: NetworkSpec, execution: Execution) -> None:
     elif spec.weight_format != FLOAT:
         kind = spec.weight_format
         why = f"weights ({kind}) become signs between frames. Try: --weight-format float"
+    elif execution.backend != "numpy":
+        why = f"backend {execution.backend} keeps nothing between frames. Try: --backend numpy"
     if why:
         raise UnsupportedError(f"stream: {why}")
 

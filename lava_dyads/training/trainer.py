@@ -187,6 +187,8 @@ class Trainer:
             transport=transport,
             trace=trace,
             measure=measure,
+            silence=self.config.silence,
+            counting=self.config.counting,
         )
 
     def _sweep(self) -> None:
@@ -195,7 +197,7 @@ class Trainer:
         swept = self.execution.granularity == "network"
         if swept and isinstance(network, SweptNetwork):
             network.counting, network.silence = config.counting, config.silence
-        elif config.silence:
+        elif config.silence and self.execution.backend == "numpy":
             limit = "needs granularity network, and a rule that settles in one sweep"
             invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
 

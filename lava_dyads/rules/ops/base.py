@@ -8,11 +8,13 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
+from lava_dyads.rules.namespaces import Namespace
 
 
 class Op(Protocol):
     """A connection, bilinear in its weights and its message. Messages are (lanes, n) arrays.
 
+    Whatever takes an array takes its namespace, too (``rules.namespaces``); ``out`` is numpy's.
     What is counted are multiply-accumulates that events cause: an entry that is zero costs nothing.
     ``process_name`` is the Process class of a connection of this kind, ``feedback_process_name``
     that of one with feedback weights of its own.
@@ -37,13 +39,17 @@ class Op(Protocol):
     def fan_in(self) -> int:
         """Inputs of a neuron above, in which the weights' initial deviation is measured."""
 
-    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+    def forward(
+        self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return the drive of the layer above, (lanes, n_out); floats into ``out`` if given."""
 
-    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+    def transpose(
+        self, weights: Array, down: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return the drive of the layer below, (lanes, n_in); floats into ``out`` if given."""
 
-    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None, xp: Namespace = np) -> Array:
         """Return the sum over lanes of the products that meet at each weight."""
 
     @property
@@ -54,13 +60,13 @@ class Op(Protocol):
     def synapses(self) -> int:
         """How many weights there are; one that several neurons share counts once."""
 
-    def forward_operations(self, up: AnyArray) -> int:
+    def forward_operations(self, up: AnyArray, xp: Namespace = np) -> int:
         """Return the number of operations that an upward message (lanes, n_in) causes."""
 
-    def backward_operations(self, down: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, xp: Namespace = np) -> int:
         """Return the number of operations that a downward message (lanes, n_out) causes."""
 
-    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+    def learning_operations(self, down: AnyArray, up: AnyArray, xp: Namespace = np) -> int:
         """Return the number of times, over all weights and lanes, that two events meet."""
 
 
@@ -90,11 +96,11 @@ class Weightless:
         """0."""
         return 0
 
-    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None, xp: Namespace = np) -> Array:
         """Return 0: there is no weight to learn."""
-        return np.zeros((), up.dtype)
+        return xp.zeros((), dtype=up.dtype)  # type: ignore[no-any-return]
 
-    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+    def learning_operations(self, down: AnyArray, up: AnyArray, xp: Namespace = np) -> int:
         """Return 0."""
         return 0
 
@@ -129,17 +135,17 @@ class Join(ABC):
         return False
 
     @abstractmethod
-    def forward(self, *ups: Array) -> Array:
+    def forward(self, *ups: Array, xp: Namespace = np) -> Array:
         """Return the value, (lanes, n_out)."""
 
     @abstractmethod
-    def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
+    def transpose(self, down: Array, *ups: Array, xp: Namespace = np) -> tuple[Array, ...]:
         """Return the error of each argument, (lanes, n_in[k]), at the values ``ups``."""
 
     @abstractmethod
-    def forward_operations(self, *ups: AnyArray) -> int:
+    def forward_operations(self, *ups: AnyArray, xp: Namespace = np) -> int:
         """Return the number of operations that changes of the arguments cause."""
 
     @abstractmethod
-    def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, *ups: AnyArray, xp: Namespace = np) -> int:
         """Return the number of operations for events from above, and those from below again."""

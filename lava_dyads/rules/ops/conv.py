@@ -12,6 +12,7 @@ import numpy as np
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
+from lava_dyads.rules.namespaces import Namespace, added, put, whole
 from lava_dyads.rules.ops.dense import product
 from lava_dyads.rules.ops.windows import Pair, Windows, events_at, lanes_last, pair
 
@@ -110,75 +111,86 @@ class Conv:
         """Weights; each is used at every window."""
         return self.channels * self.fan_in
 
-    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+    def forward(
+        self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return the image above, (lanes, n_out)."""
         matrix = weights.reshape(self.channels, -1)
-        made = self._workspace((len(up), self.n_out), weights, up, out)
-        for lanes in self._blocks(up):
-            made[lanes] = product(matrix, self._patches(up[lanes])).reshape(self.n_out, -1).T
+        made = self._workspace((len(up), self.n_out), weights, up, out, xp)
+        for lanes in self._blocks(up, xp):
+            shown = product(matrix, self._patches(up[lanes], xp), None, xp)
+            made = put(made, lanes, shown.reshape(self.n_out, -1).T)
         return made
 
-    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+    def transpose(
+        self, weights: Array, down: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return the image below, (lanes, n_in)."""
         matrix, windows = weights.reshape(self.channels, -1).T, self.windows
-        made = self._workspace((len(down), self.n_in), weights, down, out)
-        for lanes in self._blocks(down):
-            patches = product(matrix, self._rows(down[lanes]))
+        made = self._workspace((len(down), self.n_in), weights, down, out, xp)
+        for lanes in self._blocks(down, xp):
+            patches = product(matrix, self._rows(down[lanes], xp), None, xp)
             parts = patches.reshape(self.image[0], -1, *windows.out, len(down[lanes]))
-            wide = np.zeros((self.image[0], *windows.padded, parts.shape[-1]), made.dtype)
+            wide = xp.zeros((self.image[0], *windows.padded, parts.shape[-1]), dtype=made.dtype)
             for i, (rows, columns) in enumerate(windows.offsets):
-                wide[:, rows, columns] += parts[:, i]
+                wide = added(wide, (slice(None), rows, columns), parts[:, i])
             rows, columns = windows.inside
-            made[lanes] = wide[:, rows, columns].reshape(self.n_in, -1).T
+            made = put(made, lanes, wide[:, rows, columns].reshape(self.n_in, -1).T)
         return made
 
-    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None, xp: Namespace = np) -> Array:
         """Return the products at each weight, summed over windows and lanes, in ``shape``."""
-        made = self._workspace(self.shape, down, up, out)
-        made[...] = 0
-        for lanes in self._blocks(up):
-            part = product(self._rows(down[lanes]), self._patches(up[lanes]).T)
+        made = put(self._workspace(self.shape, down, up, out, xp), ..., 0)
+        for lanes in self._blocks(up, xp):
+            part = product(self._rows(down[lanes], xp), self._patches(up[lanes], xp).T, None, xp)
             made += part.reshape(self.shape)
-        return made
+        return made  # type: ignore[no-any-return]
 
-    def forward_operations(self, up: AnyArray) -> int:
+    def forward_operations(self, up: AnyArray, xp: Namespace = np) -> int:
         """Every event below meets, at every window that shows it, the weights of all channels."""
         events = events_at(up, self.windows.coverage.size)
-        return int(events @ self.windows.coverage) * self.channels
+        return whole(events @ self.windows.coverage) * self.channels
 
-    def backward_operations(self, down: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, xp: Namespace = np) -> int:
         """Every event above meets the weights to all pixels that its window shows."""
         events = events_at(down, self.windows.taps.size)
-        return int(events @ self.windows.taps) * self.image[0]
+        return whole(events @ self.windows.taps) * self.image[0]
 
-    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+    def learning_operations(self, down: AnyArray, up: AnyArray, xp: Namespace = np) -> int:
         """Two events meet at a weight for every window through which one sees the other."""
         windows, lanes = self.windows, len(up)
         below = (up.reshape(lanes, self.image[0], -1) != 0).sum(axis=1)
         above = (down.reshape(lanes, self.channels, -1) != 0).sum(axis=1)
-        pixels = windows.pad(lanes_last(below, (1, *windows.image)))
-        counts = lanes_last(above, windows.out)
-        return sum(int(np.vdot(pixels[0, rows, cols], counts)) for rows, cols in windows.offsets)
+        pixels = windows.pad(lanes_last(below, (1, *windows.image), xp), xp)
+        counts = lanes_last(above, windows.out, xp)
+        met = [xp.vdot(pixels[0, rows, cols], counts) for rows, cols in windows.offsets]
+        return sum(whole(number) for number in met)
 
-    def _patches(self, up: Array) -> Array:
+    def _patches(self, up: Array, xp: Namespace) -> Array:
         """Return the content of every window: (C * rows * columns, windows * lanes)."""
         windows = self.windows
-        shown = windows.of(windows.pad(lanes_last(up, self.image)))
+        shown = windows.of(windows.pad(lanes_last(up, self.image, xp), xp), xp)
         return shown.reshape(self.fan_in, -1)
 
-    def _rows(self, down: Array) -> Array:
+    def _rows(self, down: Array, xp: Namespace) -> Array:
         """Return the image above as a matrix, (channels, windows * lanes)."""
-        return lanes_last(down, self.image_out).reshape(self.channels, -1)
+        return lanes_last(down, self.image_out, xp).reshape(self.channels, -1)
 
-    def _blocks(self, message: Array) -> Iterator[slice]:
+    def _blocks(self, message: Array, xp: Namespace) -> Iterator[slice]:
         """Return the slices of lanes to do at once."""
+        if xp is not np:
+            return iter((slice(None),))
         patches = self.fan_in * self.windows.taps.size * message.itemsize
         step = max(1, BLOCK // patches)
         return (slice(i, i + step) for i in range(0, len(message), step))
 
     @staticmethod
-    def _workspace(shape: tuple[int, ...], one: Array, other: Array, out: Array | None) -> Array:
+    def _workspace(
+        shape: tuple[int, ...], one: Array, other: Array, out: Array | None, xp: Namespace
+    ) -> Array:
         """Return the array for a result; that of integers is int64, see :func:`product`."""
+        if xp is not np:
+            return xp.zeros(shape, dtype=other.dtype)  # type: ignore[no-any-return]
         whole = one.dtype.kind != "f"
         if out is not None and not whole:
             return out

@@ -10,6 +10,7 @@ import numpy as np
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.native.registry import active, kernel
 from lava_dyads.rules.meter import events, events_by_lane
+from lava_dyads.rules.namespaces import Namespace, whole
 
 
 @dataclass(frozen=True)
@@ -28,17 +29,21 @@ class Dense:
     n_out: int
     n_in: int
 
-    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+    def forward(
+        self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return W x per lane: (lanes, n_in) -> (lanes, n_out)."""
-        return product(up, weights.T, out)
+        return product(up, weights.T, out, xp)
 
-    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+    def transpose(
+        self, weights: Array, down: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return W^T d per lane: (lanes, n_out) -> (lanes, n_in)."""
-        return product(down, weights, out)
+        return product(down, weights, out, xp)
 
-    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None, xp: Namespace = np) -> Array:
         """Return sum over lanes of d x^T, (n_out, n_in)."""
-        return product(down.T, up, out)
+        return product(down.T, up, out, xp)
 
     def forward_events(self, weights: Array, up: Array, out: Array) -> Array:
         """Do what :meth:`forward` does for one lane, from the columns where there is an event.
@@ -92,23 +97,23 @@ class Dense:
         """How many there are."""
         return self.n_out * self.n_in
 
-    def forward_operations(self, up: AnyArray) -> int:
+    def forward_operations(self, up: AnyArray, xp: Namespace = np) -> int:
         """Every event below touches n_out weights."""
-        return events(up) * self.n_out
+        return events(up, xp) * self.n_out
 
-    def backward_operations(self, down: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, xp: Namespace = np) -> int:
         """Every event above touches n_in weights."""
-        return events(down) * self.n_in
+        return events(down, xp) * self.n_in
 
-    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+    def learning_operations(self, down: AnyArray, up: AnyArray, xp: Namespace = np) -> int:
         """Two events meet at every weight between their neurons."""
-        return int(events_by_lane(up) @ events_by_lane(down))
+        return whole(events_by_lane(up, xp) @ events_by_lane(down, xp))
 
 
 _EXACT = 2.0**53
 
 
-def product(left: Array, right: Array, out: Array | None = None) -> Array:
+def product(left: Array, right: Array, out: Array | None = None, xp: Namespace = np) -> Array:
     """Return left @ right, floats into ``out`` if one is given; integers exactly (int64).
 
     A float64 product of integers is exact, whatever the order of its sums, as long as no partial
@@ -119,6 +124,8 @@ def product(left: Array, right: Array, out: Array | None = None) -> Array:
     OverflowError
         If an integer product might not be exact.
     """
+    if xp is not np:
+        return xp.matmul(left, right)  # type: ignore[no-any-return]
     if left.dtype.kind == "f":
         if active.team:
             out = np.empty((len(left), right.shape[1]), left.dtype) if out is None else out

@@ -10,6 +10,8 @@ import numpy as np
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
+from lava_dyads.rules.meter import events
+from lava_dyads.rules.namespaces import Namespace, put
 from lava_dyads.rules.ops.base import Weightless
 
 
@@ -55,27 +57,31 @@ class Place(Weightless):
             limit = f"{self.n_in} neurons must fit among {self.n_out}"
             invalid("Place.offset", limit, self.offset)
 
-    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+    def forward(
+        self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return P x per lane: (lanes, n_in) -> (lanes, n_out)."""
-        made = np.empty((len(up), self.n_out), up.dtype) if out is None else out
-        made[:, : self.offset] = 0
-        made[:, self._part] = up
-        made[:, self.offset + self.n_in :] = 0
-        return made
+        made = xp.zeros((len(up), self.n_out), dtype=up.dtype) if out is None else out
+        if out is not None:
+            out[:, : self.offset] = 0
+            out[:, self.offset + self.n_in :] = 0
+        return put(made, (slice(None), self._part), up)  # type: ignore[no-any-return]
 
-    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+    def transpose(
+        self, weights: Array, down: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return P^T d per lane: (lanes, n_out) -> (lanes, n_in)."""
-        made = np.empty((len(down), self.n_in), down.dtype) if out is None else out
-        made[...] = down[:, self._part]
-        return made
+        picked = down[:, self._part]
+        made = xp.empty((len(down), self.n_in), dtype=down.dtype) if out is None else out
+        return put(made, ..., picked)  # type: ignore[no-any-return]
 
-    def forward_operations(self, up: AnyArray) -> int:
+    def forward_operations(self, up: AnyArray, xp: Namespace = np) -> int:
         """Every event is added once."""
-        return int(np.count_nonzero(up))
+        return events(up, xp)
 
-    def backward_operations(self, down: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, xp: Namespace = np) -> int:
         """Every event of the part is added once."""
-        return int(np.count_nonzero(down[:, self._part]))
+        return events(down[:, self._part], xp)
 
     @property
     def _part(self) -> slice:
@@ -119,18 +125,22 @@ class Pick(Weightless):
         """What puts them back."""
         return Place(self.n_out, self.n_in, self.offset)
 
-    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+    def forward(
+        self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return the neurons picked per lane: (lanes, n_in) -> (lanes, n_out)."""
-        return self.place.transpose(weights, up, out)
+        return self.place.transpose(weights, up, out, xp)
 
-    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+    def transpose(
+        self, weights: Array, down: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return them among the others, which get nothing: (lanes, n_out) -> (lanes, n_in)."""
-        return self.place.forward(weights, down, out)
+        return self.place.forward(weights, down, out, xp)
 
-    def forward_operations(self, up: AnyArray) -> int:
+    def forward_operations(self, up: AnyArray, xp: Namespace = np) -> int:
         """Every event that is picked is added once."""
-        return self.place.backward_operations(up)
+        return self.place.backward_operations(up, xp)
 
-    def backward_operations(self, down: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, xp: Namespace = np) -> int:
         """Every event is added once."""
-        return self.place.forward_operations(down)
+        return self.place.forward_operations(down, xp)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
+from lava_dyads.rules.meter import events
+from lava_dyads.rules.namespaces import Namespace, added, over, whole
 from lava_dyads.rules.ops.base import Join, Weightless
 from lava_dyads.rules.ops.windows import Pair, Windows, events_at, pair
 
@@ -61,8 +63,9 @@ class _Pool:
         """Pixels above, of all channels."""
         return int(np.prod(self.image_out))
 
-    def _looked_at(self, up: AnyArray) -> int:
-        return int(events_at(up, self.windows.coverage.size) @ self.windows.coverage)
+    def _looked_at(self, up: AnyArray, xp: Namespace) -> int:
+        looks = events_at(up, self.windows.coverage.size) @ self.windows.coverage
+        return whole(looks)
 
     def _images(self, message: Array) -> Array:
         return message.reshape(len(message), *self.image)
@@ -97,32 +100,34 @@ class AveragePool(_Pool, Weightless):
         """Pixels below, of all channels."""
         return self.pixels
 
-    def forward(self, weights: Array, up: Array, out: Array | None = None) -> Array:
+    def forward(
+        self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return the means, (lanes, n_out)."""
-        made = np.empty((len(up), self.n_out), up.dtype) if out is None else out
-        images, means = self._images(up), self._images_out(made)
-        means[...] = 0
+        images = self._images(up)
+        means = self._images_out(_blank((len(up), self.n_out), up, out, xp))
         for rows, columns in self.windows.offsets:
             means += images[:, :, rows, columns]
         means /= self._inside
-        return made
+        return means.reshape(len(up), self.n_out)
 
-    def transpose(self, weights: Array, down: Array, out: Array | None = None) -> Array:
+    def transpose(
+        self, weights: Array, down: Array, out: Array | None = None, xp: Namespace = np
+    ) -> Array:
         """Return the shares, (lanes, n_in)."""
-        made = np.empty((len(down), self.pixels), down.dtype) if out is None else out
-        images, shares = self._images(made), self._images_out(down) / self._inside
-        images[...] = 0
+        shares = self._images_out(down) / self._inside
+        images = self._images(_blank((len(down), self.pixels), down, out, xp))
         for rows, columns in self.windows.offsets:
-            images[:, :, rows, columns] += shares
-        return made
+            images = added(images, (..., rows, columns), shares)
+        return images.reshape(len(down), self.pixels)
 
-    def forward_operations(self, up: AnyArray) -> int:
+    def forward_operations(self, up: AnyArray, xp: Namespace = np) -> int:
         """Every event below is looked at by every window that shows it."""
-        return self._looked_at(up)
+        return self._looked_at(up, xp)
 
-    def backward_operations(self, down: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, xp: Namespace = np) -> int:
         """Every event above reaches the pixels of its window."""
-        return int(np.count_nonzero(down)) * self._inside
+        return events(down, xp) * self._inside
 
     @property
     def _inside(self) -> int:
@@ -167,35 +172,43 @@ class MaxPool(_Pool, Join):
         """(Pixels below, of all channels,)."""
         return (self.pixels,)
 
-    def forward(self, *ups: Array) -> Array:
+    def forward(self, *ups: Array, xp: Namespace = np) -> Array:
         """Return the largest entries, (lanes, n_out)."""
-        return self._largest(self._images(ups[0])).reshape(len(ups[0]), -1)
+        return self._largest(self._images(ups[0]), xp).reshape(len(ups[0]), -1)
 
-    def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
+    def transpose(self, down: Array, *ups: Array, xp: Namespace = np) -> tuple[Array, ...]:
         """Return the errors of the pixels, (lanes, n_in)."""
         (up,) = ups
-        below = np.zeros(up.shape, down.dtype)
-        images, routed, errors = self._images(up), self._images(below), self._images_out(down)
-        largest = self._largest(images)
-        free = np.ones(largest.shape, bool)
+        images, errors = self._images(up), self._images_out(down)
+        routed = xp.zeros(images.shape, dtype=down.dtype)
+        largest = self._largest(images, xp)
+        free = xp.ones(largest.shape, dtype=bool)
         for rows, columns in self.windows.offsets:
             first = images[:, :, rows, columns] == largest
             first &= free
             free ^= first
-            routed[:, :, rows, columns] += errors * first
-        return (below,)
+            routed = added(routed, (..., rows, columns), errors * first)
+        return (routed.reshape(up.shape),)
 
-    def forward_operations(self, *ups: AnyArray) -> int:
+    def forward_operations(self, *ups: AnyArray, xp: Namespace = np) -> int:
         """Every event below is looked at by every window that shows it."""
-        return self._looked_at(ups[0])
+        return self._looked_at(ups[0], xp)
 
-    def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, *ups: AnyArray, xp: Namespace = np) -> int:
         """Every event above goes to one pixel."""
-        return int(np.count_nonzero(down))
+        return events(down, xp)
 
-    def _largest(self, images: Array) -> Array:
+    def _largest(self, images: Array, xp: Namespace) -> Array:
         parts = [images[:, :, rows, columns] for rows, columns in self.windows.offsets]
         largest = parts[0].copy()
         for part in parts[1:]:
-            np.maximum(largest, part, out=largest)
+            largest = over(largest, xp).maximum(largest, part)
         return largest
+
+
+def _blank(shape: tuple[int, ...], like: Array, out: Array | None, xp: Namespace) -> Any:
+    """Return zeros, in ``out`` if there is one."""
+    if out is None:
+        return xp.zeros(shape, dtype=like.dtype)
+    out[...] = 0
+    return out

@@ -10,6 +10,8 @@ import numpy as np
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
+from lava_dyads.rules.meter import events
+from lava_dyads.rules.namespaces import Namespace
 from lava_dyads.rules.ops.base import Join
 
 
@@ -56,22 +58,22 @@ class Product(Join):
         """Neurons above."""
         return self.n
 
-    def forward(self, *ups: Array) -> Array:
+    def forward(self, *ups: Array, xp: Namespace = np) -> Array:
         """Return x z, (lanes, n)."""
         one, other = ups
         return one * other
 
-    def transpose(self, down: Array, *ups: Array) -> tuple[Array, ...]:
+    def transpose(self, down: Array, *ups: Array, xp: Namespace = np) -> tuple[Array, ...]:
         """Return d z and d x, (lanes, n) each."""
         one, other = ups
         return down * other, down * one
 
-    def forward_operations(self, *ups: AnyArray) -> int:
+    def forward_operations(self, *ups: AnyArray, xp: Namespace = np) -> int:
         """One multiplication wherever an argument has changed."""
         one, other = ups
-        return int(np.count_nonzero((one != 0) | (other != 0)))
+        return events((one != 0) | (other != 0), xp)
 
-    def backward_operations(self, down: AnyArray, *ups: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, *ups: AnyArray, xp: Namespace = np) -> int:
         """One multiplication for each side wherever the error or the other side has changed."""
         moved = down != 0
-        return sum(int(np.count_nonzero(moved | (up != 0))) for up in ups)
+        return sum(events(moved | (up != 0), xp) for up in ups)

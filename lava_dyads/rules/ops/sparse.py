@@ -9,6 +9,7 @@ import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.errors import invalid
+from lava_dyads.rules.namespaces import Namespace, over, whole
 from lava_dyads.rules.ops.dense import Dense
 
 
@@ -56,20 +57,19 @@ class Sparse(Dense):
         """How many there are."""
         return int(np.count_nonzero(self.mask))
 
-    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None, xp: Namespace = np) -> Array:
         """Return sum over lanes of d x^T where there is a synapse, (n_out, n_in)."""
-        made = super().outer(down, up, out)
-        made *= self.mask
-        return made
+        made = super().outer(down, up, out, xp)
+        return over(made, xp).multiply(made, self.mask)  # type: ignore[no-any-return]
 
-    def forward_operations(self, up: AnyArray) -> int:
+    def forward_operations(self, up: AnyArray, xp: Namespace = np) -> int:
         """Every event below touches the synapses of its neuron."""
-        return int(np.sum((up != 0) @ self.mask.sum(axis=0)))
+        return whole(xp.sum((up != 0) @ self.mask.sum(axis=0)))
 
-    def backward_operations(self, down: AnyArray) -> int:
+    def backward_operations(self, down: AnyArray, xp: Namespace = np) -> int:
         """Every event above touches the synapses of its neuron."""
-        return int(np.sum((down != 0) @ self.mask.sum(axis=1)))
+        return whole(xp.sum((down != 0) @ self.mask.sum(axis=1)))
 
-    def learning_operations(self, down: AnyArray, up: AnyArray) -> int:
+    def learning_operations(self, down: AnyArray, up: AnyArray, xp: Namespace = np) -> int:
         """Synapses where two events meet."""
-        return int(np.sum(((down != 0).astype(int) @ self.mask) * (up != 0)))
+        return whole(xp.sum(((down != 0).astype(int) @ self.mask) * (up != 0)))

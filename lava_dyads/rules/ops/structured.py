@@ -13,6 +13,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.errors import invalid, nearest
+from lava_dyads.rules.namespaces import Namespace, put
 from lava_dyads.rules.ops.dense import Dense
 from lava_dyads.rules.ops.sparse import Sparse
 
@@ -127,8 +128,7 @@ class Structured(Dense):
 
     kind: Structure
 
-    def outer(self, down: Array, up: Array, out: Array | None = None) -> Array:
+    def outer(self, down: Array, up: Array, out: Array | None = None, xp: Namespace = np) -> Array:
         """Return the projection of the sum over lanes of d x^T, (n, n)."""
-        made = super().outer(down, up, out)
-        made[...] = self.kind.project(made)
-        return made
+        made = super().outer(down, up, out, xp)
+        return put(made, ..., self.kind.project(made))  # type: ignore[no-any-return]

@@ -12,6 +12,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
+from lava_dyads.rules.namespaces import Namespace, put
 
 Pair = tuple[int, int]
 
@@ -86,21 +87,22 @@ class Windows:
             rows, columns = (slice(a, a + n * s - s + 1, s) for a, n, s in axes)
             yield rows, columns
 
-    def pad(self, images: Array) -> Array:
+    def pad(self, images: Array, xp: Namespace = np) -> Array:
         """Return images (channels, height, width, lanes) with zeros around them."""
         if not any(self.padding):
             return images
         channels, _, _, lanes = images.shape
-        wide = np.zeros((channels, *self.padded, lanes), images.dtype)
-        rows, columns = self.inside
-        wide[:, rows, columns] = images
-        return wide
+        wide = xp.zeros((channels, *self.padded, lanes), dtype=images.dtype)
+        return put(wide, (slice(None), *self.inside), images)  # type: ignore[no-any-return]
 
-    def of(self, padded: AnyArray) -> AnyArray:
+    def of(self, padded: AnyArray, xp: Namespace = np) -> AnyArray:
         """Return the content of the windows on (channels, height, width, lanes): a view.
 
         Its axes are channel, row and column within the window, those of the window, lane.
         """
+        if xp is not np:
+            shown = xp.stack([padded[:, rows, columns] for rows, columns in self.offsets], axis=1)
+            return shown.reshape(len(padded), *self.kernel, *shown.shape[2:])  # type: ignore[no-any-return]
         rows, columns = self.stride
         views = sliding_window_view(padded, (1, *self.kernel, 1))
         shown = views[:, ::rows, ::columns, :, 0, :, :, 0]
@@ -130,7 +132,8 @@ class Windows:
 def events_at(message: AnyArray, pixels: int) -> IntArray:
     """Return the number of events of a message (lanes, channels * pixels) at each pixel."""
     events = (message != 0).sum(axis=0)  # far quicker than count_nonzero with an axis
-    return np.asarray(events.reshape(-1, pixels).sum(axis=0))
+    at: IntArray = events.reshape(-1, pixels).sum(axis=0)
+    return at
 
 
 def pair(value: int | Pair) -> Pair:
@@ -147,12 +150,13 @@ def pair(value: int | Pair) -> Pair:
     return rows, columns
 
 
-def lanes_last(images: Array, shape: tuple[int, ...]) -> Array:
+def lanes_last(images: Array, shape: tuple[int, ...], xp: Namespace = np) -> Array:
     """Return messages (lanes, n) as (*shape, lanes): all lanes of a pixel side by side.
 
     What is done to every pixel of a window is then done to long rows of numbers.
     """
-    return np.ascontiguousarray(images.T).reshape(*shape, len(images))
+    turned = np.ascontiguousarray(images.T) if xp is np else images.T
+    return turned.reshape(*shape, len(images))
 
 
 def _times(sizes: Pair) -> str:
