@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from lava_dyads.checks import checked
-from lava_dyads.elements import Connection, Population
+from lava_dyads.elements import Connection, Head, Population
 from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.plan.plan import OUTSIDE, Link
-from lava_dyads.plan.vertex import is_chain
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class Description:
         ports * steps: messages per sample on Lava's channels (B samples in B lanes share them).
     spoken_messages : int or None
         Messages with at least one event per sample: one on each population's mean and
-        difference and one from the head. None where the rule repeats its sweeps or spikes, or
-        the network branches, since the number then depends on the data.
+        difference and one from each head, on any graph. None where the rule repeats its sweeps or
+        spikes, since the number then depends on the data.
     dense_operations : int
         Products of dense backprop per sample.
     """
@@ -131,9 +130,9 @@ def _description(spec: NetworkSpec) -> Description:
         kind = element.process_name
         rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
     ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
-    finite = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking
-    known = finite and is_chain(spec.vertices)
-    spoken = 2 * spec.depth + (network.head is not None) if known else None
+    speakers = [e for e in network.elements.values() if isinstance(e, Population | Head)]
+    known = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking
+    spoken = sum(len(element.listened) for element in speakers) if known else None
     return Description(tuple(rows), network.steps, ports, ports * network.steps, spoken, dense)
 
 

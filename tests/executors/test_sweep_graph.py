@@ -8,7 +8,7 @@ import pytest
 from lava_dyads.elements.clock import FROZEN, PresentationSchedule
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
-from lava_dyads.networks import Graph, NetworkSpec, Node
+from lava_dyads.networks import Graph, NetworkSpec, Node, describe
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.meter import first_sent
 from lava_dyads.rules.optimisers import Adam
@@ -145,6 +145,17 @@ def test_a_sweep_learns_counts_and_answers_as_the_elements_do(name, options):
     ):
         np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-11)
         assert np.abs(mine - start).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_a_description_knows_how_many_messages_are_not_silent(name):
+    spec = NetworkSpec(graph=Graph(GRAPHS[name]), bias_deviation=0.3)
+    network = pair(spec, lanes=11)[1]
+    x, y = wanted(GRAPHS[name])
+    show(network, x, y, 1)
+    counts = [element.counts for element in network.elements.values()]
+    sent = sum(n for c in counts for kind, n in c.items() if kind.startswith("messages"))
+    assert sent == describe(spec, quiet=True).spoken_messages
 
 
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
