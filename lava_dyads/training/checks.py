@@ -9,6 +9,9 @@ import numpy as np
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import DivergedError, UnsupportedError, invalid
+from lava_dyads.executors.backprop import BackpropNetwork
+from lava_dyads.executors.step import Network
+from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import BASELINES, Execution
 from lava_dyads.rules.binary import FLOAT
@@ -136,3 +139,20 @@ def check_fit(spec: NetworkSpec, data: Dataset) -> None:
             f"the network has {spec.layers[-1]} outputs, the data has {data.classes} classes",
             (spec.layers[-1], data.classes),
         )
+
+
+def set_up_sweep(
+    network: Network | BackpropNetwork, config: TrainingConfig, execution: Execution
+) -> None:
+    """Hand over what only networks know that show presentations by one sweep.
+
+    Raises
+    ------
+    ValidationError
+        If samples are to be silent and there is no sweep.
+    """
+    if execution.granularity == "network" and isinstance(network, SweptNetwork):
+        network.counting, network.silence = config.counting, config.silence
+    elif config.silence and execution.backend == "numpy":
+        limit = "needs granularity network, and a rule that settles in one sweep"
+        invalid("silence", limit, execution.label, "--rule dp-transpose --alpha 1")

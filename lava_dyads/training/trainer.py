@@ -19,7 +19,6 @@ from lava_dyads.elements.clock import FROZEN, PresentationSchedule
 from lava_dyads.errors import CheckpointError, invalid
 from lava_dyads.executors.backprop import BackpropNetwork, zero_skipping_operations
 from lava_dyads.executors.step import Network
-from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath, reason
 from lava_dyads.networks.specification import NetworkSpec
@@ -35,6 +34,7 @@ from lava_dyads.training.checks import (
     check_learns,
     check_streams,
     loss_at,
+    set_up_sweep,
 )
 from lava_dyads.training.config import TrainingConfig, numbers_for, optimiser_for
 from lava_dyads.training.metrics import Cost, History, Metrics, feedback_drift, measured
@@ -162,7 +162,7 @@ class Trainer:
             feedback_weights=feedback_weights,
             executor="step" if self.config.stream else None,
         )
-        self._sweep()
+        set_up_sweep(self.network, self.config, self.execution)
         self.sink = Sink(
             loss(spec.loss),
             spec.layers[-1],
@@ -190,16 +190,6 @@ class Trainer:
             silence=self.config.silence,
             counting=self.config.counting,
         )
-
-    def _sweep(self) -> None:
-        """Hand over what only networks know that show presentations by one sweep."""
-        config, network = self.config, self.network
-        swept = self.execution.granularity == "network"
-        if swept and isinstance(network, SweptNetwork):
-            network.counting, network.silence = config.counting, config.silence
-        elif config.silence and self.execution.backend == "numpy":
-            limit = "needs granularity network, and a rule that settles in one sweep"
-            invalid("silence", limit, self.execution.label, "--rule dp-transpose --alpha 1")
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle how it was made and what it has learnt: a copy goes on from there, by itself."""

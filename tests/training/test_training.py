@@ -14,10 +14,10 @@ from lava_dyads.data import Dataset
 from lava_dyads.errors import CheckpointError, DivergedError, NotSettledError, ValidationError
 from lava_dyads.files import write_atomically
 from lava_dyads.networks import Execution
-from lava_dyads.training import RunDirectory, backends
-from lava_dyads.training.backends import _extents
+from lava_dyads.training import RunDirectory, backends, reference
 from lava_dyads.training.config import optimiser_for
 from lava_dyads.training.files import FORMAT
+from lava_dyads.training.reference import _extents
 
 DIGITS = load("digits")
 REFERENCE = Execution(runtime="reference")
@@ -48,7 +48,8 @@ def test_threads_that_help_change_nothing_on_any_runtime(monkeypatch, runtime, d
     config = TrainingConfig(epochs=1, batch_size=100, dtype=dtype, optimiser="adam")
     found = []
     for threads in (0, 2):
-        monkeypatch.setattr(backends, "_threads_for", lambda network, n=threads: n)
+        for module in (backends, reference):
+            monkeypatch.setattr(module, "threads_for", lambda network, n=threads: n)
         with Trainer(spec, DIGITS, config, Execution(runtime=runtime)) as trainer:
             trainer.run(trainer.train_rows[:300], 1)
             found.append(trainer.network.parameters())
