@@ -11,7 +11,7 @@ from rich.table import Table
 from lava_dyads.cli.common import OK, console, print_json, release, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
-from lava_dyads.executors.build import EXECUTORS, STEP, choose_executor
+from lava_dyads.executors.registry import EXECUTORS, STEP, choose_executor
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
 from lava_dyads.networks.support import BACKENDS, absent
@@ -124,7 +124,7 @@ def _executor(name: str) -> tuple[str, str | None]:
         return STEP, "an energy relaxes step by step"
     activations = (*chosen.activations, "relu")[0]
     plan, numbers = NetworkSpec((3, 3, 3), rule=name, activations=activations).plan, Float()
-    return choose_executor(plan, numbers), EXECUTORS["sweep"](plan, numbers)
+    return choose_executor(plan, numbers).name, EXECUTORS["sweep"].why_not(plan, numbers)
 
 
 def _backends() -> dict[str, str]:

@@ -1,24 +1,18 @@
-"""From a plan and its parameters to a network that an executor carries out.
-
-=========  ======================================================  ================================
-executor   what it does with a presentation                        where
-=========  ======================================================  ================================
-step       every element takes its steps: the meaning of the rest  everywhere
-sweep      one sweep up and one down                               :func:`executors.sweep.why_not`
-window     all steps of all layers that count spikes, at once      :func:`executors.window.why_not`
-=========  ======================================================  ================================
-"""
+"""From a plan and its parameters to a network that an executor carries out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import importlib
+import pkgutil
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from lava_dyads import executors
 from lava_dyads.array_types import Array
 from lava_dyads.elements import Connection, Element, Head, Junction, Population
-from lava_dyads.errors import UnsupportedError, invalid, nearest
-from lava_dyads.executors import sweep, window
+from lava_dyads.errors import invalid
+from lava_dyads.executors.registry import choose_executor
 from lava_dyads.executors.step import Network
 from lava_dyads.plan.chain import chain_vertices
 from lava_dyads.plan.plan import Part, Plan, Settings
@@ -30,34 +24,9 @@ from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.ops import Dense, Op
 from lava_dyads.rules.optimisers import Optimiser
 
-STEP = "step"
-
-EXECUTORS: dict[str, Callable[[Plan, Arithmetic], str | None]] = {
-    "sweep": sweep.why_not,
-    "window": window.why_not,
-    STEP: lambda _plan, _numbers: None,
-}
-"""By name, in the order of preference: why an executor cannot carry out a plan; None: it can."""
-
-
-def choose_executor(plan: Plan, arithmetic: Arithmetic, wanted: str | None = None) -> str:
-    """Return the executor of a plan: the one that is wanted, or the first that can.
-
-    Raises
-    ------
-    ValidationError
-        If there is no such executor.
-    UnsupportedError
-        If the one that is wanted cannot; with the reason.
-    """
-    if wanted is None:
-        return next(name for name, why in EXECUTORS.items() if why(plan, arithmetic) is None)
-    if wanted not in EXECUTORS:
-        invalid("executor", "unknown name", wanted, nearest(wanted, EXECUTORS))
-    reason = EXECUTORS[wanted](plan, arithmetic)
-    if reason:
-        raise UnsupportedError(f"executor {wanted}: {reason}. Try: executor={STEP!r}, or None")
-    return wanted
+for _module in pkgutil.iter_modules(executors.__path__):
+    if _module.name != __name__.rpartition(".")[2]:
+        importlib.import_module(f"{executors.__name__}.{_module.name}")
 
 
 def build(
@@ -99,17 +68,7 @@ def build(
     numbers = arithmetic or Float()
     chosen = choose_executor(plan, numbers, executor)
     maker = _Maker(plan, lanes, optimiser, numbers)
-    elements = maker.elements(weights, biases, feedback_weights)
-    timing = plan.timing
-    options: dict[str, Any] = {"lanes": lanes, "steps": timing.steps, "read_step": timing.read_step}
-    if chosen == "sweep":
-        sent = {link[:2]: plan.sent(*link[:2]) for link in plan.links}
-        return sweep.SweptNetwork(elements, plan.links, sent=sent, **options)
-    network = Network(elements, plan.links, **options)
-    if chosen == "window":
-        layers = list(network.populations.values()), list(network.connections.values())
-        network.window = window.SpikingWindow(*layers, lanes)
-    return network
+    return chosen.build(maker.elements(weights, biases, feedback_weights), plan, lanes)
 
 
 class _Maker:

@@ -41,6 +41,7 @@ from lava_dyads.elements import (
     Population,
 )
 from lava_dyads.elements.clock import Clock
+from lava_dyads.executors.registry import Executor, register
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep_stages import Joint, Linear, Rows, Signal, Sum, Sweep, Top, Units
 from lava_dyads.native.registry import overlap
@@ -407,3 +408,12 @@ class _Layout:
             met = self._met[known]
         assert met is not None
         return met
+
+
+def _build(elements: Mapping[str, Element], plan: Plan, lanes: int) -> SweptNetwork:
+    steps, read = plan.timing.steps, plan.timing.read_step
+    sent = {link[:2]: plan.sent(*link[:2]) for link in plan.links}
+    return SweptNetwork(elements, plan.links, sent=sent, lanes=lanes, steps=steps, read_step=read)
+
+
+register(Executor("sweep", "one sweep up and one down", 2, why_not, _build))

@@ -7,7 +7,7 @@ shape; and what elements hold and count is the same to the bit afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
@@ -15,8 +15,10 @@ from typing import cast
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array, IntArray
-from lava_dyads.elements import Connection, Inbox, Outbox, Population
+from lava_dyads.elements import Connection, Element, Inbox, Outbox, Population
 from lava_dyads.elements.clock import Clock
+from lava_dyads.executors.registry import Executor, register, stepped
+from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import Plan
 from lava_dyads.plan.vertex import is_chain
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -229,3 +231,15 @@ class SpikingWindow:
         for layer in self.layers:
             layer.population.finish(clock)
             layer.below.finish(clock)
+
+
+def _build(elements: Mapping[str, Element], plan: Plan, lanes: int) -> Network:
+    network = stepped(elements, plan, lanes)
+    layers = list(network.populations.values()), list(network.connections.values())
+    network.window = SpikingWindow(*layers, lanes)
+    return network
+
+
+register(
+    Executor("window", "all steps of layers that count spikes at once", 1, why_not, _build)
+)

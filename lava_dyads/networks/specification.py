@@ -389,8 +389,8 @@ class NetworkSpec:
         feedback_weights : list of arrays (n_out, n_in), or None
             Separate feedback weights (the first stands for nothing); None: the initial ones.
         executor : str or None
-            Who carries it out, one of ``executors.build.EXECUTORS``; None: the quickest that can.
-            A sweep keeps nothing from one presentation to the next, so streams need ``step``.
+            Who carries it out, see ``executors.registry``; None: the quickest that can. A sweep
+            keeps nothing from one presentation to the next, so streams need ``step``.
 
         Raises
         ------

@@ -5,7 +5,7 @@ import pytest
 
 from lava_dyads import Graph, NetworkSpec, Node
 from lava_dyads.errors import UnsupportedError, ValidationError
-from lava_dyads.executors.build import EXECUTORS, choose_executor
+from lava_dyads.executors.registry import EXECUTORS, choose_executor
 from lava_dyads.rules.arithmetic import Float, Loihi2
 from lava_dyads.rules.units import RULES
 
@@ -13,7 +13,7 @@ LAYERS = (5, 4, 3)
 
 
 def chosen(arithmetic=None, **options):
-    return choose_executor(NetworkSpec(LAYERS, **options).plan, arithmetic or Float())
+    return choose_executor(NetworkSpec(LAYERS, **options).plan, arithmetic or Float()).name
 
 
 def test_the_quickest_that_can():
@@ -23,7 +23,7 @@ def test_the_quickest_that_can():
                     {"compartment_noise": 0.1}, {"repeats": 1}, {"nudge": "proximal", "rule": "dp"},
                     {"rule": "derivative-free-relaxation"}):  # fmt: skip
         assert chosen(**options) in ("step", "sweep")
-        reason = EXECUTORS["sweep"](NetworkSpec(LAYERS, **options).plan, Float())
+        reason = EXECUTORS["sweep"].why_not(NetworkSpec(LAYERS, **options).plan, Float())
         assert (reason is None) == (chosen(**options) == "sweep")
     numbers = Loihi2(weight_exponents=(6, 6))
     assert chosen(numbers) == "step"
@@ -38,8 +38,8 @@ def test_every_rule_has_one_and_every_refusal_a_reason(name):
         return
     activations = (*RULES[name].activations, "relu")[0]
     spec = NetworkSpec(LAYERS, rule=name, activations=activations)
-    for executor, why_not in EXECUTORS.items():
-        reason = why_not(spec.plan, Float())
+    for executor, entry in EXECUTORS.items():
+        reason = entry.why_not(spec.plan, Float())
         if reason is None:
             network = spec.build(executor=executor)
             assert network.executor == executor or network.window is not None or executor == "step"

@@ -13,7 +13,7 @@ import pytest
 
 from lava_dyads import Graph, NetworkSpec, Node
 from lava_dyads.elements.clock import FROZEN, Clock
-from lava_dyads.executors.build import EXECUTORS, STEP
+from lava_dyads.executors.registry import EXECUTORS, STEP
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.optimisers import SGD, Adam
 from lava_dyads.rules.units import RULES
@@ -71,8 +71,8 @@ def cases():
     found = []
     for rule, shape in product(RULES, ("chain", *SHAPES)):
         spec = None if RULES[rule].lifted else spec_of(rule, shape)
-        for executor, why_not in EXECUTORS.items():
-            if spec and executor != STEP and why_not(spec.plan, Float()) is None:
+        for executor, entry in EXECUTORS.items():
+            if spec and executor != STEP and entry.why_not(spec.plan, Float()) is None:
                 found.append((executor, rule, shape))
     return found
 
