@@ -49,7 +49,6 @@ from lava_dyads.plan.plan import OUTSIDE, Link, Plan, Port
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.ops import Dense
-from lava_dyads.rules.optimisers import Optimiser
 
 _FROM_ABOVE = ("difference_in", "apical_in")
 
@@ -111,7 +110,7 @@ class SweptNetwork(Network):
         self._upward, self._downward = layout.upward, layout.downward
         self._x, self._y = (layout.carried[OUTSIDE, port] for port in ("input_in", "target_in"))
         self._answer = layout.answer
-        self._heads = [stage for stage in self._downward if isinstance(stage, Top)]
+        self._heads = layout.heads
         self._linear = [s for s in self._upward if isinstance(s, Linear) and s.learns]
         self._units = [stage for stage in self._upward if isinstance(stage, Units)]
         self._single = (
@@ -190,7 +189,8 @@ class SweptNetwork(Network):
         if beside:
             beside()
         self._begun = self._begun if not clock.learn or clock.frozen else not clock.batch
-        return self._answer.value[: self._now.samples]
+        answer: Array = self._answer.value[: self._now.samples]
+        return answer
 
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates of the last sweep, or of the settled signals."""
@@ -225,10 +225,11 @@ class SweptNetwork(Network):
 
     def _nudge(self) -> Rows:
         """Find the drives of the outputs; return which samples are not silent, None for all."""
-        active = np.zeros(self.lanes, bool)
+        active: Any = False
         for top in self._heads:
             top.nudge(self._now)
-            active |= np.abs(top.drive.value).max(axis=1) > self.silence * top.head.beta
+            least = self.silence * top.head.beta
+            active = active | (np.abs(top.drive.value).max(axis=1) > least)
         rows = None if active[: self._now.samples].all() else np.flatnonzero(active)
         for top in self._heads:
             if rows is not None:
@@ -282,26 +283,18 @@ class SweptNetwork(Network):
             memory, learner = linear.connection.memory, linear.connection.plasticity.optimiser
             memory["weights_updates"] += 1
             if len(linear.below):
-                step = _descent(learner, memory["weights_updates"], linear.connection, linear.below)
                 assert isinstance(linear.op, Dense)
+                assert learner is not None
+                rate = learner.rate(int(memory["weights_updates"][0])) / linear.connection.beta
+                step = linear.below[0] * linear.below.dtype.type(rate)
                 linear.op.learn_events(memory["weights"], step, linear.above[0])
         for units in self._units:
             memory, learner = units.population.memory, units.population.plasticity.optimiser
             memory["bias_updates"] += 1
-            if learner is not None and len(units.errors.value):
-                errors = units.errors.value
-                memory["bias"] += _descent(
-                    learner, memory["bias_updates"], units.population, errors
-                )
-
-
-def _descent(
-    learner: Optimiser | None, updates: AnyArray, owner: Connection | Population, errors: Array
-) -> Array:
-    """Return the step of plain gradient descent along the errors of one sample."""
-    assert learner is not None
-    step: Array = errors[0] * errors.dtype.type(learner.rate(int(updates[0])) / owner.beta)
-    return step
+            errors = units.errors.value
+            if learner is not None and len(errors):
+                rate = learner.rate(int(memory["bias_updates"][0])) / units.population.beta
+                memory["bias"] += errors[0] * errors.dtype.type(rate)
 
 
 class _Layout:
@@ -310,6 +303,7 @@ class _Layout:
     Attributes
     ----------
     upward, downward : lists of stages
+    heads : list of Top
     carried : dict of (element, output port) to signal
     answer : signal
         What arrives at the network's own output.
@@ -324,6 +318,7 @@ class _Layout:
         self.carried = {(OUTSIDE, p): Signal() for p in ("input_in", "target_in")}
         self.upward: list[Any] = []
         self.downward: list[Any] = []
+        self.heads: list[Top] = []
         self._adds = self.upward
         stages: dict[str, Any] = {name: self._stage(name) for name in self._order_up()}
         self.answer = self._meet(OUTSIDE, "output_out")
@@ -332,7 +327,7 @@ class _Layout:
             if isinstance(element, Head):
                 top = Top(element, self._meet(name, "mean_in"), self._meet(name, "target_in"))
                 self.carried[name, "drive_out"] = top.drive
-                self.downward.append(top)
+                self.heads.append(top)
         for name, stage in reversed(stages.items()):
             entry = "apical_in" if isinstance(stage, Units) else "difference_in"
             if (name, entry) in self._sources:  # else only data below

@@ -11,6 +11,7 @@ import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.elements import Connection, Head, Junction, Population
+from lava_dyads.elements.connection import NOTHING
 from lava_dyads.executors.step import together
 from lava_dyads.rules.meter import events, first_sent
 from lava_dyads.rules.ops import Dense
@@ -44,9 +45,8 @@ class Sweep:
 
     def still(self, registers: Iterable[Array]) -> None:
         """Let lanes without a sample say nothing."""
-        if self.samples < self.lanes:
-            for register in registers:
-                register[self.samples :] = 0
+        for register in registers:
+            register[self.samples :] = 0
 
 
 class Signal:
@@ -89,6 +89,8 @@ class Linear:
         self.connection, self._mean, self.basal = connection, mean, Signal()
         self.op, zeros = connection.op, connection.arithmetic.zeros
         self.learns = not connection.weightless
+        # Looked up each time: registers may move. Feedback is tied where one sweep is enough.
+        self._weights = connection.memory if self.learns else {"weights": NOTHING}
         self.plain, self._from_data = type(self.op) is Dense, from_data
         self._workspace = zeros((lanes, self.op.n_out))
         self._product = zeros(self.op.shape)
@@ -113,8 +115,8 @@ class Linear:
 
     def up(self, sweep: Sweep) -> None:
         """W mean."""
-        weights, up, active = self.connection.weights, self._mean.value, sweep.active
-        if self.plain and len(up) == 1 and not weights.flags.c_contiguous:
+        weights, up, active = self._weights["weights"], self._mean.value, sweep.active
+        if self.plain and sweep.lanes == 1 and not weights.flags.c_contiguous:
             assert isinstance(self.op, Dense)
             self.op.forward_events(weights, up[0], self._workspace[0])
             self.basal.value = self._workspace
@@ -138,7 +140,8 @@ class Linear:
             self._active = sweep.active if self.plain and self._from_data else slice(None)
         if self.apical is not None:
             assert self._back is not None
-            self.apical.value = op.transpose(connection.feedback, down, self._back[: len(down)])
+            room = self._back[: len(down)]
+            self.apical.value = op.transpose(self._weights["weights"], down, room)
         if sweep.counts:
             if self.apical is not None:
                 connection.count(connection.counted[1], op.backward_operations(down))
@@ -215,7 +218,8 @@ class Units:
         population, unit, state = self.population, self.population.unit, self.population.state
         np.add(self._basal.value, population.bias, out=self._drive)
         unit.step(state, self._drive, None, population.arithmetic)
-        sweep.still(state.values())
+        if sweep.samples < sweep.lanes:
+            sweep.still(state.values())
         sent = first_sent(unit.emit(state, unit.up), population.threshold, 1.0)
         self.activity.value = sent
         if sweep.counts:
@@ -228,8 +232,8 @@ class Units:
         numbers, apical = population.arithmetic, self.apical.value
         if rows is None:
             unit.perturb(state, self._drive, apical, numbers)
-            sweep.still(state.values())
-            there = {name: register[: sweep.samples] for name, register in state.items()}
+            if sweep.samples < sweep.lanes:
+                sweep.still(state.values())
         else:
             there = {name: register[rows] for name, register in state.items()}
             unit.perturb(there, self._drive[rows], apical, numbers)
@@ -240,6 +244,8 @@ class Units:
         self.errors.value = first_sent(unit.emit(shown, unit.down), least, population.beta)
         if sweep.counts:
             population.count_sent(unit.down, events(self.errors.value))
+            if rows is None:
+                there = {name: register[: sweep.samples] for name, register in state.items()}
             population.count_settled(there, sweep.samples)
 
     def total(self) -> Array:
@@ -257,8 +263,6 @@ class Top:
     def nudge(self, sweep: Sweep) -> None:
         """-beta l'(mean)."""
         drive = self.head.drive(self._mean.value, self._target.value)
-        sweep.still([drive])
+        if sweep.samples < sweep.lanes:
+            sweep.still([drive])
         self.drive.value = first_sent(drive, self.head.threshold, self.head.beta)
-
-    def down(self, sweep: Sweep, rows: Rows) -> None:
-        """Do nothing: it has been nudged before all others."""

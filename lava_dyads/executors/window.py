@@ -240,6 +240,4 @@ def _build(elements: Mapping[str, Element], plan: Plan, lanes: int) -> Network:
     return network
 
 
-register(
-    Executor("window", "all steps of layers that count spikes at once", 1, why_not, _build)
-)
+register(Executor("window", "all steps of layers that count spikes at once", 1, why_not, _build))
