@@ -1,6 +1,6 @@
 # Every target works alone on a fresh clone: what it needs is set up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test slow coverage lint bench release clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,12 @@ demo: $(READY) ## learn digits on Lava's own runtime (other options: DEMO_ARGS=.
 test: $(READY) ## run the tests, without the long studies (other options: TEST_ARGS=...)
 	$(BIN)/python -m pytest -q -n 2 $(TEST_ARGS)
 
+slow: $(READY) ## run the long studies alone, for an hour or two
+	$(BIN)/python -m pytest -q -n 2 -m slow --timeout 3600 $(TEST_ARGS)
+
+coverage: $(READY) ## run the tests and report which lines they reach
+	$(BIN)/python -m pytest -q -n 2 --cov --cov-report term:skip-covered $(TEST_ARGS)
+
 lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -34,6 +40,9 @@ lint: $(READY) ## check style, format, types and the direction of imports
 
 bench: $(READY) ## measure times, as ratios to a peer (options: BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+release: $(READY) ## build what is published into dist/, and check it
+	@PYTHON=$(BIN)/python bash scripts/release
 
 clean: ## remove caches and build products; .venv, .tools and runs stay
 	rm -rf build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache lava.log
