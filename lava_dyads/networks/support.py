@@ -105,10 +105,10 @@ LAVA_NEURONS = 60
 def reason(execution: Execution, rule: str, neurons: int | None = None) -> str | None:
     """Return why a combination is not supported, None if it is; what is left open is no reason."""
     e = execution
-    if e.backend != BACKENDS[0]:
-        why = _not_compiled(e, rule)
-        if why:
-            return why
+    why = None if e.backend == BACKENDS[0] else _not_compiled(e, rule)
+    why = why or (_not_on_the_chip(e, rule) if e.precision == "loihi2" else None)
+    if why:
+        return why
     if rule in BASELINES and e.runtime != "reference":
         return f"{rule} is a baseline and has no Lava Process. Try: --runtime reference"
     if e.clock == "async" and e.granularity == "network":
@@ -118,13 +118,6 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
     for choice in (e.granularity, e.clock, e.precision):
         if rule in RULES and choice in RULES[rule].unsupported:
             return RULES[rule].unsupported[choice]
-    if e.precision == "loihi2":
-        if rule in BASELINES:
-            return f"{rule} has no place on the chip. Try: --rule dp-transpose"
-        if rule in RULES and RULES[rule].spiking:
-            return "spiking dyads have no integer form yet. Try: --rule dp-transpose"
-        if e.clock == "async":
-            return "the chip's cores step together. Try: --clock sync"
     if e.clock == "async" and e.runtime == "reference":
         return "the reference engine takes steps. Try: check gradient --order async"
     if e.granularity == "neuron" and e.runtime == "lava" and (neurons or 1e9) > LAVA_NEURONS:
@@ -134,6 +127,17 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
         )
     if e.runtime == "reference" and e.granularity not in ("network", AUTO):
         return "the reference engine is one numpy object. Try: --granularity network"
+    return None
+
+
+def _not_on_the_chip(e: Execution, rule: str) -> str | None:
+    """Return why a combination has no integers."""
+    if rule in BASELINES:
+        return f"{rule} has no place on the chip. Try: --rule dp-transpose"
+    if rule in RULES and RULES[rule].spiking:
+        return "spiking dyads have no integer form yet. Try: --rule dp-transpose"
+    if e.clock == "async":
+        return "the chip's cores step together. Try: --clock sync"
     return None
 
 
