@@ -128,17 +128,23 @@ def test_the_readme_commands_exist():
 
 @SOURCES
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_the_rule_of_contributing_is_one_file_and_one_test_row(tmp_path):
-    """Apply the printed diff to a copy, and run what it adds."""
+def test_each_addition_of_contributing_is_one_file_and_a_test(tmp_path):
+    """Apply the printed diffs to a copy, and run what they add."""
     pytest.importorskip("hypothesis")
     text = (ROOT / "CONTRIBUTING.md").read_text()
-    (tmp_path / "rule.diff").write_text(re.search(r"```diff\n(.*?)```", text, re.DOTALL).group(1))
+    diffs = re.findall(r"```diff\n(.*?)```", text, re.DOTALL)
+    for diff in diffs:  # a file of the package each, and tests
+        assert len(re.findall(r"^\+\+\+ b/lava_dyads/", diff, re.MULTILINE)) == 1
+    (tmp_path / "all.diff").write_text("".join(diffs))
     for folder in ("lava_dyads", "tests"):
         ignore = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignore)
-    subprocess.run(["git", "apply", "-v", "rule.diff"], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run(["git", "apply", "-v", "all.diff"], cwd=tmp_path, check=True, timeout=30)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode"]
-    command += ["importlib", "tests/executors/test_step.py", "-k", "gated"]
+    tests = ("executors/test_step.py", "executors/test_executors.py", "executors/test_strict.py",
+             "executors/test_array_sweep.py", "rules/test_lion.py")  # fmt: skip
+    some = "(gated and not strict) or lion or test_strict or (strict and sgd and f8 and chain)"
+    command += ["importlib", *(f"tests/{name}" for name in tests), "-k", some]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     run = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100

@@ -8,12 +8,11 @@ from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.networks import NetworkSpec
-from lava_dyads.rules import optimisers
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import dense
-from lava_dyads.rules.optimisers import OPTIMISERS, SGD
+from lava_dyads.rules.optimisers import OPTIMISERS, SGD, adam, sgd
 
 LAYERS = (12, 17, 9, 5)
 
@@ -175,12 +174,13 @@ def test_only_where_one_sweep_is_all():
 
 
 @pytest.mark.parametrize("compiled", [False, True])
-@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("name", ["sgd", "momentum", "adam"])
 def test_a_step_in_place_is_the_change_of_the_published_equation(name, compiled, monkeypatch):
     if compiled:
         pytest.importorskip("numba")
     else:
-        monkeypatch.setattr(optimisers, "kernel", lambda *name: None)
+        for module in (adam, sgd):
+            monkeypatch.setattr(module, "kernel", lambda *name: None)
     generator = np.random.default_rng(0)
     optimiser = OPTIMISERS[name](learning_rate=0.01)
     w = generator.normal(size=(3, 50_000))
