@@ -1,5 +1,8 @@
 """What depth asks of a network: its first branches, its nudge, and gradients that stay right."""
 
+import runpy
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -133,3 +136,13 @@ def test_what_moves_by_a_tenth_has_not_converged_however_large_it_is():
         settled = network.settle(np.ones((1, 3)), np.zeros((1, 3)), max_steps=300)
     assert not settled.converged
     assert settled.residual > 1e-3
+
+
+def test_the_script_writes_a_graph_that_is_one(tmp_path):
+    """The file that the README names, smaller."""
+    folder = Path(__file__).parents[2] / "tutorials" / "graphs"
+    path = tmp_path / "blocks.toml"
+    path.write_text(runpy.run_path(str(folder / "blocks.py"))["toml"](3, size=8))
+    spec = NetworkSpec(graph=Graph.load(path))
+    assert spec.layers == (64, 8, 8, 8, 8, 10)
+    assert check_gradient(spec, networks=1).cosine > 0.9
