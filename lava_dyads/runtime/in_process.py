@@ -135,6 +135,8 @@ class InProcessRuntime:
         for node in self.nodes:
             assign(node.process, self)
         process._runtime = self
+        # They hold the runtime: what nobody stops goes, and ends, with the last who holds them.
+        forget((*self._graph, *(node.process for node in self.nodes)))
 
     def start(self, condition: Any) -> None:
         """Run as ``RunSteps`` or ``RunContinuous`` say; called by ``Process.run``.
@@ -227,7 +229,6 @@ class InProcessRuntime:
             self._batch_scheduler.leave()
         for pipe in self._engine.pipes:
             pipe.close()
-        forget(node.process for node in self.nodes)
 
     def usage(self) -> Usage:
         """Return the usage measured since ``measure`` was switched on."""

@@ -66,13 +66,18 @@ def test_training_reports_the_contract_and_writes_a_run(capsys, tmp_path):
     assert run(capsys, f"{QUICK} --epochs 1 --out {out} --overwrite")[0] == 0
 
 
+def few_digits(folder, rows=200):
+    """Return the name of a file of some digits: an epoch of them on Lava takes a second."""
+    digits = load("digits")
+    np.savez(folder / "few.npz", x=digits.x[:rows], labels=digits.labels[:rows])
+    return folder / "few.npz"
+
+
 @pytest.mark.lava
 @pytest.mark.parametrize("granularity", ["layer", "network"])
 def test_training_and_evaluation_on_lava(capsys, tmp_path, granularity):
-    line = (
-        f"train digits --layers 16 --epochs 1 --granularity {granularity} --json --out {tmp_path}/r"
-    )
-    code, text, _ = run(capsys, line)
+    line = f"train {few_digits(tmp_path)} --layers 16 --epochs 1 --granularity {granularity}"
+    code, text, _ = run(capsys, f"{line} --json --out {tmp_path}/r")
     result = json.loads(text)
     assert (code, result["granularity"], result["runtime"]) == (0, granularity, "lava")
     code, text, _ = run(
@@ -87,9 +92,8 @@ EVENTS = "--granularity neuron --clock async --runtime in-process"
 
 @NEEDS_LAVA
 def test_asynchronous_neurons_train_as_network_does_and_leave_a_trace(capsys, tmp_path):
-    digits = load("digits")
-    np.savez(tmp_path / "some.npz", x=digits.x[:300], labels=digits.labels[:300])
-    line = f"train {tmp_path}/some.npz --layers 16 --epochs 2 --learning-rate 0.05 --no-save --json"
+    line = f"train {few_digits(tmp_path, 300)} --layers 16 --epochs 2 --learning-rate 0.05"
+    line += " --no-save --json"
     network = json.loads(run(capsys, f"{line} --runtime in-process")[1])
     code, text, _ = run(capsys, f"{line} {EVENTS} --trace {tmp_path}/trace.npz --profile")
     neurons = json.loads(text)
@@ -106,7 +110,7 @@ def test_asynchronous_neurons_train_as_network_does_and_leave_a_trace(capsys, tm
     )
     assert messages < events
     assert touched == 16 * events
-    assert sorted(os.listdir(tmp_path)) == ["some.npz", "trace.npz", "trace.png"]
+    assert sorted(os.listdir(tmp_path)) == ["few.npz", "trace.npz", "trace.png"]
     assert (tmp_path / "trace.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -388,7 +392,8 @@ def test_help_names_every_command_and_option(capsys):
 @pytest.mark.lava
 @pytest.mark.timeout(60)
 def test_ctrl_c_ends_training_and_keeps_the_last_epoch(tmp_path):
-    command = [sys.executable, "-m", "lava_dyads", "train", "digits", "--epochs", "5000"]
+    data = str(few_digits(tmp_path))
+    command = [sys.executable, "-m", "lava_dyads", "train", data, "--epochs", "50000"]
     command += ["--granularity", "layer", "--layers", "16", "--out", str(tmp_path / "run")]
     child = subprocess.Popen(
         command,

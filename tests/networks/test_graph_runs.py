@@ -45,6 +45,7 @@ def learnt(graph: Graph, rule: str, execution: Execution, **options: object) -> 
 
 @pytest.mark.lava
 @pytest.mark.timeout(120)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("execution", WAYS, ids=lambda e: e.label)
 @pytest.mark.parametrize("graph", [GATED, IMAGE], ids=["gated", "image"])
 def test_every_way_learns_the_same_weights(graph, execution):

@@ -70,7 +70,7 @@ def test_a_gain_that_is_given_is_that_of_all_weights():
 def test_the_longest_way_counts_populations():
     assert longest_way(NetworkSpec((3, 4, 5, 2)).vertices) == 3
     assert longest_way(NetworkSpec(graph=blocks(20, end="relu")).vertices) == 21
-    assert longest_way(NetworkSpec(graph=blocks(2000, end="linear")).vertices) == 2001
+    assert longest_way(NetworkSpec(graph=blocks(500, end="linear")).vertices) == 501
 
 
 def test_the_nudge_of_a_shallow_network_is_its_rules_and_a_given_one_stays():
@@ -83,6 +83,7 @@ def test_the_nudge_of_a_shallow_network_is_its_rules_and_a_given_one_stays():
     assert betas[-1] == 1e-5
 
 
+@pytest.mark.sampled(2)
 @KINDS
 @pytest.mark.parametrize("seed", [0, 1])
 def test_at_defaults_128_blocks_have_backprops_gradient(end, seed):
@@ -113,8 +114,9 @@ def test_a_deep_network_costs_no_more_than_backprop_and_two_messages_per_neuron(
             assert min(events.values()) == lanes * population.n
 
 
-def test_a_chain_of_a_thousand_layers_builds_is_checked_and_trains():
-    spec = NetworkSpec((4,) * 1001, activations="linear", gain=1.0)
+@pytest.mark.parametrize("depth", [300, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_chain_of_hundreds_of_layers_is_checked(depth):
+    spec = NetworkSpec((4,) * (depth + 1), activations="linear", gain=1.0)
     found = check_gradient(spec, networks=1, samples=2)
     assert found.converged
     assert found.holds

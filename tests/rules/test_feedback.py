@@ -50,6 +50,7 @@ def learnt(spec, count, teacher, arithmetic=None, samples=5):
     return network
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("decay", [0.0, 0.003])
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("rule", PAIRED)

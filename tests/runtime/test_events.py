@@ -152,6 +152,7 @@ def after_twenty_digits(layers, alpha, optimise, granularity, transport, seed=1)
         return np.concatenate([p.ravel() for k in trainer.parameters() for p in k])
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize(("latency", "alpha", "optimise", "granularity"), COMBINATIONS)
 def test_twenty_digits_end_with_the_weights_of_network(latency, alpha, optimise, granularity):
     number = COMBINATIONS.index((latency, alpha, optimise, granularity))
@@ -268,7 +269,7 @@ def test_no_storm_at_any_latency():
     """Mean over samples and seeds; the issue allows 3 mean and 5 difference events."""
     for latency in LATENCIES:
         counts = np.zeros(2)
-        for seed in range(5):
+        for seed in range(2):
             network = digit(
                 NetworkSpec((64, 32, 10), seed=seed), rows=slice(4 * seed, 4 * seed + 4)
             )
@@ -282,7 +283,7 @@ def test_no_storm_at_any_latency():
                 sum(part.counts[f"events_{channel}"] for part in parts)
                 for channel in ("mean", "difference")
             ]
-        mean, difference = counts / (5 * 4 * 42)
+        mean, difference = counts / (2 * 4 * 42)
         assert mean <= 3
         assert difference <= 5
 

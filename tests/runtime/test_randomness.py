@@ -5,6 +5,7 @@ import multiprocessing
 import pickle
 import random
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from lava.magma.core.run_conditions import RunSteps
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from lava_dyads import InProcessSession, LavaSession
+from lava_dyads import DyadNetwork, DyadRunConfig, InProcessSession, LavaSession, NetworkSpec
 from lava_dyads.processes.base import shared
 from lava_dyads.runtime import in_process
 from lava_dyads.runtime.isolation import own_copy
@@ -151,6 +152,42 @@ def test_numpys_generator_is_its_own_again_when_nobody_needs_it_apart():
         assert type(copied) is type(before)
     assert type(np.random.get_bit_generator()) is type(before)
     assert not isinstance(np.random.get_bit_generator().lock, type(SWITCH))
+
+
+def left_as_a_session():
+    first, _ = pair("np.random")
+    session = InProcessSession(first, FLOAT)
+    session.run(1)
+    return weakref.ref(session.runtime)
+
+
+def left_by_process_run():
+    first, _ = pair("np.random")
+    with in_process():
+        first.run(RunSteps(1), FLOAT)
+    return weakref.ref(first.runtime)
+
+
+def left_with_processes_inside():
+    process = DyadNetwork(NetworkSpec((3, 2)).build())
+    session = InProcessSession(process, DyadRunConfig("layer"))
+    session.run(1)
+    return weakref.ref(session.runtime)
+
+
+def left_after_stop():
+    process = DyadNetwork(NetworkSpec((3, 2)).build())
+    with InProcessSession(process, DyadRunConfig("layer")) as session:
+        return weakref.ref(session.runtime)
+
+
+@pytest.mark.parametrize(
+    "leave", [left_as_a_session, left_by_process_run, left_with_processes_inside, left_after_stop]
+)
+def test_what_nobody_holds_any_more_is_collected_and_numpys_generator_is_its_own(leave):
+    left = leave()
+    gc.collect()
+    assert left() is None
 
 
 @given(st.integers(0, 2**31), st.lists(st.integers(0, 7), max_size=12))

@@ -5,12 +5,15 @@ import math
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
+from jupyter_client.manager import AsyncKernelManager
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 
 from lava_dyads import load
@@ -24,15 +27,50 @@ def stored(number):
     return nbformat.read(NOTEBOOKS[number], as_version=4)
 
 
-def executed(number, folder):
-    """Run a notebook in an empty folder, which it leaves empty; return it with its outputs."""
-    notebook = stored(number)
-    work = folder / "work"
-    work.mkdir()
-    place = {"metadata": {"path": str(work)}}
-    NotebookClient(notebook, kernel_name="python3", timeout=120, resources=place).execute()
-    assert not list(work.iterdir())
-    return notebook
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """The kernel python3, this interpreter, whatever is installed; it keeps no files.
+
+    There is one for all notebooks, which spend more time with imports than with their cells. No
+    data but digits are there: MNIST would take a minute, and it must not be fetched.
+    """
+    folder = tmp_path_factory.mktemp("jupyter")
+    place = folder / "kernels" / "python3" / "kernel.json"
+    place.parent.mkdir(parents=True)
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    place.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JUPYTER_PATH", str(folder))
+        for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "XDG_CACHE_HOME"):
+            patch.setenv(variable, str(folder / variable))
+        patch.delenv("LAVA_DYADS_DATA", raising=False)
+        assert KernelSpecManager().get_kernel_spec("python3").argv == argv
+        manager = AsyncKernelManager(kernel_name="python3")
+        run_sync(manager.start_kernel)()
+        yield manager
+        run_sync(manager.shutdown_kernel)(now=True)
+
+
+AFRESH = """
+get_ipython().reset(new_session=True)
+__import__("os").chdir({folder!r})
+__import__("matplotlib.pyplot").pyplot.close("all")
+"""
+
+
+@pytest.fixture
+def executed(kernel, tmp_path):
+    """A function that runs a notebook as from its start, in an empty folder that stays empty."""
+
+    def run(number):
+        notebook, first = stored(number), nbformat.v4.new_notebook()
+        first.cells = [nbformat.v4.new_code_cell(AFRESH.format(folder=str(tmp_path)))]
+        for cells in (first, notebook):
+            NotebookClient(cells, km=kernel, kernel_name="python3", timeout=120).execute()
+        assert not list(tmp_path.iterdir())
+        return notebook
+
+    return run
 
 
 @pytest.mark.lava
@@ -82,19 +120,6 @@ def test_what_a_notebook_links_to_exists(number):
         assert (FOLDER.parent / target).is_file(), target
 
 
-@pytest.fixture
-def _this_python(tmp_path, monkeypatch):
-    """Let the kernel python3 be this interpreter, whatever is installed, and keep no files."""
-    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
-    kernel.parent.mkdir(parents=True)
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    kernel.write_text(json.dumps({"argv": argv, "display_name": "Python 3", "language": "python"}))
-    monkeypatch.setenv("JUPYTER_PATH", str(kernel.parents[2]))
-    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR"):
-        monkeypatch.setenv(variable, str(tmp_path / variable))
-    assert KernelSpecManager().get_kernel_spec("python3").argv == argv
-
-
 def printed(notebook, name):
     cell = next(cell for cell in notebook.cells if cell.id == name)
     return "".join(o.text for o in cell.outputs if o.output_type == "stream")
@@ -102,9 +127,8 @@ def printed(notebook, name):
 
 @pytest.mark.lava
 @pytest.mark.timeout(240)
-@pytest.mark.usefixtures("_this_python")
-def test_the_first_notebook_runs_and_prints_what_its_text_says(tmp_path):
-    notebook = executed("01", tmp_path)
+def test_the_first_notebook_runs_and_prints_what_its_text_says(executed):
+    notebook = executed("01")
     pictures = ("nudge-figure", "events-figure", "curve", "misread", "compare-figure")
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == list(pictures)
@@ -135,9 +159,8 @@ def test_the_first_notebook_runs_and_prints_what_its_text_says(tmp_path):
 
 @pytest.mark.lava
 @pytest.mark.timeout(240)
-@pytest.mark.usefixtures("_this_python")
-def test_the_second_notebook_falls_silent_and_breaks_as_its_text_says(tmp_path):
-    notebook = executed("02", tmp_path)
+def test_the_second_notebook_falls_silent_and_breaks_as_its_text_says(executed):
+    notebook = executed("02")
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == ["network", "lost-figure"]
     assert printed(notebook, "one-run").count("mean 0.500  difference 0.150") == 4
@@ -161,10 +184,10 @@ def test_the_second_notebook_falls_silent_and_breaks_as_its_text_says(tmp_path):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.usefixtures("_this_python")
-def test_the_third_notebook_finds_the_gradient_in_the_spikes(tmp_path):
-    pytest.importorskip("brian2")
-    notebook = executed("03", tmp_path)
+def test_the_third_notebook_finds_the_gradient_in_the_spikes(executed):
+    if find_spec("brian2") is None:
+        pytest.skip("needs brian2")
+    notebook = executed("03")
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == ["count-figure", "raster", "law-figure", "learn-figure"]
     soft, hard = (float(n) for n in re.findall(rf"at most {NUMBER}", printed(notebook, "count")))
@@ -189,9 +212,8 @@ def cores_by_hand(width):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.usefixtures("_this_python")
-def test_the_fourth_notebook_places_shrinks_and_exports(tmp_path):
-    notebook = executed("04", tmp_path)
+def test_the_fourth_notebook_places_shrinks_and_exports(executed):
+    notebook = executed("04")
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == ["shrink-figure"]
     accuracy = float(re.search(rf"accuracy {NUMBER}", printed(notebook, "train"))[1])
@@ -218,9 +240,8 @@ def test_the_fourth_notebook_places_shrinks_and_exports(tmp_path):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.usefixtures("_this_python")
-def test_the_fifth_notebook_sends_the_error_back_five_ways(tmp_path):
-    notebook = executed("05", tmp_path)
+def test_the_fifth_notebook_sends_the_error_back_five_ways(executed):
+    notebook = executed("05")
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == ["picture", "difference-figure", "learn-figure"]
     pattern = rf"^([^\d\n]+?)  +{' +'.join([NUMBER] * 4)}"
@@ -240,11 +261,9 @@ def test_the_fifth_notebook_sends_the_error_back_five_ways(tmp_path):
     assert operations[1:].max() < 0.6
 
 
-def test_the_sixth_notebook_counts_what_events_cost(tmp_path, monkeypatch):
-    # Where MNIST is not there: it would take a minute, and it must not be fetched.
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("LAVA_DYADS_DATA", raising=False)
-    notebook = executed("06", tmp_path)
+@pytest.mark.timeout(240)
+def test_the_sixth_notebook_counts_what_events_cost(executed):
+    notebook = executed("06")
     drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
     assert drawn == ["where-figure", "silence-figure", "threshold-figure", "stream-figure"]
     assert "digits: 1797 images, network 64-128-64-10" in printed(notebook, "imports")

@@ -24,8 +24,11 @@ def process_count() -> int:
 
 
 def forget(processes: Iterable[AbstractProcess]) -> None:
-    """Take Processes and their Vars off Lava's global lists, which would keep them for ever."""
-    gone = {id(process) for process in processes}
+    """Take Processes, those around them, and their Vars off Lava's global lists.
+
+    The lists would keep them, and the runtime that they hold, for ever.
+    """
+    gone = {id(around) for process in processes for around in _outwards(process)}
     server, variables = ProcessServer(), VarServer()
     server.processes[:] = [p for p in server.processes if id(p) not in gone]
     variables.vars[:] = [v for v in variables.vars if id(v.process) not in gone]
@@ -33,10 +36,8 @@ def forget(processes: Iterable[AbstractProcess]) -> None:
 
 def assign(process: AbstractProcess, runtime: Any) -> None:
     """Let a Process, and those around it, ask a runtime for their Vars."""
-    around: AbstractProcess | None = process
-    while around is not None:
+    for around in _outwards(process):
         around._runtime = runtime
-        around = around.parent_proc
 
 
 def discover(start: AbstractProcess) -> list[AbstractProcess]:
@@ -52,10 +53,16 @@ def discover(start: AbstractProcess) -> list[AbstractProcess]:
     return [found[key] for key in sorted(found)]
 
 
+def _outwards(process: AbstractProcess) -> Iterable[AbstractProcess]:
+    around: AbstractProcess | None = process
+    while around is not None:
+        yield around
+        around = around.parent_proc
+
+
 def _root(process: AbstractProcess) -> AbstractProcess:
-    while process.parent_proc is not None:
-        process = process.parent_proc
-    return process
+    *_, outermost = _outwards(process)
+    return outermost
 
 
 def _ports(process: AbstractProcess) -> Iterable[Any]:
