@@ -22,7 +22,7 @@ def run(
     data = load(dataset)
     found: dict[str, list[list[float]]] = {case: [] for case in CASES}
     for seed in track(range(seeds), dataset, console=Console(stderr=True), transient=True):
-        for case, (rule, silence) in CASES.items():
+        for case, (rule, skip_error) in CASES.items():
             spec = NetworkSpec((784, 512, 512, 10), rule=rule, seed=seed)
             config = TrainingConfig(
                 epochs=epochs,
@@ -31,7 +31,7 @@ def run(
                 lr_schedule="linear",
                 seed=seed,
                 dtype="float32",
-                silence=silence,
+                skip_error=skip_error,
                 counting=False,
             )
             with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:

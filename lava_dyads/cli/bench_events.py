@@ -24,7 +24,7 @@ class BenchEvents:
     """Sizes of the hidden layers."""
     thresholds: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5)
     """What a mean has to exceed to be sent; with 0."""
-    silences: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)
+    skip_errors: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3)
     """Output error that a sample has to exceed to send any error at all; with 0."""
     error_threshold: float = 0.0
     """What a difference has to exceed to be sent, in units of beta."""
@@ -52,7 +52,7 @@ class BenchEvents:
                 self.dataset,
                 self.layers,
                 self.thresholds,
-                self.silences,
+                self.skip_errors,
                 self.error_threshold,
                 self.epochs,
                 self.batch_size,
@@ -76,13 +76,13 @@ class BenchEvents:
         sizes = "-".join(str(n) for n in found.facts["layers"])
         title = f"{self.dataset}, {sizes}, {self.epochs} epochs: synaptic operations per sample"
         table = Table(title=title, title_justify="left")
-        for column in ("threshold", "silence", "accuracy", "operations", "of dense backprop",
+        for column in ("threshold", "skipped error", "accuracy", "operations", "of dense backprop",
                        "of zero-skipping"):  # fmt: skip
             table.add_column(column, justify="right")
         best = found.cheapest()
         for s in found.settings:
             shares = (f"{s.vs_dense:.3f}", f"{s.vs_zero_skipping:.3f}")
-            cells = (f"{s.threshold:g}", f"{s.silence:g}", f"{s.test_accuracy:.4f}")
+            cells = (f"{s.threshold:g}", f"{s.skip_error:g}", f"{s.test_accuracy:.4f}")
             table.add_row(*cells, f"{s.operations:,.0f}", *shares, style="bold" * (s is best))
         console().print(table)
         console().print(

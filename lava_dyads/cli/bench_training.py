@@ -40,7 +40,7 @@ class BenchTraining:
     """Default: 0.001 (adam), 0.1 (sgd)."""
     beta: float = 0.1
     """Nudge strength of the dyads."""
-    silence: float = 0.02
+    skip_error: float = 0.02
     """Output error below which the second form of the dyads leaves samples out; 0: no such form."""
     threads: int = 2
     """Cores each contender may use."""

@@ -96,7 +96,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
     """Share of the test part, where it is drawn."""
     dtype: Literal["float64", "float32"] = "float64"
     """Floating point numbers of precision float."""
-    silence: float = 0.0
+    skip_error: float = 0.0
     """Output error below which a sample is left out of the backward half."""
     no_count: bool = False
     """Do not count events and operations while training; the final costs are counted anyway."""
@@ -197,7 +197,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             test_share=self.test_share,
             seed=self.seed,
             dtype=self.dtype,
-            silence=self.silence,
+            skip_error=self.skip_error,
             counting=not self.no_count,
         )
         within = ("in-process",) if self.profile or self.trace else AXES["runtime"]

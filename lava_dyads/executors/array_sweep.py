@@ -136,7 +136,7 @@ class ArraySweep:
         learn: bool,
         there: Any = None,
         samples: Any = 0,
-        silence: float = 0.0,
+        skip_error: float = 0.0,
         counting: bool = True,
     ) -> tuple[Values, Counts]:
         """Show a presentation.
@@ -152,7 +152,7 @@ class ArraySweep:
             Lanes with a sample; None: all.
         samples : int
             How many these are.
-        silence : float
+        skip_error : float
             See :class:`~lava_dyads.executors.sweep.SweptNetwork`.
         counting : bool
             Whether to count events and operations.
@@ -168,7 +168,7 @@ class ArraySweep:
         for name in self._upward:
             shown.up(name, self.network.elements[name])
         if learn:
-            shown.nudge(silence)
+            shown.nudge(skip_error)
             for name in self._downward:
                 shown.down(name, self.network.elements[name])
         shown.values[OUTSIDE, "output_out"] = shown.at(OUTSIDE, "output_out")
@@ -305,7 +305,7 @@ class _Presentation:
     def _store(self, name: str, population: Population, state: Mapping[str, Any]) -> None:
         self._states[name] = {register: self._still(value) for register, value in state.items()}
 
-    def nudge(self, silence: float) -> None:
+    def nudge(self, skip_error: float) -> None:
         """Find the drives of the outputs, of samples that are not silent."""
         drives: dict[str, Any] = {}
         loud: Any = None
@@ -314,9 +314,9 @@ class _Presentation:
             signals = self.at(name, "mean_in"), self.at(name, "target_in")
             drive = self._still(head.drive(*signals, self.sweep.numbers))
             drives[name] = first_sent(drive, head.threshold, head.beta, self.xp)
-            if silence:
+            if skip_error:
                 largest = self.xp.max(self.xp.abs(drives[name]), axis=1, keepdims=True)
-                above = largest > silence * head.beta
+                above = largest > skip_error * head.beta
                 loud = above if loud is None else loud | above
         for name, drive in drives.items():
             sent = self.values[name, "drive_out"] = drive if loud is None else drive * loud
@@ -366,7 +366,7 @@ class _Presentation:
         ports = junction.back_ports(join)
         if any(port in junction.listened for port in ports):
             for port, value in zip(ports, join.transpose(down, *means, xp=self.xp), strict=True):
-                # An entry of a message is an event: there is nothing left to silence.
+                # An entry of a message is an event: there is nothing left to skip_error.
                 sent = value if join.selects else first_sent(value, 0.0, junction.beta, self.xp)
                 self.values[name, port] = sent
             still = [np.zeros((1, n), bool) for n in join.n_in]

@@ -76,7 +76,7 @@ class JaxSweep:
         The data.
     batch_size : int
         Samples per update.
-    silence : float
+    skip_error : float
     counting : bool
         As for :class:`~lava_dyads.executors.sweep.SweptNetwork`.
 
@@ -93,7 +93,7 @@ class JaxSweep:
         y: AnyArray,
         *,
         batch_size: int,
-        silence: float = 0.0,
+        skip_error: float = 0.0,
         counting: bool = True,
     ) -> None:
         lack = missing_jax()
@@ -104,7 +104,7 @@ class JaxSweep:
         self._jax, self.network = jax, network
         self.lanes, self._dtype = network.lanes, network.arithmetic.dtype
         self._parts = batch_size // network.lanes
-        self._silence, self._counting = silence, counting
+        self._skip_error, self._counting = skip_error, counting
         self._outputs, self._classes = network.outputs["output_out"], y.ndim == 1
         with _numbers():
             import jax.numpy as jnp
@@ -221,7 +221,7 @@ class JaxSweep:
             learn=way.learn,
             there=there,
             samples=samples,
-            silence=self._silence,
+            skip_error=self._skip_error,
             counting=way.counts,
         )
         if way.counts:

@@ -14,7 +14,7 @@ a presentation add up to::
 The equations are those of the units, the heads, the ops and the optimisers; only their order is
 fixed here and no message is made. It is the order in which the waves of a presentation reach the
 elements, each of which waits for the last of its messages, whatever the graph. A sample is
-*silent* if no output error |l'(mean)_i| exceeds ``silence``: it sends no error event, so nothing
+*silent* if no output error |l'(mean)_i| exceeds ``skip_error``: it sends no error event, so nothing
 below works for it and no weight learns from it.
 
 With one lane and plain gradient descent, dense weights lie in memory column by column: then an
@@ -81,7 +81,7 @@ class SweptNetwork(Network):
     sent : mapping of (element, output port) to int
         The step of a presentation in which a port sends: what comes in earlier steps is added up
         first, as the elements do.
-    silence : float
+    skip_error : float
         Largest output error |l'| of a silent sample, in units of the loss's gradient; 0: only
         samples without any error are silent.
 
@@ -89,7 +89,7 @@ class SweptNetwork(Network):
     """
 
     executor = "sweep"
-    silence: float = 0.0
+    skip_error: float = 0.0
     counting: bool = True
     """Whether learning passes count events and operations; frozen ones always do."""
 
@@ -99,11 +99,11 @@ class SweptNetwork(Network):
         links: list[Link],
         *,
         sent: Mapping[Port, int],
-        silence: float = 0.0,
+        skip_error: float = 0.0,
         **options: Any,
     ) -> None:
         super().__init__(elements, links, **options)
-        self.silence = silence
+        self.skip_error = skip_error
         self._now = Sweep(self.arithmetic.dtype, self.lanes)
         self._swept = self._begun = False  # begun: accumulators hold a part of a batch
         layout = _Layout(self, sent)
@@ -228,7 +228,7 @@ class SweptNetwork(Network):
         active: Any = False
         for top in self._heads:
             top.nudge(self._now)
-            least = self.silence * top.head.beta
+            least = self.skip_error * top.head.beta
             active = active | (np.abs(top.drive.value).max(axis=1) > least)
         rows = None if active[: self._now.samples].all() else np.flatnonzero(active)
         for top in self._heads:

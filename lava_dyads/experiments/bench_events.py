@@ -23,7 +23,7 @@ class EventCost:
 
     Attributes
     ----------
-    threshold, silence : float
+    threshold, skip_error : float
         Of means, and of the output error of a sample.
     test_accuracy : float
         Final epoch, mean of the seeds.
@@ -40,7 +40,7 @@ class EventCost:
     """
 
     threshold: float
-    silence: float
+    skip_error: float
     test_accuracy: float
     loss_of_accuracy: float
     operations: float
@@ -74,7 +74,7 @@ def bench_events(
     dataset: str = "mnist",
     hidden: tuple[int, ...] = (512, 512),
     thresholds: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5),
-    silences: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3),
+    skip_errors: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3),
     error_threshold: float = 0.0,
     epochs: int = 5,
     batch_size: int = 100,
@@ -83,13 +83,13 @@ def bench_events(
     seeds: int = 1,
     on_setting: Callable[[str], None] | None = None,
 ) -> EventBench:
-    """Train with every pair of a threshold and a silence; count what was done.
+    """Train with every pair of a threshold and an error to skip; count what was done.
 
     Parameters
     ----------
     dataset : str
     hidden : tuple of int
-    thresholds, silences : tuples of float
+    thresholds, skip_errors : tuples of float
         Both with 0; the pair of them is the dense run.
     error_threshold : float
         Of differences, in units of beta; in all runs but the dense one.
@@ -107,9 +107,9 @@ def bench_events(
     ValidationError
         If a value is out of range.
     """
-    if 0.0 not in thresholds or 0.0 not in silences:
-        invalid("bench events", "needs threshold 0 and silence 0, the dense run",
-                (thresholds, silences))  # fmt: skip
+    if 0.0 not in thresholds or 0.0 not in skip_errors:
+        invalid("bench events", "needs threshold 0 and skip_error 0, the dense run",
+                (thresholds, skip_errors))  # fmt: skip
     if seeds < 1:
         invalid("seeds", "must be at least 1", seeds)
     data = load(dataset)
@@ -117,11 +117,11 @@ def bench_events(
     runs: dict[tuple[float, float], list[list[float]]] = {}
     baselines: list[tuple[int, float]] = []
     # The dense run comes first: the others are measured by it.
-    pairs = sorted(product(thresholds, silences), key=lambda pair: (pair != (0.0, 0.0), pair))
-    for (threshold, silence), seed in product(pairs, range(seeds)):
+    pairs = sorted(product(thresholds, skip_errors), key=lambda pair: (pair != (0.0, 0.0), pair))
+    for (threshold, skip_error), seed in product(pairs, range(seeds)):
         if on_setting:
-            on_setting(f"threshold {threshold:g}, silence {silence:g}, seed {seed}")
-        below = error_threshold if threshold or silence else 0.0
+            on_setting(f"threshold {threshold:g}, skip_error {skip_error:g}, seed {seed}")
+        below = error_threshold if threshold or skip_error else 0.0
         spec = NetworkSpec(layers, beta=beta, threshold=threshold, error_threshold=below, seed=seed)
         config = TrainingConfig(
             epochs,
@@ -129,27 +129,27 @@ def bench_events(
             lr_schedule=lr_schedule,
             seed=seed,
             dtype="float32",
-            silence=silence,
+            skip_error=skip_error,
             counting=True,
         )
         with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:
             trainer.fit()
-            if not (threshold or silence):
+            if not (threshold or skip_error):
                 cost = trainer.cost()
                 baselines.append((cost.dense, cost.zero_skipping))
         history = trainer.history
         names = ("test_accuracy", "train_forward", "train_backward", "train_learning")
         row = [history.column(names[0])[-1], *(mean(history.column(n)) for n in names[1:])]
-        runs.setdefault((threshold, silence), []).append(row)
+        runs.setdefault((threshold, skip_error), []).append(row)
     dense, zero_skipping = baselines[0][0], float(np.mean([b for _, b in baselines]))
     best = float(np.mean(runs[0.0, 0.0], axis=0)[0])
     settings = []
-    for (threshold, silence), rows in runs.items():
+    for (threshold, skip_error), rows in runs.items():
         accuracy, up, down, learnt = (float(v) for v in np.mean(rows, axis=0))
         total = up + down + learnt
         setting = EventCost(
             threshold,
-            silence,
+            skip_error,
             accuracy,
             best - accuracy,
             total,

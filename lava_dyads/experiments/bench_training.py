@@ -103,7 +103,7 @@ class BenchmarkConfig:
         None: the optimiser's own.
     beta : float
         Of the dyads.
-    silence : float
+    skip_error : float
         Output error below which the dyads leave a sample out; 0: only with every sample.
     threads : int
         Cores that each contender may use.
@@ -122,7 +122,7 @@ class BenchmarkConfig:
     optimiser: str = "adam"
     learning_rate: float | None = None
     beta: float = 0.1
-    silence: float = 0.02
+    skip_error: float = 0.02
     threads: int = 2
     samples: int | None = None
     seed: int = 0
@@ -256,8 +256,8 @@ def _commands(
 ) -> dict[str, list[str]]:
     own = [sys.executable, "-m", "lava_dyads.experiments.peers.trainer_peer", folder]
     commands = {DYADS: [*own, "dp-transpose", "0"]}
-    if config.silence:
-        commands[SILENT] = [*own, "dp-transpose", str(config.silence)]
+    if config.skip_error:
+        commands[SILENT] = [*own, "dp-transpose", str(config.skip_error)]
     for peer in peers:
         if peer == "numpy":
             commands["backprop, numpy"] = [*own, "backprop", "0"]

@@ -8,7 +8,7 @@ from lava_dyads.plots.canvas import canvas, save
 
 
 def event_costs(found: EventBench, path: AnyPath) -> None:
-    """Draw accuracy over operations, a line per silence, into a file.
+    """Draw accuracy over operations, a line per error that is skipped, into a file.
 
     Parameters
     ----------
@@ -20,15 +20,15 @@ def event_costs(found: EventBench, path: AnyPath) -> None:
     from matplotlib import colormaps
 
     axes = figure.subplots()
-    silences = sorted({s.silence for s in found.settings})
-    for i, silence in enumerate(silences):
+    skip_errors = sorted({s.skip_error for s in found.settings})
+    for i, skip_error in enumerate(skip_errors):
         line = sorted(
-            (s for s in found.settings if s.silence == silence), key=lambda s: s.threshold
+            (s for s in found.settings if s.skip_error == skip_error), key=lambda s: s.threshold
         )
         points = [(s.vs_dense, s.test_accuracy) for s in line]
-        colour = colormaps["viridis"](i / max(1, len(silences) - 0.5))
+        colour = colormaps["viridis"](i / max(1, len(skip_errors) - 0.5))
         axes.plot(
-            *zip(*points, strict=True), "o-", ms=4, color=colour, label=f"silence {silence:g}"
+            *zip(*points, strict=True), "o-", ms=4, color=colour, label=f"skip_error {skip_error:g}"
         )
         for s in line:
             axes.annotate(f" {s.threshold:g}", (s.vs_dense, s.test_accuracy), fontsize=7)

@@ -85,13 +85,13 @@ def open_backend(
     sink: Sink,
     schedule: PresentationSchedule,
     *,
-    silence: float = 0.0,
+    skip_error: float = 0.0,
     counting: bool = True,
     **in_process: Any,
 ) -> Backend:
     """Return the backend of a runtime; further options are those of ``InProcessSession``.
 
-    ``silence`` and ``counting`` are for backends that do not find them in the network.
+    ``skip_error`` and ``counting`` are for backends that do not find them in the network.
 
     Raises
     ------
@@ -104,7 +104,7 @@ def open_backend(
             invalid(name, "needs the in-process runtime", execution.runtime, "in-process")
     if execution.backend == "jax":
         assert isinstance(network, Network)
-        options: dict[str, Any] = {"silence": silence, "counting": counting}
+        options: dict[str, Any] = {"skip_error": skip_error, "counting": counting}
         return JaxBackend(source, network, sink, schedule, **options)
     if execution.runtime == "reference":
         return ReferenceBackend(source, network, sink, schedule)

@@ -152,7 +152,7 @@ def set_up_sweep(
         If samples are to be silent and there is no sweep.
     """
     if execution.granularity == "network" and isinstance(network, SweptNetwork):
-        network.counting, network.silence = config.counting, config.silence
-    elif config.silence and execution.backend == "numpy":
+        network.counting, network.skip_error = config.counting, config.skip_error
+    elif config.skip_error and execution.backend == "numpy":
         limit = "needs granularity network, and a rule that settles in one sweep"
-        invalid("silence", limit, execution.label, "--rule dp-transpose --alpha 1")
+        invalid("skip_error", limit, execution.label, "--rule dp-transpose --alpha 1")

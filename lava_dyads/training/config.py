@@ -63,7 +63,7 @@ class TrainingConfig:
     dtype : str
         ``float64`` or ``float32``: the floating point numbers of precision float. float32 needs
         beta >= 0.01.
-    silence : float
+    skip_error : float
         A sample none of whose output errors |l'| exceeds it sends no error event: no work and no
         update from it. Granularity network, rules that settle in one sweep.
     counting : bool
@@ -93,7 +93,7 @@ class TrainingConfig:
     test_share: TestShare = 0.25
     seed: Natural = 0
     dtype: str = "float64"
-    silence: NotNegative = 0.0
+    skip_error: NotNegative = 0.0
     counting: bool = True
     stream: bool = False
 

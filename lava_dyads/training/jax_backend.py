@@ -24,7 +24,7 @@ class JaxBackend:
     Parameters
     ----------
     source, network, sink, schedule
-    silence, counting
+    skip_error, counting
         As for :class:`~lava_dyads.executors.sweep.SweptNetwork`.
     """
 
@@ -35,7 +35,7 @@ class JaxBackend:
         sink: Sink,
         schedule: PresentationSchedule,
         *,
-        silence: float,
+        skip_error: float,
         counting: bool,
     ) -> None:
         self._source, self._sink, self._schedule = source, sink, schedule
@@ -47,7 +47,7 @@ class JaxBackend:
             self._stored.x,
             y,
             batch_size=schedule.batch_size,
-            silence=silence,
+            skip_error=skip_error,
             counting=counting,
         )
 

@@ -187,7 +187,7 @@ class Trainer:
             transport=transport,
             trace=trace,
             measure=measure,
-            silence=self.config.silence,
+            skip_error=self.config.skip_error,
             counting=self.config.counting,
         )
 

@@ -9,10 +9,10 @@ from lava_dyads.cli import main
 
 def test_operations_fall_with_what_is_not_sent(capsys, tmp_path):
     line = "bench events digits --layers 24 --epochs 8 --batch-size 10 --thresholds 0 0.3 "
-    line += f"--silences 0 0.6 --beta 1e-3 --plot {tmp_path}/events.png --json"
+    line += f"--skip-errors 0 0.6 --beta 1e-3 --plot {tmp_path}/events.png --json"
     assert main(line.split()) == 0
     result = json.loads(capsys.readouterr().out)
-    rows = {(s["threshold"], s["silence"]): s for s in result["settings"]}
+    rows = {(s["threshold"], s["skip_error"]): s for s in result["settings"]}
     dense = rows[0, 0]
     assert result["dense"] == 2 * (64 * 24 + 240) + 240
     # The dense run does what backprop does that leaves out zeros, up to how the weights move.

@@ -14,7 +14,7 @@ from lava_dyads.experiments import bench_training as bench
 def test_a_race_on_digits_reports_ratios_and_skips_what_is_missing(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Nehalem")
     line = "bench training digits --layers 24 --epochs 2 --batch-size 10 --threads 1 --peers numpy "
-    line += f"jax --jax-python {tmp_path}/nowhere --beta 1e-3 --silence 0.3 --json"
+    line += f"jax --jax-python {tmp_path}/nowhere --beta 1e-3 --skip-error 0.3 --json"
     line += f" --plot {tmp_path}/race.png"
     assert main(line.split()) == 0
     result = json.loads(capsys.readouterr().out)

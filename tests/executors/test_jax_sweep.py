@@ -62,8 +62,8 @@ def test_samples_that_are_silent_teach_nothing():
     spec, mine, theirs = pair("alpha 1")
     x, labels = rows(spec, 32)
     targets = np.eye(5)[labels]
-    sweep = JaxSweep(mine, x, targets, batch_size=8, silence=0.75)
-    theirs.silence = 0.75
+    sweep = JaxSweep(mine, x, targets, batch_size=8, skip_error=0.75)
+    theirs.skip_error = 0.75
     schedule = clocks(8, 8, 32, 1)
     run(sweep, np.arange(32), schedule)
     show(theirs, x, targets, schedule)

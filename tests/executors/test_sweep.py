@@ -121,15 +121,15 @@ def test_silent_samples_are_left_out_and_nothing_else():
     each = [network.gradients(lane) for lane in range(21)]
     output = show(network, x, y, 0)
     error = np.abs(loss(spec.loss).gradient(output, y)).max(axis=1)
-    network.silence = float(np.median(error))
-    assert 5 < (error > network.silence).sum() < 16
+    network.skip_error = float(np.median(error))
+    assert 5 < (error > network.skip_error).sum() < 16
     show(network, x, y, FROZEN)
     for kind, found in enumerate(network.gradients()):
         for k, mine in enumerate(found):
-            chosen = [each[i][kind][k] for i in np.flatnonzero(error > network.silence)]
+            chosen = [each[i][kind][k] for i in np.flatnonzero(error > network.skip_error)]
             np.testing.assert_allclose(mine * 21, np.sum(chosen, axis=0), atol=1e-12)
     before = network.elements["connection_1"].counts["learning"]
-    network.silence = 2.0  # more than any error of a softmax
+    network.skip_error = 2.0  # more than any error of a softmax
     show(network, x, y, FROZEN)
     assert network.elements["connection_1"].counts["learning"] == before
 
@@ -153,7 +153,7 @@ def test_one_sample_at_a_time_touches_only_where_events_are(compiled, monkeypatc
     show(swept, x, y, batch_size=1)
     np.testing.assert_array_equal(swept.parameters()[0][0][:, 3], before[0][0][:, 3])
     assert column.any()
-    swept.silence = 2.0  # more than any error of a softmax: nothing is learnt at all
+    swept.skip_error = 2.0  # more than any error of a softmax: nothing is learnt at all
     before = swept.parameters()
     show(swept, x, y, batch_size=1)
     for kind, found in enumerate(swept.parameters()):

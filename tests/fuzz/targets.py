@@ -519,7 +519,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
         "TrainingConfig": (d.TrainingConfig, {
             "epochs": 3, "batch_size": 4, "repeats_per_batch": 1, "lanes": 4, "optimiser": "adam",
             "learning_rate": 0.1, "lr_schedule": "constant", "weight_decay": 0.0, "decay": None,
-            "split_seed": 0, "test_share": 0.25, "seed": 0, "dtype": "float64", "silence": 0.0,
+            "split_seed": 0, "test_share": 0.25, "seed": 0, "dtype": "float64", "skip_error": 0.0,
             "counting": True, "stream": False}),
         "Node": (d.Node, {"name": "x", "kind": "dense", "sources": "y", "activation": "relu",
                           "loss": "", "shape": (), "size": 3, "density": 1.0, "channels": 0,

@@ -193,15 +193,15 @@ def test_nobody_helps_another_thread(team):
     assert active.team is team
 
 
-@pytest.mark.parametrize("options", [{}, {"threshold": 0.05}, {"silence": 0.8}])
+@pytest.mark.parametrize("options", [{}, {"threshold": 0.05}, {"skip_error": 0.8}])
 def test_a_network_with_helpers_learns_what_it_learns_alone(options):
-    silence = options.pop("silence", 0.0)
+    skip_error = options.pop("skip_error", 0.0)
     spec = NetworkSpec((150, 200, 5), bias_deviation=0.1, **options)
     generator = np.random.default_rng(0)
     x, y = generator.normal(size=(75, 150)), np.eye(5)[generator.integers(5, size=75)]
     networks = [spec.build(lanes=75, optimiser=OPTIMISERS["adam"]()) for _ in range(2)]
     for network in networks:
-        network.silence = silence
+        network.skip_error = skip_error
     outputs = []
     for threads, network in zip((0, 3), networks, strict=True):
         with thread_team(threads):

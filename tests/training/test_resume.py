@@ -124,7 +124,7 @@ FAULTS = Faults(drop=0.02, duplicate=0.02, reorder=0.05, flip=0.01, noise=0.05)
         {"compartment_noise": 0.01, "execution": NEURONS},
         {"training": {"repeats_per_batch": 2, "lr_schedule": "linear"}},
         {"density": 0.5, "activations": "tanh", "loss": "squared-error"},
-        {"training": {"lanes": 4, "silence": 0.05, "dtype": "float32"}},
+        {"training": {"lanes": 4, "skip_error": 0.05, "dtype": "float32"}},
         {"training": {"stream": True, "batch_size": 1, "optimiser": "momentum"}, "data": TINY},
         {"execution": EVENTS, "transport": Transport("heavy-tailed", 3, "value", faults=FAULTS),
          "data": TINY, "training": {"epochs": 1, "batch_size": 2}},

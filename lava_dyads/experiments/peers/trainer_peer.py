@@ -16,7 +16,7 @@ from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.training import Trainer, TrainingConfig
 
 
-def main(folder: str, rule: str, silence: float) -> None:
+def main(folder: str, rule: str, skip_error: float) -> None:
     """Train in turns with the others."""
     config, arrays = job(folder)
     spec = NetworkSpec(
@@ -36,7 +36,7 @@ def main(folder: str, rule: str, silence: float) -> None:
         optimiser=config["optimiser"],
         learning_rate=config["learning_rate"],
         dtype="float32",
-        silence=silence,
+        skip_error=skip_error,
         counting=False,
     )
     orders = arrays["orders"].astype(np.int64)
