@@ -23,9 +23,9 @@ from lava_dyads.processes import DyadConv as DyadConv
 from lava_dyads.processes import DyadConvFeedback as DyadConvFeedback
 from lava_dyads.processes import DyadDense as DyadDense
 from lava_dyads.processes import DyadDenseFeedback as DyadDenseFeedback
+from lava_dyads.processes import DyadEmbed as DyadEmbed
 from lava_dyads.processes import DyadMaxPool as DyadMaxPool
 from lava_dyads.processes import DyadNetwork as DyadNetwork
-from lava_dyads.processes import DyadPlace as DyadPlace
 from lava_dyads.processes import DyadProduct as DyadProduct
 from lava_dyads.processes import LossHead as LossHead
 from lava_dyads.processes import MetricSink as MetricSink

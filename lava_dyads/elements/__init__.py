@@ -2,16 +2,17 @@
 
 from lava_dyads.elements.base import Element, Inbox, Outbox
 from lava_dyads.elements.connection import Connection, Instructed
+from lava_dyads.elements.gather import Gather
 from lava_dyads.elements.head import Head
 from lava_dyads.elements.junction import Junction
 from lava_dyads.elements.lifted_connection import LiftedConnection
 from lava_dyads.elements.population import Population
-from lava_dyads.elements.relay import Relay
 from lava_dyads.elements.source_sink import Sink, Source
 
 __all__ = [
     "Connection",
     "Element",
+    "Gather",
     "Head",
     "Inbox",
     "Instructed",
@@ -19,7 +20,6 @@ __all__ = [
     "LiftedConnection",
     "Outbox",
     "Population",
-    "Relay",
     "Sink",
     "Source",
 ]

@@ -8,10 +8,10 @@ from typing import Any
 from lava.magma.core.decorator import implements, tag
 from lava.magma.core.model.sub.model import AbstractSubProcessModel
 
-from lava_dyads.elements import Relay
+from lava_dyads.elements import Gather
 from lava_dyads.models.registry import alias_weights, layer_processes, lead
 from lava_dyads.plan.plan import OUTSIDE, Link
-from lava_dyads.processes import DyadNetwork, ElementProcess, RelayProcess, population_process
+from lava_dyads.processes import DyadNetwork, ElementProcess, GatherProcess, population_process
 from lava_dyads.processes.base import shared
 from lava_dyads.processes.virtual import put, take
 
@@ -34,8 +34,8 @@ class SubNeuronNetworkModel(AbstractSubProcessModel):  # type: ignore[misc]
         for name, process in whole.items():
             setattr(self, f"part_{name}", process)
         width = network.outputs["output_out"]
-        relay = Relay(width, lanes=network.lanes, arithmetic=network.arithmetic)
-        self.output = RelayProcess(relay, schedule=proc.schedule, name="output")
+        gathering = Gather(width, lanes=network.lanes, arithmetic=network.arithmetic)
+        self.output = GatherProcess(gathering, schedule=proc.schedule, name="output")
         self.output.all_out.connect(proc.output_out)
         ends: dict[str, Any] = {**whole, OUTSIDE: proc}
         for link in links:

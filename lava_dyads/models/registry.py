@@ -26,8 +26,8 @@ from lava_dyads.processes import (
     DatasetSource,
     DyadNetwork,
     ElementProcess,
+    GatherProcess,
     MetricSink,
-    RelayProcess,
     process_of,
 )
 from lava_dyads.processes.network import PARAMETERS
@@ -77,7 +77,7 @@ def _enter_fixed(process: type[ElementProcess], exemplary: type[_Exemplary]) -> 
     )
 
 
-_STREAMS: tuple[Any, ...] = (DatasetSource, MetricSink, RelayProcess)
+_STREAMS: tuple[Any, ...] = (DatasetSource, MetricSink, GatherProcess)
 for _process in (*PARTS, *_STREAMS):
     _enter(_process, _process)
     with suppress(ValidationError):  # what integers cannot do says so

@@ -45,7 +45,7 @@ from lava_dyads.plan.plan import OUTSIDE, Link
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import loss as loss_of
-from lava_dyads.rules.ops import Place
+from lava_dyads.rules.ops import Embed
 from lava_dyads.rules.ops.structured import structure
 from lava_dyads.rules.optimisers import Optimiser
 from lava_dyads.rules.units.damped import DampedDyad
@@ -246,7 +246,7 @@ def recurrent(
     links: list[Link] = []
     here = "population"
     if inputs is None:
-        elements["inputs"] = Connection(None, op=Place(n, n, 0), **shared)
+        elements["inputs"] = Connection(None, op=Embed(n, n, 0), **shared)
     else:
         elements["inputs"] = Connection(_matrix("inputs", inputs, n, None), **taught)
     links += [

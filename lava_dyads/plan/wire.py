@@ -34,7 +34,7 @@ from lava_dyads.plan.plan import (
 from lava_dyads.plan.teaching_signals import instruct
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.nudges import NUDGES
-from lava_dyads.rules.ops import Join, Op, Pick, Place
+from lava_dyads.rules.ops import Embed, Join, Op, Slice
 from lava_dyads.rules.units import Unit
 
 
@@ -104,7 +104,7 @@ class _Wirer:
         self.backs[vertex.name] = []
         port = (OUTSIDE, "input_in")
         if not alone:
-            taken = Pick(self._width, vertex.n, self._slices[vertex.name])
+            taken = Slice(self._width, vertex.n, self._slices[vertex.name])
             self._part(vertex.name, Part(Connection, vertex, taken))
             self._link(port, (vertex.name, "mean_in"))
             port = (vertex.name, "basal_out")
@@ -163,7 +163,7 @@ class _Wirer:
             again = any(met[tap] > 1 for tap in self.taps[source])
             if vertex.beside or again or self._needs_step(source, vertex):
                 n = self.widths[source]
-                op = Place(n, vertex.n, start if vertex.beside else 0)
+                op = Embed(n, vertex.n, start if vertex.beside else 0)
                 part = f"{name}_{i}" if len(vertex.sources) > 1 else name
                 self._part(part, Part(Connection, vertex, op))
                 self._feed(source, part, "mean_in", "apical_out")
@@ -195,10 +195,10 @@ class _Wirer:
         target: Port = (OUTSIDE, "target_in")
         if not alone:
             taken, placed = f"{here}_target", f"{here}_output"
-            self._part(taken, Part(Connection, vertex, Pick(width, vertex.n, start)))
+            self._part(taken, Part(Connection, vertex, Slice(width, vertex.n, start)))
             self._link(target, (taken, "mean_in"))
             target = (taken, "basal_out")
-            self._part(placed, Part(Connection, vertex, Place(vertex.n, width, start)))
+            self._part(placed, Part(Connection, vertex, Embed(vertex.n, width, start)))
         if self.nudge.head:
             head = "head" if alone else f"{here}_head"
             self._part(head, Part(Head, vertex))

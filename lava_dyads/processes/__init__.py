@@ -11,14 +11,14 @@ from lava_dyads.processes.conductor import Conductor
 from lava_dyads.processes.conv import DyadConv, DyadConvFeedback
 from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, DyadSparse
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
+from lava_dyads.processes.embed import DyadEmbed
 from lava_dyads.processes.head import LossHead
 from lava_dyads.processes.instructed import INSTRUCTED
 from lava_dyads.processes.lifted import DyadLifted
 from lava_dyads.processes.network import DyadNetwork
-from lava_dyads.processes.place import DyadPlace
 from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
 from lava_dyads.processes.product import DyadProduct
-from lava_dyads.processes.streams import DatasetSource, MetricSink, RelayProcess
+from lava_dyads.processes.streams import DatasetSource, GatherProcess, MetricSink
 
 PARTS: tuple[type[ElementProcess], ...] = (
     *POPULATIONS.values(),
@@ -30,7 +30,7 @@ PARTS: tuple[type[ElementProcess], ...] = (
     *INSTRUCTED,
     DyadMaxPool,
     DyadAveragePool,
-    DyadPlace,
+    DyadEmbed,
     DyadProduct,
     DyadLifted,
     LossHead,
@@ -68,17 +68,17 @@ __all__ = [
     "DyadConvFeedback",
     "DyadDense",
     "DyadDenseFeedback",
+    "DyadEmbed",
     "DyadLifted",
     "DyadMaxPool",
     "DyadNetwork",
-    "DyadPlace",
     "DyadProduct",
     "DyadSparse",
     "ElementProcess",
+    "GatherProcess",
     "LossHead",
     "MetricSink",
     "PopulationProcess",
-    "RelayProcess",
     "population_process",
     "process_of",
 ]

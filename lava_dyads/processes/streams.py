@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from lava_dyads.checks import Size, checked, real_array
-from lava_dyads.elements import Relay, Sink, Source
+from lava_dyads.elements import Gather, Sink, Source
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -109,14 +109,14 @@ class MetricSink(ElementProcess):
         return Sink(loss_by_name("squared-error"), 1, arithmetic=arithmetic)
 
 
-class RelayProcess(ElementProcess):
+class GatherProcess(ElementProcess):
     """Join the messages of n neurons into one of width n, within the same step.
 
     Ports: ``each_in`` (n,) or (lanes, n), several sources are summed; ``all_out``, the same.
 
     Parameters
     ----------
-    element : Relay
+    element : Gather
     schedule : PresentationSchedule or None
     name : str or None
     """
@@ -125,6 +125,6 @@ class RelayProcess(ElementProcess):
     all_out: Member[OutPort]
 
     @classmethod
-    def example(cls, arithmetic: Arithmetic | None = None) -> Relay:
+    def example(cls, arithmetic: Arithmetic | None = None) -> Gather:
         """Return the smallest element of this kind."""
-        return Relay(1, arithmetic=arithmetic)
+        return Gather(1, arithmetic=arithmetic)

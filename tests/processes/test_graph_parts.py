@@ -10,8 +10,8 @@ from lava_dyads.processes import (
     DyadAveragePool,
     DyadConv,
     DyadConvFeedback,
+    DyadEmbed,
     DyadMaxPool,
-    DyadPlace,
     DyadProduct,
 )
 from lava_dyads.testing import play
@@ -116,9 +116,9 @@ def test_an_average_pool_shares_the_error_equally():
 
 def test_places_move_and_pick():
     for process, up, down in (
-        (DyadPlace(2, 4, 1), [0, 1, 2, 0], [6, 7]),
-        (DyadPlace(2), [1, 2], [5, 6]),
-        (DyadPlace(2, 1, 1), [2], [0, 5]),
+        (DyadEmbed(2, 4, 1), [0, 1, 2, 0], [6, 7]),
+        (DyadEmbed(2), [1, 2], [5, 6]),
+        (DyadEmbed(2, 1, 1), [2], [0, 5]),
     ):
         above = [5, 6, 7, 8][: len(up)]
         series = {"mean_in": rows([1, 2]), "difference_in": rows(above)}
@@ -164,7 +164,7 @@ MAKERS = {
     "conv": lambda lanes: DyadConv(np.ones((2, 1, 3, 3)), image=(1, 4, 4), lanes=lanes),
     "max-pool": lambda lanes: DyadMaxPool((1, 4, 4), lanes=lanes),
     "average-pool": lambda lanes: DyadAveragePool((1, 4, 4), lanes=lanes),
-    "place": lambda lanes: DyadPlace(3, 5, 1, lanes=lanes),
+    "place": lambda lanes: DyadEmbed(3, 5, 1, lanes=lanes),
     "product": lambda lanes: DyadProduct(3, lanes=lanes),
 }
 
@@ -203,7 +203,7 @@ def test_every_part_of_a_network_has_a_smallest_element_and_says_what_it_is():
         (lambda: DyadConv(W[None, None], image=(1, 1, 3)), "must fit into its image, 1 x 3"),
         (lambda: DyadMaxPool((1, 3, 3), 4), "must fit into its image, 3 x 3"),
         (lambda: DyadAveragePool((1, 3, 3), 4), "must fit into its image, 3 x 3"),
-        (lambda: DyadPlace(2, 3, 2), "2 neurons must fit among 3"),
+        (lambda: DyadEmbed(2, 3, 2), "2 neurons must fit among 3"),
         (lambda: DyadProduct(0), "must be at least 1"),
         (lambda: Dyad((4,), sharing=3), "sharing: must divide n = 4"),
         (lambda: Dyad((4,), sharing=2, bias=[1.0] * 4), r"number or have shape \(2,\)"),

@@ -10,12 +10,12 @@ from lava_dyads.errors import ValidationError
 from lava_dyads.rules.ops import (
     AveragePool,
     Conv,
+    Embed,
     Join,
     MaxPool,
     Op,
-    Pick,
-    Place,
     Product,
+    Slice,
 )
 
 NOTHING = np.zeros(())
@@ -117,9 +117,9 @@ def test_a_convolution_is_scipys_correlation_in_every_type(dtype, lanes):
 
 
 def test_results_go_where_they_are_wanted():
-    conv, pool, place = Conv((2, 5, 5), 3, padding=1), AveragePool((3, 4, 4)), Place(3, 7, 2)
+    conv, pool, place = Conv((2, 5, 5), 3, padding=1), AveragePool((3, 4, 4)), Embed(3, 7, 2)
     generator = np.random.default_rng(1)
-    for op in (conv, pool, place, Pick(7, 3, 1)):
+    for op in (conv, pool, place, Slice(7, 3, 1)):
         weights = generator.normal(size=op.shape)
         up, down = generator.normal(size=(4, op.n_in)), generator.normal(size=(4, op.n_out))
         for method, arguments in (
@@ -179,7 +179,7 @@ def test_a_max_pool_takes_the_first_of_the_largest_and_sends_the_error_there(mad
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 4), more=st.integers(0, 3), data=st.data())
 def test_places_are_a_part_of_the_identity(seed, n, more, data):
     offset = data.draw(st.integers(0, more))
-    place, pick = Place(n, n + more, offset), Pick(n + more, n, offset)
+    place, pick = Embed(n, n + more, offset), Slice(n + more, n, offset)
     expected = np.eye(n + more)[:, offset : offset + n]
     np.testing.assert_array_equal(matrix_of(place), expected)
     np.testing.assert_array_equal(matrix_of(pick), expected.T)
@@ -190,7 +190,7 @@ def test_places_are_a_part_of_the_identity(seed, n, more, data):
     assert place.backward_operations(message) == pick.forward_operations(message) == through
     up = message[:, :n]
     assert place.forward_operations(up) == np.count_nonzero(up) == pick.backward_operations(up)
-    np.testing.assert_array_equal(matrix_of(Place(n, n)), np.eye(n))
+    np.testing.assert_array_equal(matrix_of(Embed(n, n)), np.eye(n))
 
 
 @pytest.mark.parametrize("join", [Product(6), MaxPool((1, 2, 6), (1, 2)), MaxPool((2, 3, 3), 2, 1)])
@@ -224,7 +224,7 @@ def test_a_product_counts_where_an_argument_or_the_error_has_changed():
 
 
 def test_ops_and_joins_can_be_told_apart():
-    ops: list[Op] = [Conv((1, 3, 3), 1), AveragePool((1, 2, 2)), Place(1, 2), Pick(2, 1)]
+    ops: list[Op] = [Conv((1, 3, 3), 1), AveragePool((1, 2, 2)), Embed(1, 2), Slice(2, 1)]
     joins: list[Join] = [MaxPool((1, 2, 2)), Product(1)]
     assert not any(isinstance(op, Join) for op in ops)
     assert all(isinstance(join, Join) for join in joins)
@@ -244,8 +244,8 @@ def test_ops_and_joins_can_be_told_apart():
         (lambda: Conv((1, 3, 3), 1, 3, 1, -1), "padding: must be at least 0"),
         (lambda: Conv((1, 3, 3), 0), "channels: must be at least 1"),
         (lambda: MaxPool((0, 3, 3)), "channels: must be at least 1"),
-        (lambda: Place(3, 4, 2), "3 neurons must fit among 4"),
-        (lambda: Pick(4, 3, 2), "3 neurons must fit among 4"),
+        (lambda: Embed(3, 4, 2), "3 neurons must fit among 4"),
+        (lambda: Slice(4, 3, 2), "3 neurons must fit among 4"),
         (lambda: Product(0), "must be at least 1"),
     ],
 )

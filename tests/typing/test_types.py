@@ -149,9 +149,9 @@ def test_the_list_of_public_names_stands_once_and_holds():
 
 def test_the_declared_ports_and_vars_of_processes_are_those_they_have():
     from lava_dyads.lava_types import InPort, OutPort, Var
-    from lava_dyads.processes import PARTS, DatasetSource, MetricSink, RelayProcess
+    from lava_dyads.processes import PARTS, DatasetSource, GatherProcess, MetricSink
 
-    for cls in (*PARTS, DatasetSource, MetricSink, RelayProcess):
+    for cls in (*PARTS, DatasetSource, MetricSink, GatherProcess):
         members = vars(cls(element=cls.example()))
         declared = typing.get_type_hints(cls)
         for name, kind in declared.items():

@@ -3,7 +3,7 @@
 from lava_dyads.rules.ops.base import Join, Op, Weightless
 from lava_dyads.rules.ops.conv import Conv
 from lava_dyads.rules.ops.dense import Dense
-from lava_dyads.rules.ops.place import Pick, Place
+from lava_dyads.rules.ops.embed import Embed, Slice
 from lava_dyads.rules.ops.pool import AveragePool, MaxPool
 from lava_dyads.rules.ops.product import Product
 from lava_dyads.rules.ops.sparse import Sparse
@@ -12,12 +12,12 @@ __all__ = [
     "AveragePool",
     "Conv",
     "Dense",
+    "Embed",
     "Join",
     "MaxPool",
     "Op",
-    "Pick",
-    "Place",
     "Product",
+    "Slice",
     "Sparse",
     "Weightless",
 ]

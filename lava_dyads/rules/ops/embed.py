@@ -16,7 +16,7 @@ from lava_dyads.rules.ops.base import Weightless
 
 
 @dataclass(frozen=True)
-class Place(Weightless):
+class Embed(Weightless):
     """Put n_in neurons among n_out, from ``offset`` on; the others get nothing.
 
     With P_ij = 1 where i = offset + j::
@@ -39,11 +39,11 @@ class Place(Weightless):
 
     Examples
     --------
-    >>> Place(2, 4, 1).forward(np.zeros(()), np.array([[1.0, 2.0]]))
+    >>> Embed(2, 4, 1).forward(np.zeros(()), np.array([[1.0, 2.0]]))
     array([[0., 1., 2., 0.]])
     """
 
-    process_name: ClassVar[str] = "DyadPlace"
+    process_name: ClassVar[str] = "DyadEmbed"
 
     n_in: int
     n_out: int
@@ -52,10 +52,10 @@ class Place(Weightless):
     def __post_init__(self) -> None:
         check_fields(self)
         if min(self.n_in, self.n_out) < 1:
-            invalid("Place", "needs at least 1 neuron below and above", (self.n_in, self.n_out))
+            invalid("Embed", "needs at least 1 neuron below and above", (self.n_in, self.n_out))
         if not 0 <= self.offset <= self.n_out - self.n_in:
             limit = f"{self.n_in} neurons must fit among {self.n_out}"
-            invalid("Place.offset", limit, self.offset)
+            invalid("Embed.offset", limit, self.offset)
 
     def forward(
         self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np
@@ -89,8 +89,8 @@ class Place(Weightless):
 
 
 @dataclass(frozen=True)
-class Pick(Weightless):
-    """Take n_out neurons out of n_in, from ``offset`` on: the transpose of :class:`Place`.
+class Slice(Weightless):
+    """Take n_out neurons out of n_in, from ``offset`` on: the transpose of :class:`Embed`.
 
     Parameters
     ----------
@@ -106,11 +106,11 @@ class Pick(Weightless):
 
     Examples
     --------
-    >>> Pick(4, 2, 1).forward(np.zeros(()), np.arange(4.0)[None])
+    >>> Slice(4, 2, 1).forward(np.zeros(()), np.arange(4.0)[None])
     array([[1., 2.]])
     """
 
-    process_name: ClassVar[str] = "DyadPlace"
+    process_name: ClassVar[str] = "DyadEmbed"
 
     n_in: int
     n_out: int
@@ -121,9 +121,9 @@ class Pick(Weightless):
         _ = self.place
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Embed:
         """What puts them back."""
-        return Place(self.n_out, self.n_in, self.offset)
+        return Embed(self.n_out, self.n_in, self.offset)
 
     def forward(
         self, weights: Array, up: Array, out: Array | None = None, xp: Namespace = np

@@ -8,10 +8,10 @@ from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.ops import Pick, Place
+from lava_dyads.rules.ops import Embed, Slice
 
 
-class DyadPlace(ElementProcess):
+class DyadEmbed(ElementProcess):
     """Neurons below appear among others above, or some of them are picked; unchanged, no weights.
 
     With s = ``offset``, in every step, in this order::
@@ -49,7 +49,7 @@ class DyadPlace(ElementProcess):
 
     Examples
     --------
-    >>> DyadPlace(2, 5, offset=3).basal_out.shape
+    >>> DyadEmbed(2, 5, offset=3).basal_out.shape
     (5,)
     """
 
@@ -74,11 +74,11 @@ class DyadPlace(ElementProcess):
     ) -> None:
         if element is None:
             n_out = n_in if n_out is None else n_out
-            kind = Place if n_in <= n_out else Pick
+            kind = Embed if n_in <= n_out else Slice
             element = Connection(None, op=kind(n_in, n_out, offset), lanes=lanes)
         super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
     def example(cls, arithmetic: Arithmetic | None = None) -> Connection:
         """Return the smallest element of this kind."""
-        return Connection(None, op=Place(1, 1), arithmetic=arithmetic)
+        return Connection(None, op=Embed(1, 1), arithmetic=arithmetic)

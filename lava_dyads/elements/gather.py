@@ -1,4 +1,4 @@
-"""A relay: n single messages become one of width n, within the same step."""
+"""A gatherer: n single messages become one of width n, within the same step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from lava_dyads.elements.clock import Clock
 from lava_dyads.rules.arithmetic import Arithmetic
 
 
-class Relay(Element):
+class Gather(Element):
     """Pass on what it receives: ``all_out`` <- ``each_in``.
 
     Parameters
