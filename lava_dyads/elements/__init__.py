@@ -1,11 +1,11 @@
-"""Elements of a network: populations, connections, junctions, heads, sources, sinks."""
+"""Elements of a network: populations, connections, nonlinear connections, heads, sources, sinks."""
 
 from lava_dyads.elements.base import Element, Inbox, Outbox
 from lava_dyads.elements.connection import Connection, Instructed
 from lava_dyads.elements.gather import Gather
 from lava_dyads.elements.head import Head
-from lava_dyads.elements.junction import Junction
 from lava_dyads.elements.lifted_connection import LiftedConnection
+from lava_dyads.elements.nonlinear_connection import NonlinearConnection
 from lava_dyads.elements.population import Population
 from lava_dyads.elements.source_sink import Sink, Source
 
@@ -16,8 +16,8 @@ __all__ = [
     "Head",
     "Inbox",
     "Instructed",
-    "Junction",
     "LiftedConnection",
+    "NonlinearConnection",
     "Outbox",
     "Population",
     "Sink",

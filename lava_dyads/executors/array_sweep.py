@@ -21,7 +21,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lava_dyads.elements import Connection, Element, Head, Instructed, Junction, Population
+from lava_dyads.elements import (
+    Connection,
+    Element,
+    Head,
+    Instructed,
+    NonlinearConnection,
+    Population,
+)
 from lava_dyads.elements.plasticity import Plasticity
 from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import OUTSIDE, Plan, Port
@@ -278,11 +285,11 @@ class _Presentation:
                 self.values[name, "basal_out"] = element.op.forward(weights, mean, xp=self.xp)
                 made = element.op.forward_operations
                 self._count(name, element.counted[0], lambda: made(mean, self.xp))
-        elif isinstance(element, Junction):
-            means = [self.at(name, port) for port in element.up_ports(element.join)]
-            value = element.join.forward(*means, xp=self.xp)
+        elif isinstance(element, NonlinearConnection):
+            means = [self.at(name, port) for port in element.up_ports(element.nonlinear_op)]
+            value = element.nonlinear_op.forward(*means, xp=self.xp)
             self.values[name, "basal_out"] = first_sent(value, 0.0, 1.0, self.xp)
-            of = element.join.forward_operations
+            of = element.nonlinear_op.forward_operations
             self._count(name, element.counted[0], lambda: of(*means, xp=self.xp))
         elif isinstance(element, Population):
             unit, numbers = element.unit, self.sweep.numbers
@@ -343,8 +350,8 @@ class _Presentation:
                 self._count(name, "straddling", lambda: events(straddling, self.xp))
         elif isinstance(element, Connection) and self.sweep.hears(name, "difference_in"):
             self._back(name, element)
-        elif isinstance(element, Junction) and self.sweep.hears(name, "difference_in"):
-            self._back_join(name, element)
+        elif isinstance(element, NonlinearConnection) and self.sweep.hears(name, "difference_in"):
+            self._back_nonlinear(name, element)
 
     def _back(self, name: str, connection: Connection) -> None:
         """Send down what a connection makes of the error."""
@@ -359,16 +366,16 @@ class _Presentation:
             of = op.learning_operations
             self._count(name, "learning", lambda: of(*pair, self.xp) * learn)
 
-    def _back_join(self, name: str, junction: Junction) -> None:
-        """Send down what a junction makes of the error."""
-        join, down = junction.join, self.at(name, "difference_in")
-        means = [self.at(name, port) for port in junction.up_ports(join)]
-        ports = junction.back_ports(join)
-        if any(port in junction.listened for port in ports):
-            for port, value in zip(ports, join.transpose(down, *means, xp=self.xp), strict=True):
-                # An entry of a message is an event: there is nothing left to skip_error.
-                sent = value if join.selects else first_sent(value, 0.0, junction.beta, self.xp)
+    def _back_nonlinear(self, name: str, connection: NonlinearConnection) -> None:
+        """Send down what a nonlinear connection makes of the error."""
+        op, down = connection.nonlinear_op, self.at(name, "difference_in")
+        means = [self.at(name, port) for port in connection.up_ports(op)]
+        ports = connection.back_ports(op)
+        if any(port in connection.listened for port in ports):
+            for port, value in zip(ports, op.transpose(down, *means, xp=self.xp), strict=True):
+                # An entry of a message is an event: there is nothing left to skip.
+                sent = value if op.selects else first_sent(value, 0.0, connection.beta, self.xp)
                 self.values[name, port] = sent
-            still = [np.zeros((1, n), bool) for n in join.n_in]
-            of = join.backward_operations
-            self._count(name, junction.counted[1], lambda: of(down, *still, xp=self.xp))
+            still = [np.zeros((1, n), bool) for n in op.n_in]
+            of = op.backward_operations
+            self._count(name, connection.counted[1], lambda: of(down, *still, xp=self.xp))

@@ -26,7 +26,7 @@ from lava_dyads.plan.chain import chain_vertices
 from lava_dyads.plan.vertex import Vertex, only_data
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.losses import Loss
-from lava_dyads.rules.ops import Dense, Join, Op
+from lava_dyads.rules.ops import Dense, NonlinearOp, Op
 from lava_dyads.rules.optimisers import Optimiser
 
 
@@ -89,7 +89,7 @@ def evaluate(
         below = [z[source] for source in v.sources]
         if v.op is None:
             a = np.concatenate(below, axis=1) if v.beside else sum(below[1:], below[0])
-        elif isinstance(v.op, Join):
+        elif isinstance(v.op, NonlinearOp):
             a = v.op.forward(*below)
         else:
             a = v.op.forward(next(given) if v.weighted else _NONE, below[0])
@@ -171,7 +171,7 @@ def _downward(v: Vertex, delta: Array, through: Array, z: dict[str, Array]) -> S
         return np.split(delta, edges, axis=1)
     if v.op is None:
         return [delta] * len(v.sources)
-    if isinstance(v.op, Join):
+    if isinstance(v.op, NonlinearOp):
         return v.op.transpose(delta, *(z[source] for source in v.sources))
     return [v.op.transpose(through, delta)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lava_dyads import executors
 from lava_dyads.array_types import Array
-from lava_dyads.elements import Connection, Element, Head, Junction, Population
+from lava_dyads.elements import Connection, Element, Head, NonlinearConnection, Population
 from lava_dyads.errors import invalid
 from lava_dyads.executors.registry import choose_executor
 from lava_dyads.executors.step import Network
@@ -108,8 +108,8 @@ class _Maker:
                 made[name] = self._connection(part, *with_weights[name])
             elif part.kind is Connection:
                 made[name] = Connection(None, op=part.op, **self._shared)
-            elif part.kind is Junction:
-                made[name] = Junction(part.op, **self._shared)
+            elif part.kind is NonlinearConnection:
+                made[name] = NonlinearConnection(part.op, **self._shared)
             elif part.kind is Population:
                 made[name] = self._population(name, part, biases)
             else:

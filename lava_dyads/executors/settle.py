@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
-from lava_dyads.elements import Connection, Element, Head, Inbox, Junction, Outbox, Population
+from lava_dyads.elements import (
+    Connection,
+    Element,
+    Head,
+    Inbox,
+    NonlinearConnection,
+    Outbox,
+    Population,
+)
 from lava_dyads.elements.base import Trainable
 from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import UnsupportedError
@@ -238,7 +246,7 @@ class Relaxing(Trainable):
                 return np.zeros((), self.arithmetic.dtype)
             held = element.memory
             return element.drive(held["held_output"], held["held_target"])
-        if isinstance(element, Junction):
+        if isinstance(element, NonlinearConnection):
             if link.output == "basal_out":
                 return element.upward()
             return element.downward()[list(element.outputs).index(link.output) - 1]

@@ -35,7 +35,7 @@ class Window(Protocol):
 
 
 class Network(Relaxing):
-    """Populations, connections, junctions and heads, as one element.
+    """Populations, connections, nonlinear connections and heads, as one element.
 
     Ports: ``input_in``, ``target_in``; ``output_out`` carries the output layer's mean as it is in
     the read step.

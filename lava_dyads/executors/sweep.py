@@ -4,10 +4,10 @@ For a finite rule (DP-transpose at alpha 0 and 1, activation relaxation at rate 
 a presentation add up to::
 
     up:    a = sum of what meets at basal_in + b       unit.step(a, nothing)   from the input up
-           W mean of a connection, f(means) of a junction
+           W mean of a connection, f(means) of a nonlinear one
     top:   u = -beta l'(mean)                          for samples that are not silent
     down:  unit.perturb(a, u)                          D = unit's error channel
-           u = W^T D of a connection, (df/dmean)^T D of a junction
+           u = W^T D of a connection, (df/dmean)^T D of a nonlinear one
     (what is no event is not sent, see ``rules.meter``)
     learn: W from sum_lanes D mean^T, b from sum_lanes D, each times -1 / (beta N)
 
@@ -36,14 +36,23 @@ from lava_dyads.elements import (
     Head,
     Inbox,
     Instructed,
-    Junction,
+    NonlinearConnection,
     Outbox,
     Population,
 )
 from lava_dyads.elements.clock import Clock
 from lava_dyads.executors.registry import Executor, register
 from lava_dyads.executors.step import Network
-from lava_dyads.executors.sweep_stages import Joint, Linear, Rows, Signal, Sum, Sweep, Top, Units
+from lava_dyads.executors.sweep_stages import (
+    Linear,
+    Nonlinear,
+    Rows,
+    Signal,
+    Sum,
+    Sweep,
+    Top,
+    Units,
+)
 from lava_dyads.native.registry import overlap
 from lava_dyads.plan.plan import OUTSIDE, Link, Plan, Port
 from lava_dyads.rules.arithmetic import Arithmetic, Float
@@ -355,15 +364,15 @@ class _Layout:
     def _stage(self, name: str) -> Any:
         """Return what an element does in a sweep, put in its place on the way up."""
         element = self._network.elements[name]
-        stage: Linear | Joint | Units
+        stage: Linear | Nonlinear | Units
         if isinstance(element, Connection):
             from_data = self._sources[name, "mean_in"] == [(OUTSIDE, "input_in")]
             mean = self._meet(name, "mean_in")
             stage = Linear(element, self._network.lanes, mean, from_data=from_data)
             self.carried[name, "basal_out"] = stage.basal
-        elif isinstance(element, Junction):
-            means = [self._meet(name, port) for port in element.up_ports(element.join)]
-            stage = Joint(element, means)
+        elif isinstance(element, NonlinearConnection):
+            means = [self._meet(name, port) for port in element.up_ports(element.nonlinear_op)]
+            stage = Nonlinear(element, means)
             self.carried[name, "basal_out"] = stage.basal
         else:
             assert isinstance(element, Population)
@@ -377,8 +386,8 @@ class _Layout:
         """Note what an element sends down."""
         if isinstance(stage, Linear) and stage.apical is not None:
             self.carried[name, "apical_out"] = stage.apical
-        elif isinstance(stage, Joint):
-            ports = stage.junction.back_ports(stage.junction.join)
+        elif isinstance(stage, Nonlinear):
+            ports = stage.connection.back_ports(stage.connection.nonlinear_op)
             self.carried |= {(name, p): s for p, s in zip(ports, stage.apical, strict=True)}
 
     def _meet(self, name: str, port: str) -> Signal:

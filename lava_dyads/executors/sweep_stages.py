@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
-from lava_dyads.elements import Connection, Head, Junction, Population
+from lava_dyads.elements import Connection, Head, NonlinearConnection, Population
 from lava_dyads.elements.connection import NOTHING
 from lava_dyads.executors.step import together
 from lava_dyads.rules.meter import events, first_sent
@@ -166,11 +166,11 @@ class Linear:
         return learner.update_along(weights, self.below, self.above, state, step, scale, workspace)
 
 
-class Joint:
-    """A junction in a sweep."""
+class Nonlinear:
+    """A nonlinear connection in a sweep."""
 
-    def __init__(self, junction: Junction, means: list[Signal]) -> None:
-        self.junction, self._means, self.basal = junction, means, Signal()
+    def __init__(self, connection: NonlinearConnection, means: list[Signal]) -> None:
+        self.connection, self._means, self.basal = connection, means, Signal()
         self.difference: Signal | None = None
         self.apical = [Signal() for _ in means]
 
@@ -180,24 +180,26 @@ class Joint:
 
     def up(self, sweep: Sweep) -> None:
         """f(means)."""
-        junction, held = self.junction, [mean.value for mean in self._means]
-        self.basal.value = first_sent(junction.join.forward(*held), 0.0, 1.0)
+        connection, held = self.connection, [mean.value for mean in self._means]
+        self.basal.value = first_sent(connection.nonlinear_op.forward(*held), 0.0, 1.0)
         if sweep.counts:
-            junction.count(junction.counted[0], junction.join.forward_operations(*held))
+            connection.count(
+                connection.counted[0], connection.nonlinear_op.forward_operations(*held)
+            )
 
     def down(self, sweep: Sweep, rows: Rows) -> None:
         """(df / dmeans)^T D."""
         assert self.difference
-        junction, join, down = self.junction, self.junction.join, self.difference.value
+        connection, op, down = self.connection, self.connection.nonlinear_op, self.difference.value
         held = [mean.value if rows is None else mean.value[rows] for mean in self._means]
-        if not any(port in junction.listened for port in junction.back_ports(join)):
+        if not any(port in connection.listened for port in connection.back_ports(op)):
             return
-        for apical, value in zip(self.apical, join.transpose(down, *held), strict=True):
+        for apical, value in zip(self.apical, op.transpose(down, *held), strict=True):
             # An entry of a message is an event: there is nothing left to silence.
-            apical.value = value if join.selects else first_sent(value, 0.0, junction.beta)
+            apical.value = value if op.selects else first_sent(value, 0.0, connection.beta)
         if sweep.counts:
-            still = [np.zeros((1, n), bool) for n in join.n_in]
-            junction.count(junction.counted[1], join.backward_operations(down, *still))
+            still = [np.zeros((1, n), bool) for n in op.n_in]
+            connection.count(connection.counted[1], op.backward_operations(down, *still))
 
 
 class Units:

@@ -45,7 +45,7 @@ from lava_dyads.kinds import Limit
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.losses import LOSSES, loss
-from lava_dyads.rules.ops import AveragePool, Conv, Dense, Join, MaxPool, Op, Product, Sparse
+from lava_dyads.rules.ops import AveragePool, Conv, Dense, MaxPool, NonlinearOp, Op, Product, Sparse
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -118,7 +118,7 @@ class Node:
 
 
 _WRITTEN = {"sources": "from"}
-Resolved = tuple[Shape, "Op | Join | None"]
+Resolved = tuple[Shape, "Op | NonlinearOp | None"]
 
 
 @dataclass(frozen=True)

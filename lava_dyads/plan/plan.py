@@ -6,12 +6,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from lava_dyads.elements import Connection, Element, Head, Instructed, Junction, Population
+from lava_dyads.elements import (
+    Connection,
+    Element,
+    Head,
+    Instructed,
+    NonlinearConnection,
+    Population,
+)
 from lava_dyads.plan.timing import Timing, default_repeats
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.feedback import TIED, Feedback
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
-from lava_dyads.rules.ops import Join, Op
+from lava_dyads.rules.ops import NonlinearOp, Op
 from lava_dyads.rules.units import Rule, RuleParameters, Unit
 
 OUTSIDE = "network"
@@ -206,11 +213,11 @@ _ENDS: dict[type[Element], tuple[str, ...]] = {
 """Where the messages of a sweep end."""
 
 
-def up_ports(op: Op | Join) -> tuple[str, ...]:
+def up_ports(op: Op | NonlinearOp) -> tuple[str, ...]:
     """Return the input ports for the activities below, one per source."""
-    return Junction.up_ports(op) if isinstance(op, Join) else ("mean_in",)
+    return NonlinearConnection.up_ports(op) if isinstance(op, NonlinearOp) else ("mean_in",)
 
 
-def back_ports(op: Op | Join) -> tuple[str, ...]:
+def back_ports(op: Op | NonlinearOp) -> tuple[str, ...]:
     """Return the output ports for the errors of the vertices below, one per source."""
-    return Junction.back_ports(op) if isinstance(op, Join) else ("apical_out",)
+    return NonlinearConnection.back_ports(op) if isinstance(op, NonlinearOp) else ("apical_out",)

@@ -4,12 +4,12 @@ Of some units the *cause*, the activity to learn from, is not what they send up,
 the error to learn from, is not what they send down. Then every connection with weights becomes an
 :class:`~lava_dyads.elements.Instructed` one, and gets causes and teachers on ports of their
 own. Where an op without weights lies between it and neurons, a twin of that op passes them on.
-Junctions are not linear: what they send down depends on what they get, so they get causes, too.
+What nonlinear connections send down depends on what they get, so they get causes, too.
 """
 
 from __future__ import annotations
 
-from lava_dyads.elements import Connection, Instructed, Junction, Population
+from lava_dyads.elements import Connection, Instructed, NonlinearConnection, Population
 from lava_dyads.errors import invalid
 from lava_dyads.plan.plan import OUTSIDE, Link, Plan, Port
 
@@ -39,7 +39,7 @@ class _Lessons:
         self._moved = self._moved_ones()
 
     def _moved_ones(self) -> set[str]:
-        """Return the linear ops that get something else than causes; junctions get these."""
+        """Return the linear ops that get something else than causes; nonlinear ones get these."""
         into: dict[str, list[Link]] = {}
         for link in self.links:
             into.setdefault(link.target, []).append(link)
@@ -53,10 +53,10 @@ class _Lessons:
         return moved
 
     def give(self) -> None:
-        """Instruct every connection that has weights, after showing causes to all junctions."""
+        """Instruct all connections with weights, after showing causes to the nonlinear ones."""
         for i, link in enumerate(self.links):
             part = self.plan.parts.get(link.target)
-            if part and part.kind is Junction and link.input != "difference_in":
+            if part and part.kind is NonlinearConnection and link.input != "difference_in":
                 source = self._behind(link.source, link.output, back=False)
                 self.links[i] = self.plan.links[i] = Link(*source, link.target, link.input)
         for name in self.weighted:
@@ -102,7 +102,7 @@ class _Lessons:
             name, back = self._unlinked.pop()
             twin, entry = f"{name}_lesson", "difference_in" if back else "mean_in"
             self._pass_on(name, entry, twin, entry, back=back)
-            if back and self.plan.parts[name].kind is Junction:
+            if back and self.plan.parts[name].kind is NonlinearConnection:
                 self.plan.links += [
                     Link(link.source, link.output, twin, link.input)
                     for link in self.links

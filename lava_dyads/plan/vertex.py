@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.losses import Loss
-from lava_dyads.rules.ops import Dense, Join, Op
+from lava_dyads.rules.ops import Dense, NonlinearOp, Op
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Vertex:
         Of what it sends up; flat in messages.
     sources : tuple of str
         Vertices below; none: an input.
-    op : Op, Join or None
+    op : Op, NonlinearOp or None
         What the activities go through; None: they are added up, or put side by side.
     activation : Activation or None
         Of the population that stands on it; None: there is none.
@@ -41,7 +41,7 @@ class Vertex:
     name: str
     shape: tuple[int, ...]
     sources: tuple[str, ...] = ()
-    op: Op | Join | None = None
+    op: Op | NonlinearOp | None = None
     activation: Activation | None = None
     loss: Loss | None = None
     biases: int = 0
@@ -59,8 +59,8 @@ class Vertex:
         return _weighted(self.op)
 
 
-def _weighted(op: Op | Join | None) -> Op | None:
-    return None if op is None or isinstance(op, Join) or not op.shape else op
+def _weighted(op: Op | NonlinearOp | None) -> Op | None:
+    return None if op is None or isinstance(op, NonlinearOp) or not op.shape else op
 
 
 def only_data(vertices: Sequence[Vertex]) -> dict[str, bool]:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lava_dyads.array_types import Array
-from lava_dyads.elements import Connection, Element, Head, Junction, Population
+from lava_dyads.elements import Connection, Element, Head, NonlinearConnection, Population
 from lava_dyads.errors import invalid
 from lava_dyads.plan.plan import (
     OUTSIDE,
@@ -34,7 +34,7 @@ from lava_dyads.plan.plan import (
 from lava_dyads.plan.teaching_signals import instruct
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.nudges import NUDGES
-from lava_dyads.rules.ops import Embed, Join, Op, Slice
+from lava_dyads.rules.ops import Embed, NonlinearOp, Op, Slice
 from lava_dyads.rules.units import Unit
 
 
@@ -234,8 +234,8 @@ def _fed(vertices: Sequence[Vertex], weights: Sequence[Array]) -> dict[str, list
     return found
 
 
-def _kind(op: Op | Join) -> type[Element]:
-    return Junction if isinstance(op, Join) else Connection
+def _kind(op: Op | NonlinearOp) -> type[Element]:
+    return NonlinearConnection if isinstance(op, NonlinearOp) else Connection
 
 
 def _starts(vertices: Sequence[Vertex]) -> list[int]:

@@ -50,7 +50,7 @@ def process_of(element: Element) -> type[ElementProcess]:
         return population_process(element.unit)
     known = {process.__name__: process for process in PARTS}
     if element.process_name not in known:
-        carried = getattr(element, "op", None) or getattr(element, "join", element)
+        carried = getattr(element, "op", None) or getattr(element, "nonlinear_op", element)
         what = f"{type(carried).__name__}: there is no Lava Process for it"
         hint = "granularity network, or a Process of that name (CONTRIBUTING.md)"
         raise UnsupportedError(message("granularity layer", what, element.process_name, hint))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lava_dyads.checks import Positive, Size, checked
-from lava_dyads.elements import Connection, Junction
+from lava_dyads.elements import Connection, NonlinearConnection
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -86,16 +86,16 @@ class DyadMaxPool(ElementProcess):
         beta: Positive = 0.1,
         schedule: PresentationSchedule | None = None,
         name: str | None = None,
-        element: Junction | None = None,
+        element: NonlinearConnection | None = None,
     ) -> None:
         if element is None:
-            element = Junction(MaxPool(image, kernel, stride), lanes=lanes, beta=beta)
+            element = NonlinearConnection(MaxPool(image, kernel, stride), lanes=lanes, beta=beta)
         super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
-    def example(cls, arithmetic: Arithmetic | None = None) -> Junction:
+    def example(cls, arithmetic: Arithmetic | None = None) -> NonlinearConnection:
         """Return the smallest element of this kind."""
-        return Junction(MaxPool((1, 1, 1), 1), arithmetic=arithmetic)
+        return NonlinearConnection(MaxPool((1, 1, 1), 1), arithmetic=arithmetic)
 
 
 class DyadAveragePool(ElementProcess):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lava_dyads.checks import Positive, Size, checked
-from lava_dyads.elements import Junction
+from lava_dyads.elements import NonlinearConnection
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.base import ElementProcess
@@ -74,12 +74,12 @@ class DyadProduct(ElementProcess):
         beta: Positive = 0.1,
         schedule: PresentationSchedule | None = None,
         name: str | None = None,
-        element: Junction | None = None,
+        element: NonlinearConnection | None = None,
     ) -> None:
-        element = element or Junction(Product(n), lanes=lanes, beta=beta)
+        element = element or NonlinearConnection(Product(n), lanes=lanes, beta=beta)
         super().__init__(element, schedule=schedule, name=name)
 
     @classmethod
-    def example(cls, arithmetic: Arithmetic | None = None) -> Junction:
+    def example(cls, arithmetic: Arithmetic | None = None) -> NonlinearConnection:
         """Return the smallest element of this kind."""
-        return Junction(Product(1), arithmetic=arithmetic)
+        return NonlinearConnection(Product(1), arithmetic=arithmetic)

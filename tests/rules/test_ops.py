@@ -11,8 +11,8 @@ from lava_dyads.rules.ops import (
     AveragePool,
     Conv,
     Embed,
-    Join,
     MaxPool,
+    NonlinearOp,
     Op,
     Product,
     Slice,
@@ -193,21 +193,21 @@ def test_places_are_a_part_of_the_identity(seed, n, more, data):
     np.testing.assert_array_equal(matrix_of(Embed(n, n)), np.eye(n))
 
 
-@pytest.mark.parametrize("join", [Product(6), MaxPool((1, 2, 6), (1, 2)), MaxPool((2, 3, 3), 2, 1)])
-def test_what_a_join_sends_down_is_its_derivative(join):
+@pytest.mark.parametrize("op", [Product(6), MaxPool((1, 2, 6), (1, 2)), MaxPool((2, 3, 3), 2, 1)])
+def test_what_a_nonlinear_op_sends_down_is_its_derivative(op):
     generator = np.random.default_rng(0)
     # Entries of a window differ by far more than the step.
-    ups = [generator.permutation(2 * n).reshape(2, n) / n for n in join.n_in]
-    down = generator.normal(size=(2, join.n_out))
+    ups = [generator.permutation(2 * n).reshape(2, n) / n for n in op.n_in]
+    down = generator.normal(size=(2, op.n_out))
     step = 1e-6
-    for k, below in enumerate(join.transpose(down, *ups)):
+    for k, below in enumerate(op.transpose(down, *ups)):
         slope = np.zeros_like(ups[k])
         for i in np.ndindex(slope.shape):
             sides = []
             for sign in (1, -1):
                 moved = [up.copy() for up in ups]
                 moved[k][i] += sign * step
-                sides.append(np.vdot(down, join.forward(*moved)))
+                sides.append(np.vdot(down, op.forward(*moved)))
             slope[i] = (sides[0] - sides[1]) / (2 * step)
         np.testing.assert_allclose(below, slope, atol=1e-8)
 
@@ -225,9 +225,9 @@ def test_a_product_counts_where_an_argument_or_the_error_has_changed():
 
 def test_ops_and_joins_can_be_told_apart():
     ops: list[Op] = [Conv((1, 3, 3), 1), AveragePool((1, 2, 2)), Embed(1, 2), Slice(2, 1)]
-    joins: list[Join] = [MaxPool((1, 2, 2)), Product(1)]
-    assert not any(isinstance(op, Join) for op in ops)
-    assert all(isinstance(join, Join) for join in joins)
+    joins: list[NonlinearOp] = [MaxPool((1, 2, 2)), Product(1)]
+    assert not any(isinstance(op, NonlinearOp) for op in ops)
+    assert all(isinstance(op, NonlinearOp) for op in joins)
     assert [op.shape for op in ops] == [(1, 1, 3, 3), (), (), ()]
     assert ops[0].fan_in == 9
 

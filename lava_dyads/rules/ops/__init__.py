@@ -1,6 +1,6 @@
-"""Kinds of connections and of joins, one file each."""
+"""Kinds of connections and of nonlinear ops, one file each."""
 
-from lava_dyads.rules.ops.base import Join, Op, Weightless
+from lava_dyads.rules.ops.base import NonlinearOp, Op, Weightless
 from lava_dyads.rules.ops.conv import Conv
 from lava_dyads.rules.ops.dense import Dense
 from lava_dyads.rules.ops.embed import Embed, Slice
@@ -13,8 +13,8 @@ __all__ = [
     "Conv",
     "Dense",
     "Embed",
-    "Join",
     "MaxPool",
+    "NonlinearOp",
     "Op",
     "Product",
     "Slice",

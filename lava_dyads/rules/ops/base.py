@@ -1,4 +1,4 @@
-"""What carries signals between populations: linear ops, with weights or without, and joins."""
+"""What carries signals between populations: linear ops, with or without weights, and others."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Weightless:
         return 0
 
 
-class Join(ABC):
+class NonlinearOp(ABC):
     """A function of one or several messages that is not linear, and has no weights.
 
     It is differentiable where it is evaluated; what goes down is the transpose of its derivative

@@ -13,7 +13,7 @@ from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.namespaces import Namespace, added, over, whole
-from lava_dyads.rules.ops.base import Join, Weightless
+from lava_dyads.rules.ops.base import NonlinearOp, Weightless
 from lava_dyads.rules.ops.windows import Pair, Windows, events_at, pair
 
 
@@ -136,8 +136,8 @@ class AveragePool(_Pool, Weightless):
         return rows * columns
 
 
-class MaxPool(_Pool, Join):
-    """The largest entry of every window: a join of one argument.
+class MaxPool(_Pool, NonlinearOp):
+    """The largest entry of every window: a nonlinear op of one argument.
 
     Channel by channel, with the first of the largest pixels, row by row, j*(i), of window i::
 

@@ -12,12 +12,12 @@ from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.namespaces import Namespace
-from lava_dyads.rules.ops.base import Join
+from lava_dyads.rules.ops.base import NonlinearOp
 
 
 @dataclass(frozen=True)
-class Product(Join):
-    """A join of two arguments, x and z, entry by entry.
+class Product(NonlinearOp):
+    """A nonlinear op of two arguments, x and z, entry by entry.
 
     With the error d from above::
 

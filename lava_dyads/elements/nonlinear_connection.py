@@ -1,4 +1,4 @@
-"""A junction: what arrives goes up through a function that is not linear, feedback back down."""
+"""Messages go up through a function that is not linear, feedback down through its derivative."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from lava_dyads.elements.clock import Clock
 from lava_dyads.elements.connection import UNWEIGHTED
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.ops import Join
+from lava_dyads.rules.ops import NonlinearOp
 from lava_dyads.rules.send_on_change import send_on_change
 
 
-class Junction(Element):
-    """Messages from below go up through a join, the error from above down its derivative.
+class NonlinearConnection(Element):
+    """Messages from below go up through a nonlinear op, the error from above down its derivative.
 
-    A connection passes changes on, since it is linear. A junction has to hold what it gets. In
+    A connection passes changes on, since it is linear. A nonlinear one has to hold what it gets. In
     every step, in this order::
 
         first step of a presentation: buffers, held values and what was sent <- 0 (not in a stream)
         send the buffers                                        (one step of delay)
         held_mean_k <- held_mean_k + message                    every argument k
         held_difference <- held_difference + message
-        basal buffer    <- change of join(held_mean_1, ..) since it was last sent
-        apical_k buffer <- change of (d join / d held_mean_k)^T held_difference
+        basal buffer    <- change of op(held_mean_1, ..) since it was last sent
+        apical_k buffer <- change of (d op / d held_mean_k)^T held_difference
 
     What it holds below is what it differentiates at: the switches of a maximum are those of the
     mean, for forward, feedback and gradient the same. Changes within rounding are not sent (see
@@ -37,7 +37,7 @@ class Junction(Element):
 
     Parameters
     ----------
-    join : Join
+    op : NonlinearOp
         The function.
     lanes : int
         Samples side by side.
@@ -56,24 +56,24 @@ class Junction(Element):
 
     def __init__(
         self,
-        join: Join,
+        op: NonlinearOp,
         *,
         lanes: int = 1,
         beta: float = 1.0,
         arithmetic: Arithmetic | None = None,
     ) -> None:
         if not beta > 0:
-            invalid("Junction.beta", "must be positive", beta, "0.1")
+            invalid("NonlinearConnection.beta", "must be positive", beta, "0.1")
         if arithmetic is not None and arithmetic.exact:
             raise UnsupportedError(
                 f"precision {arithmetic.name}: the chip's synapses neither multiply messages "
                 "nor compare them. Try: precision float"
             )
-        self.join, self.beta = join, beta
-        self._ups, self._downs = self.up_ports(join), self.back_ports(join)
+        self.nonlinear_op, self.beta = op, beta
+        self._ups, self._downs = self.up_ports(op), self.back_ports(op)
         self._held = tuple(f"held_{port.removesuffix('_in')}" for port in self._ups)
         self._sent = tuple(f"sent_{port.removesuffix('_out')}" for port in self._downs)
-        below, above = join.n_in, join.n_out
+        below, above = op.n_in, op.n_out
         super().__init__(
             lanes,
             {**dict(zip(self._ups, below, strict=True)), "difference_in": above},
@@ -88,19 +88,19 @@ class Junction(Element):
         self._buffer: Outbox = {}
 
     @staticmethod
-    def up_ports(join: Join) -> tuple[str, ...]:
+    def up_ports(op: NonlinearOp) -> tuple[str, ...]:
         """Return the input ports of the arguments, in their order."""
-        return _numbered("mean", "in", join.arity)
+        return _numbered("mean", "in", op.arity)
 
     @staticmethod
-    def back_ports(join: Join) -> tuple[str, ...]:
+    def back_ports(op: NonlinearOp) -> tuple[str, ...]:
         """Return the output ports of what goes down to the arguments, in their order."""
-        return _numbered("apical", "out", join.arity)
+        return _numbered("apical", "out", op.arity)
 
     @property
     def process_name(self) -> str:
-        """That of its join."""
-        return self.join.process_name
+        """That of its op."""
+        return self.nonlinear_op.process_name
 
     @property
     def buffered(self) -> bool:
@@ -146,7 +146,7 @@ class Junction(Element):
         changes = [_or_zeros(s, h) for s, h in zip(messages, self.held, strict=True)]
         if any(moved):
             self._send("basal_out", "sent_basal", self.upward(), 1.0)
-            self.count(UNWEIGHTED[0], self.join.forward_operations(*changes))
+            self.count(UNWEIGHTED[0], self.nonlinear_op.forward_operations(*changes))
         heard = [port in self.listened for port in self._downs]
         if self._fed and any(heard):
             parts = zip(self._downs, self._sent, self.downward(), heard, strict=True)
@@ -154,16 +154,16 @@ class Junction(Element):
                 if listened:
                     self._send(port, last_sent, value, self.beta)
             change = _or_zeros(down, m["held_difference"])
-            self.count(UNWEIGHTED[1], self.join.backward_operations(change, *changes))
+            self.count(UNWEIGHTED[1], self.nonlinear_op.backward_operations(change, *changes))
         return {}
 
     def upward(self) -> Array:
-        """Return the join of what is held, (lanes, n_out)."""
-        return self.join.forward(*self.held)
+        """Return the value of its op at what is held, (lanes, n_out)."""
+        return self.nonlinear_op.forward(*self.held)
 
     def downward(self) -> tuple[Array, ...]:
         """Return what reaches every argument, (lanes, n_in[k])."""
-        return self.join.transpose(self.memory["held_difference"], *self.held)
+        return self.nonlinear_op.transpose(self.memory["held_difference"], *self.held)
 
     def _send(self, port: str, last_sent: str, value: Array, scale: float) -> None:
         """Buffer the change of a value."""

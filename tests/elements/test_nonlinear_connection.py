@@ -1,11 +1,11 @@
-"""Junctions, connections of any op, and shared biases: as elements, step by step."""
+"""Nonlinear connections, connections of any op, and shared biases: as elements, step by step."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lava_dyads.elements import Connection, Junction, Population
+from lava_dyads.elements import Connection, NonlinearConnection, Population
 from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.rules.activations import ACTIVATIONS
@@ -36,71 +36,71 @@ def run(element, series):
 
 
 @given(seed=st.integers(0, 10**6), lanes=st.integers(1, 3))
-@pytest.mark.parametrize("join", [Product(4), MaxPool((1, 2, 4))])
-def test_what_a_junction_has_sent_is_the_function_of_what_it_has_heard(join, seed, lanes):
+@pytest.mark.parametrize("op", [Product(4), MaxPool((1, 2, 4))])
+def test_what_a_nonlinear_connection_has_sent_is_the_function_of_what_it_has_heard(op, seed, lanes):
     generator = np.random.default_rng(seed)
-    junction = Junction(join, lanes=lanes, beta=0.5)
-    ups, downs = Junction.up_ports(join), Junction.back_ports(join)
-    series = {port: generator.normal(size=(4, lanes, n)) for port, n in junction.inputs.items()}
+    connection = NonlinearConnection(op, lanes=lanes, beta=0.5)
+    ups, downs = NonlinearConnection.up_ports(op), NonlinearConnection.back_ports(op)
+    series = {port: generator.normal(size=(4, lanes, n)) for port, n in connection.inputs.items()}
     series["difference_in"][:2] = 0
-    for step, sent in enumerate(run(junction, series)):
+    for step, sent in enumerate(run(connection, series)):
         heard = {port: s[:step].sum(axis=0) for port, s in series.items()}  # a step ago
         values = [heard[port] for port in ups]
-        np.testing.assert_allclose(sent["basal_out"], join.forward(*values), atol=1e-12)
-        back = join.transpose(heard["difference_in"], *values)
+        np.testing.assert_allclose(sent["basal_out"], op.forward(*values), atol=1e-12)
+        back = op.transpose(heard["difference_in"], *values)
         for port, expected in zip(downs, back, strict=True):
             np.testing.assert_allclose(sent[port], expected, atol=1e-12)
-    assert not junction.buffered
+    assert not connection.buffered
 
 
 def test_a_maximum_that_moves_takes_its_error_along():
-    junction = Junction(MaxPool((1, 1, 2), (1, 2)))
+    connection = NonlinearConnection(MaxPool((1, 1, 2), (1, 2)))
     series = {
         "mean_in": [np.array([[2.0, 1.0]]), None, np.array([[0.0, 3.0]])],
         "difference_in": [None, np.array([[0.5]])],
     }
-    sent = run(junction, series)
+    sent = run(connection, series)
     assert [s["basal_out"].item() for s in sent[:4]] == [0, 2, 2, 4]
     np.testing.assert_array_equal([s["apical_out"][0] for s in sent[1:4]],
                                   [[0, 0], [0.5, 0], [0, 0.5]])  # fmt: skip
     # Events below are compared in one window each, those from above go to one pixel.
-    assert junction.counts == {"unweighted_forward": 3, "unweighted_backward": 1}
+    assert connection.counts == {"unweighted_forward": 3, "unweighted_backward": 1}
 
 
-def test_a_junction_is_silent_where_nothing_moves_and_forgets():
-    junction = Junction(MaxPool((1, 1, 2), (1, 2)))
-    run(junction, {"mean_in": [np.array([[2.0, 1.0]])], "difference_in": [np.array([[1.0]])]})
+def test_a_nonlinear_connection_is_silent_where_nothing_moves_and_forgets():
+    connection = NonlinearConnection(MaxPool((1, 1, 2), (1, 2)))
+    run(connection, {"mean_in": [np.array([[2.0, 1.0]])], "difference_in": [np.array([[1.0]])]})
     later = clock(2, 1)
-    assert junction.before(later) == {}
-    junction.after(later, {"mean_in": np.array([[0.0, 0.5]])})  # below the largest
-    assert not junction.buffered
-    junction.after(later, {"mean_in": np.array([[1e-15, 0.0]])})  # rounding
-    assert not junction.buffered
-    junction.before(clock(1, 1))
-    assert not any(junction.memory[name].any() for name in ("held_mean", "sent_basal"))
-    assert all(not held.any() for held in (*junction.held, junction.memory["sent_apical"]))
+    assert connection.before(later) == {}
+    connection.after(later, {"mean_in": np.array([[0.0, 0.5]])})  # below the largest
+    assert not connection.buffered
+    connection.after(later, {"mean_in": np.array([[1e-15, 0.0]])})  # rounding
+    assert not connection.buffered
+    connection.before(clock(1, 1))
+    assert not any(connection.memory[name].any() for name in ("held_mean", "sent_basal"))
+    assert all(not held.any() for held in (*connection.held, connection.memory["sent_apical"]))
 
 
 def test_feedback_that_nobody_hears_is_not_computed():
-    junction = Junction(Product(1))
-    junction.listened = {"basal_out", "apical_2_out"}
+    connection = NonlinearConnection(Product(1))
+    connection.listened = {"basal_out", "apical_2_out"}
     one = [np.ones((1, 1))]
-    sent = run(junction, {"mean_1_in": one, "mean_2_in": [2 * one[0]], "difference_in": one})[-1]
+    sent = run(connection, {"mean_1_in": one, "mean_2_in": [2 * one[0]], "difference_in": one})[-1]
     assert (sent["apical_1_out"].item(), sent["apical_2_out"].item()) == (0, 1)
-    junction = Junction(Product(1))
-    junction.listened = {"basal_out"}
-    run(junction, {"mean_1_in": one, "difference_in": one})
-    assert junction.counts["unweighted_backward"] == 0
+    connection = NonlinearConnection(Product(1))
+    connection.listened = {"basal_out"}
+    run(connection, {"mean_1_in": one, "difference_in": one})
+    assert connection.counts["unweighted_backward"] == 0
 
 
-def test_a_junction_computes_in_single_precision():
-    junction = Junction(MaxPool((1, 2, 2)), arithmetic=Float("float32"))
+def test_a_nonlinear_connection_computes_in_single_precision():
+    connection = NonlinearConnection(MaxPool((1, 2, 2)), arithmetic=Float("float32"))
     messages = {
         "mean_in": np.ones((1, 4), np.float32),
         "difference_in": np.ones((1, 1), np.float32),
     }
-    junction.after(clock(2, 1), messages)
-    assert {m.dtype.name for m in junction.before(clock(3, 1)).values()} == {"float32"}
+    connection.after(clock(2, 1), messages)
+    assert {m.dtype.name for m in connection.before(clock(3, 1)).values()} == {"float32"}
 
 
 def test_kernels_learn_from_all_places_and_lanes():
@@ -171,8 +171,16 @@ def test_neurons_that_share_a_bias_are_those_with_equal_ones_and_learn_the_sum(l
 @pytest.mark.parametrize(
     ("make", "error", "text"),
     [
-        (lambda: Junction(Product(1), beta=0), ValidationError, "beta: must be positive"),
-        (lambda: Junction(Product(1), arithmetic=Loihi2()), UnsupportedError, "Try: precision"),
+        (
+            lambda: NonlinearConnection(Product(1), beta=0),
+            ValidationError,
+            "beta: must be positive",
+        ),
+        (
+            lambda: NonlinearConnection(Product(1), arithmetic=Loihi2()),
+            UnsupportedError,
+            "Try: precision",
+        ),
         (
             lambda: Connection(np.zeros((2, 2)), op=Conv((1, 3, 3), 1)),
             ValidationError,
