@@ -1,7 +1,7 @@
 """Elements of a network: populations, connections, nonlinear connections, heads, sources, sinks."""
 
 from lava_dyads.elements.base import Element, Inbox, Outbox
-from lava_dyads.elements.connection import Connection, Instructed
+from lava_dyads.elements.connection import Connection, TaughtConnection
 from lava_dyads.elements.gather import Gather
 from lava_dyads.elements.head import Head
 from lava_dyads.elements.lifted_connection import LiftedConnection
@@ -15,11 +15,11 @@ __all__ = [
     "Gather",
     "Head",
     "Inbox",
-    "Instructed",
     "LiftedConnection",
     "NonlinearConnection",
     "Outbox",
     "Population",
     "Sink",
     "Source",
+    "TaughtConnection",
 ]

@@ -267,19 +267,20 @@ class Connection(Element):
                 self.count(counter, int(touched.sum()))
 
 
-class Instructed(Connection):
+class TaughtConnection(Connection):
     """A connection that learns from other signals than those it carries.
 
     Beside what a :class:`Connection` does, in every step::
 
-        held_cause <- held_cause + message        held_teacher <- held_teacher + message
-        last step: learn from held_teacher held_cause^T
+        held_learning_input <- held_learning_input + message
+        held_learning_error <- held_learning_error + message
+        last step: learn from held_learning_error held_learning_input^T
 
-    For units whose ``cause`` is not what they send up, or whose ``teacher`` is not what they send
-    down; parameters as for :class:`Connection`.
+    For units whose ``learning_input`` is not what they send up, or whose ``learning_error`` is not
+    what they send down; parameters as for :class:`Connection`.
     """
 
-    _learns_from = ("teacher", "cause")
+    _learns_from = ("learning_error", "learning_input")
 
     def __init__(self, weights: Array, **options: Any) -> None:
         super().__init__(weights, **options)
@@ -289,12 +290,12 @@ class Instructed(Connection):
 
     @property
     def process_name(self) -> str:
-        """That of its op, ``Instructed``."""
-        return f"{super().process_name}Instructed"
+        """That of its op, ``TaughtConnection``."""
+        return f"{super().process_name}Taught"
 
     def evidence(self, rows: slice = slice(None)) -> tuple[Array, Array]:
         """Return what the synapses learn from: errors (., n_out) and activities (., n_in)."""
-        return self.memory["held_teacher"][rows], self.memory["held_cause"][rows]
+        return self.memory["held_learning_error"][rows], self.memory["held_learning_input"][rows]
 
     def reset(self) -> None:
         """Forget the last presentation."""

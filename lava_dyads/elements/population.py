@@ -43,7 +43,7 @@ class Population(Element):
     beta : float
         Nudge strength; scales the threshold of the error channel and the bias gradient.
     threshold : float
-        Send-on-change threshold of the activity channel (and of its cause, where that is another).
+        Send-on-change threshold of the activity channel (and of the learning input, if another).
     error_threshold : float or None
         Of the other channels, in units of beta; None: the same.
     anneal : float
@@ -161,7 +161,7 @@ class Population(Element):
 
     def scale(self, channel: str) -> float:
         """Return the size of a channel, in units of the activity: errors are of order beta."""
-        return 1.0 if channel in (self.unit.up, self.unit.cause) else self.beta
+        return 1.0 if channel in (self.unit.up, self.unit.learning_input) else self.beta
 
     def split(
         self, place: Callable[[AnyArray], AnyArray] = lambda array: array
@@ -310,7 +310,8 @@ class Population(Element):
         thresholds = self._thresholds_at(clock.step) if self.anneal else self._thresholds
         for channel in self.channels:
             heard = channel not in unit.extra or f"{channel}_out" in self.listened
-            if not heard and channel != unit.teacher:  # from which the bias learns in any case
+            # From the learning error the bias learns in any case.
+            if not heard and channel != unit.learning_error:
                 continue
             last_sent = m[f"sent_{channel}"]
             if channel in changes:
@@ -338,7 +339,7 @@ class Population(Element):
         self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
 
     def _thresholds_at(self, step: int) -> dict[str, float]:
-        left, active = annealed(self.anneal, step), (self.unit.up, self.unit.cause)
+        left, active = annealed(self.anneal, step), (self.unit.up, self.unit.learning_input)
         least, threshold = self.unit.least, self.arithmetic.threshold
         return {
             c: max(
@@ -372,7 +373,7 @@ class Population(Element):
     @property
     def bias_errors(self) -> Array:
         """What every neuron's bias learns from, (lanes, n)."""
-        return self.unit.bias_error(self.memory[f"sent_{self.unit.teacher}"])
+        return self.unit.bias_error(self.memory[f"sent_{self.unit.learning_error}"])
 
     def count_settled(self, state: State, samples: int) -> None:
         """Count the units of so many samples, and those in a state that straddles a kink."""

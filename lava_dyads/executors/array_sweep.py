@@ -25,9 +25,9 @@ from lava_dyads.elements import (
     Connection,
     Element,
     Head,
-    Instructed,
     NonlinearConnection,
     Population,
+    TaughtConnection,
 )
 from lava_dyads.elements.plasticity import Plasticity
 from lava_dyads.executors.step import Network
@@ -43,7 +43,7 @@ Parameters = Mapping[Port, tuple[Any, tuple[Any, ...]]]
 Counts = dict[Port, Any]
 """Of (element, counter)."""
 
-_FROM_ABOVE = ("apical_in", "difference_in", "teacher_in")
+_FROM_ABOVE = ("apical_in", "difference_in", "learning_error_in")
 
 
 def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
@@ -196,8 +196,10 @@ class ArraySweep:
 
     def evidence(self, values: Values, name: str) -> tuple[Any, Any]:
         """Return the two signals that meet at the weights of a connection: error and activity."""
-        taught = isinstance(self.network.elements[name], Instructed)
-        ports = ("teacher_in", "cause_in") if taught else ("difference_in", "mean_in")
+        taught = isinstance(self.network.elements[name], TaughtConnection)
+        ports = (
+            ("learning_error_in", "learning_input_in") if taught else ("difference_in", "mean_in")
+        )
         down, up = [self.at(values, name, port) for port in ports]
         return down, up
 
@@ -208,7 +210,7 @@ class ArraySweep:
             if kept.learner is None:
                 continue
             if isinstance(kept.element, Population):
-                sent = values[name, f"{kept.element.unit.teacher}_out"]
+                sent = values[name, f"{kept.element.unit.learning_error}_out"]
                 errors = kept.element.by_bias(kept.element.unit.bias_error(sent))
                 found[name, register] = self.xp.sum(errors, axis=0)
             elif isinstance(kept.element, Connection):
@@ -299,7 +301,7 @@ class _Presentation:
             bias = bias if element.sharing == 1 else self.xp.repeat(bias, element.sharing)
             drive = self._drives[name] = unit.drive(state, self.at(name, "basal_in"), bias)
             self._store(name, element, {**state, **unit.next_state(state, drive, None, numbers)})
-            channels = {c for c in (unit.up, unit.cause) if self._sends(element, c)}
+            channels = {c for c in (unit.up, unit.learning_input) if self._sends(element, c)}
             for channel in channels:
                 value = unit.emit(self._states[name], channel)
                 self._send(name, channel, value, element.threshold, 1.0)
@@ -338,12 +340,12 @@ class _Presentation:
             self._store(name, element, {**before, **moved})
             state, least = self._states[name], element.error_threshold * element.beta
             self._send(name, unit.down, unit.emit(state, unit.down), least, element.beta)
-            if unit.teacher != unit.down:
-                value = unit.emit(state, unit.teacher)
+            if unit.learning_error != unit.down:
+                value = unit.emit(state, unit.learning_error)
                 sent = first_sent(value, least, element.beta, self.xp)
-                self.values[name, f"{unit.teacher}_out"] = sent
-                if self._sends(element, unit.teacher):
-                    self._tally(name, unit.teacher, sent)
+                self.values[name, f"{unit.learning_error}_out"] = sent
+                if self._sends(element, unit.learning_error):
+                    self._tally(name, unit.learning_error, sent)
             self._count(name, "settled", lambda: self.samples * element.n)
             straddling = unit.straddling(state)
             if straddling is not None:

@@ -35,10 +35,10 @@ from lava_dyads.elements import (
     Element,
     Head,
     Inbox,
-    Instructed,
     NonlinearConnection,
     Outbox,
     Population,
+    TaughtConnection,
 )
 from lava_dyads.elements.clock import Clock
 from lava_dyads.executors.registry import Executor, register
@@ -75,7 +75,7 @@ def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
         return f"feedback {settings.feedback.name} has weights of its own"
     if not isinstance(arithmetic, Float):
         return f"precision {arithmetic.name} rounds message by message"
-    if any(part.kind is Instructed for part in plan.parts.values()):
+    if any(part.kind is TaughtConnection for part in plan.parts.values()):
         return f"with {settings.rule.name} synapses learn from other signals than they carry"
     return None
 

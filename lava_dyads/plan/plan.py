@@ -10,9 +10,9 @@ from lava_dyads.elements import (
     Connection,
     Element,
     Head,
-    Instructed,
     NonlinearConnection,
     Population,
+    TaughtConnection,
 )
 from lava_dyads.plan.timing import Timing, default_repeats
 from lava_dyads.plan.vertex import Vertex
@@ -180,7 +180,7 @@ class Plan:
         """Return the input ports that an output port depends on."""
         part = self.parts[name]
         if part.kind is Population:
-            up = port in (f"{self.units[name].up}_out", f"{self.units[name].cause}_out")
+            up = port in (f"{self.units[name].up}_out", f"{self.units[name].learning_input}_out")
             return ["basal_in"] if up else ["basal_in", "apical_in"]
         if part.kind is Head:
             return ["mean_in", "target_in"]
@@ -207,7 +207,7 @@ class Plan:
 
 _ENDS: dict[type[Element], tuple[str, ...]] = {
     Connection: ("difference_in",),
-    Instructed: ("difference_in", "teacher_in"),
+    TaughtConnection: ("difference_in", "learning_error_in"),
     Population: ("basal_in", "apical_in"),
 }
 """Where the messages of a sweep end."""

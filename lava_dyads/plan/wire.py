@@ -31,7 +31,7 @@ from lava_dyads.plan.plan import (
     back_ports,
     up_ports,
 )
-from lava_dyads.plan.teaching_signals import instruct
+from lava_dyads.plan.teaching_signals import add_teaching_signals
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.ops import Embed, NonlinearOp, Op, Slice
@@ -63,7 +63,7 @@ def wire(
         if vertex.loss and vertex.loss.name not in chosen.losses:
             invalid("loss", f"{chosen.name} supports {', '.join(chosen.losses)}", vertex.loss.name)
     plan = _Wirer(vertices, settings, weights).plan
-    instruct(plan, chosen.name)
+    add_teaching_signals(plan, chosen.name)
     return plan
 
 
@@ -189,7 +189,7 @@ class _Wirer:
 
     def _output(self, vertex: Vertex, start: int, outputs: list[Vertex]) -> None:
         here = vertex.name
-        up: Port = (here, f"{self.plan.units[here].cause}_out")
+        up: Port = (here, f"{self.plan.units[here].learning_input}_out")
         alone = len(outputs) == 1
         width = sum(v.n for v in outputs)
         target: Port = (OUTSIDE, "target_in")

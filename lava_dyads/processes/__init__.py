@@ -13,12 +13,12 @@ from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, DyadSparse
 from lava_dyads.processes.dyad import POPULATIONS, Dyad, PopulationProcess, population_process
 from lava_dyads.processes.embed import DyadEmbed
 from lava_dyads.processes.head import LossHead
-from lava_dyads.processes.instructed import INSTRUCTED
 from lava_dyads.processes.lifted import DyadLifted
 from lava_dyads.processes.network import DyadNetwork
 from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
 from lava_dyads.processes.product import DyadProduct
 from lava_dyads.processes.streams import DatasetSource, GatherProcess, MetricSink
+from lava_dyads.processes.taught import TAUGHT
 
 PARTS: tuple[type[ElementProcess], ...] = (
     *POPULATIONS.values(),
@@ -27,7 +27,7 @@ PARTS: tuple[type[ElementProcess], ...] = (
     DyadSparse,
     DyadConv,
     DyadConvFeedback,
-    *INSTRUCTED,
+    *TAUGHT,
     DyadMaxPool,
     DyadAveragePool,
     DyadEmbed,

@@ -110,7 +110,7 @@ class MetricSink(ElementProcess):
 
 
 class GatherProcess(ElementProcess):
-    """NonlinearOp the messages of n neurons into one of width n, within the same step.
+    """Gather the messages of n neurons into one of width n, within the same step.
 
     Ports: ``each_in`` (n,) or (lanes, n), several sources are summed; ``all_out``, the same.
 

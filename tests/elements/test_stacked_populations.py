@@ -159,7 +159,7 @@ def test_what_is_alike_and_what_is_not():
 
 @pytest.mark.parametrize("case", ["derivative-free-relaxation, tanh", "unfrozen-relaxation, tanh"])
 def test_a_bias_learns_from_the_teacher_where_the_error_is_another(case):
-    """By hand: the teacher is f'(a) x, the error is x, or that of a drive that has moved since."""
+    """By hand: the learning error is f'(a) x, the error x, or that of a drive that has moved."""
     unit, _ = EVERY[case]
     members = [Population(unit, np.zeros(1), beta=0.5, optimiser=SGD(1.0)) for _ in range(N)]
     stacked, schedule = StackedPopulations(members), PresentationSchedule(steps=4)
@@ -172,7 +172,7 @@ def test_a_bias_learns_from_the_teacher_where_the_error_is_another(case):
     slope = 1 - np.tanh((2 if "free" in case else 1) * drives[0]) ** 2
     expected = slope * stacked.memory["relaxation"][0] / 0.5
     np.testing.assert_allclose([m.memory["bias"].item() for m in members], expected)
-    assert not np.allclose(stacked.memory["sent_error"], stacked.memory["sent_teacher"])
+    assert not np.allclose(stacked.memory["sent_error"], stacked.memory["sent_learning_error"])
 
 
 def test_neurons_of_a_layer_stay_where_they_are():

@@ -205,7 +205,7 @@ def test_on_graphs_synapses_learn_through_what_lies_between(rule):
     assert compare(flat(*ours), flat(*exact))[0] > 0.8
     if rule == "derivative-free-relaxation":  # and where f' stands in the update alone, by hand
         b = network.populations["b"]
-        error = b.memory["sent_teacher"] / -1e-3
+        error = b.memory["sent_learning_error"] / -1e-3
         np.testing.assert_allclose(
             ours[0][2], error.T @ network.populations["f"].memory["sent_activity"] / 4, atol=1e-12
         )
@@ -225,7 +225,7 @@ VARIANTS = sorted(name for name, made in RULES.items() if "relaxation" in made.s
 
 @pytest.mark.parametrize("rule", VARIANTS)
 def test_neurons_without_weights_below_learn_their_biases_all_the_same(rule):
-    """On linear networks every variant is backprop; here nobody listens to all teachers."""
+    """On linear networks every variant is backprop; here nobody listens to all learning errors."""
     linear = {"activation": "linear"}
     graph = Graph([
         Node("x", "input", shape=(3,)),

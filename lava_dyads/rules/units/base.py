@@ -76,12 +76,12 @@ class Unit(ABC):
     activation: Activation
 
     @property
-    def cause(self) -> str:
+    def learning_input(self) -> str:
         """Channel of the activity that the synapses above learn from, and the head reads: up."""
         return self.up
 
     @property
-    def teacher(self) -> str:
+    def learning_error(self) -> str:
         """Channel of the error that the synapses below and the bias learn from: down."""
         return self.down
 

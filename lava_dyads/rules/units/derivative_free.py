@@ -21,21 +21,21 @@ class DerivativeFreeUnit(RelaxationUnit):
     In order of execution, x being -beta dl/ds where f' = 1::
 
         s = f(a)        x <- x + eta (u - x)
-        activity = s        error = x        teacher = f'(a) x
+        activity = s        error = x        learning_error = f'(a) x
 
-    Synapses and bias learn from the teacher: f' stands in the update, where only the neuron itself
-    needs it, and not in what the neurons below relax to (AR).
+    Synapses and bias learn from the learning error: f' stands in the update, where only the neuron
+    itself needs it, and not in what the neurons below relax to (AR).
     """
 
-    extra: ClassVar[tuple[str, ...]] = ("teacher",)
+    extra: ClassVar[tuple[str, ...]] = ("learning_error",)
 
     @property
-    def teacher(self) -> str:
-        """``teacher``."""
-        return "teacher"
+    def learning_error(self) -> str:
+        """``learning_error``."""
+        return "learning_error"
 
     def emit(self, state: State, channel: str) -> Array:
-        """Return ``activity``, ``error`` or ``teacher``."""
+        """Return ``activity``, ``error`` or ``learning_error``."""
         if channel == "error":
             return state["relaxation"]
         return super().emit(state, channel)

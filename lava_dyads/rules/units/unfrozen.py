@@ -30,11 +30,11 @@ class UnfrozenUnit(Unit):
     and from then on, with a = W X + b the drive from what the layer below has become::
 
         X <- X + eta (-u / beta - X)
-        value = X        error = -beta f'(a) X        teacher = -beta g X        activity = z
+        value = X        error = -beta f'(a) X        learning_error = -beta g X        activity = z
 
     What goes down has the present derivative f'(a), and no derivative has to be kept for it (AR-S);
-    synapses and bias learn from activity and teacher of the forward pass, as in AR: without this
-    the direction of learning is lost.
+    synapses and bias learn from activity and learning error of the forward pass, as in AR: without
+    this the direction of learning is lost.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class UnfrozenUnit(Unit):
     state: ClassVar[tuple[str, ...]] = ("activity", "derivative", "relaxation", "slope", "begun")
     up: ClassVar[str] = "value"
     down: ClassVar[str] = "error"
-    extra: ClassVar[tuple[str, ...]] = ("activity", "teacher")
+    extra: ClassVar[tuple[str, ...]] = ("activity", "learning_error")
     instantaneous: ClassVar[bool] = False
     phased: ClassVar[bool] = True
 
@@ -61,14 +61,14 @@ class UnfrozenUnit(Unit):
             invalid("UnfrozenUnit.eta", "must lie in (0, 1]", self.eta, "0.1")
 
     @property
-    def cause(self) -> str:
+    def learning_input(self) -> str:
         """``activity``: that of the forward pass."""
         return "activity"
 
     @property
-    def teacher(self) -> str:
-        """``teacher``: the error with the derivative of the forward pass."""
-        return "teacher"
+    def learning_error(self) -> str:
+        """``learning_error``: the error with the derivative of the forward pass."""
+        return "learning_error"
 
     def next_state(
         self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
@@ -87,7 +87,7 @@ class UnfrozenUnit(Unit):
         return {**made, "begun": xp.asarray(begun, dtype=x.dtype)}
 
     def emit(self, state: State, channel: str) -> Array:
-        """Return ``value``, ``error``, ``activity`` or ``teacher``."""
+        """Return ``value``, ``error``, ``activity`` or ``learning_error``."""
         if channel == "activity":
             return state["activity"]
         if channel == "value":

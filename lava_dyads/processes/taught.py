@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lava_dyads.elements import Connection, Instructed
+from lava_dyads.elements import Connection, TaughtConnection
 from lava_dyads.processes.base import ElementProcess
 from lava_dyads.processes.conv import DyadConv, DyadConvFeedback
 from lava_dyads.processes.dense import DyadDense, DyadDenseFeedback, DyadSparse
@@ -14,32 +14,32 @@ _TEXT = """A :class:`{0}` that learns from other signals than those it carries.
 
 In every step, beside what a :class:`{0}` does::
 
-    held_cause <- held_cause + cause_in      held_teacher <- held_teacher + teacher_in
-    last step of a learning presentation: learn from held_teacher and held_cause
+    held_learning_input <- held_learning_input + learning_input_in
+    held_learning_error <- held_learning_error + learning_error_in
+    last step of a learning presentation: learn from held_learning_error and held_learning_input
 
-Ports: those of :class:`{0}`; ``cause_in`` (like ``mean_in``), ``teacher_in`` (like
-``difference_in``). Vars likewise, and ``held_cause``, ``held_teacher``. Made from an element of a
-network, as those of activation relaxation without the derivative.
+Ports: those of :class:`{0}`; ``learning_input_in`` (like ``mean_in``), ``learning_error_in`` (like
+``difference_in``). Vars likewise, and ``held_learning_input``, ``held_learning_error``. Made from
+an element of a network, as those of activation relaxation without the derivative.
 """
 
 
-def _instructed(base: Any) -> type[ElementProcess]:
+def _taught(base: Any) -> type[ElementProcess]:
     def example(cls: type, arithmetic: Arithmetic | None = None) -> Connection:
         """Return the smallest element of this kind."""
         plain: Connection = base.example(arithmetic)
         given = plain.feedback if plain.separate else None
-        return Instructed(plain.weights, op=plain.op, arithmetic=arithmetic, feedback=given)
+        return TaughtConnection(plain.weights, op=plain.op, arithmetic=arithmetic, feedback=given)
 
     members = {
         "__doc__": _TEXT.format(base.__name__),
         "__module__": __name__,
         "example": classmethod(example),
     }
-    return type(f"{base.__name__}Instructed", (base,), members)
+    return type(f"{base.__name__}Taught", (base,), members)
 
 
-INSTRUCTED = tuple(
-    _instructed(base)
-    for base in (DyadDense, DyadDenseFeedback, DyadSparse, DyadConv, DyadConvFeedback)
+TAUGHT = tuple(
+    _taught(base) for base in (DyadDense, DyadDenseFeedback, DyadSparse, DyadConv, DyadConvFeedback)
 )
 """Process class of every kind of connection that learns in this way."""
