@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, Sizes, console, print_json, working
+from lava_dyads.cli.common import OK, Backend, Sizes, console, print_json, working
 from lava_dyads.experiments.bench_training import PEERS, BenchmarkConfig, Comparison, bench_training
 from lava_dyads.plots.canvas import check_picture
 
@@ -46,6 +46,8 @@ class BenchTraining:
     """Cores each contender may use."""
     samples: int | None = None
     """Training rows; default: all."""
+    backend: Backend = "numpy"
+    """Array library of the dyads."""
     seed: int = 0
     """Of initial weights and orders."""
     peers: Annotated[tuple[str, ...], arg(metavar="{" + ",".join(PEERS) + "} ...")] = PEERS

@@ -347,7 +347,7 @@ class _Presentation:
                 if self._sends(element, unit.learning_error):
                     self._tally(name, unit.learning_error, sent)
             self._count(name, "settled", lambda: self.samples * element.n)
-            straddling = unit.straddling(state)
+            straddling = unit.straddling(state, self.xp)
             if straddling is not None:
                 self._count(name, "straddling", lambda: events(straddling, self.xp))
         elif isinstance(element, Connection) and self.sweep.hears(name, "difference_in"):

@@ -19,8 +19,9 @@ import numpy as np
 import psutil
 
 from lava_dyads.data import load
-from lava_dyads.errors import LavaRuntimeError, invalid
+from lava_dyads.errors import LavaRuntimeError, UnsupportedError, invalid
 from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import BACKENDS, absent
 from lava_dyads.rules.optimisers import optimiser
 
 FOLDER = Path(__file__).parent / "peers"
@@ -111,6 +112,8 @@ class BenchmarkConfig:
         Training rows; None: all.
     seed : int
         Of initial weights and orders.
+    backend : str
+        Of the dyads: ``numpy`` or ``jax``.
     """
 
     dataset: str = "mnist"
@@ -126,8 +129,14 @@ class BenchmarkConfig:
     threads: int = 2
     samples: int | None = None
     seed: int = 0
+    backend: str = BACKENDS[0]
 
     def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            invalid("backend", "unknown choice", self.backend, " or ".join(BACKENDS))
+        lack = absent("reference", self.backend)
+        if lack:
+            raise UnsupportedError(lack)
         for name, known in (("activation", ("relu", "tanh")), ("optimiser", ("adam", "sgd"))):
             if getattr(self, name) not in known:
                 invalid(name, "the peers know " + " and ".join(known), getattr(self, name))
@@ -255,12 +264,12 @@ def _commands(
     skipped: dict[str, str],
 ) -> dict[str, list[str]]:
     own = [sys.executable, "-m", "lava_dyads.experiments.peers.trainer_peer", folder]
-    commands = {DYADS: [*own, "dp-transpose", "0"]}
+    commands = {DYADS: [*own, "dp-transpose", "0", config.backend]}
     if config.skip_error:
-        commands[SILENT] = [*own, "dp-transpose", str(config.skip_error)]
+        commands[SILENT] = [*own, "dp-transpose", str(config.skip_error), config.backend]
     for peer in peers:
         if peer == "numpy":
-            commands["backprop, numpy"] = [*own, "backprop", "0"]
+            commands["backprop, numpy"] = [*own, "backprop", "0", BACKENDS[0]]
             continue
         interpreter = interpreters.get(peer) or sys.executable
         why = _missing(peer, interpreter)

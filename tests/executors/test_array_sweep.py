@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sweeps import SETTINGS, clocks, compare, rows, show, specification
 
 from lava_dyads.elements.clock import FROZEN
 from lava_dyads.executors.array_sweep import ArraySweep, why_not
@@ -19,7 +20,6 @@ from lava_dyads.rules.arithmetic import Float, Loihi2
 from lava_dyads.rules.namespaces import Into
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
-from tests.support.sweeps import SETTINGS, clocks, compare, rows, show, specification
 
 PLAIN = SimpleNamespace(**{name: getattr(np, name) for name in dir(np)})
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.training import Trainer, TrainingConfig
 
 
-def main(folder: str, rule: str, skip_error: float) -> None:
+def main(folder: str, rule: str, skip_error: float, backend: str) -> None:
     """Train in turns with the others."""
     config, arrays = job(folder)
     spec = NetworkSpec(
@@ -42,12 +44,14 @@ def main(folder: str, rule: str, skip_error: float) -> None:
     orders = arrays["orders"].astype(np.int64)
 
     def opened() -> Trainer:
-        execution = Execution(runtime="reference")
+        execution = Execution(runtime="reference", backend=backend)
         return Trainer(spec, data, training, execution, parameters=(weights, biases))
 
-    warm = opened()  # imports, compiles, and touches what a run touches
-    warm.run(orders[0][: 20 * training.batch_size], 1)
     trainer = opened()
+    begun = trainer.state()  # of its own: to restore is to write into these registers
+    begun = replace(begun, arrays={name: array.copy() for name, array in begun.arrays.items()})
+    trainer.run(orders[0][: 20 * training.batch_size], 1)  # imports, compiles, touches memory
+    trainer.restore(begun)
 
     def train(number: int) -> None:
         trainer.run(orders[number], 1)
@@ -60,7 +64,9 @@ def main(folder: str, rule: str, skip_error: float) -> None:
     libraries = [i for i in threadpool_info() if "numpy" in i["filepath"]]
     blas: dict[str, Any] = libraries[0] if libraries else {}
     form = "optimiser in numpy"
-    if kernel("adam"):
+    if backend == "jax":
+        form = f"presentations in jax {version('jax')}"
+    elif kernel("adam"):
         form = f"optimiser in numba, products by {library()}"
     facts = {
         "version": f"numpy {np.__version__}",
@@ -71,4 +77,4 @@ def main(folder: str, rule: str, skip_error: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], float(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], float(sys.argv[3]), sys.argv[4])

@@ -22,6 +22,7 @@ from lava_dyads.kinds import Limit
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.namespaces import Namespace
 from lava_dyads.rules.ops import Op
 
 State = Mapping[str, Array]
@@ -167,7 +168,7 @@ class Unit(ABC):
         """Return the error that a bias learns from, (lanes, n), given what ``down`` has sent."""
         return sent
 
-    def straddling(self, state: State) -> Array | None:
+    def straddling(self, state: State, xp: Namespace = np) -> Array | None:
         """Return True where compartments lie on two sides of a kink, None if there are none."""
         return None
 

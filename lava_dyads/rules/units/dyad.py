@@ -19,10 +19,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
+import numpy as np
+
 from lava_dyads.array_types import Array, Signal
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic, blended
 from lava_dyads.rules.losses import LOSSES, Loss
+from lava_dyads.rules.namespaces import Namespace
 from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
 
 COMPARTMENTS = ("s_plus", "s_minus")
@@ -81,10 +84,10 @@ class Compartments(Unit):
             return self.alpha * plus + (1.0 - self.alpha) * minus
         return {"plus": plus, "minus": minus}[channel]
 
-    def straddling(self, state: State) -> Array:
+    def straddling(self, state: State, xp: Namespace = np) -> Array:
         """Return True where s+ and s- lie on different linear pieces of f."""
         piece = self.activation.piece
-        straddles: Array = piece(state["s_plus"]) != piece(state["s_minus"])
+        straddles: Array = piece(state["s_plus"], xp) != piece(state["s_minus"], xp)
         return straddles
 
 
