@@ -1,3 +1,4 @@
+import contextlib
 import datetime
 import importlib.util
 import os
@@ -16,6 +17,13 @@ OPTIONAL = (
 # What tests draw anew every day: the head of a report says it, and setting it repeats a day.
 SEED_VARIABLE = "LAVA_DYADS_TEST_SEED"
 os.environ.setdefault(SEED_VARIABLE, f"{datetime.date.today():%Y%m%d}")
+
+# A busy machine is no fault of an example.
+with contextlib.suppress(ImportError):
+    from hypothesis import settings
+
+    settings.register_profile("shared machine", deadline=None)
+    settings.load_profile("shared machine")
 
 # Processes that tests need are packages in here; see tests/support/faulty.
 sys.path.insert(0, str(Path(__file__).parent / "support"))

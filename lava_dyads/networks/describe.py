@@ -118,7 +118,10 @@ def _description(spec: NetworkSpec) -> Description:
     if not isinstance(network, Network):
         row = Row("network", "numpy", str(spec.layers), spec.parameter_count, ())
         return Description((row,), 1, 1, 1, None, dense)
-    rows = [Row("source", "DatasetSource", f"({spec.layers[0]},)", 0, _arrows(OUTSIDE, network))]
+    links: dict[str, list[Link]] = {}
+    for link in network.links:
+        links.setdefault(link.source, []).append(link)
+    rows = [Row("source", "DatasetSource", f"({spec.layers[0]},)", 0, _arrows(links[OUTSIDE]))]
     for name, element in network.elements.items():
         shape, parameters = str((next(iter(element.outputs.values())),)), 0
         if isinstance(element, Connection):
@@ -128,7 +131,7 @@ def _description(spec: NetworkSpec) -> Description:
             shape = f"({element.n},)"
             parameters = element.memory["bias"].size
         kind = element.process_name
-        rows.append(Row(name, kind, shape, parameters, _arrows(name, network)))
+        rows.append(Row(name, kind, shape, parameters, _arrows(links.get(name, []))))
     ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
     speakers = [e for e in network.elements.values() if isinstance(e, Population | Head)]
     known = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking
@@ -140,12 +143,14 @@ _SOURCE_PORTS = {"input_in": "x_out", "target_in": "y_out"}
 """What feeds the network's own inputs."""
 
 
-def _arrows(name: str, network: Network) -> tuple[str, ...]:
+def _arrows(links: list[Link]) -> tuple[str, ...]:
+    """Return the arrows of a Process, by port."""
     by_port: dict[str, list[str]] = {}
-    for link in network.links:
-        if link.source == name:
-            port = _SOURCE_PORTS.get(link.output, link.output)
-            by_port.setdefault(port, []).append(_end(link))
+    for link in links:
+        port = (
+            _SOURCE_PORTS.get(link.output, link.output) if link.source == OUTSIDE else link.output
+        )
+        by_port.setdefault(port, []).append(_end(link))
     return tuple(f"{port} -> {', '.join(ends)}" for port, ends in by_port.items())
 
 

@@ -452,7 +452,7 @@ class NetworkSpec:
             feedback=feedback(self.feedback),
         )
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """The network as data: what stands where, linked how, and when each part speaks.
 

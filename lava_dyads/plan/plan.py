@@ -121,6 +121,13 @@ class Plan:
             found.setdefault((link.target, link.input), []).append((link.source, link.output))
         return found
 
+    @cached_property
+    def _targets(self) -> dict[Port, list[Link]]:
+        found: dict[Port, list[Link]] = {}
+        for link in self.links:
+            found.setdefault(link[:2], []).append(link)
+        return found
+
     @property
     def weighted(self) -> list[str]:
         """Names of the connections that have weights, in order."""
@@ -147,7 +154,7 @@ class Plan:
 
     def links_from(self, name: str, port: str) -> list[Link]:
         """Return where an output port leads."""
-        return [link for link in self.links if link[:2] == (name, port)]
+        return self._targets.get((name, port), [])
 
     def arrival(self, name: str, entry: str) -> int:
         """Return the step in which the last message of a sweep arrives at a port; 0: none does."""

@@ -79,9 +79,9 @@ class CrossEntropy:
 
     def gradient(self, s: Array, y: Array, xp: Namespace = np) -> Array:
         """Return softmax(s) - y."""
-        exponentials = xp.exp(s - xp.max(s, axis=-1, keepdims=True))
+        exponentials = xp.exp(s - s.max(axis=-1, keepdims=True))
         # Arrays of its own: where they can be written to, these two lines do.
-        exponentials /= xp.sum(exponentials, axis=-1, keepdims=True)
+        exponentials /= exponentials.sum(axis=-1, keepdims=True)
         exponentials -= y
         return exponentials  # type: ignore[no-any-return]
 

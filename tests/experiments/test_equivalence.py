@@ -146,7 +146,9 @@ def test_networks_of_a_setting_are_drawn_until_they_have_been_wherever_one_is_gr
 
     monkeypatch.setattr(thorough, "compare", all_agree)
     setting = next(
-        s for s in settings() if s.rule == rule and (s.weights, s.feedback) == ("float", "tied")
+        s
+        for s in settings()
+        if s.rule == rule and (s.weight_format, s.feedback) == ("float", "tied")
     )
     cases = thorough.check_setting(setting, SEED)
     been = [pair.execution for case in cases for pair in case.check.pairs]

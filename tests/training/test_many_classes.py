@@ -11,7 +11,7 @@ from lava_dyads import Dataset, Execution, NetworkSpec, Trainer, TrainingConfig,
 from lava_dyads.errors import ValidationError
 from lava_dyads.files import write_arrays
 from lava_dyads.rules.targets import OneHot
-from lava_dyads.training import backends
+from lava_dyads.training import reference
 
 REFERENCE = Execution(runtime="reference")
 
@@ -49,7 +49,7 @@ def test_pieces_of_a_run_are_measured_as_the_whole(lanes, batch, monkeypatch):
     config = TrainingConfig(batch_size=batch, lanes=lanes)
     found = []
     for entries in (1 << 23, 3 * 11):
-        monkeypatch.setattr(backends, "_ENTRIES", entries)
+        monkeypatch.setattr(reference, "_ENTRIES", entries)
         with Trainer(NetworkSpec((3, 5, 3)), data, config, REFERENCE) as trainer:
             metrics = [trainer.run(trainer.train_rows, mode) for mode in (1, 0)]
             found.append((metrics, trainer.predictions(len(trainer.train_rows))))
