@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.stamp
 DEMO_ARGS ?= train digits --granularity layer --runtime lava --out runs/demo --overwrite
 TEST_ARGS ?=
+# A third one works while the others wait for OS processes, which they do half of the time.
+WORKERS ?= 3
 BENCH_ARGS ?=
 
 # Hundreds of tests start an interpreter: each would compile whatever it imports, 5 s of it.
@@ -24,7 +26,7 @@ demo: $(READY) ## learn digits on Lava's own runtime (other options: DEMO_ARGS=.
 	$(BIN)/lava-dyads $(DEMO_ARGS)
 
 test: $(READY) ## run the tests, without the long studies (other options: TEST_ARGS=...)
-	$(BIN)/python -m pytest -q -n 2 $(TEST_ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(TEST_ARGS)
 
 slow: $(READY) ## run the long studies alone, for an hour or two
 	$(BIN)/python -m pytest -q -n 2 -m slow --timeout 3600 $(TEST_ARGS)

@@ -40,7 +40,11 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(trylast=True)  # after -k and -m
 def pytest_collection_modifyitems(config, items):
-    """Leave to other days what the day's sample of a test marked ``sampled`` does not hold."""
+    """Leave to other days what the day's sample of a test marked ``sampled`` does not hold.
+
+    What takes longest comes first, so that no worker is left alone with it at the end.
+    """
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     if config.getoption("--all"):
         return
     matrices = {}
@@ -81,6 +85,9 @@ def _missing(error):
             return name
         error = error.__cause__ or error.__context__
     return None
+
+
+LONG = tuple(f"tests/{folder}/" for folder in ("tutorials", "typing", "platforms", "loihi"))
 
 
 @pytest.hookimpl(hookwrapper=True)
