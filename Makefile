@@ -29,10 +29,10 @@ test: $(READY) ## run the tests, without the long studies (other options: TEST_A
 	$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(TEST_ARGS)
 
 slow: $(READY) ## run the long studies alone, for an hour or two
-	$(BIN)/python -m pytest -q -n 2 -m slow --timeout 3600 $(TEST_ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) -m slow --timeout 3600 $(TEST_ARGS)
 
 coverage: $(READY) ## run the tests and report which lines they reach
-	$(BIN)/python -m pytest -q -n 2 --cov --cov-report term:skip-covered $(TEST_ARGS)
+	$(BIN)/python -m pytest -q -n $(WORKERS) --cov --cov-report term:skip-covered $(TEST_ARGS)
 
 lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/ruff check

@@ -30,9 +30,10 @@ from lava_dyads.elements import (
     TaughtConnection,
 )
 from lava_dyads.elements.plasticity import Plasticity
-from lava_dyads.executors.step import Network
+from lava_dyads.executors.registry import why_steps
+from lava_dyads.executors.step import FROM_ABOVE, Network
 from lava_dyads.plan.plan import OUTSIDE, Plan, Port
-from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.meter import events, first_sent
 from lava_dyads.rules.namespaces import Namespace
 from lava_dyads.rules.optimisers import Optimiser
@@ -43,24 +44,13 @@ Parameters = Mapping[Port, tuple[Any, tuple[Any, ...]]]
 Counts = dict[Port, Any]
 """Of (element, counter)."""
 
-_FROM_ABOVE = ("apical_in", "difference_in", "learning_error_in")
-
 
 def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
     """Return why a plan cannot be carried out as a function of arrays; None if it can."""
-    settings = plan.settings
-    if not settings.rule.settles_in_one_sweep(settings.parameters) or plan.timing.repeats:
-        return f"{settings.rule.name} needs more than one round trip here"
-    if not plan.heads:
-        return f"with nudge {settings.nudge} the output's mean moves"
-    if settings.anneal or settings.noise:
-        return "thresholds that fall and noise need steps"
-    if not isinstance(arithmetic, Float):
-        return f"precision {arithmetic.name} rounds message by message"
     for unit in plan.units.values():
         if type(unit).next_state is Unit.next_state:
-            return f"{settings.rule.name} writes its registers in place"
-    return None
+            return f"{plan.settings.rule.name} writes its registers in place"
+    return why_steps(plan, arithmetic)
 
 
 class Register(NamedTuple):
@@ -102,11 +92,9 @@ class ArraySweep:
     def __init__(self, network: Network, xp: Namespace) -> None:
         self.network, self.xp = network, xp
         self.numbers = network.arithmetic.over(xp)  # type: ignore[attr-defined]
-        self._sources: dict[Port, list[Port]] = {}
-        for link in network.links:
-            self._sources.setdefault((link.target, link.input), []).append(link[:2])
-        self._upward = self._order(lambda port: port not in _FROM_ABOVE)
-        self._downward = self._order(lambda port: port in _FROM_ABOVE)
+        self._sources = network.sources
+        self._upward = network.reached_by(lambda port: port not in FROM_ABOVE)
+        self._downward = network.reached_by(lambda port: port in FROM_ABOVE)
         self.registers: dict[Port, Register] = {}
         for name, connection in network.connections.items():
             for learner in connection.learners:
@@ -117,22 +105,6 @@ class ArraySweep:
             optimiser = population.plasticity.optimiser
             self.registers[name, "bias"] = Register(population, "bias", optimiser, False)
         self.counters = [(n, c) for n, e in network.elements.items() for c in e.counted]
-
-    def _order(self, waits: Callable[[str], bool]) -> list[str]:
-        """Return the elements in the order in which waves by some of their ports reach them."""
-        elements, order = self.network.elements, dict[str, None]()
-        for start in elements:
-            path = [start]  # a stack of our own: networks are deep
-            while path:
-                name = path[-1]
-                ports = [port for port in elements[name].inputs if waits(port)]
-                sources = [s for p in ports for s, _ in self._sources.get((name, p), ())]
-                waiting = [s for s in sources if s != OUTSIDE and s not in order]
-                if waiting and not isinstance(elements[name], Head):
-                    path += waiting
-                else:
-                    order.setdefault(path.pop())
-        return list(order)
 
     def show(
         self,

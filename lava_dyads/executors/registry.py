@@ -9,7 +9,7 @@ from lava_dyads.elements import Element
 from lava_dyads.errors import UnsupportedError, invalid, nearest
 from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import Plan
-from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.arithmetic import Arithmetic, Float
 
 STEP = "step"
 """The executor that can carry out whatever there is: the meaning of the others."""
@@ -58,6 +58,20 @@ def register(executor: Executor) -> Executor:
     EXECUTORS.clear()
     EXECUTORS.update({entry.name: entry for entry in ranked})
     return executor
+
+
+def why_steps(plan: Plan, arithmetic: Arithmetic) -> str | None:
+    """Return why a presentation is more than one sweep up and one down; None if it is not."""
+    settings = plan.settings
+    if not settings.rule.settles_in_one_sweep(settings.parameters) or plan.timing.repeats:
+        return f"{settings.rule.name} needs more than one round trip here"
+    if not plan.heads:
+        return f"with nudge {settings.nudge} the output's mean moves"
+    if settings.anneal or settings.noise:
+        return "thresholds that fall and noise need steps"
+    if not isinstance(arithmetic, Float):
+        return f"precision {arithmetic.name} rounds message by message"
+    return None
 
 
 def choose_executor(plan: Plan, arithmetic: Arithmetic, wanted: str | None = None) -> Executor:

@@ -23,7 +23,7 @@ from lava_dyads.elements import (
 from lava_dyads.elements.base import Trainable
 from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import UnsupportedError
-from lava_dyads.plan.plan import OUTSIDE, Link
+from lava_dyads.plan.plan import OUTSIDE, Port
 
 _HOPELESS = 1e50
 """A state beyond this has diverged; there is no need to wait until it overflows."""
@@ -67,7 +67,8 @@ class Relaxing(Trainable):
     populations: dict[str, Population]
     spiking: bool
     phased: bool
-    _links_to: dict[str, list[Link]]
+    sources: dict[Port, list[Port]]
+    """Output ports that lead to an input port, by that port."""
     _pending: dict[str, Outbox]
     _shown: tuple[Array, Array | None] | None
     _said: bool
@@ -160,8 +161,9 @@ class Relaxing(Trainable):
         self_scheduled = not all(p.unit.instantaneous for p in self.populations.values())
         events_at = steps = 0
         wave = max(p.first_step for p in self.populations.values())
+        wave = max([wave, *(w for e in self.elements.values() for w in e.awaits.values())])
         for steps, active in enumerate(schedule(self) if schedule else repeat(everybody), 1):
-            # Beyond the wave front, so that no population waits for its turn.
+            # Beyond the wave front, so that nobody waits for a turn that a schedule gives.
             clock = Clock(wave + steps, False, False, target is not None, self.lanes)
             self.tick(clock, inbox if steps == 1 else {}, frozenset(active))
             for name in active:  # a neuron is settled if it has updated since the last event
@@ -206,26 +208,24 @@ class Relaxing(Trainable):
 
         In units of the activity, or of beta.
         """
-        values: dict[tuple[str, str], Array] = {}
+        values: dict[Port, Array] = {}
         with np.errstate(all="ignore"):
             for name, population in self.populations.items():
                 unit, m, numbers = population.unit, population.memory, population.arithmetic
                 state = {k: m[k].copy() for k in unit.state}
                 # As a sum, so that what has become nan stays so.
-                basal, apical = m["basal"] - m["basal"], m["apical"] - m["apical"]
-                for link in self._links_to[name]:
-                    if link[:2] not in values:
-                        values[link[:2]] = self._dense_value(link, y)
-                    value = values[link[:2]]
-                    if link.input == "basal_in":
-                        basal = basal + value
-                    else:
-                        apical = apical + value
+                drives = {"basal": m["basal"] - m["basal"], "apical": m["apical"] - m["apical"]}
+                for drive in drives:
+                    for port in self.sources.get((name, f"{drive}_in"), ()):
+                        if port not in values:
+                            values[port] = self._dense_value(*port, y)
+                        drives[drive] = drives[drive] + values[port]
                 old = {c: unit.emit(state, c).copy() for c in (unit.up, unit.down)}
                 largest = max((_largest_of(register) for register in state.values()), default=0.0)
-                basal = unit.drive(state, numbers.basal(basal), population.bias)
-                free = y is None and not unit.mutual
-                unit.step(state, basal, None if free else numbers.apical(apical), numbers)
+                basal = unit.drive(state, numbers.basal(drives["basal"]), population.bias)
+                apical = None if y is None and not unit.mutual else drives["apical"]
+                apical = None if apical is None else numbers.apical(apical)
+                unit.step(state, basal, apical, numbers)
                 rounding = 0.0 if numbers.exact else _ULPS * float(np.finfo(numbers.dtype).eps)
                 for c, value in old.items():
                     there, scale = unit.emit(state, c), population.scale(c)
@@ -236,10 +236,10 @@ class Relaxing(Trainable):
                     moved = change * numbers.unit / scale, size, chatter
                     yield moved if finite else (np.inf, 1.0, 0.0)
 
-    def _dense_value(self, link: Link, y: Array | None) -> Array:
-        """Return what a population would receive over a link if everything were sent again."""
-        element = self.elements.get(link.source)
-        if link.source == OUTSIDE:  # the target, held by an output unit with the loss inside
+    def _dense_value(self, name: str, port: str, y: Array | None) -> Array:
+        """Return what an output port would have sent if everything were sent again."""
+        element = self.elements.get(name)
+        if name == OUTSIDE:  # the target, held by an output unit with the loss inside
             return np.zeros((), self.arithmetic.dtype) if y is None else y
         if isinstance(element, Head):
             if y is None:
@@ -247,11 +247,11 @@ class Relaxing(Trainable):
             held = element.memory
             return element.drive(held["held_output"], held["held_target"])
         if isinstance(element, NonlinearConnection):
-            if link.output == "basal_out":
+            if port == "basal_out":
                 return element.upward()
-            return element.downward()[list(element.outputs).index(link.output) - 1]
+            return element.downward()[list(element.outputs).index(port) - 1]
         assert isinstance(element, Connection)
-        return element.value(link.output)
+        return element.value(port)
 
 
 def _largest_of(values: AnyArray) -> float:

@@ -7,7 +7,7 @@ per step, and the fused ``network`` granularity is this class inside one Process
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from lava_dyads.elements.plasticity import Plasticity
 from lava_dyads.errors import invalid
 from lava_dyads.executors.settle import Relaxing
 from lava_dyads.plan.plan import OUTSIDE, Link
+
+FROM_ABOVE = ("apical_in", "difference_in", "learning_error_in")
+"""Input ports that errors come in by."""
 
 
 class Window(Protocol):
@@ -53,7 +56,8 @@ class Network(Relaxing):
     """
 
     answers = True
-    executor: ClassVar[str] = "step"
+    executor: str = "step"
+    """Name of the executor that made it."""
 
     def __init__(
         self,
@@ -84,9 +88,9 @@ class Network(Relaxing):
         self._routes: dict[tuple[str, str], list[tuple[str, str]]] = {}
         for link in links:
             self._routes.setdefault(link[:2], []).append(link[2:])
-        self._links_to: dict[str, list[Link]] = {name: [] for name in (*elements, OUTSIDE)}
+        self.sources = {}
         for link in links:
-            self._links_to[link.target].append(link)
+            self.sources.setdefault((link.target, link.input), []).append(link[:2])
         for name, element in self.elements.items():
             element.listened = {o for o in element.outputs if (name, o) in self._routes}
         self._pending: dict[str, Outbox] = {name: {} for name in (*self.elements, OUTSIDE)}
@@ -262,6 +266,25 @@ class Network(Relaxing):
     def targets(self, source: str, port: str) -> list[tuple[str, str]]:
         """Return the elements and input ports that an output port leads to."""
         return self._routes.get((source, port), [])
+
+    def reached_by(self, waits: Callable[[str], bool]) -> list[str]:
+        """Return the elements in the order in which a wave through some input ports reaches them.
+
+        Heads turn waves back: they wait for nothing.
+        """
+        order: dict[str, None] = {}
+        for start in self.elements:
+            path = [start]  # a stack of our own: networks are deep
+            while path:
+                name, element = path[-1], self.elements[path[-1]]
+                ports = [] if isinstance(element, Head) else filter(waits, element.inputs)
+                below = [s for port in ports for s, _ in self.sources.get((name, port), ())]
+                waiting = [s for s in below if s != OUTSIDE and s not in order]
+                if waiting:
+                    path += waiting
+                else:
+                    order.setdefault(path.pop())
+        return list(order)
 
     def _in_flight(self) -> bool:
         return any(self._pending.values()) or any(

@@ -41,8 +41,8 @@ from lava_dyads.elements import (
     TaughtConnection,
 )
 from lava_dyads.elements.clock import Clock
-from lava_dyads.executors.registry import Executor, register
-from lava_dyads.executors.step import Network
+from lava_dyads.executors.registry import Executor, register, why_steps
+from lava_dyads.executors.step import FROM_ABOVE, Network
 from lava_dyads.executors.sweep_stages import (
     Linear,
     Nonlinear,
@@ -55,29 +55,19 @@ from lava_dyads.executors.sweep_stages import (
 )
 from lava_dyads.native.registry import overlap
 from lava_dyads.plan.plan import OUTSIDE, Link, Plan, Port
-from lava_dyads.rules.arithmetic import Arithmetic, Float
+from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.ops import Dense
 
-_FROM_ABOVE = ("difference_in", "apical_in")
-
 
 def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
-    """Return why one sweep is not all that a plan needs; None if it is."""
-    settings, timing = plan.settings, plan.timing
-    if not settings.rule.settles_in_one_sweep(settings.parameters) or timing.repeats:
-        return f"{settings.rule.name} needs more than one round trip here"
-    if not plan.heads:
-        return f"with nudge {settings.nudge} the output's mean moves"
-    if settings.anneal or settings.noise:
-        return "thresholds that fall and noise need steps"
+    """Return why the sweep in place cannot carry out a plan; None if it can."""
+    settings = plan.settings
     if settings.feedback.separate:
         return f"feedback {settings.feedback.name} has weights of its own"
-    if not isinstance(arithmetic, Float):
-        return f"precision {arithmetic.name} rounds message by message"
     if any(part.kind is TaughtConnection for part in plan.parts.values()):
         return f"with {settings.rule.name} synapses learn from other signals than they carry"
-    return None
+    return why_steps(plan, arithmetic)
 
 
 class SweptNetwork(Network):
@@ -320,16 +310,16 @@ class _Layout:
 
     def __init__(self, network: Network, sent: Mapping[Port, int]) -> None:
         self._network, self._sent = network, sent
-        self._sources: dict[Port, list[Port]] = {}
-        for link in network.links:
-            self._sources.setdefault((link.target, link.input), []).append(link[:2])
+        self._sources = network.sources
         self._met: dict[tuple[int, tuple[Port, ...]], Signal] = {}
         self.carried = {(OUTSIDE, p): Signal() for p in ("input_in", "target_in")}
         self.upward: list[Any] = []
         self.downward: list[Any] = []
         self.heads: list[Top] = []
         self._adds = self.upward
-        stages: dict[str, Any] = {name: self._stage(name) for name in self._order_up()}
+        reached = network.reached_by(lambda port: port not in FROM_ABOVE)
+        stages: dict[str, Any] = {name: self._stage(name) for name in reached
+                                  if not isinstance(network.elements[name], Head)}  # fmt: skip
         self.answer = self._meet(OUTSIDE, "output_out")
         self._adds = self.downward
         for name, element in network.elements.items():
@@ -343,23 +333,6 @@ class _Layout:
                 stage.listen(self._meet(name, entry))
                 self.downward.append(stage)
                 self._carry_down(name, stage)
-
-    def _order_up(self) -> list[str]:
-        """Return the elements in the order in which a forward wave reaches them."""
-        elements, order = self._network.elements, dict[str, None]()
-        for start in elements:
-            path = [start]  # a stack of our own: networks are deep
-            while path:
-                waiting = [s for s in self._below(path[-1]) if s != OUTSIDE and s not in order]
-                if waiting:
-                    path += waiting
-                else:
-                    order.setdefault(path.pop())
-        return [name for name in order if not isinstance(elements[name], Head)]
-
-    def _below(self, name: str) -> list[str]:
-        ports = [p for p in self._network.elements[name].inputs if p not in _FROM_ABOVE]
-        return [source for port in ports for source, _ in self._sources.get((name, port), ())]
 
     def _stage(self, name: str) -> Any:
         """Return what an element does in a sweep, put in its place on the way up."""

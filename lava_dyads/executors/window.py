@@ -236,7 +236,7 @@ class SpikingWindow:
 def _build(elements: Mapping[str, Element], plan: Plan, lanes: int) -> Network:
     network = stepped(elements, plan, lanes)
     layers = list(network.populations.values()), list(network.connections.values())
-    network.window = SpikingWindow(*layers, lanes)
+    network.window, network.executor = SpikingWindow(*layers, lanes), "window"
     return network
 
 

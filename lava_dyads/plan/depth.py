@@ -1,16 +1,16 @@
 """What depth asks of a network: how small its first branches are, and how gently it is nudged.
 
-Let L be the most populations that lie on one way through the graph, and R the most sums on one way
-that add a branch to what goes around it (a skip).
+The *depth* is the most populations that lie on one way through the graph, R the most sums on one
+way that add a branch to what goes around it (a skip).
 
 - Every block h + f(W h) lets activities and errors grow; where f has a mean of its own, as relu
   has, all of them grow in the same direction, by a constant share of h. With branches scaled by
   2 / R the growth over all blocks is bounded, (1 + 2 / R)^R < e^2, whatever R. What is scaled are
   the last weights of a branch, so its other neurons see inputs as large as everywhere.
 - A nudge moves a compartment across its kink with a probability proportional to beta, and each
-  neuron that does spoils what is below it: in 128 blocks a nudge of .1 straddles one dyad in six
-  and the cosine to backprop's gradient is .95. So beta falls with the cube of the depth beyond
-  eight populations, as far as single precision still carries a difference (docs/choosing.md).
+  neuron that does spoils what is below it: what counts is that share times the depth. So beta
+  falls with the cube of the depth beyond eight populations, as far as single precision still
+  carries a difference (docs/choosing.md has figures).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from sweeps import show_all as show
 
-from lava_dyads.elements.clock import FROZEN, Clock, PresentationSchedule
+from lava_dyads.elements.clock import FROZEN, Clock
 from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
@@ -30,23 +31,6 @@ def pair(spec, optimiser=None, lanes=4, arithmetic=None):
     assert isinstance(swept, SweptNetwork)
     options = {"lanes": lanes, "steps": other.steps, "read_step": other.read_step}
     return swept, Network(other.elements, other.links, **options)
-
-
-def show(network, x, y, mode=1, batch_size=None):
-    """Present all samples in lanes, the last presentation partly filled; return the outputs."""
-    schedule = PresentationSchedule(1, network.lanes, batch_size or 2 * network.lanes)
-    schedule.learn[0], schedule.window[:] = mode, (0, len(x))
-    outputs = []
-    for t in range(1, schedule.presentations(len(x)) + 1):
-        clock = schedule.at(t)
-        rows = slice(clock.start, clock.start + clock.valid)
-        inbox = {}
-        for port, values in (("input_in", x), ("target_in", y)):
-            message = network.arithmetic.zeros((network.lanes, values.shape[1]))
-            message[: clock.valid] = values[rows]
-            inbox[port] = message
-        outputs.append(network.after(clock, inbox)["output_out"][: clock.valid])
-    return np.concatenate(outputs)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from sweeps import show_all as show
 
-from lava_dyads.elements.clock import FROZEN, PresentationSchedule
+from lava_dyads.elements.clock import FROZEN
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.networks import Graph, NetworkSpec, Node, describe
@@ -97,22 +98,6 @@ def pair(spec, lanes=4, **options):
     assert isinstance(swept, SweptNetwork)
     steps = {"steps": other.steps, "read_step": other.read_step}
     return swept, Network(other.elements, other.links, lanes=lanes, **steps)
-
-
-def show(network, x, y, mode):
-    """Present all samples, a batch of two presentations at a time, the last ones partly filled."""
-    schedule = PresentationSchedule(1, network.lanes, 2 * network.lanes)
-    schedule.learn[0], schedule.window[:] = mode, (0, len(x))
-    outputs = []
-    for t in range(1, schedule.presentations(len(x)) + 1):
-        clock = schedule.at(t)
-        inbox = {}
-        for port, values in (("input_in", x), ("target_in", y)):
-            message = network.arithmetic.zeros((network.lanes, values.shape[1]))
-            message[: clock.valid] = values[clock.start : clock.start + clock.valid]
-            inbox[port] = message
-        outputs.append(network.after(clock, inbox)["output_out"][: clock.valid])
-    return np.concatenate(outputs)
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -70,6 +70,12 @@ def show(network, x, y, clocks):
     return np.concatenate(outputs)
 
 
+def show_all(network, x, y, mode=1, batch_size=None):
+    """Present all rows in a mode, by default in batches of two presentations."""
+    size = batch_size or 2 * network.lanes
+    return show(network, x, y, clocks(network.lanes, size, len(x), mode))
+
+
 def compare(mine, theirs, atol, counted=True):
     """Both have learnt and counted the same."""
     for name, element in mine.elements.items():
