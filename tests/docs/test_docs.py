@@ -17,11 +17,17 @@ from needs import NEEDS_LAVA
 import lava_dyads
 
 ROOT = Path(__file__).parents[2]
-MODULES = [
-    m.name
-    for m in pkgutil.walk_packages(lava_dyads.__path__, "lava_dyads.")
-    if not m.name.endswith("__main__")
-]
+
+
+def modules_with_examples():
+    """Yield the modules whose sources show a prompt."""
+    for found in pkgutil.walk_packages(lava_dyads.__path__, "lava_dyads."):
+        source = found.module_finder.find_spec(found.name, None).origin
+        if ">>> " in Path(source).read_text("utf-8"):
+            yield found.name
+
+
+MODULES = list(modules_with_examples())
 
 EXTRAS = {"lava_dyads.native.kernels": "numba", "lava_dyads.spiking.brian2_twin": "brian2"}
 """What examples need that is not there on every machine."""
