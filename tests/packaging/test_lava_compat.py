@@ -66,6 +66,14 @@ def test_the_hook_costs_no_import_of_weight():
     assert run("import lava_dyads;" + code) == "1\n"
 
 
+def test_the_package_itself_imports_next_to_nothing():
+    """Ctrl-C before the program has begun ends in a traceback: that time has to be short."""
+    code = "; import sys; print(*set(sys.modules) - before)"
+    before = "import sys; before = set(sys.modules); import lava_dyads" + code
+    ours = {name for name in run(before).split() if name != "__future__"}
+    assert ours == {"lava_dyads", "lava_dyads.lava_compat"}
+
+
 def test_dataclasses_of_lava_are_what_they_are_on_the_python_it_was_made_for():
     code = """
     from lava.magma.compiler.var_model import AxonEncoder, ByteEncoder, CoreEncoder
