@@ -8,7 +8,7 @@ looks at other networks; as many of a setting as it takes to reach all that it i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -183,7 +183,10 @@ def drawn(setting: Setting, seed: int, turn: int = 0) -> Problem:
     """
     draw = np.random.default_rng([seed, turn, *setting.label.encode()])
     spec = _spec(setting, draw)
-    samples, classes = int(draw.integers(12, 21)), spec.layers[-1]
+    if spec.timing.repeats:
+        # All ways take the same steps, at rest or not; the reference of asynchronous ones goes on.
+        spec = replace(spec, repeats=int(draw.integers(1, 4)))
+    samples, classes = int(draw.integers(12, 16)), spec.layers[-1]
     x = draw.random((samples, spec.layers[0])) * (draw.random((samples, spec.layers[0])) > 0.3)
     data = Dataset("drawn", x, np.arange(samples) % classes)
     lanes, per_lane = int(draw.integers(1, 4)), int(draw.integers(1, 3))
