@@ -75,6 +75,7 @@ def train(network, x, y, clocks):
     return np.concatenate(outputs)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("name", [*SETTINGS, "graph"])

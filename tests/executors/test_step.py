@@ -94,6 +94,7 @@ def test_backprop_is_the_finite_difference(f, loss_name):
             assert gradient[index] == pytest.approx((above - below) / (2 * step), rel=1e-4)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", FEEDBACK)
 @pytest.mark.parametrize("loss_name", LOSSES)
 @pytest.mark.parametrize(

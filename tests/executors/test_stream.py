@@ -143,8 +143,8 @@ def learnt(execution, stream, data, **options):
         return [*trainer.parameters()[0], *trainer.parameters()[1], *separate], metrics
 
 
-X = frames(60)
-DATA = Dataset("frames", X, np.arange(60) // 7 % 4, official_training_rows=40)
+X = frames(30)
+DATA = Dataset("frames", X, np.arange(30) // 5 % 4, official_training_rows=20)
 REFERENCE = Execution(runtime="reference")
 EVERYWHERE = [REFERENCE, *(Execution(g, runtime="in-process")
                            for g in ("network", "layer", "neuron"))]  # fmt: skip
@@ -177,7 +177,7 @@ def test_what_is_learnt_is_what_frames_alone_teach(execution, options):
 @pytest.mark.parametrize("granularity", ["network", "layer"])
 def test_integers_learn_the_same_to_the_bit(granularity):
     execution = Execution(granularity, "sync", "loihi2", "in-process")
-    unit = Dataset("frames", np.clip(X, 0, 1), DATA.labels, official_training_rows=40)
+    unit = Dataset("frames", np.clip(X, 0, 1), DATA.labels, official_training_rows=20)
     (ours, _), (theirs, _) = (learnt(execution, s, unit, beta=0.125) for s in (True, False))
     for value, expected in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(value, expected)
