@@ -19,7 +19,6 @@ from lava_dyads.networks.lifted_chain import lifted_chain
 from lava_dyads.plan.plan import Settings
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.optimisers import Adam
-from lava_dyads.rules.units import rule
 
 STEPS, LANES = 40, 32
 
@@ -35,7 +34,7 @@ def layer(
         [top],
         initial if weights is None else [weights],
         biases,
-        Settings(rule("lrrn"), spec.parameters),
+        Settings(spec.rule),
         STEPS,
         lanes=lanes,
         optimiser=Adam(0.003) if weights is None else None,

@@ -84,6 +84,15 @@ def check_fields(record: Any, owner: str = "") -> None:
                 object.__setattr__(record, name, made)
 
 
+def taken_fields(cls: type[Any], values: Mapping[str, object], owner: str) -> dict[str, Any]:
+    """Return values for fields of a dataclass as what these are annotated as; owner as above."""
+    return {
+        name: _taken(values[name], kind, f"{owner}{name}", default)
+        for name, default, kind in _plan(cls)  # type: ignore[arg-type]
+        if name in values
+    }
+
+
 def checked(function: Callable[P, R]) -> Callable[P, R]:
     """Turn the arguments of a function into what they are annotated as (decorator).
 

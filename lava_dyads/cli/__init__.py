@@ -117,7 +117,19 @@ def _called(words: list[str]) -> int:
         print(_help(group))
         return 0 if words[1:] else 2
     name = _command(words)
-    return _parse(name, words[len(name.split()) :]).run()
+    command = _parse(name, words[len(name.split()) :])
+    try:
+        return command.run()
+    except ValidationError as error:
+        raise type(error)(_as_written(str(error), command)) from error
+
+
+def _as_written(text: str, command: Any) -> str:
+    """Return a message with an option, ``NetworkSpec.skip_error``, as it is on the command line."""
+    what = re.match(r"(?:\w+\.)*(\w+): ", text)
+    if what and what[1] in {f.name for f in dataclasses.fields(command)}:
+        return f"--{what[1].replace('_', '-')}: {text[what.end() :]}"
+    return text
 
 
 def _told(error: BaseException) -> int:
@@ -173,7 +185,9 @@ def _parse(name: str, words: list[str]) -> Command:
 
 def _refuse_no_path(cls: Any, words: list[str]) -> None:
     """Raise where an option for a file is given an empty text, which a path takes for here."""
-    paths = {f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls) if "Path" in f.type}
+    paths = {
+        f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls) if "Path" in str(f.type)
+    }
     for word, following in zip_longest(words, words[1:]):
         option, equals, given = word.replace("_", "-").partition("=")
         if option in paths and (not given if equals else following == ""):

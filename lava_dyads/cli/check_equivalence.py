@@ -69,7 +69,7 @@ class CheckEquivalence(NetworkOptions):
         if self.json:
             print_json({"check": "equivalence", "spec": spec.as_dict(), **check.as_dict()})
         else:
-            console().print(pair_table(spec.rule, check))
+            console().print(pair_table(spec.rule.name, check))
             say_reasons("not compared", check.unsupported.items())
             console().print(f"holds: {'yes' if check.holds else 'NO'}")
         return OK if check.holds else FAILED

@@ -20,6 +20,7 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.experiments import GradientCheck, check_gradient
 from lava_dyads.networks import NetworkSpec
+from lava_dyads.options import label
 from lava_dyads.plan.depth import default_beta, longest_way
 
 BETA = 0.01
@@ -93,7 +94,7 @@ class CheckGradient(NetworkOptions):
 
     def _print(self, spec: NetworkSpec, check: GradientCheck) -> None:
         out = console()
-        title = f"gradient of {spec.rule}, alpha {spec.alpha:g}, beta {spec.beta:g}"
+        title = f"gradient of {label(spec.rule)}"
         if not check.converged:
             rows: dict[str, Any] = {
                 "networks that did not converge": f"{check.not_converged} of {self.networks}",

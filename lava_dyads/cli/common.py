@@ -7,10 +7,10 @@ import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, make_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import tyro
 from rich.console import Console
@@ -23,14 +23,15 @@ from lava_dyads.executors.schedules import ORDERS
 from lava_dyads.executors.transport import SHARES, Faults, Transport
 from lava_dyads.networks.node_graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import AUTO, BASELINES, Execution
+from lava_dyads.networks.support import AUTO, Execution
+from lava_dyads.options import meanings, options
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.binary import BINARY, FLOAT
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.optimisers import OPTIMISERS
-from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units import BASELINES, RULES, rule
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
 """Exit codes: done, a check did not hold or a run failed, bad input, Ctrl-C."""
@@ -167,8 +168,43 @@ class TransportOptions:
         )
 
 
+def _asked(owners: Mapping[str, Any], name: str) -> tuple[str, Any, None]:
+    """Return a field for an option that some objects have; None: as each has it by default."""
+    kinds = [get_type_hints(type(owner))[name] for owner in owners.values()]
+    texts = [str(getattr(owner, name)) for owner in owners.values()]
+    usual = max(texts, key=texts.count)
+    others = [f"{n}: {t}" for n, t in zip(owners, texts, strict=True) if t != usual]
+    default = f"default: {usual}{f' ({chr(44).join(others)})' if others else ''}"
+    meaning = meanings(type(next(iter(owners.values()))))[name]
+    whose = f" (of {' and '.join(owners)})" if len(owners) <= 2 else ""
+    shown = tyro.conf.arg(help=f"{meaning}{whose}; {default}.", help_behavior_hint="")
+    return name, Annotated[kinds[0] | None, shown], None
+
+
+def options_of(registry: Mapping[str, Any], title: str) -> type:
+    """Return a dataclass of the options that the objects of a registry have, all of them open."""
+    owners: dict[str, dict[str, Any]] = {}
+    for key, chosen in registry.items():
+        for name in options(chosen):
+            owners.setdefault(name, {})[key] = chosen
+    made = [_asked(whose, name) for name, whose in owners.items()]
+    return make_dataclass(title, made, frozen=True, kw_only=True)
+
+
+if TYPE_CHECKING:
+
+    @dataclass(frozen=True, kw_only=True)
+    class RuleOptions:
+        """The options of all rules."""
+
+        beta: float | None
+
+else:
+    RuleOptions = options_of(RULES, "RuleOptions")
+
+
 @dataclass(frozen=True, kw_only=True)
-class NetworkOptions:
+class NetworkOptions(RuleOptions):
     """The network of neurons; the sizes are each command's own."""
 
     activation: ActivationName = "relu"
@@ -177,24 +213,8 @@ class NetworkOptions:
     """Loss of the output; empty: the rule's own, cross-entropy but for spiking."""
     rule: RuleName = "dp-transpose"
     """How neurons learn; ``lava-dyads info`` has a line on each."""
-    alpha: float | None = None
-    """Share of the plus compartment in the mean, 0..1; 0 and 1 settle in one sweep. Default: 1
-    (spiking: 0.5)."""
-    beta: float | None = None
-    """Nudge strength per sample. Default: 0.1 (spiking: 1), less beyond eight layers."""
     nudge: NudgeName = ""
     """Output nudge; empty: the rule's own."""
-    rate: float | None = None
-    """Relaxation rate of rules that relax; of lrrn, step size as a share of 1 / curvature. Default:
-    1 (unfrozen-relaxation: 0.2)."""
-    window: int = 32
-    """Steps over which spiking dyads count."""
-    scale: float = 0.375
-    """Spikes per step and unit of activity; times every activity it has to stay below 1."""
-    hysteresis: int = 1
-    """Spikes by which a spiking dyad's difference moves before it is sent down."""
-    reconstruction: float = 1.0
-    """Weight of the reconstruction in the energy of lrrn; at 1 the network is 1-Lipschitz."""
     feedback: FeedbackName = "tied"
     """Feedback weights: B = W^T (tied), constant (random), or learnt apart (kolen_pollack)."""
     density: float = 1.0
@@ -214,21 +234,17 @@ class NetworkOptions:
 
     def spec(self, layers: tuple[int, ...], **others: Any) -> NetworkSpec:
         """Return the specification, checked."""
-        chosen = {"alpha": self.alpha, "beta": self.beta, "rate": self.rate, "gain": self.gain}
-        given: dict[str, Any] = {k: v for k, v in chosen.items() if v is not None}
         if self.graph is None:
-            given |= {"layers": layers, "activations": self.activation}
+            given: dict[str, Any] = {"layers": layers, "activations": self.activation}
         else:
-            given |= {"graph": self._graph(self.graph)}
+            given = {"graph": self._graph(self.graph)}
+        own = {f.name: getattr(self, f.name) for f in fields(RuleOptions)}
         return NetworkSpec(
             loss=self.loss,
-            rule=self.rule,
+            rule=rule(self.rule, {k: v for k, v in own.items() if v is not None}),
             **given,
             nudge=self.nudge,
-            window=self.window,
-            scale=self.scale,
-            hysteresis=self.hysteresis,
-            reconstruction=self.reconstruction,
+            gain=self.gain,
             feedback=self.feedback,
             density=self.density,
             weight_format=self.weight_format,

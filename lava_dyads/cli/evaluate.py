@@ -89,7 +89,7 @@ class Evaluate(ExecutionOptions):
         result: dict[str, Any] = {
             "checkpoint": str(self.checkpoint),
             "dataset": name,
-            "rule": checkpoint.spec.rule,
+            "rule": checkpoint.spec.rule.name,
             "weight_format": kind,
             **asdict(execution),
             "split_seed": seed,

@@ -13,15 +13,16 @@ from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.registry import EXECUTORS, STEP, choose_executor
 from lava_dyads.lava_compat import has_lava, missing_lava
-from lava_dyads.networks import BASELINES, Graph, NetworkSpec, describe, table
+from lava_dyads.networks import Graph, NetworkSpec, describe, table
 from lava_dyads.networks.support import BACKENDS, absent
+from lava_dyads.options import label, options
 from lava_dyads.plots.canvas import check_picture
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.optimisers import OPTIMISERS
-from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units import BASELINES, RULES
 
 PACKAGES = ("lava_dyads", "lava-nc", "numpy", "scipy", "jax", "brian2", "h5py", "nir", "lava-dl")
 
@@ -46,8 +47,8 @@ class Info:
         if self.graph is not None:
             return self._network(NetworkSpec(graph=Graph.load(self.graph)))
         versions = {"python": platform.python_version(), **{p: release(p) for p in PACKAGES}}
-        rules = {name: rule.summary for name, rule in RULES.items()}
-        rules |= BASELINES
+        rules = {name: rule.summary for name, rule in (RULES | BASELINES).items()}
+        own = {name: options(rule) for name, rule in RULES.items()}
         devices = _devices() | _backends()
         data = {name: module.SUMMARY for name, module in available().items()}
         choices = {
@@ -64,6 +65,7 @@ class Info:
                     "versions": versions,
                     "devices": devices,
                     "rules": rules,
+                    "options": own,
                     "data": data,
                     **choices,
                     "executors": {name: executor for name, (executor, _) in executors.items()},
@@ -73,7 +75,13 @@ class Info:
             return OK
         out = console()
         out.print(result_table("versions", versions))
-        for title, entries in (("devices", devices), ("rules", rules), ("data sets", data)):
+        listed = {name: label(rule).partition(", ")[2] for name, rule in RULES.items()}
+        for title, entries in (
+            ("devices", devices),
+            ("rules", rules),
+            ("options of rules, with their defaults", listed),
+            ("data sets", data),
+        ):
             listing = Table(title=title, title_justify="left", show_header=False)
             for name, summary in entries.items():
                 listing.add_row(name, summary)

@@ -32,6 +32,7 @@ from lava_dyads.cli.common import (
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import CheckpointError, invalid, message
 from lava_dyads.networks import AXES, Execution, NetworkSpec
+from lava_dyads.options import label, options
 from lava_dyads.training import (
     Checkpoint,
     History,
@@ -333,7 +334,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         from lava_dyads.plots import learning_curve
 
         spec = trainer.spec
-        title = f"{self.dataset}: {spec.rule}, alpha {spec.alpha:g}, beta {spec.beta:g}"
+        title = f"{self.dataset}: {label(spec.rule)}"
         with folder.writing():
             learning_curve(trainer.history, title, folder.path / "learning_curve.png")
         folder.finish(plain(result))
@@ -368,8 +369,8 @@ def profile(trainer: Trainer) -> dict[str, dict[str, str | float]]:
     """Return seconds per ProcessModel class and traffic per kind of channel, largest first."""
     usage = trainer.usage()
     seconds: dict[str, float] = {}
-    for label, spent in usage.seconds.items():
-        model = label[label.rindex("(") + 1 : -1]
+    for whose, spent in usage.seconds.items():
+        model = whose[whose.rindex("(") + 1 : -1]
         seconds[model] = seconds.get(model, 0.0) + spent
     traffic: dict[str, list[int]] = {}
     for channel in usage.channels:
@@ -403,9 +404,8 @@ def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
     return {
         "dataset": trainer.data.name,
         "layers": list(spec.layers),
-        "rule": spec.rule,
-        "alpha": spec.alpha,
-        "beta": spec.beta,
+        "rule": spec.rule.name,
+        **options(spec.rule),
         "feedback": spec.feedback,
         "weight_format": spec.weight_format,
         "decay": trainer.config.decay,

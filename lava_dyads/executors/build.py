@@ -80,7 +80,7 @@ class _Maker:
         self._plan, self._arithmetic, self._optimiser = plan, arithmetic, optimiser
         self._undecayed = replace(optimiser, decay=0.0) if optimiser else None
         self._settings = settings = plan.settings
-        self._shared: dict[str, Any] = {"lanes": lanes, "beta": settings.parameters.beta}
+        self._shared: dict[str, Any] = {"lanes": lanes, "beta": settings.rule.beta}
         errors = settings.error_threshold
         self._error_threshold = settings.threshold if errors is None else errors
         self._numbers = {name: k for k, name in enumerate(plan.units)}

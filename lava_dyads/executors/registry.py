@@ -63,7 +63,7 @@ def register(executor: Executor) -> Executor:
 def why_steps(plan: Plan, arithmetic: Arithmetic) -> str | None:
     """Return why a presentation is more than one sweep up and one down; None if it is not."""
     settings = plan.settings
-    if not settings.rule.settles_in_one_sweep(settings.parameters) or plan.timing.repeats:
+    if not settings.rule.settles_in_one_sweep() or plan.timing.repeats:
         return f"{settings.rule.name} needs more than one round trip here"
     if not plan.heads:
         return f"with nudge {settings.nudge} the output's mean moves"

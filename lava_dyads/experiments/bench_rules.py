@@ -11,9 +11,11 @@ import numpy as np
 
 from lava_dyads.data import load
 from lava_dyads.errors import invalid, nearest
-from lava_dyads.networks import ALIGNMENT, BACKPROP, BASELINES, Execution, NetworkSpec
+from lava_dyads.networks import Execution, NetworkSpec
+from lava_dyads.options import options
 from lava_dyads.rules.binary import BINARY
-from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units import RULES, rule
+from lava_dyads.rules.units.baselines import ALIGNMENT, BACKPROP
 from lava_dyads.training import Trainer, TrainingConfig
 from lava_dyads.training.checks import SETTLED
 
@@ -104,7 +106,7 @@ def bench_rules(
     found: list[RuleResult] = []
     for name in wanted:
         settings = dict(ENTRIES[name])
-        known = {f.name for f in fields(NetworkSpec)}
+        known = {f.name for f in fields(NetworkSpec)} | {*options(rule(name))}
         own = {k: v for k, v in settings.items() if k in known}
         taught = {k: v for k, v in settings.items() if k not in own}
         runs = []
@@ -125,7 +127,7 @@ def bench_rules(
         found.append(
             RuleResult(
                 rule=name,
-                summary=BASELINES.get(spec.rule) or RULES[spec.rule].summary,
+                summary=spec.rule.summary,
                 settings=settings,
                 accuracies=accuracies,
                 accuracy=accuracy,

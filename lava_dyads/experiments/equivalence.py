@@ -12,7 +12,8 @@ from lava_dyads.array_types import Array
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import DyadsError, FixedPointError, NotSettledError, invalid
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BASELINES, Execution, table
+from lava_dyads.networks.support import Execution, table
+from lava_dyads.options import label
 from lava_dyads.training import Trainer, TrainingConfig
 
 LIMIT = 1e-9
@@ -168,8 +169,8 @@ def compare(
     ValidationError
         If the rule is a baseline.
     """
-    if problem.spec.rule in BASELINES:
-        invalid("rule", "backprop runs in one way only", problem.spec.rule, "dp-transpose")
+    if problem.spec.rule.baseline:
+        invalid("rule", "backprop runs in one way only", problem.spec.rule.name, "dp-transpose")
     references = _References(problem)
     pairs, unsupported = [], {}
     for execution in [e for e, _ in table()] if executions is None else executions:
@@ -224,14 +225,14 @@ class _References:
 
     def _at_rest(self) -> Outcome:
         spec = self._problem.spec
-        repeats, rest = spec.timing.repeats, REST * max(1.0, 0.1 / spec.beta)
+        repeats, rest = spec.timing.repeats, REST * max(1.0, 0.1 / spec.rule.beta)
         while repeats < MOST_REPEATS:
             repeats *= 2
             outcome = self._problem.train(REFERENCE, repeats)
             if outcome.residual <= rest:
                 return outcome
         raise NotSettledError(
-            f"{spec.rule} at alpha {spec.alpha:g} is not at rest after {repeats} round trips "
+            f"{label(spec.rule)} is not at rest after {repeats} round trips "
             f"(residual {outcome.residual:.3g})"
         )
 

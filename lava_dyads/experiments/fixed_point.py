@@ -12,7 +12,6 @@ from lava_dyads.errors import invalid
 from lava_dyads.executors.step import Network
 from lava_dyads.loihi import calibrated
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BASELINES
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 
 
@@ -57,8 +56,10 @@ def fixed_point_gradient(spec: NetworkSpec, *, samples: Count = 16) -> FixedPoin
     ValidationError
         If an argument is out of range or the network has no place on the chip.
     """
-    if spec.rule in BASELINES:
-        invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
+    if spec.rule.baseline:
+        invalid(
+            "rule", "backprop is what the others are compared with", spec.rule.name, "dp-transpose"
+        )
     generator = np.random.default_rng([spec.seed, 1])
     x = generator.uniform(size=(samples, spec.layers[0]))
     y = np.eye(spec.layers[-1])[generator.integers(spec.layers[-1], size=samples)]

@@ -18,11 +18,10 @@ from lava_dyads.executors.schedules import order as order_of
 from lava_dyads.executors.settle import Settled
 from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BASELINES
 from lava_dyads.rules.feedback import drift, feedback
 from lava_dyads.rules.optimisers import Adam, Optimiser
 from lava_dyads.rules.theory import loop_gain
-from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units.dyad import DualPropagation
 
 EXACT = 1e-9
 """Relative error up to which a gradient counts as exact (float64)."""
@@ -164,15 +163,19 @@ def check_gradient(
     >>> check_gradient(NetworkSpec((6, 5, 3), activations="linear"), networks=2).converged
     True
     """
-    if spec.rule in BASELINES:
-        invalid("rule", "backprop is what the others are compared with", spec.rule, "dp-transpose")
+    if spec.rule.baseline:
+        invalid(
+            "rule", "backprop is what the others are compared with", spec.rule.name, "dp-transpose"
+        )
     if order not in (*ORDERS, ASYNC):
         invalid("order", "unknown name", order, nearest(order, (*ORDERS, ASYNC)))
-    if spec.rule in RULES and RULES[spec.rule].spiking:
-        invalid("rule", "counts of spikes do not settle", spec.rule, "lava-dyads check spiking")
-    if spec.rule in RULES and RULES[spec.rule].lifted:
+    if spec.rule.spiking:
+        invalid(
+            "rule", "counts of spikes do not settle", spec.rule.name, "lava-dyads check spiking"
+        )
+    if spec.rule.lifted:
         limit = "its gradient is that of another network: at the minimum of an energy"
-        invalid("rule", limit, spec.rule, "dp-transpose")
+        invalid("rule", limit, spec.rule.name, "dp-transpose")
     kind = feedback(spec.feedback)
     teacher = Adam(decay=kind.decay_of(decay))
     results = [
@@ -181,7 +184,7 @@ def check_gradient(
     ]
     if min_cosine is None:
         promised = not kind.separate or (kind.learns and updates > 0)
-        min_cosine = RULES[spec.rule].min_cosine if promised else -1.0
+        min_cosine = spec.rule.min_cosine if promised else -1.0
     return _summary(spec, results, min_cosine)
 
 
@@ -214,8 +217,8 @@ def _one_network(
     linear = spec.loss == "squared-error" and set(spec.activations) <= {"linear"}
     back = network.feedback()
     tied = all(b is None for b in back)
-    if spec.rule == "dp" and linear and spec.nudge == "proximal" and tied:
-        gain = loop_gain(weights, spec.alpha, spec.beta)
+    if isinstance(spec.rule, DualPropagation) and linear and spec.nudge == "proximal" and tied:
+        gain = loop_gain(weights, spec.rule.alpha, spec.rule.beta)
     cosine = error = clean_error = None
     layers: list[dict[str, float]] = []
     if settled.converged:
@@ -321,7 +324,7 @@ def _summary(spec: NetworkSpec, results: list[NetworkResult], min_cosine: float)
     cleans = [r.clean_relative_error for r in results if r.clean_relative_error is not None]
     gains = [r.loop_gain for r in results if r.loop_gain is not None]
     clean = max(cleans) if converged and cleans else None
-    exact = RULES[spec.rule].exact and set(spec.activations) <= _PIECEWISE_LINEAR
+    exact = spec.rule.exact and set(spec.activations) <= _PIECEWISE_LINEAR
     layers = []
     if converged:
         layers = [

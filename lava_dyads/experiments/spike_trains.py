@@ -21,6 +21,7 @@ from lava_dyads.executors.window import SpikingWindow
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import check_on_grid, on_grid
+from lava_dyads.rules.units.spiking import SpikingDualPropagation
 from lava_dyads.spiking import SpikingRun, read_out
 from lava_dyads.training.checks import check_fit
 
@@ -63,9 +64,9 @@ class SpikingProblem:
 
     def __post_init__(self) -> None:
         for what in ("alpha", "beta"):
-            check_on_grid(what, getattr(self.spec, what))
+            check_on_grid(what, getattr(self.rule, what))
         for what in ("scale", "window"):
-            value = getattr(self.spec, what)
+            value = getattr(self.rule, what)
             power = float(2.0 ** np.round(np.log2(value)))
             if value != power:
                 invalid(what, "must be a power of two, so that sums are exact", value, f"{power:g}")
@@ -74,6 +75,12 @@ class SpikingProblem:
                 check_on_grid(f"{what}[{k}]", values)
         check_on_grid("x", self.x)
         check_on_grid("y", self.y)
+
+    @property
+    def rule(self) -> SpikingDualPropagation:
+        """The rule with its options."""
+        assert isinstance(self.spec.rule, SpikingDualPropagation)
+        return self.spec.rule
 
     @property
     def offset(self) -> float:
@@ -128,16 +135,16 @@ def in_brian2(problem: SpikingProblem, steps: int, target: str, record: bool) ->
     """Run a problem in Brian2; arguments and errors as in ``brian2_twin.simulate``."""
     from lava_dyads.spiking import brian2_twin
 
-    spec = problem.spec
+    rule = problem.rule
     return brian2_twin.simulate(
         problem.weights,
         problem.relu_biases(),
         problem.x,
         problem.y + problem.offset,
-        alpha=spec.alpha,
-        beta=spec.beta,
-        scale=spec.scale,
-        hysteresis=spec.hysteresis,
+        alpha=rule.alpha,
+        beta=rule.beta,
+        scale=rule.scale,
+        hysteresis=rule.hysteresis,
         steps=steps,
         burn_in=0,
         target=target,
@@ -173,7 +180,6 @@ def simulate(
     """
     if simulator not in SIMULATORS:
         invalid("simulator", f"must be one of {', '.join(SIMULATORS)}", simulator)
-    spec = problem.spec
     if simulator == "brian2":
         return in_brian2(problem, steps, target, record=True)
     network = problem.build(len(problem.x))
@@ -182,8 +188,8 @@ def simulate(
     if simulator == REFERENCE:
         ticks = _engine(network, problem)
     else:
-        if steps > spec.window:
-            invalid("steps", f"must not exceed the window, {spec.window}", steps)
+        if steps > (longest := problem.rule.window):
+            invalid("steps", f"must not exceed the window, {longest}", steps)
         runtime, _, granularity = simulator.partition(", ")
         ticks = _processes(network, problem, runtime, granularity)
     with closing(ticks):
@@ -229,15 +235,15 @@ def _read(
     network: Network, problem: SpikingProblem, trains: Sequence[NDArray[np.bool_]]
 ) -> SpikingRun:
     """Read a run out from its trains and the registers after it."""
-    spec, populations, steps = problem.spec, network.populations.values(), trains[0].shape[1]
+    rule, populations, steps = problem.rule, network.populations.values(), trains[0].shape[1]
     window = [
         np.array([*train.sum(axis=1), p.memory["v_plus"] - 0.5, p.memory["v_minus"] - 0.5])
         for train, p in zip(trains, populations, strict=True)
     ]
-    spikes = spec.scale * steps
-    run = read_out(window, problem.x, spec.alpha, spec.beta, spikes, tuple(trains))
+    spikes = rule.scale * steps
+    run = read_out(window, problem.x, rule.alpha, rule.beta, spikes, tuple(trains))
     counted = [np.array([p.memory["s_plus"], p.memory["s_minus"]]) for p in populations]
-    quantum = 1 / (spec.scale * spec.window)
+    quantum = 1 / (rule.scale * rule.window)
     for counts, states in zip(run.counts, counted, strict=True):
         np.testing.assert_array_equal(counts * quantum, states)  # one spike per step at most
     return run
@@ -317,24 +323,24 @@ def imbalance(problem: SpikingProblem, run: SpikingRun, delayed: bool) -> float:
     delayed : bool
         Whether the spikes of the last step are still on their way.
     """
-    spec, trains = problem.spec, run.trains
+    rule, trains = problem.rule, run.trains
     assert trains is not None
     steps = trains[0].shape[1]
     arrived = [train[:, : -1 if delayed else None].sum(axis=1) for train in trains]
-    mean = [spec.alpha * n[0] + (1 - spec.alpha) * n[1] for n in arrived]
+    mean = [rule.alpha * n[0] + (1 - rule.alpha) * n[1] for n in arrived]
     worst = 0.0
     for k, (counts, rise) in enumerate(zip(run.counts, run.rise, strict=True)):
-        level = spec.scale * (steps - k)
+        level = rule.scale * (steps - k)
         basal = level * problem.relu_biases()[k]
         below = level * problem.x if k == 0 else mean[k - 1]
         basal = basal + below @ problem.weights[k].T
         if k + 1 < len(problem.weights):
-            feedback = _reports(trains[k + 1], spec.hysteresis, delayed)
+            feedback = _reports(trains[k + 1], rule.hysteresis, delayed)
             feedback = feedback @ problem.weights[k + 1]
         else:
-            aim = (level - spec.scale) * (problem.y + problem.offset)
-            feedback = spec.beta * (aim - mean[k])
-        for side, gain in enumerate((1 - spec.alpha, -spec.alpha)):
+            aim = (level - rule.scale) * (problem.y + problem.offset)
+            feedback = rule.beta * (aim - mean[k])
+        for side, gain in enumerate((1 - rule.alpha, -rule.alpha)):
             error = counts[side] - (basal + gain * feedback - rise[side])
             worst = max(worst, float(np.abs(error).max()))
     return worst

@@ -28,7 +28,7 @@ from lava_dyads.experiments.spike_trains import (
 )
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.units import RuleParameters, rule
+from lava_dyads.rules.units.dyad import DualPropagationAdjoint
 from lava_dyads.spiking import SpikingRun, Trains, read_out
 
 BURN_IN = 64
@@ -184,12 +184,11 @@ def rate_fixed_point(problem: SpikingProblem) -> RateFixedPoint:
         If it does not settle, an output would be negative for the spiking relu, or scale times
         an activity reaches 1.
     """
-    spec = problem.spec
+    spec, rule = problem.spec, problem.rule
     network = chain(
         problem.weights,
         problem.biases,
-        rule=rule("dp-transpose"),
-        parameters=RuleParameters(spec.alpha, spec.beta),
+        rule=DualPropagationAdjoint(alpha=rule.alpha, beta=rule.beta),
         activations=[activation("relu")] * (spec.depth - 1),
         loss=loss("squared-error"),
         lanes=len(problem.x),
@@ -205,10 +204,10 @@ def rate_fixed_point(problem: SpikingProblem) -> RateFixedPoint:
         lowest = float(states[-1].min() - problem.offset)
         invalid("weights", limit, lowest, "a smaller gain, another seed")
     for k, layer in enumerate(states, 1):
-        if spec.scale * layer.max() >= 1:
+        if rule.scale * layer.max() >= 1:
             limit = f"scale * activity must stay below 1 (layer {k}: {layer.max():.3g})"
             power = 2.0 ** np.floor(np.log2(1 / layer.max()))
-            invalid("scale", limit, spec.scale, f"{power:g}")
+            invalid("scale", limit, rule.scale, f"{power:g}")
     gradients = [flat(*network.gradients(lane)) for lane in range(len(problem.x))]
     straddling = np.concatenate([(s[0] > 0) != (s[1] > 0) for s in states], axis=1)
     return RateFixedPoint(states, np.array(gradients), straddling)
@@ -252,8 +251,8 @@ def check_spiking(
     windows = sorted(set(windows))
     if len(windows) < 2 or windows[0] < 1:
         invalid("windows", "needs two or more lengths of at least 1 step", windows, str(WINDOWS))
-    if not 1 <= steps <= problem.spec.window:
-        invalid("steps", f"must lie in 1 .. window = {problem.spec.window}", steps)
+    if not 1 <= steps <= problem.rule.window:
+        invalid("steps", f"must lie in 1 .. window = {problem.rule.window}", steps)
     if simulators is None:
         simulators = dict.fromkeys(SIMULATORS[1:], steps)
     tell = on_part or (lambda name: None)
@@ -280,10 +279,10 @@ def check_spiking(
 
 def read_window(problem: SpikingProblem, trains: Trains, window: int) -> SpikingRun:
     """Read a run out from its trains, after the burn-in."""
-    spec = problem.spec
+    rule = problem.rule
     rows = slice(BURN_IN, BURN_IN + window)
     counts = [train[:, rows].sum(axis=1).astype(float) for train in trains]
-    return read_out(counts, problem.x, spec.alpha, spec.beta, spec.scale * window)
+    return read_out(counts, problem.x, rule.alpha, rule.beta, rule.scale * window)
 
 
 def deviations(
@@ -311,7 +310,7 @@ def deviations(
         starts = so_far[:, BURN_IN - 1 :][:, :phases]
         for i, window in enumerate(windows):
             counts = (so_far[:, BURN_IN - 1 + window :][:, :phases] - starts).mean(axis=1)
-            error = np.abs(counts - problem.spec.scale * window * states).max()
+            error = np.abs(counts - problem.rule.scale * window * states).max()
             found[i] = max(found[i], float(error))
     return found
 
@@ -328,8 +327,8 @@ def _against(problem: SpikingProblem, run: SpikingRun, whole: SpikingRun, name: 
     steps = run.trains[0].shape[1]
     expected = [train[:, :steps] for train in whole.trains]
     pairs = list(zip(run.trains, expected, strict=True))
-    spec, counts = problem.spec, [e.sum(axis=1).astype(float) for e in expected]
-    reference = read_out(counts, problem.x, spec.alpha, spec.beta, spec.scale * steps)
+    rule, counts = problem.rule, [e.sum(axis=1).astype(float) for e in expected]
+    reference = read_out(counts, problem.x, rule.alpha, rule.beta, rule.scale * steps)
     _, error = compare(sample_gradients(run).ravel(), sample_gradients(reference).ravel())
     return Simulation(
         simulator=name,

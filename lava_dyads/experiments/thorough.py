@@ -32,6 +32,8 @@ from lava_dyads.rules.binary import BINARY, FLOAT
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES, Rule
+from lava_dyads.rules.units.base import RelaxingRule
+from lava_dyads.rules.units.dyad import DyadRule
 from lava_dyads.training import TrainingConfig
 from lava_dyads.training.config import LR_SCHEDULES
 
@@ -217,14 +219,13 @@ def _spec(setting: Setting, draw: Draw) -> NetworkSpec:
     if rule.spiking:
         options |= {"window": int(draw.integers(4, 12)), "hysteresis": int(draw.integers(1, 3))}
     else:
-        # Plain DP rests at 1/2, whatever the weights; elsewhere there may be nothing to compare.
-        plain = "alpha" in rule.settings
-        options["alpha"] = 0.5 if plain else float(draw.choice([0, 0.5, 1]))
+        if isinstance(rule, DyadRule):
+            # Plain DP rests at 1/2, whatever the weights; elsewhere it need not rest at all.
+            plain = "alpha" in rule.settings
+            options["alpha"] = 0.5 if plain else float(draw.choice([0, 0.5, 1]))
         if not draw.integers(3):
             options |= {"threshold": 0.01, "error_threshold": 0.02}
-    if not rule.settles_in_one_sweep(rule.defaults) or draw.integers(2):
-        options["rate"] = rule.defaults.rate
-    else:
+    if isinstance(rule, RelaxingRule) and rule.settles_in_one_sweep() and draw.integers(2):
         options["rate"] = 0.5
     return NetworkSpec(**options, **_shape(rule, draw))
 

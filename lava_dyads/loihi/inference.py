@@ -37,12 +37,11 @@ from lava_dyads.errors import FixedPointError, UnsupportedError, invalid
 from lava_dyads.executors.backprop import forward
 from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BASELINES, check_chain
+from lava_dyads.networks.support import check_chain
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import SDN_SHIFT, STATE
 from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent
-from lava_dyads.rules.units import RULES
 
 MOST_EXPONENT, MOST_FRACTION, INPUT_BITS = 12, 14, 8
 """Weights and inputs get no more fractional bits than these; below 8 of an input, accuracy pays."""
@@ -119,7 +118,7 @@ def inference_spec(spec: NetworkSpec) -> NetworkSpec:
         If the network is made of spikes, or is no chain of dense layers: its sizes are not all
         that there is to know.
     """
-    if spec.rule not in BASELINES and RULES[spec.rule].spiking:
+    if spec.rule.spiking:
         raise UnsupportedError(
             "rule spiking: its outputs are counts of spikes over a window, which a sigma-delta "
             "network does not compute. Try: a network trained with --rule dp-transpose"

@@ -4,20 +4,14 @@ from lava_dyads.networks.describe import Description, describe
 from lava_dyads.networks.node_graph import KINDS, Graph, Node
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import (
-    ALIGNMENT,
     AXES,
-    BACKPROP,
-    BASELINES,
     Execution,
     reason,
     table,
 )
 
 __all__ = [
-    "ALIGNMENT",
     "AXES",
-    "BACKPROP",
-    "BASELINES",
     "KINDS",
     "Description",
     "Execution",

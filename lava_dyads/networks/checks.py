@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from lava_dyads.elements.reactive import ANNEALED
 from lava_dyads.errors import ValidationError, invalid
 from lava_dyads.executors import array_sweep
-from lava_dyads.networks.support import ALIGNMENT, BASELINES, Execution, reason
+from lava_dyads.networks.support import Execution, reason
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Float, Loihi2
 from lava_dyads.rules.binary import FLOAT, check_weights
 from lava_dyads.rules.feedback import RANDOM, TIED, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
-from lava_dyads.rules.units import RULES, rule
+from lava_dyads.rules.units.baselines import ALIGNMENT
 
 if TYPE_CHECKING:
     from lava_dyads.networks.specification import NetworkSpec
@@ -53,9 +53,9 @@ def sizes_of_graph(spec: NetworkSpec) -> tuple[tuple[int, ...], tuple[str, ...]]
         if getattr(spec, what) not in (none, found):
             limit = f"with a graph they follow from it: {found}"
             invalid(what, limit, getattr(spec, what), "to leave them out")
-    if spec.rule in RULES and RULES[spec.rule].spiking:
+    if spec.rule.spiking:
         limit = "spikes are counted in chains of dense layers alone"
-        invalid("graph", limit, spec.rule, "rule dp-transpose, or layers")
+        invalid("graph", limit, spec.rule.name, "rule dp-transpose, or layers")
     for vertex in vertices:
         used = any(vertex.name in v.sources for v in vertices)
         if vertex.loss and used and not NUDGES.get(spec.nudge, LINEARISED).head:
@@ -67,21 +67,13 @@ def sizes_of_graph(spec: NetworkSpec) -> tuple[tuple[int, ...], tuple[str, ...]]
 def feedback_kind(spec: NetworkSpec) -> str:
     """Return the kind of feedback; raise where a baseline has another one by definition."""
     kind = spec.feedback
-    if spec.rule == ALIGNMENT and kind == TIED.name:
+    if spec.rule.name == ALIGNMENT and kind == TIED.name:
         kind = RANDOM.name
-    wanted = RANDOM.name if spec.rule == ALIGNMENT else TIED.name
-    if feedback(kind).name != wanted and spec.rule in BASELINES:
-        limit = f"{spec.rule} is a baseline with {wanted} feedback, by definition"
+    wanted = RANDOM.name if spec.rule.name == ALIGNMENT else TIED.name
+    if feedback(kind).name != wanted and spec.rule.baseline:
+        limit = f"{spec.rule.name} is a baseline with {wanted} feedback, by definition"
         invalid("feedback", limit, kind, f"{wanted}, or --rule dp-transpose")
     return kind
-
-
-def check_rate(spec: NetworkSpec) -> None:
-    """Raise where relaxation takes more than a whole step."""
-    if spec.rate > 1:
-        lifted = spec.rule in RULES and RULES[spec.rule].lifted
-        why = ", a step beyond 1 / curvature need not converge" if lifted else ""
-        invalid("rate", f"must lie in (0, 1]{why}", spec.rate, "1")
 
 
 def check_density(spec: NetworkSpec) -> None:
@@ -106,7 +98,7 @@ def check_weight_format(spec: NetworkSpec) -> None:
 
 def check_rule(spec: NetworkSpec) -> None:
     """Raise where a network has something that its rule does not know."""
-    chosen = rule(spec.rule)
+    chosen = spec.rule
     _check_supported(spec, "nudge", (spec.nudge,), chosen.nudges)
     losses = {v.loss.name for v in spec.vertices if v.loss}
     _check_supported(spec, "loss", tuple(sorted(losses)), chosen.losses)
@@ -114,7 +106,7 @@ def check_rule(spec: NetworkSpec) -> None:
         _check_supported(spec, "activations", tuple(spec.activations), chosen.activations)
     if chosen.lifted and spec.graph is not None:
         limit = "an energy is that of a chain of layers"
-        invalid("graph", limit, spec.rule, "layers, or rule dp-transpose")
+        invalid("graph", limit, chosen.name, "layers, or rule dp-transpose")
     if chosen.lifted and feedback(spec.feedback).separate:
         limit = "both errors of an energy go through W and W^T"
         invalid("feedback", limit, spec.feedback, "tied")
@@ -126,7 +118,7 @@ def check_rule(spec: NetworkSpec) -> None:
         invalid(what, "the states of a spiking dyad are counts", spec.compartment_noise, "0")
     if not NUDGES[spec.nudge].head:
         for name in losses:
-            chosen.output(loss(name), spec.parameters)  # raises where no point exists
+            chosen.output(loss(name))  # raises where no point exists
 
 
 def _check_supported(
@@ -135,7 +127,7 @@ def _check_supported(
     for name in chosen:
         if name not in supported:
             words = " or ".join(supported)
-            invalid(what, f"rule {spec.rule} supports {words}", name, words)
+            invalid(what, f"rule {spec.rule.name} supports {words}", name, words)
 
 
 def why_not(spec: NetworkSpec, execution: Execution) -> str | None:
@@ -154,8 +146,8 @@ def why_not(spec: NetworkSpec, execution: Execution) -> str | None:
 
 def _not_compiled(spec: NetworkSpec) -> str | None:
     """Return why a network cannot be shown by functions of arrays."""
-    if rule(spec.rule).lifted:
-        return f"{spec.rule} descends step by step. Try: --backend numpy"
+    if spec.rule.lifted:
+        return f"{spec.rule.name} descends step by step. Try: --backend numpy"
     why = array_sweep.why_not(spec.plan, Float())
     return why and f"backend jax shows a presentation by one sweep, but {why}. Try: --backend numpy"
 
@@ -220,8 +212,8 @@ def check_on_chip(spec: NetworkSpec, numbers: Loihi2) -> None:
     ValidationError
         Naming the part and what to use instead.
     """
-    if spec.rule in BASELINES:
-        invalid("rule", "a baseline has no place on the chip", spec.rule, "dp-transpose")
+    if spec.rule.baseline:
+        invalid("rule", "a baseline has no place on the chip", spec.rule.name, "dp-transpose")
     if not all(v.weighted and v.activation for v in spec.vertices if v.sources):
         limit = "precision loihi2 knows populations on weights alone"
         invalid("graph", limit, [v.name for v in spec.vertices], "layers, or --precision float")
@@ -240,6 +232,6 @@ def check_on_chip(spec: NetworkSpec, numbers: Loihi2) -> None:
         limit = "tied feedback has the exponents of the weights"
         invalid("Loihi2.feedback_exponents", limit, numbers.feedback_exponents, "()")
     for what in ("beta", "rate"):
-        if not numbers.gain(getattr(spec, what)) > 0:
+        if not numbers.gain(gain := getattr(spec.rule, what, 1.0)) > 0:
             limit = "precision loihi2 rounds gains to multiples of 2^-7"
-            invalid(what, limit, getattr(spec, what), "0.125 or 1")
+            invalid(what, limit, gain, "0.125 or 1")

@@ -134,7 +134,8 @@ def _description(spec: NetworkSpec) -> Description:
         rows.append(Row(name, kind, shape, parameters, _arrows(links.get(name, []))))
     ports = len({link[:2] for link in network.links if link.source != OUTSIDE})
     speakers = [e for e in network.elements.values() if isinstance(e, Population | Head)]
-    known = spec.timing.repeats == 0 and spec.rate == 1.0 and not network.spiking
+    instant = all(p.unit.instantaneous for p in network.populations.values())
+    known = spec.timing.repeats == 0 and instant
     spoken = sum(len(element.listened) for element in speakers) if known else None
     return Description(tuple(rows), network.steps, ports, ports * network.steps, spoken, dense)
 

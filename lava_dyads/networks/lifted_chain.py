@@ -11,6 +11,7 @@ from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import OUTSIDE, Link, Settings
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.units.lifted import Lifted
 
 REPEATS = 20
 """Round trips after the first, by default."""
@@ -36,7 +37,6 @@ def lifted_chain(
         stay (an energy that is linear in them has no minimum).
     weights, biases : sequences of L arrays (n_out, n_in), (n_out,)
     settings : Settings
-        Its rule's numbers have ``reconstruction`` and ``rate`` among them.
     steps : int
         Steps per presentation; the last one certifies.
     optimiser : Optimiser or None
@@ -49,21 +49,22 @@ def lifted_chain(
         Its output is the free activity of the top layer, read in the last step.
     """
     loss = vertices[-1].loss
-    rule, parameters = settings.rule, settings.parameters
+    rule = settings.rule
+    assert isinstance(rule, Lifted)
     threshold, errors = settings.threshold, settings.error_threshold
     errors = threshold if errors is None else errors
-    shared |= {"beta": parameters.beta}
+    shared |= {"beta": rule.beta}
     elements: dict[str, Element] = {}
     links: list[Link] = []
     below, port = OUTSIDE, "input_in"
     for k, vertex in enumerate(vertices, 1):
         connection, here = f"connection_{k}", f"population_{k}"
         assert vertex.activation
-        hidden = rule.hidden(vertex.activation, parameters)
-        unit = rule.read_out(parameters) if vertex.loss else hidden
+        hidden = rule.hidden(vertex.activation)
+        unit = rule.read_out() if vertex.loss else hidden
         elements[connection] = LiftedConnection(
             weights[k - 1],
-            reconstruction=parameters.reconstruction,
+            reconstruction=rule.reconstruction,
             above_data=k == 1,
             contrastive=loss is not None,
             op=vertex.weighted,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import KW_ONLY, InitVar, dataclass, fields, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -15,14 +15,13 @@ from lava_dyads.checks import (
     Natural,
     NotNegative,
     Positive,
-    Share,
     Size,
     check_fields,
     checked,
     real_array,
     taken,
 )
-from lava_dyads.errors import UnsupportedError, invalid, nearest
+from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.backprop import BackpropNetwork, Pass, differentiate, graph_operations
 from lava_dyads.executors.build import build
 from lava_dyads.executors.step import Network
@@ -30,7 +29,6 @@ from lava_dyads.kinds import Limit
 from lava_dyads.networks.checks import (
     check_density,
     check_on_chip,
-    check_rate,
     check_rule,
     check_weight_format,
     feedback_kind,
@@ -42,7 +40,8 @@ from lava_dyads.networks.initial import initial_feedback, initial_parameters
 from lava_dyads.networks.lifted_chain import REPEATS as LIFTED_REPEATS
 from lava_dyads.networks.lifted_chain import lifted_chain
 from lava_dyads.networks.node_graph import Density, Graph, synapses
-from lava_dyads.networks.support import AXES, BASELINES, Execution, choose
+from lava_dyads.networks.support import AXES, Execution, choose
+from lava_dyads.options import Becomes, Preset, options, short_form
 from lava_dyads.plan.chain import chain_vertices
 from lava_dyads.plan.depth import branch_scales, default_beta, longest_way
 from lava_dyads.plan.plan import Plan, Settings
@@ -56,12 +55,13 @@ from lava_dyads.rules.feedback import TIED, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.units import RULES, Rule, RuleParameters, rule
-from lava_dyads.rules.units.base import Spikes, Steps
+from lava_dyads.rules.units import Rule
+from lava_dyads.rules.units import rule as rule_by_name
 
 _SIZES = Limit("needs two or more sizes of at least 1", "(64, 128, 10)")
 
 
+@short_form("rule", rule_by_name)
 @dataclass(frozen=True)
 class NetworkSpec:
     """A feedforward network of dyads, checked at construction.
@@ -78,19 +78,14 @@ class NetworkSpec:
         Of the hidden layers: one for all, or one each.
     loss : str
         ``squared-error`` or ``cross-entropy``; empty: the rule's own default.
-    rule : str
-        One of ``rules.units.RULES``, or a baseline, ``backprop`` or ``feedback-alignment``.
-    alpha : float
-        Share of the plus compartment in the mean, in [0, 1], dimensionless; by default 1, for
-        ``spiking`` 1/2.
-    beta : float
-        Nudge strength per sample, > 0, dimensionless; by default 0.1, for ``spiking`` 1; less in
-        networks of more than eight layers, see :func:`~lava_dyads.plan.depth.default_beta`.
+    rule : str or Rule
+        With its options, ``DualPropagation(alpha=0.5)``, or the name of one of
+        ``rules.units.RULES`` or of a baseline, ``backprop`` or ``feedback-alignment``. Options may
+        stand beside its name: ``NetworkSpec(layers, rule="dp", alpha=0.5)``. A beta that nobody
+        gives is less in networks of more than eight layers, see
+        :func:`~lava_dyads.plan.depth.default_beta`.
     nudge : str
         Output nudge, see ``rules.nudges``; empty: the rule's own default.
-    rate : float
-        Relaxation rate of rules that relax, in (0, 1]; by default 1, for ``unfrozen-relaxation``
-        0.2.
     threshold : float
         Send-on-change threshold theta >= 0 of the mean.
     error_threshold : float or None
@@ -100,14 +95,6 @@ class NetworkSpec:
     repeats : int or None
         Round trips after the first sweep; None: 20 time constants where the threshold is
         annealed, 0 where one sweep is exact, else 8.
-    window : int
-        Steps T over which a spiking network counts, >= 1.
-    scale : float
-        Spikes c per step and unit of activity, > 0; c times every activity has to stay below 1.
-    hysteresis : int
-        Spikes by which N+ - N- moves before a spiking dyad reports it downward, >= 1.
-    reconstruction : float
-        Weight r > 0 of the reconstruction in the energy of ``lrrn``.
     gain : float or None
         Initial weights are normal with deviation gain / sqrt(n_in); None: sqrt(2) for relu and
         hard-sigmoid, 1 else, and less for branches that are added to what goes around them, where
@@ -146,20 +133,24 @@ class NetworkSpec:
 
     layers: Annotated[tuple[int, ...], _SIZES] = ()
     activations: str | tuple[str, ...] = "relu"
+    _: KW_ONLY
     loss: str = ""
-    rule: str = "dp-transpose"
-    alpha: Share = None  # type: ignore[assignment] # the rule's own, set below
-    beta: Positive = None  # type: ignore[assignment]
+    if TYPE_CHECKING:  # what is taken, and the short form; and what there is then
+        rule: Becomes[str | Mapping[str, Any] | Rule, Rule] = Becomes()
+        alpha: InitVar[float] = 1.0
+        beta: InitVar[float] = 0.1
+        rate: InitVar[float] = 1.0
+        window: InitVar[int] = 32
+        scale: InitVar[float] = 0.375
+        hysteresis: InitVar[int] = 1
+        reconstruction: InitVar[float] = 1.0
+    else:
+        rule: Rule = "dp-transpose"
     nudge: str = ""
-    rate: Positive = None  # type: ignore[assignment]
     threshold: NotNegative = 0.0
     error_threshold: NotNegative | None = None
     anneal: NotNegative = 0.0
     repeats: Natural | None = None
-    window: Steps = 32
-    scale: Positive = 0.375
-    hysteresis: Spikes = 1
-    reconstruction: Positive = 1.0
     gain: Positive | None = None
     bias_deviation: NotNegative = 0.0
     compartment_noise: NotNegative = 0.0
@@ -169,13 +160,10 @@ class NetworkSpec:
     seed: Natural = 0
     graph: Graph | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, *_: Any) -> None:
+        self._settle(rule=rule_by_name(self.rule, owner="NetworkSpec."))
         check_fields(self)
-        known = (*RULES, *BASELINES)
-        if self.rule not in known:
-            invalid("rule", "unknown name", self.rule, nearest(self.rule, known))
-        shallow = self.beta is None
-        self._complete(RULES.get(self.rule, Rule))
+        self._settle(loss=self.loss or self.rule.losses[0])
         loss(self.loss)
         if self.graph is None:
             self._settle(activations=hidden_activations(self))
@@ -183,12 +171,10 @@ class NetworkSpec:
         else:
             layers, names = sizes_of_graph(self)
             self._settle(layers=layers, activations=names)
-        if shallow and self.rule in RULES:
-            self._nudge_gently(RULES[self.rule])
-        check_rate(self)
+        self._nudge_gently()
         self._settle(feedback=feedback_kind(self))
-        if self.rule not in BASELINES:
-            self._settle(nudge=self.nudge or rule(self.rule).nudges[0])
+        if not self.rule.baseline:
+            self._settle(nudge=self.nudge or self.rule.nudges[0])
             check_rule(self)
         check_weight_format(self)
 
@@ -197,24 +183,12 @@ class NetworkSpec:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 
-    def _complete(self, chosen: Rule | type[Rule]) -> None:
-        """Fill in what was left to the rule."""
-        own = {name: getattr(chosen.defaults, name) for name in ("alpha", "beta", "rate")}
-        for name, value in {**own, "loss": chosen.losses[0]}.items():
-            if getattr(self, name) in (None, ""):
-                self._settle(**{name: value})
-
-    def _nudge_gently(self, chosen: Rule) -> None:
+    def _nudge_gently(self) -> None:
         """Let the default nudge of a deep network be small enough for its depth."""
-        if not (chosen.spiking or chosen.lifted):
+        chosen = self.rule
+        if isinstance(chosen.beta, Preset) and not (chosen.spiking or chosen.lifted):
             depth = longest_way(self.vertices) if self.graph else len(self.layers) - 1
-            self._settle(beta=default_beta(self.beta, depth))
-
-    @property
-    def parameters(self) -> RuleParameters:
-        """The numbers the rule depends on."""
-        numbers = (self.window, self.scale, self.hysteresis, self.reconstruction)
-        return RuleParameters(self.alpha, self.beta, self.rate, *numbers)
+            self._settle(rule=replace(chosen, beta=float(default_beta(chosen.beta, depth))))
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the fields that make it: a copy works the rest out again."""
@@ -259,10 +233,9 @@ class NetworkSpec:
     @property
     def timing(self) -> Timing:
         """Steps that a presentation takes."""
-        if self.rule in BASELINES:
+        if self.rule.baseline:
             return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth)
-        chosen = rule(self.rule)
-        if chosen.lifted:
+        if self.rule.lifted:
             repeats = LIFTED_REPEATS if self.repeats is None else self.repeats
             return Timing(self.depth + 1, 2 * self.depth + 1, 2 * self.depth, repeats)
         return self.plan.timing
@@ -311,7 +284,7 @@ class NetworkSpec:
         self, request: Execution, within: Sequence[str] = AXES["runtime"]
     ) -> tuple[Execution, str]:
         """Settle what a request leaves open, see :func:`lava_dyads.networks.support.choose`."""
-        return choose(request, self.why_not, f"rule {self.rule}", within)
+        return choose(request, self.why_not, f"rule {self.rule.name}", within)
 
     @checked
     def check_parameters(
@@ -407,7 +380,7 @@ class NetworkSpec:
             weights = [binary_weights(theta) for theta in weights]
         elif self.weight_format != FLOAT and not isinstance(optimiser, Latent):
             optimiser = Latent(inner=optimiser, kind=BINARY[self.weight_format])
-        if self.rule in BASELINES:
+        if self.rule.baseline:
             numbers = arithmetic or Float()
             return BackpropNetwork(
                 self.vertices,
@@ -422,10 +395,10 @@ class NetworkSpec:
             "optimiser": optimiser,
             "arithmetic": arithmetic,
         }
-        if rule(self.rule).lifted:
+        if self.rule.lifted:
             if executor not in (None, "step"):
                 limit = "an energy relaxes step by step"
-                invalid("executor", f"rule {self.rule}: {limit}", executor, "step")
+                invalid("executor", f"rule {self.rule.name}: {limit}", executor, "step")
             settings, steps = self._settings, self.timing.steps
             return lifted_chain(self.vertices[1:], weights, biases, settings, steps, **options)
         return build(
@@ -440,8 +413,7 @@ class NetworkSpec:
     @property
     def _settings(self) -> Settings:
         return Settings(
-            rule=rule(self.rule),
-            parameters=self.parameters,
+            rule=self.rule,
             nudge=self.nudge,
             threshold=self.threshold,
             error_threshold=self.error_threshold,
@@ -461,13 +433,16 @@ class NetworkSpec:
         UnsupportedError
             For backprop, and for networks that minimise an energy: they have none.
         """
-        if self.rule in BASELINES or rule(self.rule).lifted:
-            raise UnsupportedError(f"rule {self.rule}: there is no plan. Try: rule dp-transpose")
+        if self.rule.baseline or self.rule.lifted:
+            raise UnsupportedError(
+                f"rule {self.rule.name}: there is no plan. Try: rule dp-transpose"
+            )
         return wire(self.vertices, self._settings)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the fields as plain values, for JSON."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
+        values["rule"] = {"name": self.rule.name, **options(self.rule)}
         if self.graph is None:
             del values["graph"]
             return values
@@ -483,10 +458,6 @@ class NetworkSpec:
             If a field is unknown or a value is out of range.
         """
         values = taken(values, Mapping[str, Any], "NetworkSpec")
-        known = {f.name for f in fields(cls)}
-        for name in values:
-            if name not in known:
-                invalid("NetworkSpec", "unknown field", name, nearest(name, known))
         if "layers" not in values and "graph" not in values:
             invalid("NetworkSpec", "needs the field layers, or graph", sorted(values))
         made = dict(values)

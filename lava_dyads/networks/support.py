@@ -17,7 +17,8 @@ from lava_dyads.executors.jax_sweep import missing_jax
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.ops import Dense
-from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units import Rule
+from lava_dyads.rules.units import rule as rule_by_name
 
 AXES: dict[str, tuple[str, ...]] = {
     "granularity": ("network", "layer", "neuron"),
@@ -32,13 +33,6 @@ BACKENDS = ("numpy", "jax")
 
 AUTO = "auto"
 """A runtime or a granularity that is left to the request and the machine, see :func:`choose`."""
-
-BACKPROP, ALIGNMENT = "backprop", "feedback-alignment"
-BASELINES = {
-    BACKPROP: "the baseline: plain backprop (runtime reference)",
-    ALIGNMENT: "backprop with random feedback weights in the place of W^T (runtime reference)",
-}
-"""What a rule is compared with, behind the same ports, by name."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +67,12 @@ class Execution:
         check_fields(self)
 
     @checked
-    def check(self, rule: str, neurons: int | None = None) -> None:
+    def check(self, rule: str | Rule, neurons: int | None = None) -> None:
         """Raise where this combination, with this rule, does not run.
 
         Parameters
         ----------
-        rule : str
+        rule : str or Rule
         neurons : int or None
             Neurons of the network, inputs left out; None: many.
 
@@ -89,7 +83,8 @@ class Execution:
         UnsupportedError
             With the table's reason, or because this machine has no such runtime.
         """
-        choose(self, lambda execution: reason(execution, rule, neurons), f"rule {rule}")
+        name = rule_by_name(rule).name
+        choose(self, lambda execution: reason(execution, rule, neurons), f"rule {name}")
 
     @property
     def label(self) -> str:
@@ -102,22 +97,22 @@ LAVA_NEURONS = 60
 """Neurons that fit on Lava's own runtime as Processes of their own, beside the others."""
 
 
-def reason(execution: Execution, rule: str, neurons: int | None = None) -> str | None:
+def reason(execution: Execution, rule: str | Rule, neurons: int | None = None) -> str | None:
     """Return why a combination is not supported, None if it is; what is left open is no reason."""
-    e = execution
+    e, rule = execution, rule_by_name(rule)
     why = None if e.backend == BACKENDS[0] else _not_compiled(e, rule)
     why = why or (_not_on_the_chip(e, rule) if e.precision == "loihi2" else None)
     if why:
         return why
-    if rule in BASELINES and e.runtime != "reference":
-        return f"{rule} is a baseline and has no Lava Process. Try: --runtime reference"
+    if rule.baseline and e.runtime != "reference":
+        return f"{rule.name} is a baseline and has no Lava Process. Try: --runtime reference"
     if e.clock == "async" and e.granularity == "network":
         return "one fused process exchanges no messages, so it has no asynchrony. Try: layer"
-    if e.clock == "async" and rule in RULES and RULES[rule].spiking:
+    if e.clock == "async" and rule.spiking:
         return "spikes are counted in steps, so they need the clock. Try: --clock sync"
     for choice in (e.granularity, e.clock, e.precision):
-        if rule in RULES and choice in RULES[rule].unsupported:
-            return RULES[rule].unsupported[choice]
+        if choice in rule.unsupported:
+            return rule.unsupported[choice]
     if e.clock == "async" and e.runtime == "reference":
         return "the reference engine takes steps. Try: check gradient --order async"
     if e.granularity == "neuron" and e.runtime == "lava" and (neurons or 1e9) > LAVA_NEURONS:
@@ -130,18 +125,18 @@ def reason(execution: Execution, rule: str, neurons: int | None = None) -> str |
     return None
 
 
-def _not_on_the_chip(e: Execution, rule: str) -> str | None:
+def _not_on_the_chip(e: Execution, rule: Rule) -> str | None:
     """Return why a combination has no integers."""
-    if rule in BASELINES:
-        return f"{rule} has no place on the chip. Try: --rule dp-transpose"
-    if rule in RULES and RULES[rule].spiking:
+    if rule.baseline:
+        return f"{rule.name} has no place on the chip. Try: --rule dp-transpose"
+    if rule.spiking:
         return "spiking dyads have no integer form yet. Try: --rule dp-transpose"
     if e.clock == "async":
         return "the chip's cores step together. Try: --clock sync"
     return None
 
 
-def _not_compiled(e: Execution, rule: str) -> str | None:
+def _not_compiled(e: Execution, rule: Rule) -> str | None:
     """Return why a combination has no other array library than numpy."""
     limit = f"backend {e.backend} compiles whole presentations of the reference engine"
     if e.runtime not in ("reference", AUTO):
@@ -150,8 +145,8 @@ def _not_compiled(e: Execution, rule: str) -> str | None:
         return f"{limit}, nothing smaller. Try: --granularity network"
     if e.precision != "float":
         return f"{limit} in floating point. Try: --precision float, or --backend numpy"
-    if rule in BASELINES:
-        return f"{rule} is plain numpy. Try: --backend numpy, or bench training for backprop in JAX"
+    if rule.baseline:
+        return f"{rule.name} is plain numpy. Try: --backend numpy, or bench training"
     return None
 
 
@@ -247,7 +242,7 @@ def _said(request: Execution, execution: Execution, first: str) -> str:
 
 
 def table(
-    rule: str = "dp-transpose", neurons: int | None = None
+    rule: str | Rule = "dp-transpose", neurons: int | None = None
 ) -> list[tuple[Execution, str | None]]:
     """Return every combination with the reason why not (None: supported)."""
     every = (Execution(*choices) for choices in product(*AXES.values()))

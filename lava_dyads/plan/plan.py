@@ -19,7 +19,7 @@ from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.feedback import TIED, Feedback
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.ops import NonlinearOp, Op
-from lava_dyads.rules.units import Rule, RuleParameters, Unit
+from lava_dyads.rules.units import Rule, Unit
 
 OUTSIDE = "network"
 """Name of the network itself in links from and to its own ports."""
@@ -52,9 +52,7 @@ class Settings:
     Attributes
     ----------
     rule : Rule
-        The neuron rule.
-    parameters : RuleParameters
-        Its numbers.
+        The neuron rule with its options.
     nudge : str
         One of ``rules.nudges``.
     threshold : float
@@ -72,7 +70,6 @@ class Settings:
     """
 
     rule: Rule
-    parameters: RuleParameters
     nudge: str = LINEARISED.name
     threshold: float = 0.0
     error_threshold: float | None = None
@@ -206,10 +203,8 @@ class Plan:
         sweep = max(self.arrival(*end) for end in ends)
         round_trip, repeats = sweep - (1 if self.heads else 0), s.repeats
         if repeats is None:
-            repeats = default_repeats(s.rule, s.parameters, round_trip, s.anneal)
-        return Timing(
-            read, sweep, round_trip, repeats, s.parameters.window if s.rule.spiking else 0
-        )
+            repeats = default_repeats(s.rule, round_trip, s.anneal)
+        return Timing(read, sweep, round_trip, repeats, s.rule.counted_steps)
 
 
 _ENDS: dict[type[Element], tuple[str, ...]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from lava_dyads.rules.units import Rule, RuleParameters
+from lava_dyads.rules.units import Rule
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ PATIENCE = 20.0
 """Time constants of an annealed threshold in a presentation, by default: exp(-20) is 2e-9."""
 
 
-def default_repeats(rule: Rule, parameters: RuleParameters, round_trip: int, anneal: float) -> int:
+def default_repeats(rule: Rule, round_trip: int, anneal: float) -> int:
     """Return the round trips, of so many steps, that follow the first sweep."""
     if anneal:
         return math.ceil(PATIENCE * anneal / round_trip)
-    return 0 if rule.settles_in_one_sweep(parameters) else REPEATS
+    return 0 if rule.settles_in_one_sweep() else REPEATS

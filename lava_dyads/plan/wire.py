@@ -80,7 +80,7 @@ class _Wirer:
         settings: Settings,
         weights: Sequence[Array] | None,
     ) -> None:
-        self.rule, self.parameters = settings.rule, settings.parameters
+        self.rule = settings.rule
         self.nudge = NUDGES[settings.nudge]
         self.fed = {} if weights is None else _fed(vertices, weights)
         self.plan = Plan(list(vertices), settings)
@@ -127,15 +127,14 @@ class _Wirer:
         self.taps[here], self.backs[here] = [(here, f"{unit.up}_out")], [(here, "apical_in")]
 
     def _unit(self, vertex: Vertex, above_data: bool) -> Unit:
-        rule, parameters = self.rule, self.parameters
+        rule = self.rule
         assert vertex.activation
         if vertex.loss and not self.nudge.head:
-            unit = rule.output(vertex.loss, parameters, self.nudge.frozen)
+            unit = rule.output(vertex.loss, self.nudge.frozen)
         elif vertex.loss and vertex.activation.name == "linear" and vertex.name not in self.used:
-            unit = rule.read_out(parameters)
+            unit = rule.read_out()
         else:
-            fed = self.fed.get(vertex.name, [])
-            unit = rule.hidden(vertex.activation, rule.below(fed, parameters))
+            unit = rule.feeding(vertex.activation, self.fed.get(vertex.name, []))
         return rule.above_input(unit) if above_data else unit
 
     def _op(self, vertex: Vertex) -> tuple[list[Port], list[Port]]:

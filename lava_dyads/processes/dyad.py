@@ -17,7 +17,8 @@ from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.activations import activation as activation_by_name
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.units import RULES, RuleParameters, Unit
+from lava_dyads.rules.units import RULES, Unit
+from lava_dyads.rules.units import rule as rule_by_name
 from lava_dyads.rules.units.dyad import DyadUnit
 
 
@@ -153,7 +154,7 @@ class Dyad(PopulationProcess):
         if element is None:
             if len(shape) != 1:
                 invalid("Dyad.shape", "must be (n,) with n at least 1", shape, "(1,)")
-            dyads = [name for name in RULES if name.startswith("dp")]
+            dyads = [name for name, r in RULES.items() if isinstance(r.kinds()[0], DyadUnit)]
             if rule not in dyads:
                 invalid("Dyad.rule", f"must be one of {', '.join(dyads)}", rule)
             if shape[0] % sharing:
@@ -161,7 +162,8 @@ class Dyad(PopulationProcess):
             value, wanted = real_array(bias, "Dyad.bias"), (shape[0] // sharing,)
             if value.shape not in ((), wanted):
                 invalid("Dyad.bias", f"must be a number or have shape {wanted}", value.shape)
-            unit = RULES[rule].hidden(activation_by_name(activation), RuleParameters(alpha, beta))
+            chosen = rule_by_name(rule, {"alpha": alpha, "beta": beta}, "Dyad.")
+            unit = chosen.hidden(activation_by_name(activation))
             element = Population(
                 unit,
                 np.broadcast_to(value, wanted),

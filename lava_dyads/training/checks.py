@@ -13,12 +13,12 @@ from lava_dyads.executors.backprop import BackpropNetwork
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.sweep import SweptNetwork
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BASELINES, Execution
+from lava_dyads.networks.support import Execution
+from lava_dyads.options import label
 from lava_dyads.rules.binary import FLOAT
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.targets import OneHot
-from lava_dyads.rules.units import RULES, rule
-from lava_dyads.rules.units.spiking import OFFSET
+from lava_dyads.rules.units.spiking import OFFSET, SpikingDualPropagation
 from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.metrics import Metrics
 
@@ -54,8 +54,8 @@ def check_converging(
     if passed.saturated > SATURATED:
         raise DivergedError(
             f"epoch {epoch}: scale times activity has to stay below 1 and does not, in "
-            f"{passed.saturated:.0%} of the spiking dyads (scale {spec.scale:g}). "
-            f"Try: scale {spec.scale / 2:g}, smaller inputs or a smaller learning rate"
+            f"{passed.saturated:.0%} of the spiking dyads ({label(spec.rule)}). "
+            f"Try: half the scale, smaller inputs or a smaller learning rate"
         )
     finite = np.isfinite(passed.residual) and np.isfinite(passed.loss)
     if finite and not (passed.loss > EXPLODED and passed.loss > EXPLODED * loss_before()):
@@ -67,7 +67,7 @@ def check_converging(
         )
     raise DivergedError(
         f"epoch {epoch}: the network did not settle (residual {passed.residual:.3g}); rule "
-        f"{spec.rule} at alpha {spec.alpha:g} diverges for these weights. "
+        f"{label(spec.rule)} diverges for these weights. "
         "Try: --rule dp-transpose with alpha 0 or 1, a smaller beta, or a smaller learning rate"
     )
 
@@ -102,7 +102,7 @@ def check_streams(spec: NetworkSpec, execution: Execution) -> None:
         With the reason.
     """
     why = ""
-    swept = spec.rule not in BASELINES and rule(spec.rule).settles_in_one_sweep(spec.parameters)
+    swept = spec.rule.settles_in_one_sweep()
     if not swept or spec.anneal:
         why = "needs a rule that settles in one sweep. Try: --rule dp-transpose --alpha 1"
     elif execution.clock == "async":
@@ -130,9 +130,10 @@ def check_fit(spec: NetworkSpec, data: Dataset) -> None:
             f"the network has {spec.layers[0]} inputs, the data has {features} features",
             (spec.layers[0], features),
         )
-    if spec.rule in RULES and RULES[spec.rule].spiking and not spec.scale * (1 + OFFSET) < 1:
+    rule = spec.rule
+    if isinstance(rule, SpikingDualPropagation) and not rule.scale * (1 + OFFSET) < 1:
         limit = f"outputs count up to {1 + OFFSET:g}, times which it has to stay below 1"
-        invalid("scale", limit, spec.scale, "0.375")
+        invalid("scale", limit, rule.scale, "0.375")
     if spec.layers[-1] < data.classes:
         invalid(
             f"data {data.name}",

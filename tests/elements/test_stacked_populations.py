@@ -8,21 +8,23 @@ import pytest
 from lava_dyads.elements import Population
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.elements.stacked_populations import StackedPopulations, kind
+from lava_dyads.options import with_options
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.optimisers import SGD, Adam, Momentum
-from lava_dyads.rules.units import RULES, RuleParameters
+from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units import rule as make_rule
 
 N = 7
 
 
 def hidden(rule, f="tanh", **parameters):
-    return RULES[rule].hidden(activation(f), RuleParameters(**parameters))
+    return make_rule(rule, parameters).hidden(activation(f))
 
 
 def proximal(rule):
-    return RULES[rule].output(loss("squared-error"), RuleParameters(alpha=0.5))
+    return make_rule(rule, {"alpha": 0.5}).output(loss("squared-error"))
 
 
 CASES = {
@@ -38,14 +40,15 @@ CASES = {
 
 def units():
     """Return every unit a rule puts anywhere, where its neurons can be cut apart, by name."""
-    numbers, found = RuleParameters(alpha=0.25, rate=0.4, window=8), {}
-    for name, rule in RULES.items():
+    other, found = {"alpha": 0.25, "rate": 0.4, "window": 8}, {}
+    for name, plain in RULES.items():
+        rule = with_options(plain, {k: v for k, v in other.items() if hasattr(plain, k)})
         hidden = ("relu", "tanh", "hard-sigmoid", "linear")
-        made = {f: rule.hidden(activation(f), numbers) for f in rule.activations or hidden}
+        made = {f: rule.hidden(activation(f)) for f in rule.activations or hidden}
         made["first"] = rule.above_input(next(iter(made.values())))
-        made["read-out"] = rule.read_out(numbers)
+        made["read-out"] = rule.read_out()
         for nudge in (nudge for nudge in rule.nudges if not NUDGES[nudge].head):
-            made[nudge] = rule.output(loss("squared-error"), numbers, NUDGES[nudge].frozen)
+            made[nudge] = rule.output(loss("squared-error"), NUDGES[nudge].frozen)
         options = {"optimiser": Adam(0.1)}
         found |= {f"{name}, {place}": (unit, options) for place, unit in made.items()}
     return {name: (unit, o) for name, (unit, o) in found.items() if not unit.blocks}
@@ -153,7 +156,7 @@ def test_what_is_alike_and_what_is_not():
     assert plain != kind(Population(unit, np.zeros(1), lanes=2))
     assert kind(Population(unit, np.zeros(2))) is None
     assert kind(Population(unit, np.zeros(1), noise=0.1)) is None
-    blocks = RULES["lrrn"].hidden(activation("relu"), RuleParameters())
+    blocks = RULES["lrrn"].hidden(activation("relu"))
     assert kind(Population(blocks, np.zeros(1))) is None  # a message is not one number each
 
 

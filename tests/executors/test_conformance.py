@@ -83,7 +83,7 @@ def settled(spec: NetworkSpec, x: np.ndarray, y: np.ndarray, **options: object) 
     network = spec.build(lanes=len(x), **options)
     assert isinstance(network, Network)
     # Residuals of differences are in units of beta, and so is their rounding.
-    rounding = np.finfo(network.arithmetic.dtype).eps / spec.beta
+    rounding = np.finfo(network.arithmetic.dtype).eps / spec.rule.beta
     outcome = network.settle(x, y, tolerance=100 * rounding)
     assert outcome.converged, outcome
     return network
@@ -156,7 +156,7 @@ def test_float32_differs_by_its_rounding(rule, activation, loss, shape):
     ("rule", "activation", "loss"), sorted({case[:3] for case in CASES if case[3] == "chain"})
 )
 def test_neurons_that_change_places_take_their_gradients_along(rule, activation, loss):
-    spec = spec_of(rule, activation, loss, "chain", RULES[rule].defaults.beta)
+    spec = spec_of(rule, activation, loss, "chain", RULES[rule].beta)
     (w1, w2, w3), (b1, b2, b3) = spec.initial_parameters()
     x, y = np.abs(problem(spec)[0]) / 4, problem(spec)[1] / 4
     order = np.array([3, 0, 4, 1, 2])
@@ -196,7 +196,7 @@ def counted(spec: NetworkSpec, dtype: str, execution: Execution) -> dict[str, di
 
 
 def same_counts(case: tuple[str, str, str, str], dtype: str) -> None:
-    spec = spec_of(*case, RULES[case[0]].defaults.beta)
+    spec = spec_of(*case, RULES[case[0]].beta)
     expected = counted(spec, dtype, Execution(runtime="reference"))
     assert expected["1.y" if case[3] != "chain" else "1.population_3"]
     for granularity in ("network", "layer", "neuron"):

@@ -85,7 +85,7 @@ def presentations(spec, dtype):
                                             (1, LANES)]):  # fmt: skip
         x = generator.random((LANES, N_IN)) * 0.9 * (generator.random((LANES, N_IN)) > 0.3)
         y = np.eye(N_OUT)[generator.integers(N_OUT, size=LANES)]
-        full = RULES[spec.rule].spiking  # a window has a sample in every lane
+        full = spec.rule.spiking  # a window has a sample in every lane
         valid = LANES if full else valid
         x[valid:], y[valid:] = 0, 0
         last = number % 2 == 1 or number == 4
@@ -115,7 +115,7 @@ def test_it_is_what_the_steps_are(executor, rule, shape, learner, dtype):
         if clock.learn and clock.valid == LANES:
             for mine, other in zip(ours.gradients(), theirs.gradients(), strict=True):
                 for a, b in zip(mine, other, strict=True):
-                    scale = max(1.0, np.abs(b).max()) / spec.beta
+                    scale = max(1.0, np.abs(b).max()) / spec.rule.beta
                     np.testing.assert_allclose(a / scale, b / scale, **tolerance)
         for mine, other in zip(ours.elements.values(), theirs.elements.values(), strict=True):
             assert mine.counts == other.counts

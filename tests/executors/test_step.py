@@ -21,17 +21,17 @@ from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.optimisers import SGD
 from lava_dyads.rules.theory import loop_gain
-from lava_dyads.rules.units import RULES, RuleParameters, rule
+from lava_dyads.rules.units import RULES, rule
 from lava_dyads.rules.units.dyad import DyadUnit
 
 # The entry ticket of a rule: parameters at which it is exact on piecewise linear networks.
 EXACT = {
-    "dp-transpose": [RuleParameters(alpha, 0.01) for alpha in (0.0, 0.5, 1.0)],
-    "activation-relaxation": [RuleParameters(1.0, 0.5), RuleParameters(1.0, 0.5, rate=0.3)],
-    "predictive-coding": [RuleParameters(1.0, 0.5), RuleParameters(1.0, 0.5, rate=0.3)],
-    "derivative-free-relaxation": [RuleParameters(1.0, 0.5, rate=0.3)],
-    "derivative-free-learning": [RuleParameters(1.0, 0.5)],
-    "unfrozen-relaxation": [RuleParameters(1.0, 0.5, rate=0.3)],
+    "dp-transpose": [{"alpha": alpha, "beta": 0.01} for alpha in (0.0, 0.5, 1.0)],
+    "activation-relaxation": [{"beta": 0.5}, {"beta": 0.5, "rate": 0.3}],
+    "predictive-coding": [{"beta": 0.5}, {"beta": 0.5, "rate": 0.3}],
+    "derivative-free-relaxation": [{"beta": 0.5, "rate": 0.3}],
+    "derivative-free-learning": [{"beta": 0.5}],
+    "unfrozen-relaxation": [{"beta": 0.5, "rate": 0.3}],
 }
 
 
@@ -49,14 +49,13 @@ def relative_error(ours, exact):
     return np.linalg.norm(ours - exact) / np.linalg.norm(exact)
 
 
-def settled(name, parameters, f, loss_name, data, schedule=parallel, **options):
+def settled(name, own, f, loss_name, data, schedule=parallel, **options):
     weights, biases, x, y = data
     network = chain(
         weights,
         biases,
         executor="step",
-        rule=rule(name),
-        parameters=parameters,
+        rule=rule(name, own),
         activations=[ACTIVATIONS[f]] * (len(weights) - 1),
         loss=loss(loss_name),
         lanes=len(x),
@@ -97,17 +96,15 @@ def test_backprop_is_the_finite_difference(f, loss_name):
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("kind", FEEDBACK)
 @pytest.mark.parametrize("loss_name", LOSSES)
-@pytest.mark.parametrize(
-    ("name", "parameters"), [(name, p) for name, ps in EXACT.items() for p in ps]
-)
-def test_a_rule_is_exact_on_linear_networks_in_any_order(name, parameters, loss_name, kind):
+@pytest.mark.parametrize(("name", "own"), [(name, p) for name, ps in EXACT.items() for p in ps])
+def test_a_rule_is_exact_on_linear_networks_in_any_order(name, own, loss_name, kind):
     data = problem(1, name=loss_name)
     # Exact means: what backprop would be with B in the place of W^T.
     back = [None, *problem(2)[0][1:]] if FEEDBACK[kind].separate else None
     exact = truth("linear", loss_name, data, back).gradients()
     given = {"feedback": FEEDBACK[kind], "feedback_weights": back or ()}
     for schedule in (parallel, sweep, random_layer(5)):
-        network, outcome = settled(name, parameters, "linear", loss_name, data, schedule, **given)
+        network, outcome = settled(name, own, "linear", loss_name, data, schedule, **given)
         assert outcome.converged
         assert relative_error(network.gradients(), exact) < 1e-9
 
@@ -121,11 +118,9 @@ def test_a_rule_is_exact_on_linear_networks_in_any_order(name, parameters, loss_
 )
 def test_the_adjoint_form_reaches_one_fixed_point_whatever_the_order(seed, alpha, order, sizes):
     data = problem(seed, tuple(sizes))
-    parameters = RuleParameters(alpha, 0.3)
-    one, first = settled("dp-transpose", parameters, "relu", "squared-error", data)
-    other, second = settled(
-        "dp-transpose", parameters, "relu", "squared-error", data, random_layer(order)
-    )
+    own = {"alpha": alpha, "beta": 0.3}
+    one, first = settled("dp-transpose", own, "relu", "squared-error", data)
+    other, second = settled("dp-transpose", own, "relu", "squared-error", data, random_layer(order))
     assert first.converged
     assert second.converged
     for ours, theirs in zip(one.gradients()[0], other.gradients()[0], strict=True):
@@ -136,9 +131,7 @@ def test_without_straddling_dyads_a_relu_sample_is_exact():
     found = 0
     for seed in range(20):
         data = problem(seed, samples=6)
-        network, _ = settled(
-            "dp-transpose", RuleParameters(1.0, 0.01), "relu", "cross-entropy", data
-        )
+        network, _ = settled("dp-transpose", {"beta": 0.01}, "relu", "cross-entropy", data)
         oracle = truth("relu", "cross-entropy", data)
         straddles = np.concatenate(
             [
@@ -158,8 +151,8 @@ def test_the_error_of_centred_nudging_falls_with_the_square_of_beta():
     exact = truth("tanh", "squared-error", data).gradients()
     errors = []
     for beta in (0.02, 0.01, 0.005):
-        parameters = RuleParameters(0.5, beta)
-        network, outcome = settled("dp-transpose", parameters, "tanh", "squared-error", data)
+        own = {"alpha": 0.5, "beta": beta}
+        network, outcome = settled("dp-transpose", own, "tanh", "squared-error", data)
         assert outcome.residual < 1e-12
         errors.append(relative_error(network.gradients(), exact))
     assert errors[0] / errors[1] == pytest.approx(4, rel=0.1)
@@ -178,14 +171,13 @@ def test_the_error_of_centred_nudging_falls_with_the_square_of_beta():
 def test_one_presentation_is_one_step_of_gradient_descent(name, f, loss_name):
     """The learning step against backprop, with a lane that carries no sample."""
     alpha = 0.5 if name == "dp" else 1.0
-    parameters = RuleParameters(alpha, 1e-4)
+    own = {"alpha": alpha} if name.startswith("dp") else {"rate": 1.0}
     weights, biases, x, y = data = problem(4, name=loss_name)
     network = chain(
         weights,
         biases,
         executor="step",
-        rule=rule(name),
-        parameters=parameters,
+        rule=rule(name, {"beta": 1e-4, **own}),
         activations=[ACTIVATIONS[f]] * 2,
         loss=loss(loss_name),
         nudge=rule(name).nudges[0],
@@ -211,16 +203,14 @@ def test_the_sweep_has_the_right_length_and_one_step_less_breaks_it():
     exact = truth("relu", "cross-entropy", data).gradients()[0][0]
 
     def first_update(shorter):
-        network, _ = settled("dp-transpose", RuleParameters(), "relu", "cross-entropy", data)
-        network, _ = settled(
-            "dp-transpose", RuleParameters(), "relu", "cross-entropy", data, optimiser=SGD(1.0)
-        )
+        network, _ = settled("dp-transpose", {}, "relu", "cross-entropy", data)
+        network, _ = settled("dp-transpose", {}, "relu", "cross-entropy", data, optimiser=SGD(1.0))
         network.steps = 2 * len(weights) + 1 - shorter
         clock = Clock(1, True, True, True, len(x), batch=len(x))
         network.after(clock, {"input_in": x, "target_in": y})
         return weights[0] - network.parameters()[0][0]
 
-    network, _ = settled("dp-transpose", RuleParameters(), "relu", "cross-entropy", data)
+    network, _ = settled("dp-transpose", {}, "relu", "cross-entropy", data)
     assert network.steps == 2 * len(weights) + 2  # the sweep, and the certifying step
     assert np.linalg.norm(first_update(0) - exact) < 0.2 * np.linalg.norm(exact)
     assert np.linalg.norm(first_update(1)) == 0  # the error has not arrived below
@@ -229,9 +219,7 @@ def test_the_sweep_has_the_right_length_and_one_step_less_breaks_it():
 def test_evaluation_changes_nothing_and_shows_no_target():
     data = problem(6)
     _, _, x, y = data
-    network, _ = settled(
-        "dp-transpose", RuleParameters(), "relu", "cross-entropy", data, optimiser=SGD(1.0)
-    )
+    network, _ = settled("dp-transpose", {}, "relu", "cross-entropy", data, optimiser=SGD(1.0))
     registers = [
         (e, k)
         for e in network.elements.values()
@@ -258,8 +246,7 @@ def test_messages_and_events_equal_their_closed_form(alpha, f):
         weights,
         biases,
         executor="step",
-        rule=rule("dp-transpose"),
-        parameters=RuleParameters(alpha),
+        rule=rule("dp-transpose", {"alpha": alpha}),
         activations=[ACTIVATIONS[f]] * 2,
         loss=loss("cross-entropy"),
         lanes=3,
@@ -279,7 +266,7 @@ def test_operations_are_those_of_zero_skipping_backprop():
     data = problem(8, samples=5)
     network, _ = settled(
         "dp-transpose",
-        RuleParameters(1.0, 1e-6),
+        {"beta": 1e-6},
         "relu",
         "cross-entropy",
         data,
@@ -300,9 +287,7 @@ def test_a_threshold_saves_events_and_keeps_the_direction():
     exact = truth("relu", "cross-entropy", data).gradients()
     events, errors = [], []
     for threshold in (0.0, 0.03, 0.3):
-        network, _ = settled(
-            "dp-transpose", RuleParameters(), "relu", "cross-entropy", data, threshold=threshold
-        )
+        network, _ = settled("dp-transpose", {}, "relu", "cross-entropy", data, threshold=threshold)
         counts = [p.counts for p in network.populations.values()]
         events.append(sum(c["events_mean"] + c["events_difference"] for c in counts))
         errors.append(relative_error(network.gradients(), exact))
@@ -317,8 +302,8 @@ def test_permuting_the_neurons_permutes_the_gradient():
         [weights[0][order], weights[1][:, order], weights[2]],
         [biases[0][order], *biases[1:]],
     )
-    one, _ = settled("dp-transpose", RuleParameters(), "relu", "squared-error", data)
-    two, _ = settled("dp-transpose", RuleParameters(), "relu", "squared-error", (*shuffled, x, y))
+    one, _ = settled("dp-transpose", {}, "relu", "squared-error", data)
+    two, _ = settled("dp-transpose", {}, "relu", "squared-error", (*shuffled, x, y))
     np.testing.assert_allclose(one.gradients()[0][0][order], two.gradients()[0][0], atol=1e-13)
 
 
@@ -336,8 +321,7 @@ def test_plain_dual_propagation_settles_exactly_where_the_theory_says(alpha, rho
         scaled,
         biases,
         executor="step",
-        rule=rule("dp"),
-        parameters=RuleParameters(alpha, 0.2),
+        rule=rule("dp", {"alpha": alpha, "beta": 0.2}),
         activations=[ACTIVATIONS["linear"]] * 2,
         loss=loss("squared-error"),
         nudge="proximal",
@@ -363,11 +347,11 @@ def test_the_two_forms_split_the_nudge_and_share_the_mean():
 
 @pytest.mark.parametrize("name", ["dp-transpose", "activation-relaxation"])
 def test_a_network_that_has_settled_before_forgets_it(name):
-    parameters, first, second = RuleParameters(1.0, 0.5, rate=0.3), problem(1), problem(2)
+    own, first, second = {"beta": 0.5}, problem(1), problem(2)
     for schedule in (sweep, random_layer(1)):
         data = (*first[:2], *second[2:])
-        fresh, _ = settled(name, parameters, "tanh", "cross-entropy", data, schedule)
-        network, _ = settled(name, parameters, "tanh", "cross-entropy", first, schedule)
+        fresh, _ = settled(name, own, "tanh", "cross-entropy", data, schedule)
+        network, _ = settled(name, own, "tanh", "cross-entropy", first, schedule)
         network.settle(*second[2:], schedule=schedule)
         for ours, theirs in zip(network.gradients()[0], fresh.gradients()[0], strict=True):
             np.testing.assert_array_equal(ours, theirs)
@@ -381,8 +365,7 @@ def test_relaxing_errors_decay_geometrically():
         weights,
         [np.zeros(1)] * depth,
         executor="step",
-        rule=rule("activation-relaxation"),
-        parameters=RuleParameters(1.0, 1.0, rate=eta),
+        rule=rule("activation-relaxation", {"beta": 1.0, "rate": eta}),
         activations=[ACTIVATIONS["linear"]] * (depth - 1),
         loss=loss("squared-error"),
     )
@@ -406,15 +389,15 @@ def test_relaxing_errors_decay_geometrically():
 def test_biases_speak_also_where_the_layer_below_is_silent(schedule):
     weights = [-np.ones((2, 3)), np.ones((1, 2))]  # a dead hidden layer for positive input
     data = (weights, [np.zeros(2), np.array([0.5])], np.ones((1, 3)), np.zeros((1, 1)))
-    parameters = RuleParameters(1.0, 0.1)
-    network, outcome = settled("dp-transpose", parameters, "relu", "squared-error", data, schedule)
+    own = {}
+    network, outcome = settled("dp-transpose", own, "relu", "squared-error", data, schedule)
     assert outcome.converged
     np.testing.assert_allclose(network.gradients()[1][1], [0.5])
 
 
 def test_a_sum_of_changes_is_the_value_whatever_is_in_flight():
     data = problem(12)
-    network, _ = settled("dp-transpose", RuleParameters(), "relu", "squared-error", data)
+    network, _ = settled("dp-transpose", {}, "relu", "squared-error", data)
     names = list(network.populations)
     for below, above in zip(names, list(network.connections)[1:], strict=False):
         sender, receiver = network.populations[below], network.connections[above]

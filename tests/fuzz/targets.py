@@ -449,7 +449,8 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     from lava_dyads.loihi import netx as netx_format
     from lava_dyads.networks.recurrent import recurrent
     from lava_dyads.rules.arithmetic import Float, Loihi2
-    from lava_dyads.rules.units import RuleParameters
+    from lava_dyads.rules.units.dyad import DualPropagation
+    from lava_dyads.rules.units.spiking import SpikingDualPropagation
     from lava_dyads.runtime import session
     from lava_dyads.runtime.trace import COLUMNS
     from lava_dyads.training import History, Interval, RunDirectory, RunState
@@ -543,9 +544,9 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
         "Loihi2": (Loihi2, {"fraction": 9, "weight_exponents": (7,), "strict": True, "seed": 0,
                             "feedback_exponents": (), "layer": 1, "depth": 1, "synapse": 0}),
         "Float": (Float, {"dtype": "float32"}),
-        "RuleParameters": (RuleParameters, {"alpha": 1.0, "beta": 0.1, "rate": 1.0, "window": 32,
-                                            "scale": 0.3, "hysteresis": 1,
-                                            "reconstruction": 1.0}),
+        "DualPropagation": (DualPropagation, {"alpha": 1.0, "beta": 0.1}),
+        "SpikingDualPropagation": (SpikingDualPropagation, {"alpha": 1.0, "window": 32,
+                                                            "scale": 0.3, "hysteresis": 1}),
         "SGD": (d.SGD, {"learning_rate": 0.1, "weight_decay": 0.0, "decay": 0.0, "horizon": 0}),
         "Momentum": (d.Momentum, {"learning_rate": 0.1, "momentum": 0.9, "horizon": 1}),
         "Adam": (d.Adam, {"learning_rate": 0.1, "beta_1": 0.9, "beta_2": 0.99, "epsilon": 1e-8}),
@@ -658,12 +659,11 @@ def python(folder: Path) -> Attempt:
         make, right = calls[rng.choice(list(calls))]
         given = dict(right)
         if make is d.NetworkSpec and "rule" in given and rng.random() < 0.5:
-            from lava_dyads.networks.support import BASELINES
-            from lava_dyads.rules.units import RULES
+            from lava_dyads.rules.units import BASELINES, RULES
 
             given["rule"] = rng.choice([*RULES, *BASELINES])
             if rng.random() < 0.9:
-                for name in ("alpha", "beta", "rate"):
+                for name in set(given) - {f.name for f in fields(d.NetworkSpec)}:
                     del given[name]
         for name in rng.sample(list(given), min(len(given), rng.choice((1, 1, 1, 2)))):
             deeper = isinstance(given[name], dict) and rng.random() < 0.7

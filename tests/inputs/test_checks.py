@@ -130,7 +130,7 @@ def test_what_users_pass_is_taken_as_the_plain_type():
     )
     assert spec == NetworkSpec((4, 3, 2), alpha=1.0, beta=0.5, seed=3)
     assert [type(n) for n in spec.layers] == [int, int, int]
-    assert (type(spec.alpha), type(spec.beta), type(spec.seed)) == (float, float, int)
+    assert (type(spec.rule.alpha), type(spec.rule.beta), type(spec.seed)) == (float, float, int)
     assert NetworkSpec(np.array([4, 3, 2])).layers == (4, 3, 2)
     assert NetworkSpec((4, 3, 3, 2), ["relu", np.str_("tanh")]).activations == ("relu", "tanh")
     assert NetworkSpec((4, 3, 2), density=[1, 0.5]).density == (1.0, 0.5)

@@ -19,7 +19,6 @@ from lava_dyads.plan.plan import Settings
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import SGD
-from lava_dyads.rules.units import rule
 from lava_dyads.rules.units.lifted import LiftedUnit
 
 SIZES = (6, 5, 4, 3)
@@ -83,7 +82,7 @@ def test_activities_are_the_minimum_that_another_solver_finds(nudged):
 
     def objective(flat):
         z = np.split(flat, edges)
-        nudge = spec.beta * loss("squared-error").value(z[-1], y[0]) if nudged else 0.0
+        nudge = spec.rule.beta * loss("squared-error").value(z[-1], y[0]) if nudged else 0.0
         return energy(z, x[0], weights, biases, 0.7) + nudge
 
     bounds = [(0, None)] * 9 + [(None, None)] * 3  # relu: z >= 0; the output is free
@@ -200,7 +199,7 @@ def test_without_a_loss_weights_descend_the_energy_itself():
     x = np.random.default_rng(5).normal(size=(5, 3))
 
     def settled(weights):
-        settings = Settings(rule("lrrn"), spec.parameters)
+        settings = Settings(spec.rule)
         network = lifted_chain(layers, weights, biases, settings, 9, optimiser=SGD(1.0), lanes=5)
         assert network.settle(x, None).converged
         return network

@@ -8,6 +8,7 @@ import pytest
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.networks import AXES, Execution, NetworkSpec, describe, reason, table
 from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units.dyad import DualPropagation
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,10 @@ from lava_dyads.rules.units import RULES
         ({"alpha": -0.1}, r"alpha: must lie in \[0, 1\] \(got -0.1\)"),
         ({"alpha": float("nan")}, "alpha: must lie in"),
         ({"beta": 0.0}, "beta: must be positive"),
-        ({"rate": 1.5}, "rate: must lie in"),
+        ({"rate": 1.5}, "NetworkSpec.rate: neither a field nor an option of rule dp-transpose"),
+        ({"rule": "predictive-coding", "rate": 1.5}, "NetworkSpec.rate: must lie in"),
+        ({"rule": {"name": "dp", "alpha": 2}}, "NetworkSpec.rule.alpha: must lie in"),
+        ({"threshhold": 1}, "Try: threshold"),
         ({"threshold": -1.0}, "threshold: must be at least 0"),
         ({"repeats": -1}, "repeats: must be at least 0"),
         ({"gain": 0.0}, "gain: must be positive"),
@@ -42,7 +46,9 @@ def test_a_bad_specification_is_refused_in_one_line(options, text):
 
 
 def test_a_specification_survives_json():
-    spec = NetworkSpec((3, 4, 5, 2), activations=("relu", "tanh"), rule="dp", alpha=0.5, seed=7)
+    rule = DualPropagation(alpha=0.5)
+    spec = NetworkSpec((3, 4, 5, 2), activations=("relu", "tanh"), rule=rule, seed=7)
+    assert spec == NetworkSpec((3, 4, 5, 2), ("relu", "tanh"), rule="dp", alpha=0.5, seed=7)
     assert NetworkSpec.from_dict(json.loads(json.dumps(spec.as_dict()))) == spec
     with pytest.raises(ValidationError, match="Try: alpha"):
         NetworkSpec.from_dict({"layers": [3, 2], "alhpa": 1})

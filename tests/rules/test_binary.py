@@ -118,7 +118,7 @@ FLOATING = [name for name in (*RULES, "backprop") if name != "spiking"]
 @pytest.mark.parametrize("rule", [*FLOATING, "spiking"])
 def test_every_float_rule_learns_them_and_evaluates_signs(rule, kind):
     f = ((RULES[rule].activations if rule in RULES else ()) or ("relu",))[0]
-    spec = NetworkSpec((64, 7, 10), f, rule=rule, weight_format=kind, repeats=1, window=8)
+    spec = NetworkSpec((64, 7, 10), f, rule=rule, weight_format=kind, repeats=1)
     config = TrainingConfig(epochs=2, batch_size=8)
     with Trainer(spec, DIGITS, config, Execution(runtime="reference")) as trainer:
         before = trainer.stored()[0]

@@ -36,7 +36,7 @@ PAIRED = [name for name, rule in RULES.items() if not rule.lifted]
 def pair_spec(rule, kind, **options):
     """A small network of any rule; it need not have settled to learn as a pair."""
     activation = (RULES[rule].activations or ("relu",))[0]
-    short = {"repeats": 1, "window": 8}
+    short = {"window": 8} if rule == "spiking" else {"repeats": 1}
     return NetworkSpec(LAYERS, activation, rule=rule, feedback=kind, **short, **options)
 
 

@@ -16,7 +16,7 @@ from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import NUDGES, nudge
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.theory import loop_gain, spectral_norm
-from lava_dyads.rules.units import RULES, RuleParameters
+from lava_dyads.rules.units import rule
 from lava_dyads.training import Trainer, TrainingConfig
 
 SIZES, LANES = (5, 7, 6, 4), 3
@@ -37,10 +37,10 @@ def test_a_frozen_nudge_is_that_of_the_forward_logits(alpha, kind, name):
     spec = spec_of("dp", kind, alpha, name, gain=3.0)
     network = spec.build(lanes=LANES)
     weights, biases = network.parameters()
-    assert alpha == 0.3 or loop_gain(weights, alpha, spec.beta) > 1
+    assert alpha == 0.3 or loop_gain(weights, alpha, spec.rule.beta) > 1
     assert network.settle(X, Y).converged
     values = forward(X, weights, biases, [ACTIVATIONS["linear"]] * 2)[1]
-    logits, beta = values[-1], spec.beta
+    logits, beta = values[-1], spec.rule.beta
     if kind == "linearised-frozen":
         d = -beta * loss(name).gradient(logits, Y)
     else:
@@ -169,9 +169,10 @@ def test_the_damping_is_the_published_one():
     norm = np.linalg.norm(w, 2)
     assert spectral_norm(Dense(6, 4), w) == pytest.approx(norm, rel=1e-6)
     for alpha in (0.0, 0.5, 0.8):
-        rate = RULES["dp-damped"].below([(Dense(6, 4), w)], RuleParameters(alpha)).rate
+        damped = rule("dp-damped", {"alpha": alpha})
+        rate = damped.feeding(ACTIVATIONS["relu"], [(Dense(6, 4), w)]).rate
         assert 1 / rate - 1 == pytest.approx((norm**2 - 1) / 2 * abs(1 - 2 * alpha), rel=1e-5)
-    small = RULES["dp-damped"].below([(Dense(6, 4), 0.1 * w)], RuleParameters(1.0))
+    small = rule("dp-damped").feeding(ACTIVATIONS["relu"], [(Dense(6, 4), 0.1 * w)])
     assert small.rate == 1.0
 
 

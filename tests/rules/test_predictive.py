@@ -28,17 +28,17 @@ def published(spec, steps, free):
     # The output has been nudged before the first step: with free predictions twice, and the
     # first time by a head that had not heard of it.
     if free:
-        values[-1] += spec.rate * spec.beta * y
+        values[-1] += spec.rule.rate * spec.rule.beta * y
         moved = values[-1] - predictions[-1]
-        values[-1] += spec.rate * (-spec.beta * (values[-1] - y) - moved)
+        values[-1] += spec.rule.rate * (-spec.rule.beta * (values[-1] - y) - moved)
     else:
-        values[-1] -= spec.beta * (values[-1] - y)
+        values[-1] -= spec.rule.beta * (values[-1] - y)
     sent = [None, *(slopes[k] * (values[k] - predictions[k]) for k in range(1, depth + 1))]
     history = []
     for _ in range(steps + 1):
         history.append([v.copy() for v in values[1:-1]])
         before, feedback = [v.copy() for v in values], [None] * (depth + 1)
-        feedback[depth] = -spec.beta * (values[-1] - y)
+        feedback[depth] = -spec.rule.beta * (values[-1] - y)
         for k in range(1, depth):
             feedback[k] = sent[k + 1] @ weights[k]
         for k in range(1, depth + (1 if free else 0)):
@@ -46,7 +46,7 @@ def published(spec, steps, free):
                 a = before[k - 1] @ weights[k - 1].T + biases[k - 1]
                 predictions[k] = np.tanh(a) if k < depth else a
                 slopes[k] = 1 - np.tanh(a) ** 2 if k < depth else np.ones_like(a)
-            values[k] += spec.rate * (feedback[k] - (before[k] - predictions[k]))
+            values[k] += spec.rule.rate * (feedback[k] - (before[k] - predictions[k]))
             sent[k] = slopes[k] * (values[k] - predictions[k])
     return history
 

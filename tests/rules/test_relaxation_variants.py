@@ -14,7 +14,8 @@ from lava_dyads.experiments.papers.relaxing import LANES, relaxing_errors
 from lava_dyads.networks import Execution, Graph, NetworkSpec, Node, reason
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.units import RULES, RuleParameters
+from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units import rule as rule_by_name
 from lava_dyads.training import Trainer, TrainingConfig
 
 SIZES = (6, 5, 4, 4, 3)
@@ -42,7 +43,7 @@ def published(spec, steps):
         b if b is not None else w for b, w in zip(spec.initial_feedback(), weights, strict=True)
     ]
     f = ACTIVATIONS[spec.activations[0]]
-    keeps = spec.rule == "activation-relaxation"
+    keeps = spec.rule.name == "activation-relaxation"
     slopes = [f.derivative(a) if keeps else np.ones_like(a) for a in drives]
     errors = [np.zeros_like(v) for v in values]
     errors[-1], slopes[-1] = values[-1] - y, np.ones_like(y)
@@ -51,7 +52,7 @@ def published(spec, steps):
         history.append([e.copy() for e in errors[1:-1]])
         target = [(slopes[k] * errors[k + 1]) @ back[k] for k in range(1, len(weights))]
         for error, u in zip(errors[1:-1], target, strict=True):
-            error += spec.rate * (u - error)
+            error += spec.rule.rate * (u - error)
     return history
 
 
@@ -64,7 +65,7 @@ def test_errors_follow_the_published_dynamics_at_every_step(rule, feedback):
     seen = []
 
     def error(population):
-        seen.append(population.memory["relaxation"] / -spec.beta)
+        seen.append(population.memory["relaxation"] / -spec.rule.beta)
         return seen[-1]
 
     relaxing_errors(spec, 12, error)
@@ -93,7 +94,7 @@ def test_unfrozen_states_follow_the_published_dynamics_from_the_forward_pass():
             slopes[k] = slope(before[k - 1] @ weights[k - 1].T + biases[k - 1])
             if step >= begins[k]:
                 u = (sent[k + 1] * before[k + 1]) @ weights[k]
-                states[k] = before[k] + spec.rate * (u - before[k])
+                states[k] = before[k] + spec.rule.rate * (u - before[k])
         if step == begins[depth]:
             states[depth] = values[depth] - y
         if step > depth:
@@ -126,8 +127,7 @@ def test_the_directions_are_those_that_are_known(rule, relu, tanh):
             spec = NetworkSpec((16, 32, 24, 5), activations=f, loss="squared-error", seed=seed)
             network = chain(
                 *spec.initial_parameters(),
-                rule=RULES[rule],
-                parameters=RuleParameters(rate=0.1),
+                rule=rule_by_name(rule, {"rate": 0.1}),
                 activations=[ACTIVATIONS[f]] * 2,
                 loss=loss("squared-error"),
                 lanes=16,

@@ -14,19 +14,16 @@ from lava_dyads.networks import Execution, describe
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.arithmetic import check_on_grid, on_grid
 from lava_dyads.rules.losses import LOSSES
-from lava_dyads.rules.units import RuleParameters, rule
+from lava_dyads.rules.units import rule
 
-SPIKING = rule("spiking")
 WINDOW, SCALE = 64, 0.25
 RATE = WINDOW * SCALE
 
 
 def population(alpha=0.5, bias=0.0, hysteresis=1, output=False, beta=0.25):
-    parameters = RuleParameters(alpha, beta, window=WINDOW, scale=SCALE, hysteresis=hysteresis)
-    if output:
-        unit = SPIKING.output(LOSSES["squared-error"], parameters)
-    else:
-        unit = SPIKING.hidden(ACTIVATIONS["relu"], parameters)
+    own = {"window": WINDOW, "scale": SCALE, "hysteresis": hysteresis}
+    chosen = rule("spiking", {"alpha": alpha, "beta": beta, **own})
+    unit = chosen.output(LOSSES["squared-error"]) if output else chosen.hidden(ACTIVATIONS["relu"])
     return Population(unit, np.atleast_1d(float(bias)), beta=beta)
 
 
@@ -131,7 +128,7 @@ def test_the_trainer_measures_outputs_without_their_baseline_and_counts_spikes()
         states = [
             p.memory[name] for p in t.network.populations.values() for name in p.unit.state[:2]
         ]
-        spikes = sum(s.sum() for s in states) * spec.scale * spec.window
+        spikes = sum(s.sum() for s in states) * spec.rule.scale * spec.rule.window
     hidden = [ACTIVATIONS["relu"]]
     out = forward(t.data.x[rows], *spec.initial_parameters(), hidden)[1][-1]
     clipped = np.maximum(out, -1)  # what a count can say

@@ -32,7 +32,7 @@ from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.executors.build import chain
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import LOSSES
-from lava_dyads.rules.units import RULES, RuleParameters
+from lava_dyads.rules.units import rule
 from lava_dyads.spiking import brian2_twin
 
 SIZES, SAMPLES = (8, 16, 12, 4), 16
@@ -87,8 +87,7 @@ def rate(alpha):
     network = chain(
         weights,
         biases,
-        rule=RULES["dp-transpose"],
-        parameters=RuleParameters(alpha, BETA),
+        rule=rule("dp-transpose", {"alpha": alpha, "beta": BETA}),
         activations=RELU,
         loss=LOSS,
         lanes=SAMPLES,

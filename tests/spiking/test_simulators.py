@@ -144,7 +144,7 @@ def test_every_state_is_within_two_spikes_of_the_rate_fixed_point(seed, alpha):
         assert deviations(given, trains, [window], fixed_point)[0] <= 2
     # The average in so many words, for one layer.
     n = [trains[1][:, BURN_IN + j : BURN_IN + j + 512].sum(axis=1) for j in range(PHASES)]
-    error = np.mean(n, axis=0) - given.spec.scale * 512 * fixed_point.states[1]
+    error = np.mean(n, axis=0) - given.spec.rule.scale * 512 * fixed_point.states[1]
     assert np.abs(error).max() <= deviations(given, trains, [512], fixed_point)[0]
 
 

@@ -23,11 +23,10 @@ from lava_dyads import (
     describe,
 )
 from lava_dyads.errors import ValidationError
-from lava_dyads.networks import BASELINES
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.ops.structured import STRUCTURES
-from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units import BASELINES, RULES
 
 DATA = Dataset("rows", np.random.default_rng(0).random((40, 4)), np.arange(40) % 3)
 GRAPH = Graph(

@@ -18,9 +18,10 @@ from lava_dyads.data import Dataset
 from lava_dyads.errors import CheckpointError, UnsupportedError, ValidationError
 from lava_dyads.executors.transport import Faults, Transport
 from lava_dyads.networks import Execution
-from lava_dyads.networks.support import BACKPROP, table
+from lava_dyads.networks.support import table
 from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units import RULES
+from lava_dyads.rules.units.baselines import BACKPROP
 from lava_dyads.training import Interval, RunDirectory, RunState
 from lava_dyads.training.resume import registers
 

@@ -14,9 +14,10 @@ from lava_dyads.data import Dataset, load
 from lava_dyads.elements.clock import Clock
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BACKPROP
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.optimisers import Adam
+from lava_dyads.rules.units import rule
+from lava_dyads.rules.units.baselines import BACKPROP
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -229,12 +230,13 @@ def _in_words(table: Array) -> str:
 
 def _case(training: Training, size: Size, data: Dataset, seed: int) -> dict[str, Any]:
     layers = (data.x.shape[1], *size.hidden, data.classes)
+    options = {"alpha": training.alpha, "beta": training.beta}
+    if training.rule == BACKPROP:
+        options = {}
     spec = NetworkSpec(
         layers,
         loss="squared-error",
-        rule=training.rule,
-        alpha=training.alpha,
-        beta=training.beta,
+        rule=rule(training.rule, options),
         repeats=2 if training.rule != BACKPROP else None,
         seed=seed,
     )

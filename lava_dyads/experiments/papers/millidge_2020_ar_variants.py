@@ -9,7 +9,8 @@ import numpy as np
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import DataError
 from lava_dyads.experiments.papers.base import Finding, Report, Study, register
-from lava_dyads.networks import ALIGNMENT, BACKPROP, Execution, NetworkSpec
+from lava_dyads.networks import Execution, NetworkSpec
+from lava_dyads.rules.units.baselines import ALIGNMENT, BACKPROP
 from lava_dyads.training import Trainer, TrainingConfig
 
 if TYPE_CHECKING:

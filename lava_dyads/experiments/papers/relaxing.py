@@ -57,7 +57,7 @@ def relaxing_errors(
     weights, biases = spec.initial_parameters()
     hidden = [activation(name) for name in spec.activations]
     run = backpropagate(x, y, weights, biases, hidden, loss(spec.loss))
-    wanted = [-spec.beta * run.errors[k + 1] @ weights[k + 1] for k in range(len(hidden))]
+    wanted = [-spec.rule.beta * run.errors[k + 1] @ weights[k + 1] for k in range(len(hidden))]
     names = list(network.populations)
     made: list[list[Array]] = []
 

@@ -17,8 +17,9 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from lava_dyads.array_types import Array, Signal
-from lava_dyads.checks import Positive, Share, check_fields
+from lava_dyads.checks import Positive, check_fields
 from lava_dyads.kinds import Limit
+from lava_dyads.options import Preset
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
@@ -173,46 +174,21 @@ class Unit(ABC):
         return None
 
 
-Steps = Annotated[int, Limit("must be at least 1 step", "32", lambda v: v >= 1)]
-Spikes = Annotated[int, Limit("must be at least 1 spike", "1 or 2", lambda v: v >= 1)]
+Rate = Annotated[float, Limit("must lie in (0, 1]", "1", lambda v: 0 < v <= 1)]
 
 
-@dataclass(frozen=True)
-class RuleParameters:
-    """The numbers a rule may depend on.
-
-    Attributes
-    ----------
-    alpha : float
-        Share of the plus compartment in the mean, in [0, 1].
-    beta : float
-        Nudge strength per sample, > 0.
-    rate : float
-        Relaxation rate of rules that relax, in (0, 1].
-    window : int
-        Steps T over which rules that spike count.
-    scale : float
-        Spikes c per step and unit of activity; c times every activity has to stay below 1.
-    hysteresis : int
-        Spikes by which N+ - N- has to move before a spiking dyad reports it downward.
-    reconstruction : float
-        Weight r > 0 of the reconstruction in the energy of lifted networks.
-    """
-
-    alpha: Share = 1.0
-    beta: Positive = 0.1
-    rate: Positive = 1.0
-    window: Steps = 32
-    scale: Positive = 0.375
-    hysteresis: Spikes = 1
-    reconstruction: Positive = 1.0
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
+@dataclass(frozen=True, kw_only=True)
 class Rule(ABC):
-    """A learning rule as users name it: which units it puts where, and what it promises.
+    """A learning rule: which units it puts where, what it promises, and its options.
+
+    Options are the fields of the dataclass. One that a rule adds is taken by ``NetworkSpec`` and
+    the command line, shown by ``lava-dyads info`` and kept in files, without an edit elsewhere.
+
+    Parameters
+    ----------
+    beta : float
+        Nudge strength per sample, > 0, dimensionless; by default less in networks of more than
+        eight layers.
 
     Attributes
     ----------
@@ -226,21 +202,26 @@ class Rule(ABC):
         Losses it supports, its default first.
     activations : tuple of str
         Activations of hidden layers it supports; empty: all.
+    baseline : bool
+        Whether it is what the others are compared with: backprop, without neurons of its own.
     spiking : bool
         Whether its units count spikes over a window instead of settling.
     lifted : bool
         Whether activities minimise an energy (``networks.lifted_chain`` builds the network).
-    defaults : RuleParameters
-        The alpha and beta to use where none are given.
     settings : mapping
-        Fields of ``NetworkSpec`` and ``TrainingConfig`` with which it trains well, where the
-        defaults are not these.
+        Its options, and fields of ``NetworkSpec`` and ``TrainingConfig``, with which it trains
+        well, where the defaults are not these.
     exact : bool
         Whether it is backprop on piecewise linear networks, where no unit straddles a kink.
     min_cosine : float
         Cosine to backprop that small networks and a small beta reach; -1: none is promised.
     unsupported : mapping of str to str
         Why it does not run at a granularity, with a clock or a number system, by that name.
+
+    Raises
+    ------
+    ValidationError
+        If an option is out of range.
     """
 
     name: ClassVar[str]
@@ -248,29 +229,37 @@ class Rule(ABC):
     nudges: ClassVar[tuple[str, ...]] = ("linearised",)
     losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "squared-error")
     activations: ClassVar[tuple[str, ...]] = ()
+    baseline: ClassVar[bool] = False
     spiking: ClassVar[bool] = False
     lifted: ClassVar[bool] = False
-    defaults: ClassVar[RuleParameters] = RuleParameters()
     settings: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     exact: ClassVar[bool] = True
     min_cosine: ClassVar[float] = 0.99
     unsupported: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
+    beta: Positive = Preset(0.1)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def counted_steps(self) -> int:
+        """Steps over which a presentation counts spikes; 0: nothing is counted."""
+        return 0
+
     @abstractmethod
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+    def hidden(self, activation: Activation) -> Unit:
         """Return the unit of a hidden layer."""
 
-    def below(
-        self, weights: Sequence[tuple[Op, Array]], parameters: RuleParameters
-    ) -> RuleParameters:
-        """Return the parameters of a layer that feeds these weights: by default all layers'."""
-        return parameters
+    def feeding(self, activation: Activation, weights: Sequence[tuple[Op, Array]]) -> Unit:
+        """Return the unit of a hidden layer that feeds these weights: by default as any."""
+        return self.hidden(activation)
 
-    def read_out(self, parameters: RuleParameters) -> Unit:
+    def read_out(self) -> Unit:
         """Return the linear output unit under a head, whose drive is its apical input."""
-        return self.hidden(ACTIVATIONS["linear"], parameters)
+        return self.hidden(ACTIVATIONS["linear"])
 
-    def output(self, loss: Loss, parameters: RuleParameters, frozen: bool = False) -> Unit:
+    def output(self, loss: Loss, frozen: bool = False) -> Unit:
         """Return the output unit with the loss inside; its apical input is the target.
 
         ``frozen``: it looks at the loss once, at the forward pass.
@@ -279,22 +268,42 @@ class Rule(ABC):
 
     def kinds(self) -> tuple[Unit, ...]:
         """Return one unit of each kind it uses, as far as their registers or channels differ."""
-        return (self.hidden(ACTIVATIONS["relu"], RuleParameters()),)
+        return (self.hidden(ACTIVATIONS["relu"]),)
 
     def above_input(self, unit: Unit) -> Unit:
         """Return the unit of the first layer, whose basal input is data: by default the same."""
         return unit
 
     @abstractmethod
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self) -> bool:
         """Tell whether one sweep up and one down reach the fixed point exactly."""
 
 
+@dataclass(frozen=True)
+class RelaxingRule(Rule):
+    """A rule whose errors or activities relax.
+
+    Parameters
+    ----------
+    rate : float
+        Share of the way that a step goes, in (0, 1], dimensionless.
+    """
+
+    rate: Rate = 1.0
+
+    def settles_in_one_sweep(self) -> bool:
+        """Tell whether the rate is 1."""
+        return self.rate == 1.0
+
+
 RULES: dict[str, Rule] = {}
-"""Every rule by name; each file of ``rules/units`` enters its own."""
+"""Every rule by name, at its defaults; each file of ``rules/units`` enters its own."""
+
+BASELINES: dict[str, Rule] = {}
+"""What rules are compared with, behind the same ports, by name."""
 
 
-def register(rule: type[Rule]) -> type[Rule]:
-    """Enter a rule into ``RULES`` (class decorator)."""
-    RULES[rule.name] = rule()
-    return rule
+def register(chosen: type[Rule]) -> type[Rule]:
+    """Enter a rule into ``RULES``, or into ``BASELINES`` (class decorator)."""
+    (BASELINES if chosen.baseline else RULES)[chosen.name] = chosen()
+    return chosen

@@ -7,7 +7,7 @@ those of forward-backward splitting.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.ops import Op
 from lava_dyads.rules.theory import spectral_norm
-from lava_dyads.rules.units.base import RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import State, Unit, register
 from lava_dyads.rules.units.dyad import DualPropagation, DyadUnit
 
 PROJECTIONS = ("relu", "hard-sigmoid", "linear")
@@ -98,24 +98,21 @@ class DampedDualPropagation(DualPropagation):
         {"loihi2": "small steps round to nothing before the fixed point. Try: --rule dp"}
     )
 
-    def below(
-        self, weights: Sequence[tuple[Op, Array]], parameters: RuleParameters
-    ) -> RuleParameters:
-        """Return the parameters with the rate r = 1 / (1 + L) of a layer that feeds weights.
+    def feeding(self, activation: Activation, weights: Sequence[tuple[Op, Array]]) -> Unit:
+        """Return a :class:`DampedDyad` with plain gains and the rate r = 1 / (1 + L).
 
         Side by side, their norms add up to ||W||^2; ops without weights between count as 1.
         """
         excess = max(0.0, sum(spectral_norm(op, w) ** 2 for op, w in weights) - 1.0)
-        damping = excess / 2 * abs(1.0 - 2.0 * parameters.alpha)
-        return replace(parameters, rate=1.0 / (1.0 + damping))
+        damping = excess / 2 * abs(1.0 - 2.0 * self.alpha)
+        return self._damped(activation, 1.0 / (1.0 + damping))
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
-        """Return a :class:`DampedDyad` with plain gains, or a plain dyad where r = 1."""
+    def hidden(self, activation: Activation) -> Unit:
+        """Return a dyad that is not damped: there are no weights above it."""
+        return self._damped(activation, 1.0)
+
+    def _damped(self, activation: Activation, rate: float) -> Unit:
         if activation.name not in PROJECTIONS:
             limit = f"damping keeps the fixed point of {', '.join(PROJECTIONS)} only"
             invalid("activation", limit, activation.name, "--rule dp")
-        return DampedDyad(activation, parameters.alpha, False, parameters.rate)
-
-    def read_out(self, parameters: RuleParameters) -> Unit:
-        """Return a dyad that is not damped: there are no weights above it."""
-        return super().read_out(replace(parameters, rate=1.0))
+        return DampedDyad(activation, self.alpha, False, rate)

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from lava_dyads.array_types import Array
 from lava_dyads.rules.activations import Activation
-from lava_dyads.rules.units.base import RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import State, Unit, register
 from lava_dyads.rules.units.relaxation import ActivationRelaxation, RelaxationUnit
 
 
@@ -62,9 +62,9 @@ class DerivativeFreeRelaxation(ActivationRelaxation):
     exact = False
     min_cosine = -1.0
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+    def hidden(self, activation: Activation) -> Unit:
         """Return a :class:`DerivativeFreeUnit`."""
-        return DerivativeFreeUnit(activation, parameters.rate)
+        return DerivativeFreeUnit(activation, self.rate)
 
 
 @register
@@ -74,6 +74,6 @@ class DerivativeFreeLearning(DerivativeFreeRelaxation):
     name = "derivative-free-learning"
     summary = "activation relaxation without f' in relaxation and update: coarser still"
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+    def hidden(self, activation: Activation) -> Unit:
         """Return a :class:`DerivativeFreeLearningUnit`."""
-        return DerivativeFreeLearningUnit(activation, parameters.rate)
+        return DerivativeFreeLearningUnit(activation, self.rate)

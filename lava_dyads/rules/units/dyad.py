@@ -22,11 +22,12 @@ from typing import ClassVar
 import numpy as np
 
 from lava_dyads.array_types import Array, Signal
+from lava_dyads.checks import Share
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic, blended
 from lava_dyads.rules.losses import LOSSES, Loss
 from lava_dyads.rules.namespaces import Namespace
-from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import Rule, State, Unit, register
 
 COMPARTMENTS = ("s_plus", "s_minus")
 """Registers of the two compartments."""
@@ -234,25 +235,38 @@ class FrozenProximalDyad(ProximalDyad):
         return {**made, "begun": xp.ones_like(begun)}
 
 
+@dataclass(frozen=True)
+class DyadRule(Rule):
+    """A rule of dyads.
+
+    Parameters
+    ----------
+    alpha : float
+        Share of the plus compartment in the mean, in [0, 1], dimensionless.
+    """
+
+    alpha: Share = 1.0
+
+
 @register
-class DualPropagationAdjoint(Rule):
+class DualPropagationAdjoint(DyadRule):
     """DP-transpose (TT): exact in one sweep at alpha 0 and 1, stable under asymmetric nudging."""
 
     name = "dp-transpose"
     summary = "dyads, adjoint dual propagation (TT): exact and finite at alpha 0 and 1"
     nudges = ("linearised", "linearised-frozen")
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+    def hidden(self, activation: Activation) -> Unit:
         """Return a :class:`DyadUnit` with adjoint gains."""
-        return DyadUnit(activation, parameters.alpha, adjoint=True)
+        return DyadUnit(activation, self.alpha, adjoint=True)
 
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self) -> bool:
         """Tell whether alpha is 0 or 1: there the mean is the plain forward pass."""
-        return parameters.alpha in (0.0, 1.0)
+        return self.alpha in (0.0, 1.0)
 
 
 @register
-class DualPropagation(Rule):
+class DualPropagation(DyadRule):
     """Plain DP: needs alpha = 1/2 or a small loop gain (see ``rules.theory``)."""
 
     name = "dp"
@@ -261,19 +275,19 @@ class DualPropagation(Rule):
     settings = MappingProxyType({"alpha": 0.5})
     exact = False
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+    def hidden(self, activation: Activation) -> Unit:
         """Return a :class:`DyadUnit` with plain gains."""
-        return DyadUnit(activation, parameters.alpha, adjoint=False)
+        return DyadUnit(activation, self.alpha, adjoint=False)
 
-    def output(self, loss: Loss, parameters: RuleParameters, frozen: bool = False) -> Unit:
+    def output(self, loss: Loss, frozen: bool = False) -> Unit:
         """Return a :class:`ProximalDyad`, or a :class:`FrozenProximalDyad`."""
         kind = FrozenProximalDyad if frozen else ProximalDyad
-        return kind(ACTIVATIONS["linear"], parameters.alpha, False, loss, parameters.beta)
+        return kind(ACTIVATIONS["linear"], self.alpha, False, loss, self.beta)
 
     def kinds(self) -> tuple[Unit, ...]:
         """Return the hidden unit and the frozen output, which has more registers."""
-        return (*super().kinds(), self.output(LOSSES["squared-error"], RuleParameters(), True))
+        return (*super().kinds(), self.output(LOSSES["squared-error"], True))
 
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self) -> bool:
         """Return False: the mean answers to the nudge, so the sweeps have to be repeated."""
         return False

@@ -30,15 +30,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from lava_dyads.array_types import Array, Signal
+from lava_dyads.checks import Positive
 from lava_dyads.errors import invalid
+from lava_dyads.kinds import Limit
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import Rule, State, Unit, register
 
 MOMENTUM = 0.7
 """Share of the last move that a compartment repeats; descent is proven for all in [0, 1)."""
@@ -155,12 +157,25 @@ class LiftedOutput(LiftedUnit):
         return (basal, 0.0, 0.0) if apical is None else (basal, apical, self.beta)
 
 
+Step = Annotated[float, Limit(
+    "must lie in (0, 1], a step beyond 1 / curvature need not converge", "1", lambda v: 0 < v <= 1
+)]  # fmt: skip
+
+
 @register
+@dataclass(frozen=True)
 class Lifted(Rule):
     """LRRN: both phases of contrastive learning at once, in the two compartments of a dyad.
 
     Its gradient is that of the loss at the minimum of its own energy, to O(beta), and not that of
-    a feedforward network. ``rate`` is its step size; alpha does nothing.
+    a feedforward network.
+
+    Parameters
+    ----------
+    rate : float
+        Step size as a share of 1 / curvature, in (0, 1].
+    reconstruction : float
+        Weight r > 0 of the reconstruction in the energy; at 1 the network is 1-Lipschitz.
     """
 
     name = "lrrn"
@@ -179,14 +194,17 @@ class Lifted(Rule):
     exact = False
     min_cosine = -1.0
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+    rate: Step = 1.0
+    reconstruction: Positive = 1.0
+
+    def hidden(self, activation: Activation) -> Unit:
         """Return a :class:`LiftedUnit`."""
-        return LiftedUnit(activation, parameters.rate)
+        return LiftedUnit(activation, self.rate)
 
-    def read_out(self, parameters: RuleParameters) -> Unit:
+    def read_out(self) -> Unit:
         """Return a linear :class:`LiftedOutput`."""
-        return LiftedOutput(ACTIVATIONS["linear"], parameters.rate, parameters.beta)
+        return LiftedOutput(ACTIVATIONS["linear"], self.rate, self.beta)
 
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self) -> bool:
         """Return False: it descends."""
         return False

@@ -5,15 +5,17 @@ Source: PC = Millidge, Tschantz, Buckley, arXiv 2006.04182.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
 from lava_dyads.array_types import Array, Signal
+from lava_dyads.checks import Positive
 from lava_dyads.errors import invalid
+from lava_dyads.options import Preset
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import RelaxingRule, State, Unit, register
 
 
 @dataclass(frozen=True)
@@ -87,28 +89,29 @@ class PredictiveUnit(Unit):
 
 
 @register
-class PredictiveCoding(Rule):
+class PredictiveCoding(RelaxingRule):
     """PC with fixed predictions; ``rate`` is its eta. At 1 it is backpropagation as messages."""
 
     name = "predictive-coding"
     summary = "predictive coding (PC), fixed predictions: prediction errors relax to backprop's"
     free: ClassVar[bool] = False
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
-        """Return a :class:`PredictiveUnit`; alpha does nothing here."""
-        return PredictiveUnit(activation, parameters.rate, self.free)
+    def hidden(self, activation: Activation) -> Unit:
+        """Return a :class:`PredictiveUnit`."""
+        return PredictiveUnit(activation, self.rate, self.free)
 
-    def read_out(self, parameters: RuleParameters) -> Unit:
+    def read_out(self) -> Unit:
         """Return a linear unit; with fixed predictions its error is given and does not relax."""
-        rate = parameters.rate if self.free else 1.0
+        rate = self.rate if self.free else 1.0
         return PredictiveUnit(ACTIVATIONS["linear"], rate, self.free)
 
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self) -> bool:
         """Tell whether the rate is 1 and predictions are fixed."""
-        return parameters.rate == 1.0 and not self.free
+        return self.rate == 1.0 and not self.free
 
 
 @register
+@dataclass(frozen=True, kw_only=True)
 class FreePredictiveCoding(PredictiveCoding):
     """PC with free predictions: gradients differ from backprop's by O(beta).
 
@@ -119,7 +122,8 @@ class FreePredictiveCoding(PredictiveCoding):
     name = "predictive-coding-free"
     summary = "predictive coding (PC), free predictions: differs from backprop by the nudge"
     activations = ("tanh", "linear")
-    defaults = replace(RuleParameters(), beta=0.01)
     settings = MappingProxyType({"activations": "tanh", "repeats": 16})
     exact = False
     free = True
+
+    beta: Positive = Preset(0.01)

@@ -12,7 +12,7 @@ from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import RelaxingRule, State, Unit, register
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class RelaxationUnit(Unit):
 
 
 @register
-class ActivationRelaxation(Rule):
+class ActivationRelaxation(RelaxingRule):
     """AR; ``rate`` is its eta. At 1 it is backpropagation as messages."""
 
     name = "activation-relaxation"
@@ -78,14 +78,10 @@ class ActivationRelaxation(Rule):
         "activation relaxation (AR): one relaxing error per neuron; exact and finite at rate 1"
     )
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
-        """Return a :class:`RelaxationUnit`; alpha does nothing here."""
-        return RelaxationUnit(activation, parameters.rate)
+    def hidden(self, activation: Activation) -> Unit:
+        """Return a :class:`RelaxationUnit`."""
+        return RelaxationUnit(activation, self.rate)
 
-    def read_out(self, parameters: RuleParameters) -> Unit:
+    def read_out(self) -> Unit:
         """Return a linear unit that takes its error as it is: that of an output is given."""
         return RelaxationUnit(ACTIVATIONS["linear"], 1.0)
-
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
-        """Tell whether the rate is 1."""
-        return parameters.rate == 1.0

@@ -24,24 +24,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array, Signal
+from lava_dyads.checks import Positive, Share
 from lava_dyads.errors import invalid
+from lava_dyads.kinds import Limit
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
-from lava_dyads.rules.units.base import (
-    Changes,
-    Rule,
-    RuleParameters,
-    State,
-    Unit,
-    register,
-)
-from lava_dyads.rules.units.dyad import Compartments
+from lava_dyads.rules.units.base import Changes, State, Unit, register
+from lava_dyads.rules.units.dyad import Compartments, DyadRule
+
+Steps = Annotated[int, Limit("must be at least 1 step", "32", lambda v: v >= 1)]
+Spikes = Annotated[int, Limit("must be at least 1 spike", "1 or 2", lambda v: v >= 1)]
 
 OFFSET = 1.0
 """Activity at which a spiking output rests: a count cannot be negative, an output can."""
@@ -258,11 +256,21 @@ class SpikingOutput(SpikingDyadUnit):
 
 
 @register
-class SpikingDualPropagation(Rule):
+@dataclass(frozen=True, kw_only=True)
+class SpikingDualPropagation(DyadRule):
     """DP-transpose with spike counts for rates: the error of a gradient is O(1 / (c T)).
 
     Use alpha = 1/2 with short windows: relu rectifies the noise of the feedback, in both
     compartments alike; at 0 and 1 in one of them only, which biases the difference.
+
+    Parameters
+    ----------
+    window : int
+        Steps T over which spikes are counted, >= 1.
+    scale : float
+        Spikes c per step and unit of activity, > 0; c times every activity has to stay below 1.
+    hysteresis : int
+        Spikes by which N+ - N- moves before it is reported downward, >= 1.
     """
 
     name = "spiking"
@@ -271,35 +279,41 @@ class SpikingDualPropagation(Rule):
     losses = ("squared-error",)
     activations = ("relu",)
     spiking = True
-    defaults = RuleParameters(alpha=0.5, beta=1.0)
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
+    beta: Positive = 1.0
+    alpha: Share = 0.5
+    window: Steps = 32
+    scale: Positive = 0.375
+    hysteresis: Spikes = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scale * OFFSET >= 1:
+            limit = f"times every activity it has to stay below 1, and outputs rest at {OFFSET:g}"
+            invalid("scale", limit, self.scale, "0.375")
+
+    @property
+    def counted_steps(self) -> int:
+        """The window."""
+        return self.window
+
+    def hidden(self, activation: Activation) -> Unit:
         """Return a :class:`SpikingDyadUnit` with adjoint gains."""
-        return SpikingDyadUnit(activation, *self._numbers(parameters))
+        return SpikingDyadUnit(activation, *self._numbers)
 
-    def output(self, loss: Loss, parameters: RuleParameters, frozen: bool = False) -> Unit:
+    def output(self, loss: Loss, frozen: bool = False) -> Unit:
         """Return a :class:`SpikingOutput`."""
-        numbers = self._numbers(parameters)
-        return SpikingOutput(ACTIVATIONS["relu"], *numbers, beta=parameters.beta)
+        return SpikingOutput(ACTIVATIONS["relu"], *self._numbers, beta=self.beta)
 
     def above_input(self, unit: Unit) -> Unit:
         """Return the unit for a basal input that is a level."""
         assert isinstance(unit, SpikingDyadUnit)
         return replace(unit, level=True)
 
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self) -> bool:
         """Return True: the window is all there is, nothing is repeated."""
         return True
 
-    def _numbers(self, parameters: RuleParameters) -> tuple[float, bool, int, float, bool, int]:
-        p = parameters
-        if p.window < 1:
-            invalid("window", "must be at least 1 step", p.window, "32")
-        if not (np.isfinite(p.scale) and p.scale > 0):
-            invalid("scale", "must be positive", p.scale, "0.25")
-        if p.scale * OFFSET >= 1:
-            limit = f"times every activity it has to stay below 1, and outputs rest at {OFFSET:g}"
-            invalid("scale", limit, p.scale, "0.375")
-        if p.hysteresis < 1:
-            invalid("hysteresis", "must be at least 1 spike", p.hysteresis, "1 or 2")
-        return p.alpha, True, p.window, p.scale, False, p.hysteresis
+    @property
+    def _numbers(self) -> tuple[float, bool, int, float, bool, int]:
+        return self.alpha, True, self.window, self.scale, False, self.hysteresis

@@ -6,7 +6,7 @@ Activation Relaxation*, arXiv 2010.06219 (relaxing the frozen feedforward pass).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import ClassVar
 
@@ -16,7 +16,7 @@ from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
 from lava_dyads.rules.activations import ACTIVATIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.units.base import Rule, RuleParameters, State, Unit, register
+from lava_dyads.rules.units.base import Rate, RelaxingRule, State, Unit, register
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ class UnfrozenUnit(Unit):
 
 
 @register
-class UnfrozenRelaxation(Rule):
+@dataclass(frozen=True)
+class UnfrozenRelaxation(RelaxingRule):
     """AR-S: activation relaxation whose derivatives follow the relaxing states.
 
     Another direction than backprop's: cosine .985 (tanh) on random 16-32-24-5 networks.
@@ -109,7 +110,6 @@ class UnfrozenRelaxation(Rule):
     name = "unfrozen-relaxation"
     summary = "activation relaxation, unfrozen forward pass (AR-S): approximate"
     activations = ("tanh", "linear")
-    defaults = replace(RuleParameters(), rate=0.2)
     settings = MappingProxyType({"activations": "tanh"})
     exact = False
     min_cosine = -1.0
@@ -120,14 +120,16 @@ class UnfrozenRelaxation(Rule):
         "Try: --rule activation-relaxation",
     })  # fmt: skip
 
-    def hidden(self, activation: Activation, parameters: RuleParameters) -> Unit:
-        """Return an :class:`UnfrozenUnit`; alpha does nothing here."""
-        return UnfrozenUnit(activation, parameters.rate, parameters.beta)
+    rate: Rate = 0.2
 
-    def read_out(self, parameters: RuleParameters) -> Unit:
+    def hidden(self, activation: Activation) -> Unit:
+        """Return an :class:`UnfrozenUnit`."""
+        return UnfrozenUnit(activation, self.rate, self.beta)
+
+    def read_out(self) -> Unit:
         """Return a linear unit that takes its error as it is: that of an output is given."""
-        return UnfrozenUnit(ACTIVATIONS["linear"], 1.0, parameters.beta)
+        return UnfrozenUnit(ACTIVATIONS["linear"], 1.0, self.beta)
 
-    def settles_in_one_sweep(self, parameters: RuleParameters) -> bool:
+    def settles_in_one_sweep(self) -> bool:
         """Return False: derivatives move with what they have sent down."""
         return False
