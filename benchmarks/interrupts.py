@@ -161,7 +161,7 @@ def carry_out(trial: Trial, whole: Weights | None) -> Outcome | None:
 def _unclear(outcome: Outcome) -> list[str]:
     """Return what of its last words and its exit code says nothing to its user."""
     command, errors = outcome.trial.command, outcome.errors
-    if "init_import_site" in errors:
+    if "Fatal Python error: init_" in errors:
         return []  # the interpreter itself has not begun yet
     found = []
     # A user's own program ends in the traceback of each Ctrl-C that it has received.
