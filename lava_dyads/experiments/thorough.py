@@ -188,12 +188,13 @@ def drawn(setting: Setting, seed: int, turn: int = 0) -> Problem:
     if spec.timing.repeats:
         # All ways take the same steps, at rest or not; the reference of asynchronous ones goes on.
         spec = replace(spec, repeats=int(draw.integers(1, 4)))
-    samples, classes = int(draw.integers(12, 16)), spec.layers[-1]
+    classes = spec.layers[-1]
+    samples = 4 * classes + int(draw.integers(3))  # each class in both parts, a batch cut off
     x = draw.random((samples, spec.layers[0])) * (draw.random((samples, spec.layers[0])) > 0.3)
     data = Dataset("drawn", x, np.arange(samples) % classes)
     lanes, per_lane = int(draw.integers(1, 4)), int(draw.integers(1, 3))
     config = TrainingConfig(
-        epochs=2,
+        epochs=int(draw.integers(1, 3)),
         batch_size=lanes * per_lane,
         lanes=lanes,
         repeats_per_batch=int(draw.integers(1, 3)),
