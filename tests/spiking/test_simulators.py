@@ -119,6 +119,7 @@ def test_with_hysteresis_they_agree_and_send_a_fraction_of_the_backward_events(a
     assert backward(given) < backward(plain) / 3
 
 
+@pytest.mark.sampled(3)
 @every_alpha
 def test_the_three_comparisons_hold_for_the_studied_network(alpha):
     windows = (512, 1024, 2048, 8192)
@@ -229,7 +230,7 @@ def test_a_fault_breaks_the_spike_trains_and_what_follows_from_them(monkeypatch,
     if fault is not dropped_delay:
         monkeypatch.undo()
         fault(monkeypatch)  # afresh: nothing is kept from the run before
-        windows = (512, 1024, 2048)
+        windows = (256, 512, 1024)
         assert not check_spiking(given, windows=windows, simulators={}).counts.holds
 
 
