@@ -32,6 +32,9 @@ from lava_dyads.processes import MetricSink as MetricSink
 from lava_dyads.rules.optimisers import SGD as SGD
 from lava_dyads.rules.optimisers import Adam as Adam
 from lava_dyads.rules.optimisers import Momentum as Momentum
+from lava_dyads.rules.units.dyad import DualPropagation as DualPropagation
+from lava_dyads.rules.units.dyad import DualPropagationAdjoint as DualPropagationAdjoint
+from lava_dyads.rules.units.spiking import SpikingDualPropagation as SpikingDualPropagation
 from lava_dyads.runtime import DyadRunConfig as DyadRunConfig
 from lava_dyads.runtime import Faults as Faults
 from lava_dyads.runtime import InProcessSession as InProcessSession

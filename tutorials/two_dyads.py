@@ -20,7 +20,7 @@ x, y, w1, w2, rate = 2.0, 0.5, 0.5, -0.8, 0.1
 
 # Two connections and a head take 5 time steps up and back. The 6th is there to certify that
 # nothing moves any more; at its end the weights learn.
-common = {"schedule": PresentationSchedule(steps=6), "beta": 0.1}
+common = {"schedule": PresentationSchedule(steps=6)}
 source = DatasetSource([[x]], [[y]], schedule=common["schedule"])
 lower = DyadDense([[w1]], optimiser=SGD(rate), **common)
 hidden = Dyad((1,), activation="relu", first_step=2, **common)

@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
+from lava_dyads.checks import NotNegative, check_fields
 from lava_dyads.elements.base import FLOAT, Element, Inbox, Outbox
 from lava_dyads.elements.clock import Clock
 from lava_dyads.elements.plasticity import plasticity
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.send_on_change import annealed, check_threshold, send, send_on_change
+from lava_dyads.rules.send_on_change import Thresholds, annealed, send, send_on_change
 from lava_dyads.rules.units import State, Unit
 
 _ALL = slice(None)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Analog noise that every update adds to every register of a state.
+
+    Parameters
+    ----------
+    deviation : float
+        Its standard deviation, in units of the activity; 0: there is none.
+    seed : tuple of int
+    """
+
+    deviation: NotNegative = 0.0
+    seed: tuple[int, ...] = (0,)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def part(self, i: int) -> Noise:
+        """Return the noise of one of several parts."""
+        return Noise(self.deviation, (*self.seed, i))
 
 
 class Population(Element):
@@ -42,20 +66,13 @@ class Population(Element):
     lanes : int
     beta : float
         Nudge strength; scales the threshold of the error channel and the bias gradient.
-    threshold : float
-        Send-on-change threshold of the activity channel (and of the learning input, if another).
-    error_threshold : float or None
-        Of the other channels, in units of beta; None: the same.
-    anneal : float
-        Time constant, in steps, with which the threshold falls; 0: it stays.
+    thresholds : Thresholds
+        Of the activity channel (and of the learning input, if another), and of the others.
     first_step : int
         Step of a presentation in which the forward wave arrives; silent before it.
     optimiser : Optimiser or None
         How the bias learns; None: it does not.
-    noise : float
-        Standard deviation of the analog noise that every update adds to every register of the
-        state, in units of the activity.
-    noise_seed : tuple of int
+    noise : Noise
     index : int
         Number of the first neuron within the layer it was cut from.
     sharing : int
@@ -86,20 +103,17 @@ class Population(Element):
         *,
         lanes: int = 1,
         beta: float = 1.0,
-        threshold: float = 0.0,
-        error_threshold: float | None = None,
-        anneal: float = 0.0,
+        thresholds: Thresholds = Thresholds(),
         first_step: int = 1,
         optimiser: Optimiser | None = None,
         arithmetic: Arithmetic | None = None,
-        noise: float = 0.0,
-        noise_seed: tuple[int, ...] = (0,),
+        noise: Noise = Noise(),
         index: int = 0,
         sharing: int = 1,
     ) -> None:
         self.unit = unit
-        self.noise, self.noise_seed = noise, noise_seed
-        self._generator = np.random.default_rng(noise_seed)
+        self.noise, self._noise, self.thresholds = noise.deviation, noise, thresholds
+        self._generator = np.random.default_rng(noise.seed)
         arithmetic = arithmetic or FLOAT
         self.channels = tuple(dict.fromkeys((unit.up, unit.down, *unit.extra)))
         self.counted = tuple(
@@ -110,15 +124,10 @@ class Population(Element):
         if bias.ndim != 1 or not np.all(np.isfinite(bias)):
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
         bias = arithmetic.number(bias, "bias")
-        if arithmetic.exact and (noise or unit.spiking):
+        if arithmetic.exact and (self.noise or unit.spiking):
             invalid(
                 "Population", "integers have neither analog noise nor spikes", unit.process_name
             )
-        error_threshold = threshold if error_threshold is None else error_threshold
-        for value in (threshold, error_threshold):
-            check_threshold("Population.", value, anneal)
-        if not noise >= 0:
-            invalid("Population.noise", "must be at least 0", noise)
         if not beta > 0:
             invalid("Population.beta", "must be positive", beta, "0.1")
         if sharing < 1:
@@ -147,8 +156,9 @@ class Population(Element):
         self._floors = {
             c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
         }
-        self.threshold, self.error_threshold, self.anneal = threshold, error_threshold, anneal
-        self._answers_only = not anneal and unit.instantaneous
+        self.threshold, self.error_threshold = thresholds.threshold, thresholds.of_errors
+        self.anneal = thresholds.anneal
+        self._answers_only = not self.anneal and unit.instantaneous
         self._thresholds = self._thresholds_at(1)
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in unit.state}
@@ -202,14 +212,11 @@ class Population(Element):
                 self.arithmetic.real(self.memory["bias"][i : i + 1]),
                 lanes=self.lanes,
                 beta=self.beta,
-                threshold=self.threshold,
-                error_threshold=self.error_threshold,
-                anneal=self.anneal,
+                thresholds=self.thresholds,
                 first_step=self.first_step,
                 optimiser=optimiser,
                 arithmetic=self.arithmetic,
-                noise=self.noise,
-                noise_seed=(*self.noise_seed, i),
+                noise=self._noise.part(i),
                 index=i,
             )
             part.awaits = dict(self.awaits)

@@ -33,9 +33,7 @@ def kind(element: object) -> Hashable:
     parameters = (
         element.lanes,
         element.beta,
-        element.threshold,
-        element.error_threshold,
-        element.anneal,
+        element.thresholds,
         element.first_step,
         tuple(element.awaits.items()),
     )
@@ -70,9 +68,7 @@ class StackedPopulations(Population):
             np.zeros(len(members)),
             lanes=first.lanes,
             beta=first.beta,
-            threshold=first.threshold,
-            error_threshold=first.error_threshold,
-            anneal=first.anneal,
+            thresholds=first.thresholds,
             first_step=first.first_step,
             optimiser=first.plasticity.optimiser,
             arithmetic=first.arithmetic,

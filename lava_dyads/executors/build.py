@@ -81,8 +81,6 @@ class _Maker:
         self._undecayed = replace(optimiser, decay=0.0) if optimiser else None
         self._settings = settings = plan.settings
         self._shared: dict[str, Any] = {"lanes": lanes, "beta": settings.rule.beta}
-        errors = settings.error_threshold
-        self._error_threshold = settings.threshold if errors is None else errors
         self._numbers = {name: k for k, name in enumerate(plan.units)}
 
     def elements(
@@ -142,11 +140,8 @@ class _Maker:
             sharing=part.vertex.n // part.vertex.biases,
             first_step=self._plan.arrival(name, "basal_in"),
             optimiser=self._optimiser,
-            threshold=settings.threshold,
-            error_threshold=self._error_threshold,
-            anneal=settings.anneal,
-            noise=settings.noise,
-            noise_seed=(settings.noise_seed, number + 1),
+            thresholds=settings.thresholds,
+            noise=settings.noise.part(number + 1),
             **self._shared,
         )
 
@@ -157,8 +152,8 @@ class _Maker:
             part.vertex.n,
             first_step=self._plan.arrival(name, "mean_in"),
             frozen=NUDGES[self._settings.nudge].frozen,
-            threshold=self._error_threshold,
-            anneal=self._settings.anneal,
+            threshold=self._settings.thresholds.of_errors,
+            anneal=self._settings.thresholds.anneal,
             **self._shared,
         )
 

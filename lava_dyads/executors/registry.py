@@ -67,7 +67,7 @@ def why_steps(plan: Plan, arithmetic: Arithmetic) -> str | None:
         return f"{settings.rule.name} needs more than one round trip here"
     if not plan.heads:
         return f"with nudge {settings.nudge} the output's mean moves"
-    if settings.anneal or settings.noise:
+    if settings.thresholds.anneal or settings.noise.deviation:
         return "thresholds that fall and noise need steps"
     if not isinstance(arithmetic, Float):
         return f"precision {arithmetic.name} rounds message by message"

@@ -57,7 +57,7 @@ def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
         return f"{plan.settings.rule.name} does not count spikes"
     if not is_chain(plan.vertices) or len(plan.parts) != 2 * len(units):
         return "needs a chain of dense layers"
-    if plan.settings.noise:
+    if plan.settings.noise.deviation:
         return "noise needs steps"
     for k, unit in enumerate(units, 1):
         kind = SpikingOutput if k == len(units) else SpikingDyadUnit

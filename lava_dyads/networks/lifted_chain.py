@@ -51,8 +51,6 @@ def lifted_chain(
     loss = vertices[-1].loss
     rule = settings.rule
     assert isinstance(rule, Lifted)
-    threshold, errors = settings.threshold, settings.error_threshold
-    errors = threshold if errors is None else errors
     shared |= {"beta": rule.beta}
     elements: dict[str, Element] = {}
     links: list[Link] = []
@@ -77,11 +75,8 @@ def lifted_chain(
             biases[k - 1],
             first_step=2,
             optimiser=optimiser if loss else None,
-            noise=settings.noise,
-            noise_seed=(settings.noise_seed, k),
-            threshold=threshold,
-            error_threshold=errors,
-            anneal=settings.anneal,
+            noise=settings.noise.part(k),
+            thresholds=settings.thresholds,
             **shared,
         )
         links += [
@@ -93,9 +88,11 @@ def lifted_chain(
             links.append(Link(connection, "apical_out", below, "apical_in"))
         below, port = here, "compartments_out"
     if loss:
-        elements["head"] = Head(
-            loss, len(biases[-1]), first_step=2, threshold=errors, anneal=settings.anneal, **shared
-        )
+        coded: dict[str, Any] = {
+            "threshold": settings.thresholds.of_errors,
+            "anneal": settings.thresholds.anneal,
+        }
+        elements["head"] = Head(loss, len(biases[-1]), first_step=2, **coded, **shared)
         links += [
             Link(below, "nudged_out", "head", "mean_in"),
             Link(OUTSIDE, "target_in", "head", "target_in"),

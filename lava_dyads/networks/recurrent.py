@@ -32,12 +32,22 @@ Source: DY = Hoier, Kalinin, Ernoult, Zach, *Dyadic Learning in Recurrent and Fe
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.array_types import Array
-from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, checked, real_array
+from lava_dyads.checks import (
+    Count,
+    NotNegative,
+    Positive,
+    Share,
+    Size,
+    check_fields,
+    checked,
+    real_array,
+)
 from lava_dyads.elements import Connection, Element, Head, Population
 from lava_dyads.errors import invalid
 from lava_dyads.executors.step import Network
@@ -48,6 +58,7 @@ from lava_dyads.rules.losses import loss as loss_of
 from lava_dyads.rules.ops import Embed
 from lava_dyads.rules.ops.structured import structure
 from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.send_on_change import Thresholds
 from lava_dyads.rules.units.damped import DampedDyad
 from lava_dyads.rules.units.dyad import DyadUnit
 
@@ -160,6 +171,47 @@ def steps_to_rest(weights: Array, rate: float, tolerance: float = TOLERANCE) -> 
     return 2 * math.ceil(steps / 2)
 
 
+@dataclass(frozen=True)
+class RecurrentDyads:
+    """The numbers of the dyads of a recurrent population, and how they relax.
+
+    Parameters
+    ----------
+    alpha : float
+        Share of s+ in the mean, in [0, 1].
+    beta : float
+        Nudge strength per sample, > 0.
+    rate : float or None
+        r; None: :func:`best_rate` of the weights. Weights that learn may outgrow it: then the
+        residual of a presentation is not small any more; take half of it, and more steps.
+    steps : int or None
+        Of a presentation; None: as many as :func:`steps_to_rest` says, and those on the way in,
+        out and back. Between alpha 0 and 1 each of the differences moves the means again.
+    """
+
+    alpha: Share = 0.5
+    beta: Positive = 0.01
+    rate: float | None = None
+    steps: Count | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class ReadOut:
+    """Linear output dyads above a recurrent population.
+
+    Parameters
+    ----------
+    weights : array, shape (n_out, n)
+    bias : array (n_out,) or float
+    """
+
+    weights: Array
+    bias: Array | float = 0.0
+
+
 @checked
 def recurrent(
     weights: Array,
@@ -167,14 +219,10 @@ def recurrent(
     *,
     kind: str = "any",
     inputs: Array | None = None,
-    read_out: Array | None = None,
-    read_out_bias: Array | float = 0.0,
+    read_out: ReadOut | None = None,
     f: str = "relu",
     loss: str = "squared-error",
-    alpha: Share = 0.5,
-    beta: Positive = 0.01,
-    rate: float | None = None,
-    steps: Count | None = None,
+    dyads: RecurrentDyads = RecurrentDyads(),
     lanes: Size = 1,
     threshold: NotNegative = 0.0,
     optimiser: Optimiser | None = None,
@@ -195,22 +243,13 @@ def recurrent(
         ``any``, ``lower-triangular``, ``symmetric`` or ``skew-symmetric``: what W is and stays.
     inputs : array, shape (n, n_in), or None
         U; None: the data drive the neurons as they are, n_in = n.
-    read_out : array, shape (n_out, n), or None
-        Weights of linear output dyads; None: the loss is that of the population itself.
-    read_out_bias : array (n_out,) or float
+    read_out : ReadOut or None
+        Linear output dyads; None: the loss is that of the population itself.
     f : str
         Activation.
     loss : str
-    alpha : float
-        Share of s+ in the mean, in [0, 1].
-    beta : float
-        Nudge strength per sample, > 0.
-    rate : float or None
-        r; None: :func:`best_rate` of these weights. Weights that learn may outgrow it: then the
-        residual of a presentation is not small any more; take half of it, and more steps.
-    steps : int or None
-        Of a presentation; None: as many as :func:`steps_to_rest` says, and those on the way in,
-        out and back. Between alpha 0 and 1 each of the differences moves the means again.
+    dyads : RecurrentDyads
+        Their alpha and beta, and how they relax.
     lanes, threshold, optimiser, arithmetic
         As for every network, see :func:`~lava_dyads.executors.build.build`.
 
@@ -239,8 +278,8 @@ def recurrent(
     shape = structure(kind)
     w = shape.check(real_array(weights, "recurrent.weights", 2), "recurrent.weights")
     n, neuron = len(w), activation(f)
-    rate = _rate(w, rate, f)
-    shared: dict[str, Any] = {"lanes": lanes, "beta": beta, "arithmetic": arithmetic}
+    alpha, rate = dyads.alpha, _rate(w, dyads.rate, f)
+    shared: dict[str, Any] = {"lanes": lanes, "beta": dyads.beta, "arithmetic": arithmetic}
     taught = shared | {"optimiser": optimiser}
     elements: dict[str, Element] = {}
     links: list[Link] = []
@@ -261,15 +300,15 @@ def recurrent(
         Link(here, "difference_out", "recurrent", "difference_in"),
         Link("recurrent", "apical_out", here, "apical_in"),
     ]
-    coded: dict[str, Any] = {**taught, "threshold": threshold}
+    coded: dict[str, Any] = {**taught, "thresholds": Thresholds(threshold)}
     unit = DampedDyad(neuron, alpha, True, rate)
     elements[here] = Population(unit, _vector("bias", bias, n), **coded)
     if read_out is not None:
-        v = _matrix("read_out", read_out, None, n)
+        v = _matrix("read_out", read_out.weights, None, n)
         elements["read_out"] = Connection(v, **taught)
         above = "read_out_population"
         linear = DyadUnit(ACTIVATIONS["linear"], alpha, True)
-        elements[above] = Population(linear, _vector("read_out_bias", read_out_bias, len(v)),
+        elements[above] = Population(linear, _vector("read_out.bias", read_out.bias, len(v)),
                                      **coded)  # fmt: skip
         links += [
             Link(here, "mean_out", "read_out", "mean_in"),
@@ -285,6 +324,7 @@ def recurrent(
         Link("head", "drive_out", here, "apical_in"),
         Link(here, "mean_out", OUTSIDE, "output_out"),
     ]
+    steps = dyads.steps
     if steps is None:
         passes = 1 if alpha in (0.0, 1.0) else 2
         on_the_way = 3 + 2 * (read_out is not None)

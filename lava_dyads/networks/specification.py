@@ -21,6 +21,7 @@ from lava_dyads.checks import (
     real_array,
     taken,
 )
+from lava_dyads.elements.population import Noise
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.backprop import BackpropNetwork, Pass, differentiate, graph_operations
 from lava_dyads.executors.build import build
@@ -55,6 +56,7 @@ from lava_dyads.rules.feedback import TIED, feedback
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops import Dense, Op, Sparse
 from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.send_on_change import Thresholds
 from lava_dyads.rules.units import Rule
 from lava_dyads.rules.units import rule as rule_by_name
 
@@ -415,12 +417,9 @@ class NetworkSpec:
         return Settings(
             rule=self.rule,
             nudge=self.nudge,
-            threshold=self.threshold,
-            error_threshold=self.error_threshold,
-            anneal=self.anneal,
+            thresholds=Thresholds(self.threshold, self.error_threshold, self.anneal),
             repeats=self.repeats,
-            noise=self.compartment_noise,
-            noise_seed=self.seed,
+            noise=Noise(self.compartment_noise, (self.seed,)),
             feedback=feedback(self.feedback),
         )
 

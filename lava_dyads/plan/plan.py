@@ -14,11 +14,13 @@ from lava_dyads.elements import (
     Population,
     TaughtConnection,
 )
+from lava_dyads.elements.population import Noise
 from lava_dyads.plan.timing import Timing, default_repeats
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.feedback import TIED, Feedback
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.ops import NonlinearOp, Op
+from lava_dyads.rules.send_on_change import Thresholds
 from lava_dyads.rules.units import Rule, Unit
 
 OUTSIDE = "network"
@@ -55,28 +57,21 @@ class Settings:
         The neuron rule with its options.
     nudge : str
         One of ``rules.nudges``.
-    threshold : float
-        Send-on-change threshold theta of the activity.
-    error_threshold : float or None
-        Of errors, in units of beta; None: theta.
-    anneal : float
-        Time constant, in steps, with which theta falls; 0: it stays.
+    thresholds : Thresholds
+        What changes have to exceed to be sent.
     repeats : int or None
         Round trips after the first; None: those of :func:`~lava_dyads.plan.timing.default_repeats`.
-    noise, noise_seed : float, int
-        Analog noise of the compartments, see :class:`~lava_dyads.elements.Population`.
+    noise : Noise
+        Analog noise of the compartments.
     feedback : Feedback
         Kind of feedback weights.
     """
 
     rule: Rule
     nudge: str = LINEARISED.name
-    threshold: float = 0.0
-    error_threshold: float | None = None
-    anneal: float = 0.0
+    thresholds: Thresholds = Thresholds()
     repeats: int | None = None
-    noise: float = 0.0
-    noise_seed: int = 0
+    noise: Noise = Noise()
     feedback: Feedback = TIED
 
 
@@ -203,7 +198,7 @@ class Plan:
         sweep = max(self.arrival(*end) for end in ends)
         round_trip, repeats = sweep - (1 if self.heads else 0), s.repeats
         if repeats is None:
-            repeats = default_repeats(s.rule, round_trip, s.anneal)
+            repeats = default_repeats(s.rule, round_trip, s.thresholds.anneal)
         return Timing(read, sweep, round_trip, repeats, s.rule.counted_steps)
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, checked, real_array
+from lava_dyads.checks import Count, NotNegative, Size, checked, real_array
 from lava_dyads.elements import Population
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
@@ -17,7 +17,8 @@ from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.activations import activation as activation_by_name
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.units import RULES, Unit
+from lava_dyads.rules.send_on_change import Thresholds
+from lava_dyads.rules.units import RULES, Rule, Unit
 from lava_dyads.rules.units import rule as rule_by_name
 from lava_dyads.rules.units.dyad import DyadUnit
 
@@ -80,12 +81,9 @@ class Dyad(PopulationProcess):
         (n,).
     activation : str
         f: relu, hard-sigmoid, tanh or linear.
-    alpha : float
-        Share of s_plus in the mean, in [0, 1], dimensionless.
-    beta : float
-        Nudge strength per sample, > 0, dimensionless.
-    rule : str
-        ``dp-transpose`` or ``dp``.
+    rule : str or Rule
+        ``dp-transpose`` or ``dp``, or one of them with its alpha, the share of s_plus in the mean,
+        and beta, the nudge strength per sample: ``DualPropagation(alpha=0.5)``.
     bias : array-like
         (n,) or a number; (n / sharing,) where neurons share it.
     lanes : int
@@ -109,7 +107,8 @@ class Dyad(PopulationProcess):
 
     Examples
     --------
-    >>> dyad = Dyad((2,), alpha=0.5, bias=[0.1, -0.1])
+    >>> from lava_dyads import DualPropagation
+    >>> dyad = Dyad((2,), rule=DualPropagation(alpha=0.5), bias=[0.1, -0.1])
     >>> dyad.basal_in.shape, dyad.read("bias")
     ((2,), array([ 0.1, -0.1]))
 
@@ -138,9 +137,7 @@ class Dyad(PopulationProcess):
         shape: tuple[Size, ...] = (1,),
         *,
         activation: str = "relu",
-        alpha: Share = 1.0,
-        beta: Positive = 0.1,
-        rule: str = "dp-transpose",
+        rule: str | Rule = "dp-transpose",
         bias: ArrayLike = 0.0,
         lanes: Size = 1,
         threshold: NotNegative = 0.0,
@@ -154,22 +151,22 @@ class Dyad(PopulationProcess):
         if element is None:
             if len(shape) != 1:
                 invalid("Dyad.shape", "must be (n,) with n at least 1", shape, "(1,)")
-            dyads = [name for name, r in RULES.items() if isinstance(r.kinds()[0], DyadUnit)]
-            if rule not in dyads:
-                invalid("Dyad.rule", f"must be one of {', '.join(dyads)}", rule)
+            chosen = rule_by_name(rule)
+            if not isinstance(chosen.kinds()[0], DyadUnit):
+                dyads = [r.name for r in RULES.values() if isinstance(r.kinds()[0], DyadUnit)]
+                invalid("Dyad.rule", f"must be one of {', '.join(dyads)}", chosen.name)
             if shape[0] % sharing:
                 invalid("Dyad.sharing", f"must divide n = {shape[0]}", sharing)
             value, wanted = real_array(bias, "Dyad.bias"), (shape[0] // sharing,)
             if value.shape not in ((), wanted):
                 invalid("Dyad.bias", f"must be a number or have shape {wanted}", value.shape)
-            chosen = rule_by_name(rule, {"alpha": alpha, "beta": beta}, "Dyad.")
             unit = chosen.hidden(activation_by_name(activation))
             element = Population(
                 unit,
                 np.broadcast_to(value, wanted),
                 lanes=lanes,
-                beta=beta,
-                threshold=threshold,
+                beta=chosen.beta,
+                thresholds=Thresholds(threshold),
                 first_step=first_step,
                 sharing=sharing,
                 optimiser=optimiser,

@@ -16,15 +16,49 @@ costs few events and lets the error fall as long as there is time.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
 from lava_dyads.array_types import Array, Signal
+from lava_dyads.checks import NotNegative, check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules.arithmetic import Arithmetic, Float
 from lava_dyads.rules.meter import moved
 
 FLOAT = Float()
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What a change has to exceed to be sent.
+
+    Parameters
+    ----------
+    threshold : float
+        Of the activity, theta >= 0.
+    error_threshold : float or None
+        Of errors, in units of beta; None: theta.
+    anneal : float
+        Time constant, in steps, with which both fall; 0: they stay.
+
+    Raises
+    ------
+    ValidationError
+        If one is less than 0.
+    """
+
+    threshold: NotNegative = 0.0
+    error_threshold: NotNegative | None = None
+    anneal: NotNegative = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    @property
+    def of_errors(self) -> float:
+        """Threshold of errors, in units of beta."""
+        return self.threshold if self.error_threshold is None else self.error_threshold
 
 
 def check_threshold(what: str, threshold: float, anneal: float) -> None:

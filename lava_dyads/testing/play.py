@@ -95,8 +95,8 @@ def play(
 
     Examples
     --------
-    >>> from lava_dyads import Dyad
-    >>> dyad = Dyad((1,), activation="linear", alpha=0.5)
+    >>> from lava_dyads import DualPropagationAdjoint, Dyad
+    >>> dyad = Dyad((1,), activation="linear", rule=DualPropagationAdjoint(alpha=0.5))
     >>> played = play(dyad, {"basal_in": [[1.0], [0.0]], "apical_in": [[0.0], [0.2]]},
     ...               outputs=["mean_out", "difference_out"], watch=["s_plus"])
     >>> played.outputs["mean_out"].ravel(), played.outputs["difference_out"].ravel()

@@ -76,7 +76,7 @@ def react(
     Examples
     --------
     >>> from lava_dyads import Dyad
-    >>> dyad = Dyad((1,), activation="relu", alpha=1.0)
+    >>> dyad = Dyad((1,), activation="relu")
     >>> reaction = react(dyad, {"basal_in": [[2.0], [-0.5]], "apical_in": [[0.2]]},
     ...                  outputs=["mean_out", "difference_out"])
     >>> reaction.outputs["mean_out"], reaction.outputs["difference_out"].round(12)

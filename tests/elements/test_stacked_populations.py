@@ -7,12 +7,14 @@ import pytest
 
 from lava_dyads.elements import Population
 from lava_dyads.elements.clock import PresentationSchedule
+from lava_dyads.elements.population import Noise
 from lava_dyads.elements.stacked_populations import StackedPopulations, kind
 from lava_dyads.options import with_options
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import NUDGES
 from lava_dyads.rules.optimisers import SGD, Adam, Momentum
+from lava_dyads.rules.send_on_change import Thresholds
 from lava_dyads.rules.units import RULES
 from lava_dyads.rules.units import rule as make_rule
 
@@ -30,8 +32,8 @@ def proximal(rule):
 CASES = {
     "dyad": (hidden("dp-transpose", "relu"), {"optimiser": Adam(0.1)}),
     "smooth": (hidden("dp-transpose", alpha=0.3), {"optimiser": Momentum(0.1)}),
-    "plain dp": (hidden("dp", "hard-sigmoid", alpha=0.5), {"threshold": 0.1}),
-    "annealed": (hidden("dp-transpose", "linear"), {"threshold": 0.5, "anneal": 2.0}),
+    "plain dp": (hidden("dp", "hard-sigmoid", alpha=0.5), {"thresholds": Thresholds(0.1)}),
+    "annealed": (hidden("dp-transpose", "linear"), {"thresholds": Thresholds(0.5, anneal=2.0)}),
     "output": (proximal("dp"), {"optimiser": SGD(0.1), "first_step": 3}),
     "relaxing": (hidden("activation-relaxation", rate=0.3), {"optimiser": SGD(0.1)}),
     "spiking": (hidden("spiking", "relu", alpha=0.5, window=8), {"optimiser": SGD(0.1)}),
@@ -151,11 +153,11 @@ def test_what_is_alike_and_what_is_not():
     plain = kind(Population(unit, np.zeros(1)))
     assert plain is not None
     assert plain == kind(Population(unit, np.ones(1)))
-    assert plain != kind(Population(unit, np.zeros(1), threshold=0.1))
+    assert plain != kind(Population(unit, np.zeros(1), thresholds=Thresholds(0.1)))
     assert plain != kind(Population(CASES["smooth"][0], np.zeros(1)))
     assert plain != kind(Population(unit, np.zeros(1), lanes=2))
     assert kind(Population(unit, np.zeros(2))) is None
-    assert kind(Population(unit, np.zeros(1), noise=0.1)) is None
+    assert kind(Population(unit, np.zeros(1), noise=Noise(0.1))) is None
     blocks = RULES["lrrn"].hidden(activation("relu"))
     assert kind(Population(blocks, np.zeros(1))) is None  # a message is not one number each
 

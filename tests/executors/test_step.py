@@ -20,6 +20,7 @@ from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.optimisers import SGD
+from lava_dyads.rules.send_on_change import Thresholds
 from lava_dyads.rules.theory import loop_gain
 from lava_dyads.rules.units import RULES, rule
 from lava_dyads.rules.units.dyad import DyadUnit
@@ -287,7 +288,8 @@ def test_a_threshold_saves_events_and_keeps_the_direction():
     exact = truth("relu", "cross-entropy", data).gradients()
     events, errors = [], []
     for threshold in (0.0, 0.03, 0.3):
-        network, _ = settled("dp-transpose", {}, "relu", "cross-entropy", data, threshold=threshold)
+        coded = {"thresholds": Thresholds(threshold)}
+        network, _ = settled("dp-transpose", {}, "relu", "cross-entropy", data, **coded)
         counts = [p.counts for p in network.populations.values()]
         events.append(sum(c["events_mean"] + c["events_difference"] for c in counts))
         errors.append(relative_error(network.gradients(), exact))

@@ -13,6 +13,8 @@ from lava_dyads.errors import ValidationError
 from lava_dyads.executors.backprop import backpropagate
 from lava_dyads.networks import Execution
 from lava_dyads.networks.recurrent import (
+    ReadOut,
+    RecurrentDyads,
     best_rate,
     longest_path,
     recurrent,
@@ -72,8 +74,8 @@ def implicit(w, x, y, f, loss_name):
 @pytest.mark.parametrize("kind", STRUCTURES)
 def test_gradients_are_those_of_implicit_differentiation(kind, loss_name):
     w = square(kind)
-    network = recurrent(w, BIAS, kind=kind, inputs=U, read_out=V, read_out_bias=C, f="tanh",
-                        loss=loss_name, beta=1e-4, lanes=LANES)  # fmt: skip
+    network = recurrent(w, BIAS, kind=kind, inputs=U, read_out=ReadOut(V, C), f="tanh",
+                        loss=loss_name, dyads=RecurrentDyads(beta=1e-4), lanes=LANES)  # fmt: skip
     assert network.settle(X, Y, tolerance=1e-9, max_steps=1500).converged
     weights, biases, count = implicit(w, X, Y, "tanh", loss_name)
     weights[1] = STRUCTURES[kind].project(weights[1])
@@ -99,7 +101,7 @@ def test_implicit_differentiation_is_the_slope_of_the_loss():
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
 def test_on_linear_pieces_every_alpha_is_exact_and_the_head_may_stand_on_the_population(alpha):
     w, x, y = square("skew-symmetric"), X @ U.T, GENERATOR.normal(size=(LANES, N))
-    network = recurrent(w, BIAS, f="linear", alpha=alpha, beta=0.1, lanes=LANES)
+    network = recurrent(w, BIAS, f="linear", dyads=RecurrentDyads(alpha, 0.1), lanes=LANES)
     assert network.settle(x, y).converged
     s = np.linalg.solve(np.eye(N) - w, (x + BIAS).T).T
     delta = np.linalg.solve((np.eye(N) - w).T, (s - y).T).T
@@ -116,8 +118,9 @@ def test_a_lower_triangular_block_matrix_is_the_feedforward_network(alpha):
     inputs = np.vstack([np.eye(4) * 2, np.zeros((5, 4))])
     bias = GENERATOR.normal(size=9) * 0.1
     read_out = np.hstack([np.zeros((2, 7)), np.eye(2)])
-    network = recurrent(w, bias, kind="lower-triangular", inputs=inputs, read_out=read_out, f=f,
-                        alpha=alpha, beta=1e-6, lanes=LANES, optimiser=SGD(1.0))  # fmt: skip
+    network = recurrent(w, bias, kind="lower-triangular", inputs=inputs, f=f,
+                        read_out=ReadOut(read_out), dyads=RecurrentDyads(alpha, 1e-6),
+                        lanes=LANES, optimiser=SGD(1.0))  # fmt: skip
     assert longest_path(w) == 2
     assert network.steps == 2 * 3 + 5
     y = GENERATOR.normal(size=(LANES, 2))
@@ -135,8 +138,9 @@ def test_a_lower_triangular_block_matrix_is_the_feedforward_network(alpha):
 @pytest.mark.parametrize("kind", ["symmetric", "skew-symmetric", "lower-triangular"])
 def test_weights_stay_of_their_kind_while_they_learn(kind):
     w = STRUCTURES[kind].random(N, 0.6, seed=3)
-    network = recurrent(w, BIAS, kind=kind, inputs=U, read_out=V, f="tanh", lanes=LANES, steps=60,
-                        beta=0.1, optimiser=Adam(0.01))  # fmt: skip
+    network = recurrent(w, BIAS, kind=kind, inputs=U, read_out=ReadOut(V), f="tanh",
+                        lanes=LANES, dyads=RecurrentDyads(beta=0.1, steps=60),
+                        optimiser=Adam(0.01))  # fmt: skip
     s = loss("squared-error")
     costs = []
     clock = Clock(1, True, True, True, LANES, batch=LANES)
@@ -208,8 +212,12 @@ def test_bad_input_gets_one_line():
         (np.ones((3, 4)), {}, r"recurrent.weights: must be a square matrix .* \(got \(3, 4\)\)"),
         (np.full((2, 2), np.nan), {}, "must be finite"),
         (np.eye(3), {"kind": "skew-symmetric"}, r"must be skew-symmetric .*Try: STRUCTURES"),
-        (w, {"rate": 0.5}, r"recurrent.rate: cannot converge .* below 0.2 \(got 0.5\). Try: 0.1"),
-        (w, {"rate": 0.0}, r"recurrent.rate: must lie in \(0, 1\]"),
+        (
+            w,
+            {"dyads": RecurrentDyads(rate=0.5)},
+            r"recurrent.rate: cannot converge .* below 0.2 \(got 0.5\). Try: 0.1",
+        ),
+        (w, {"dyads": RecurrentDyads(rate=0.0)}, r"recurrent.rate: must lie in \(0, 1\]"),
         (2 * np.eye(3), {"f": "linear"}, r"no rate converges .*\(got '2'\)"),
         (w, {"kind": "skew"}, "structure: unknown name .*Try: skew-symmetric"),
         (w, {"inputs": np.ones((2, 2))}, r"recurrent.inputs: must have shape \(6, n_in\)"),
@@ -234,8 +242,9 @@ def test_it_learns_the_same_as_processes_in_process_and_on_lavas_runtime(kind):
         Execution("layer", runtime="lava"),
     ):
         schedule = PresentationSchedule(1, 2, 4)
-        network = recurrent(w, BIAS, kind=kind, inputs=U, read_out=V, f="tanh", beta=0.1, lanes=2,
-                            alpha=1.0, optimiser=SGD(0.5))  # fmt: skip
+        network = recurrent(w, BIAS, kind=kind, inputs=U, read_out=ReadOut(V), f="tanh",
+                            dyads=RecurrentDyads(1.0, 0.1), lanes=2,
+                            optimiser=SGD(0.5))  # fmt: skip
         sink = Sink(loss("squared-error"), N_OUT, lanes=2, capacity=7)
         elements = Source(x, y, lanes=2), network, sink, schedule
         reference = execution.runtime == "reference"
@@ -277,4 +286,4 @@ def test_a_loop_that_no_rate_can_master_is_refused_or_runs_where_f_closes_it(w):
 def test_what_would_hardly_ever_come_to_rest_is_refused_in_a_line(largest):
     w, rate = np.diag([largest, 0.0]), 1.0 if largest < 0 else None
     with pytest.raises(ValidationError, match=r"recurrent\.(weights|rate): .*got"):
-        recurrent(w, rate=rate)
+        recurrent(w, dyads=RecurrentDyads(rate=rate))

@@ -22,11 +22,7 @@ FOLDER_SHARE = 0.2
 
 LONG_MODULES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
-MANY_PARAMETERS = {
-    "lava_dyads.elements.population.Population.__init__",
-    "lava_dyads.networks.recurrent.recurrent",
-    "lava_dyads.processes.dyad.Dyad.__init__",
-}
+MANY_PARAMETERS: set[str] = set()
 CIRCLES: set[frozenset[str]] = set()
 
 

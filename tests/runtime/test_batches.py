@@ -14,6 +14,7 @@ from lava_dyads import Dyad, DyadNetwork, DyadRunConfig, NetworkSpec, Presentati
 from lava_dyads.errors import DeadlockError, ModelError
 from lava_dyads.processes.virtual import put, take
 from lava_dyads.rules.optimisers import Adam
+from lava_dyads.rules.units.dyad import DualPropagationAdjoint
 from lava_dyads.runtime.in_process_session import InProcessSession
 from lava_dyads.testing.ring import Passer
 from lava_dyads.testing.streams import Player, Recorder
@@ -44,7 +45,14 @@ def mixed():
     schedule = PresentationSchedule(steps=4, batch_size=3)
     layers = [
         [
-            Dyad((1,), activation="tanh", alpha=0.3, bias=b, optimiser=Adam(0.1), schedule=schedule)
+            Dyad(
+                (1,),
+                activation="tanh",
+                rule=DualPropagationAdjoint(alpha=0.3),
+                bias=b,
+                optimiser=Adam(0.1),
+                schedule=schedule,
+            )
             for b in generator.normal(size=9)
         ]
         for _ in range(3)
@@ -227,7 +235,7 @@ def nobody_else(lanes):
             Dyad(
                 (1,),
                 activation="tanh",
-                alpha=0.3,
+                rule=DualPropagationAdjoint(alpha=0.3),
                 bias=bias,
                 lanes=lanes,
                 first_step=3 - k % 3,

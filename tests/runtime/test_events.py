@@ -46,6 +46,7 @@ from lava_dyads.networks import Execution
 from lava_dyads.processes import Conductor
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import optimiser
+from lava_dyads.rules.units.dyad import DualPropagationAdjoint
 from lava_dyads.runtime import Faults, InProcessSession, Trace, Transport, in_process
 from lava_dyads.runtime.virtual_time.faults import flip_bit
 from lava_dyads.testing import react
@@ -639,7 +640,7 @@ def test_latencies_by_channel():
 )
 @settings(max_examples=25, deadline=None)
 def test_a_dyad_alone_answers_the_sum_of_what_it_heard(basal, apical, alpha, seed):
-    dyad = Dyad((1,), activation="relu", alpha=alpha, bias=0.1)
+    dyad = Dyad((1,), activation="relu", rule=DualPropagationAdjoint(alpha=alpha), bias=0.1)
     reaction = react(
         dyad,
         {"basal_in": np.array(basal)[:, None], "apical_in": np.array(apical)[:, None]},
@@ -690,8 +691,8 @@ def led(lanes, conductor_first):
     conductor = Conductor(schedule) if conductor_first else None
     layers = [
         [
-            Dyad((1,), activation="tanh", alpha=0.3, bias=bias, lanes=lanes,
-                 optimiser=optimiser("adam", 0.1), schedule=schedule)
+            Dyad((1,), activation="tanh", rule=DualPropagationAdjoint(alpha=0.3), bias=bias,
+                 lanes=lanes, optimiser=optimiser("adam", 0.1), schedule=schedule)
             for bias in generator.normal(size=6) * (k < 2)
         ]
         for k in range(4)

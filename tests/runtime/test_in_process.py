@@ -45,6 +45,7 @@ from lava_dyads.experiments.bench_runtime import Layers
 from lava_dyads.networks import describe
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import SGD
+from lava_dyads.rules.units.dyad import DualPropagationAdjoint
 from lava_dyads.runtime.channels import Channel, FanOut
 from lava_dyads.runtime.in_process_session import InProcessSession, in_process
 from lava_dyads.runtime.scheduler import Scheduler
@@ -213,7 +214,7 @@ def test_process_run_can_use_it_in_place_of_lavas():
 
 
 def test_the_test_kit_and_vars_work_on_it():
-    dyad = Dyad((1,), activation="linear", alpha=0.5)
+    dyad = Dyad((1,), activation="linear", rule=DualPropagationAdjoint(alpha=0.5))
     series = {"basal_in": [[1.0], [0.0]], "apical_in": [[0.0], [0.2]]}
     played = play(dyad, series, outputs=["difference_out"], watch=["s_plus"], in_process=True)
     np.testing.assert_allclose(played.vars["s_plus"].ravel(), [1.0, 1.1])

@@ -15,7 +15,7 @@ import pytest
 from bouncer.process import Bouncer
 from faulty.process import ring
 
-from lava_dyads import Dyad, LavaSession
+from lava_dyads import DualPropagationAdjoint, Dyad, LavaSession
 from lava_dyads.errors import (
     DeadlockError,
     HangError,
@@ -112,7 +112,7 @@ def test_the_users_logging_is_left_alone():
 
 
 def test_vars_read_at_once_are_what_lava_reads_one_by_one():
-    dyad = Dyad((3,), bias=[0.1, -0.2, 0.3], alpha=0.5)
+    dyad = Dyad((3,), bias=[0.1, -0.2, 0.3], rule=DualPropagationAdjoint(alpha=0.5))
     with LavaSession(dyad) as session:
         session.run(1)
         np.testing.assert_array_equal(dyad.s_plus.get(), dyad.read("s_plus"))

@@ -18,6 +18,7 @@ from lava.proc.lif.process import LIF
 from lava_dyads import Dyad
 from lava_dyads.errors import DeadlockError, ModelError, ValidationError
 from lava_dyads.processes.base import own_logging
+from lava_dyads.rules.units.dyad import DualPropagationAdjoint
 from lava_dyads.testing import no_leftovers, play, react
 
 pytestmark = pytest.mark.timeout(60)
@@ -57,7 +58,7 @@ def test_integers_are_delivered_as_integers_to_a_fixed_point_connection(seed):
 def test_a_floating_point_process_hears_the_same_numbers_in_any_type(kind):
     series = np.array([[1, 0], [0, 1]])
     series = series.tolist() if kind is list else series.astype(kind)
-    dyad = Dyad((2,), activation="linear", alpha=0.5)
+    dyad = Dyad((2,), activation="linear", rule=DualPropagationAdjoint(alpha=0.5))
     played = play(dyad, {"basal_in": series}, outputs=["mean_out"], in_process=True)
     assert played.outputs["mean_out"].tolist() == [[1.0, 0.0], [0.0, 1.0]]
     assert played.outputs["mean_out"].dtype == float

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 from lava_dyads import (
-    SGD, Adam, Checkpoint, Dataset, Dyad, DyadConv, DyadDense, DyadNetwork, DyadRunConfig,
-    Execution, Faults, Graph, InProcessSession, LavaSession, Momentum, NetworkSpec, Node,
-    PresentationSchedule, Trace, Trainer, TrainingConfig, Transport, ValidationError,
+    SGD, Adam, Checkpoint, Dataset, DualPropagation, Dyad, DyadConv, DyadDense, DyadNetwork,
+    DyadRunConfig, Execution, Faults, Graph, InProcessSession, LavaSession, Momentum, NetworkSpec,
+    Node, PresentationSchedule, Trace, Trainer, TrainingConfig, Transport, ValidationError,
     check_gradient, describe, in_process, load,
 )
 
@@ -29,6 +29,8 @@ from lava_dyads import (
 def train() -> float:
     spec = NetworkSpec((64, 32, 10), rule="dp-transpose", alpha=1.0, beta=0.1)
     reveal_type(spec.layers)  # tuple[int, ...]
+    reveal_type(spec.rule)  # Rule
+    reveal_type(NetworkSpec((2, 2), rule=DualPropagation(alpha=0.5)))  # NetworkSpec
     reveal_type(describe(spec).rows)  # tuple[Row, ...]
     data = load("digits")
     reveal_type(data)  # Dataset
