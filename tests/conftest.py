@@ -18,6 +18,10 @@ OPTIONAL = (
 SEED_VARIABLE = "LAVA_DYADS_TEST_SEED"
 os.environ.setdefault(SEED_VARIABLE, f"{datetime.date.today():%Y%m%d}")
 
+# Threads of OpenBLAS that wait for the next product wait busily. Products of tests are small, and
+# the other cores have workers of their own; what shares products is ours (lava_dyads/native).
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 # A busy machine is no fault of an example.
 with contextlib.suppress(ImportError):
     from hypothesis import settings
@@ -87,7 +91,10 @@ def _missing(error):
     return None
 
 
-LONG = tuple(f"tests/{folder}/" for folder in ("tutorials", "typing", "platforms", "loihi"))
+LONG = tuple(
+    f"tests/{part}"
+    for part in ("runtime/test_lavas_own", "tutorials", "typing", "platforms", "loihi")
+)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,8 +8,8 @@ from lava_dyads.cli import main
 
 
 def test_operations_fall_with_what_is_not_sent(capsys, tmp_path):
-    line = "bench events digits --layers 24 --epochs 8 --batch-size 10 --thresholds 0 0.3 "
-    line += f"--skip-errors 0 0.6 --beta 1e-3 --plot {tmp_path}/events.png --json"
+    line = "bench events digits --layers 24 --epochs 3 --batch-size 10 --thresholds 0 0.3 "
+    line += f"--skip-errors 0 0.8 --beta 1e-3 --plot {tmp_path}/events.png --json"
     assert main(line.split()) == 0
     result = json.loads(capsys.readouterr().out)
     rows = {(s["threshold"], s["skip_error"]): s for s in result["settings"]}
@@ -22,8 +22,8 @@ def test_operations_fall_with_what_is_not_sent(capsys, tmp_path):
         assert row["operations"] == pytest.approx(parts)
         assert row["vs_dense"] == pytest.approx(parts / result["dense"])
     # A silent sample goes up and no further.
-    assert rows[0, 0.6]["learning"] < 0.8 * dense["learning"]
-    assert rows[0, 0.6]["forward"] == pytest.approx(dense["forward"], rel=0.1)
+    assert rows[0, 0.8]["learning"] < 0.8 * dense["learning"]
+    assert rows[0, 0.8]["forward"] == pytest.approx(dense["forward"], rel=0.1)
     assert rows[0.3, 0]["forward"] < dense["forward"]
     assert (tmp_path / "events.png").read_bytes().startswith(b"\x89PNG")
     assert main(["bench", "events", "digits", "--thresholds", "0.1"]) == 2

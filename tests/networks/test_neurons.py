@@ -28,6 +28,7 @@ def trained(spec, granularity, runtime="in-process", samples=43, **training):
     return weights, metrics
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("loss", ["squared-error", "cross-entropy"])
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
