@@ -57,6 +57,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.bench_runtime:BenchRuntime",
         "time the in-process runtime against Lava's own",
     ),
+    "bench async": (
+        "lava_dyads.cli.bench_async:BenchAsync",
+        "time a message of an asynchronous network, compiled and interpreted",
+    ),
     "bench training": (
         "lava_dyads.cli.bench_training:BenchTraining",
         "compare the dyads with backprop in numpy, JAX and PyTorch",
@@ -160,8 +164,6 @@ def _told(error: BaseException) -> int:
 def _parse(name: str, words: list[str]) -> Command:
     import tyro
 
-    from lava_dyads.cli.grouping import grouped
-
     where, _ = COMMANDS[name]
     module, _, attribute = where.partition(":")
     cls = getattr(importlib.import_module(module), attribute)
@@ -169,19 +171,19 @@ def _parse(name: str, words: list[str]) -> Command:
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     begins_from = getattr(cls, "begins_from", None)
     default = begins_from(words) if begins_from else None
-    whole, there, back = grouped(cls)
-    options = {} if default is None else {"default": there(default)}
+    options = {} if default is None else {"default": default}
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            given = tyro.cli(whole, args=words, prog=f"lava-dyads {name}", config=config, **options)
+            command: Command = tyro.cli(
+                cls, args=words, prog=f"lava-dyads {name}", config=config, **options
+            )
     except SystemExit as stop:
         if not stop.code:  # --help has been printed
             sys.stdout.flush()
             raise
-        known = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls)]
-        raise ValidationError(_one_line(complaint.getvalue(), name, known)) from None
-    command: Command = back(given)
+        there = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls)]
+        raise ValidationError(_one_line(complaint.getvalue(), name, there)) from None
     return command
 
 

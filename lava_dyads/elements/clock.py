@@ -120,6 +120,7 @@ class PresentationSchedule:
         self.learn: IntArray = np.ones(1, np.int64)
         self.window: IntArray = np.array([0, ENDLESS], np.int64)
         self._last: tuple[object, Clock] = ((), Clock(0, False, False, False, 0))
+        self._last_settled: tuple[object, Clock] = self._last
 
     def presentations(self, samples: int) -> int:
         """Return how many presentations a number of samples takes."""
@@ -154,9 +155,13 @@ class PresentationSchedule:
             From 0, since the window began.
         """
         begin, samples = self.window.tolist()
-        last = begin + presentation + 1
-        clock = self._at(last, self.learn.item(), begin, samples, steps=1)
-        return clock._replace(step=BEYOND, first=False, read=True)
+        key = (presentation, self.learn.item(), begin, samples)
+        known, clock = self._last_settled
+        if key != known:
+            clock = self._at(begin + presentation + 1, key[1], begin, samples, steps=1)
+            clock = clock._replace(step=BEYOND, first=False, read=True)
+            self._last_settled = key, clock
+        return clock
 
     def _at(self, time_step: int, mode: int, begin: int, samples: int, steps: int) -> Clock:
         learn, frozen = mode != 0, mode == FROZEN

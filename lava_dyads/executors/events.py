@@ -124,7 +124,7 @@ class _Simulation:
     ) -> None:
         self.network, self.hold_time, self.per_event = network, hold_time, per_event
         self.generator = np.random.default_rng(seed)
-        self.latency = latency.stream(np.random.default_rng([seed, 1]))
+        self.latency = latency
         self.now = 0.0
         self.queue: list[tuple[float, int, str, str, Any]] = []
         self._numbers = itertools.count()
@@ -150,7 +150,8 @@ class _Simulation:
             parts = _single_events(message) if self.per_event else [message]
             for target, entry in self.network.targets(source, port):
                 for part in parts:
-                    self._push(self.now + self.latency(), target, entry, part)
+                    delay = self.latency.quantile(self.generator.random())
+                    self._push(self.now + delay, target, entry, part)
 
     def run(self, limit: int) -> int:
         """Let things happen until silence or the limit; return the number of deliveries."""

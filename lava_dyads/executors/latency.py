@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
-from lava_dyads.array_types import Array
 from lava_dyads.checks import NotNegative, check_fields
 from lava_dyads.errors import invalid, nearest
 
-Draw = Callable[[np.random.Generator, int], Array]
-
-LATENCIES: dict[str, Draw] = {
-    "constant": lambda generator, n: np.ones(n),
-    "uniform": lambda generator, n: generator.uniform(0.0, 2.0, n),
-    "exponential": lambda generator, n: generator.exponential(1.0, n),
-    "heavy-tailed": lambda generator, n: generator.pareto(2.0, n),
+LATENCIES: dict[str, Callable[[float], float]] = {
+    "constant": lambda share: 1.0,
+    "uniform": lambda share: 2.0 * share,
+    "exponential": lambda share: -math.log(1.0 - share),
+    "heavy-tailed": lambda share: 1.0 / math.sqrt(1.0 - share) - 1.0,
 }
-"""Draws n latencies, by name; all have mean 1, heavy-tailed (Pareto, exponent 2) no variance."""
-
-_BLOCK = 1024
+"""The latency that a share of all messages, in [0, 1), stays below, by name; all have mean 1,
+heavy-tailed (Pareto, exponent 2) no variance."""
 
 
 @dataclass(frozen=True)
@@ -49,25 +44,14 @@ class Latency:
         if self.model not in LATENCIES:
             invalid("latency", "unknown model", self.model, nearest(self.model, LATENCIES))
 
-    def stream(
-        self, generator: np.random.Generator, ahead: list[float] | None = None
-    ) -> Callable[[], float]:
-        """Return a function that gives the next latency.
+    def quantile(self, share: float) -> float:
+        """Return the latency that a share of all messages stays below.
 
-        Parameters
-        ----------
-        generator : numpy Generator
-        ahead : list of float or None
-            Where it keeps what it has drawn ahead, the next one last.
+        Handed a uniform number it is a random latency.
+
+        Examples
+        --------
+        >>> Latency("exponential", 2.0).quantile(0.5) == 2 * math.log(2)
+        True
         """
-        draw, mean = LATENCIES[self.model], self.mean
-        if self.model == "constant":
-            return lambda: mean
-        block: list[float] = [] if ahead is None else ahead
-
-        def following() -> float:
-            if not block:
-                block.extend((mean * draw(generator, _BLOCK)).tolist())
-            return block.pop()
-
-        return following
+        return self.mean * LATENCIES[self.model](share)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TypeAlias
 
 from lava_dyads.checks import Count, Natural, NotNegative, Share, check_fields, checked
@@ -138,14 +139,20 @@ class Transport:
     @checked
     def latency_of(self, channel: str) -> Latency:
         """Return the latency model of a channel, 'process.port -> process.port'."""
-        if not isinstance(self.latency, Mapping):
-            return _latency(self.latency)
+        if self.latency_everywhere is not None:
+            return self.latency_everywhere
+        assert isinstance(self.latency, Mapping)
         for pattern, model in self.latency.items():
             if fnmatchcase(channel, pattern):
                 return _latency(model)
         invalid("Transport.latency", "no pattern fits the channel", channel, "a last pattern '*'")
 
-    @property
+    @cached_property
+    def latency_everywhere(self) -> Latency | None:
+        """The latency model of all channels; None: they may have several."""
+        return None if isinstance(self.latency, Mapping) else _latency(self.latency)
+
+    @cached_property
     def plain(self) -> bool:
         """Whether messages are changes and nothing goes wrong."""
         return self.coding == "change" and not self.faults.any

@@ -6,11 +6,16 @@ optimisers take a dozen passes of numpy, four times slower for Adam.
 
 from __future__ import annotations
 
+import logging
+import os
+import tempfile
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +23,7 @@ import numpy as np
 if TYPE_CHECKING:
     from lava_dyads.native.thread_pool import ThreadTeam
 
+_LOG = logging.getLogger(__name__)
 Kernel = Callable[..., None]
 
 WORTH = 1 << 14
@@ -57,6 +63,26 @@ def load() -> None:
     descend = _alone("descend")
     if descend:
         descend(np.zeros(1), np.zeros(1), np.zeros(1))
+
+
+@cache
+def event_loop() -> Any:
+    """Return the loop of asynchronous networks, ``native.events.loop``; None without numba.
+
+    It is compiled once per machine, for some ten seconds; who comes meanwhile waits for it.
+    """
+    if find_spec("numba") is None:
+        return None
+    from filelock import FileLock
+
+    from lava_dyads.native.events import loop  # imports numba
+
+    begin = time.perf_counter()
+    name = f"lava_dyads-{getattr(os, 'getuid', int)()}-{loop.VERSION}.lock"
+    with FileLock(Path(tempfile.gettempdir()) / name):
+        loop.compile_ahead()
+    _LOG.info("compiled event loop: ready after %.1f s", time.perf_counter() - begin)
+    return loop
 
 
 @cache

@@ -19,7 +19,6 @@ from lava_dyads.array_types import AnyArray
 from lava_dyads.errors import LavaRuntimeError, invalid
 from lava_dyads.executors.transport import Transport
 from lava_dyads.processes.base import own_logging
-from lava_dyads.runtime.batching.commands import batch_commands
 from lava_dyads.runtime.batching.grouping import batched
 from lava_dyads.runtime.batching.steps import BatchScheduler
 from lava_dyads.runtime.lava_internals.build import build, is_ours
@@ -37,6 +36,7 @@ from lava_dyads.runtime.scheduler import Interrupted, Scheduler
 from lava_dyads.runtime.trace import Recorder, Trace
 from lava_dyads.runtime.usage import ChannelUsage, Usage, operations_of
 from lava_dyads.runtime.values import read, write
+from lava_dyads.runtime.virtual_time.compiled import compile_followers
 from lava_dyads.runtime.virtual_time.engine import Barrier, VirtualTimeEngine
 from lava_dyads.runtime.watchdog import time_limit
 
@@ -65,6 +65,9 @@ class InProcessRuntime:
         Count messages and events per channel and time every model.
     timeout : float or None
         Longest time for one time step, in seconds; None: no limit.
+    compiled : bool or None
+        Whether compiled code carries asynchronous networks out where it can; None: unless every
+        model is timed.
     executable : Executable or None
         From ``Process.compile``, maybe saved and loaded: its models, whatever ``run_cfg`` says.
 
@@ -82,6 +85,7 @@ class InProcessRuntime:
         *,
         measure: bool = False,
         timeout: float | None = None,
+        compiled: bool | None = None,
         executable: Any = None,
     ) -> None:
         if timeout is not None and not timeout > 0:
@@ -106,17 +110,23 @@ class InProcessRuntime:
             else:
                 self._engine = Scheduler(measure)
                 self._engine.idle = self._serve
+            self.interpreted: str | None = None
+            """Why asynchronous models are not compiled; None: they are."""
             self.nodes: list[Node] = build(chosen, self._engine, self._answers)
             self._batch_scheduler: BatchScheduler | None = None
             self._alone: list[Node] = []
             if not self.asynchronous:
                 self._batch_scheduler, self._alone = batched(self.nodes, self._engine)
-            elif not measure:  # else every model is timed
-                batch_commands(self.nodes)
+            else:
+                self.interpreted = compile_followers(self._engine, self.nodes, measure, compiled)
         self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
+        self._tasked = self.nodes
+        """Those that have tasks; compiled code carries the others out."""
         if self.asynchronous:
-            self._engine.tasks[:] = [node.task for node in self.nodes]
+            if self._engine.compiled is not None:
+                self._tasked = [n for n in self.nodes if n.model not in self._engine.compiled]
+            self._engine.tasks[:] = [node.task for node in self._tasked]
         self._spike = [turn for node in self._alone for turn in node.spikes(measure)]
         if self._batch_scheduler:
             self._spike.append(self._batch_scheduler.turn)
@@ -232,6 +242,12 @@ class InProcessRuntime:
 
     def usage(self) -> Usage:
         """Return the usage measured since ``measure`` was switched on."""
+        compiled = self._engine.compiled if self.asynchronous else None
+        if compiled is not None:
+            compiled.report()
+        seconds = {node.task.label: node.task.seconds for node in self._tasked}
+        if compiled is not None:
+            seconds[f"{len(compiled.models)} compiled models"] = compiled.seconds
         elements = {n.process.name: getattr(n.process, "element", None) for n in self.nodes}
         return Usage(
             channels=[
@@ -244,8 +260,16 @@ class InProcessRuntime:
                 )
                 for c in self._engine.channels
             ],
-            seconds={node.task.label: node.task.seconds for node in self.nodes},
+            seconds=seconds,
+            engine=self._engine_text,
         )
+
+    @property
+    def _engine_text(self) -> str:
+        """Which engine runs it, and why."""
+        if not self.asynchronous:
+            return "steps"
+        return f"interpreted: {self.interpreted}" if self.interpreted else "compiled"
 
     def record(self) -> None:
         """Record a trace of asynchronous messages from now on."""
@@ -380,12 +404,12 @@ class InProcessRuntime:
             left -= 0 if steps is None else scheduler.time_step - begin
 
     def _events(self, steps: int | None) -> None:
-        for node in self.nodes:
+        for node in self._tasked:
             node.model.num_steps = sys.maxsize if steps is None else steps
         marching = [node for node in self.nodes if node.steps]
         meet = Barrier(self._engine, len(marching), self._next_phase)
         march = {node.task: partial(node.march, steps, meet) for node in marching}
-        self._engine.run([march.get(node.task) or node.model.run_async for node in self.nodes])
+        self._engine.run([march.get(node.task) or node.model.run_async for node in self._tasked])
         self.steps_done += steps or 0
 
     def _next_phase(self) -> int | None:

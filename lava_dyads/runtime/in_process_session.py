@@ -41,6 +41,10 @@ class InProcessSession(Session):
         How asynchronous messages travel; None: exponential latencies, no faults.
     trace : str, path or None
         File (.npz) for a :class:`Trace` of the asynchronous messages, written when it stops.
+    compiled : bool or None
+        Whether asynchronous networks of this library's Processes run as compiled code (numba,
+        extra ``fast``), message by message the same; what it cannot do, the engine of Python does.
+        None: unless every model is to be timed. ``usage().engine`` says which, and why.
 
     Raises
     ------
@@ -68,6 +72,7 @@ class InProcessSession(Session):
         timeout: Patience | None = None,
         transport: Transport | None = None,
         trace: AnyPath | None = None,
+        compiled: bool | None = None,
     ) -> None:
         path = None if trace is None else check_writable("trace", trace)
         self.runtime = InProcessRuntime(
@@ -76,6 +81,7 @@ class InProcessSession(Session):
             transport,
             measure=measure,
             timeout=timeout,
+            compiled=compiled,
         )
         self._trace = path
         if trace is not None:

@@ -130,6 +130,16 @@ class Recorder:
             for append, entry in zip(self._append, row, strict=True):
                 append(entry)
 
+    def note_rows(self, rows: AnyArray, presentation: int) -> None:
+        """Note entries of messages: rows of sent, arrived, channel, lane, index, payload."""
+        rows = rows[: max(0, self.limit - len(self._columns["sent"]))]
+        named = dict(
+            zip(("sent", "arrived", "channel", "lane", "index", "payload"), rows.T, strict=True)
+        )
+        named["presentation"] = np.full(len(rows), presentation)
+        for name, column in self._columns.items():
+            column.frombytes(np.ascontiguousarray(named[name], np.dtype(COLUMNS[name])).tobytes())
+
     def trace(self, channels: list[tuple[str, str]]) -> Trace:
         """Return the notes made so far."""
         columns = {

@@ -42,11 +42,15 @@ class Usage:
     ----------
     channels : list of ChannelUsage
     seconds : dict of str to float
-        Seconds spent in each model, by Process (ProcessModel).
+        Seconds spent in each model, by Process (ProcessModel); models that compiled code carries
+        out are one entry.
+    engine : str
+        ``steps``, ``compiled``, or ``interpreted`` and why.
     """
 
     channels: list[ChannelUsage]
     seconds: dict[str, float]
+    engine: str = "steps"
 
     @property
     def messages(self) -> int:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from lava_dyads.data import load
 from lava_dyads.errors import ValidationError
+from lava_dyads.executors.counter import draw, seed_key, unit
 from lava_dyads.executors.events import settle_asynchronously
-from lava_dyads.executors.latency import LATENCIES
+from lava_dyads.executors.latency import LATENCIES, Latency
 from lava_dyads.networks import NetworkSpec
 
 DIGITS = load("digits")
@@ -108,10 +109,33 @@ def test_a_free_phase_is_the_forward_pass():
 
 @pytest.mark.parametrize("latency", LATENCIES)
 def test_latencies_have_mean_one(latency):
-    generator = np.random.default_rng(0)
-    drawn = LATENCIES[latency](generator, 20_000)
+    key = seed_key(3)
+    drawn = [Latency(latency, 2.0).quantile(unit(key, n)) for n in range(20_000)]
     assert min(drawn) >= 0
-    assert np.mean(drawn) == pytest.approx(1, abs=0.1)
+    assert np.mean(drawn) == pytest.approx(2, abs=0.1)
+
+
+def test_random_numbers_by_counter_are_those_of_the_reference_and_of_their_place_alone():
+    # The first five of SplitMix64 for the seed 1234567, as its authors' C code gives them.
+    reference = [
+        6457827717110365317,
+        3203168211198807973,
+        9817491932198370423,
+        4593380528125082431,
+        16408922859458223821,
+    ]
+    assert [draw(1234567, n) for n in range(5)] == reference
+    shares = np.array(
+        [
+            [unit(draw(seed_key(s), k), n) for n in range(500)]
+            for s in (0, 1 << 70)
+            for k in range(4)
+        ]
+    )
+    assert ((shares >= 0) & (shares < 1)).all()
+    correlation = np.corrcoef(shares) - np.eye(8)
+    assert np.abs(correlation).max() < 5 / np.sqrt(500)
+    assert shares.mean() == pytest.approx(0.5, abs=5 / np.sqrt(12 * shares.size))
 
 
 @pytest.mark.parametrize(

@@ -718,7 +718,7 @@ def test_followers_that_obey_together_send_the_same_messages(lanes, conductor_fi
         config = DyadRunConfig(clock="async")
         transport = Transport("exponential", seed=4, faults=faults)
         # Measuring times every model by itself.
-        options = {"measure": not together, "transport": transport}
+        options = {"measure": not together, "transport": transport, "compiled": False}
         with InProcessSession(dyads[0], config, **options) as session:
             session.runtime.record()
             session.run(1)
@@ -743,7 +743,8 @@ def test_a_layer_that_was_cut_up_obeys_together(tmp_path):
     results = []
     for together in (True, False):
         network = digit()
-        network.run("neuron", measure=not together, trace=tmp_path / "trace.npz")
+        options = {"measure": not together, "compiled": False}
+        network.run("neuron", trace=tmp_path / "trace.npz", **options)
         trace = Trace.load(tmp_path / "trace.npz").columns
         results.append({**trace, "weights": network.weights})
         sizes = [

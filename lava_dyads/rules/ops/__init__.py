@@ -1,9 +1,4 @@
-"""Kinds of connections and of nonlinear ops, one file each. Every file here is imported."""
-
-from __future__ import annotations
-
-import importlib
-import pkgutil
+"""Kinds of connections and of nonlinear ops, one file each."""
 
 from lava_dyads.rules.ops.base import NonlinearOp, Op, Weightless
 from lava_dyads.rules.ops.conv import Conv
@@ -12,9 +7,6 @@ from lava_dyads.rules.ops.embed import Embed, Slice
 from lava_dyads.rules.ops.pool import AveragePool, MaxPool
 from lava_dyads.rules.ops.product import Product
 from lava_dyads.rules.ops.sparse import Sparse
-
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
     "AveragePool",

@@ -26,7 +26,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
 from lava_dyads.errors import DyadsError, ModelError, invalid
 from lava_dyads.models.element_model import RegisterModel
-from lava_dyads.models.events import EventModel, data_ports
+from lava_dyads.models.events import EventModel, PyConductorModel, data_ports
 from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
 from lava_dyads.runtime.isolation import own_class, own_copy, own_parameters
@@ -216,7 +216,8 @@ def _attach(engine: VirtualTimeEngine, nodes: list[Node]) -> None:
     boxes: dict[Any, EventMailbox] = {}
     for node in nodes:
         model = node.model
-        model.service_to_process = Service(engine, MGMT_COMMAND.PAUSE)
+        conducts = isinstance(model, PyConductorModel)
+        model.service_to_process = Service(engine, MGMT_COMMAND.PAUSE, conducts)
         model._selector = Selector(engine)
         if not hasattr(model, "_mailbox"):
             continue

@@ -27,6 +27,7 @@ from greenlet import getcurrent
 
 from lava_dyads.elements.reactive import Command
 from lava_dyads.errors import DeadlockError, ModelError, UnsupportedError
+from lava_dyads.executors.counter import draw, seed_key, unit
 from lava_dyads.executors.transport import Transport
 from lava_dyads.models.mailbox import not_settled
 from lava_dyads.runtime.pipes import Side
@@ -40,6 +41,7 @@ from lava_dyads.runtime.virtual_time.faults import FaultyWire
 from lava_dyads.runtime.virtual_time.wire import Wire
 
 if TYPE_CHECKING:
+    from lava_dyads.runtime.virtual_time.compiled import CompiledNetwork
     from lava_dyads.runtime.virtual_time.mailbox import EventMailbox
     from lava_dyads.runtime.virtual_time.wire import Slot
 
@@ -81,10 +83,12 @@ class VirtualTimeEngine:
         self.ready: deque[Task] = deque()
         self.boxes: list[EventMailbox] = []
         self.queue = CalendarQueue()
-        self.generator = np.random.default_rng([transport.seed, 0])
+        self.compiled: CompiledNetwork | None = None
+        """Those that compiled code carries out; None: nobody."""
+        self._key = seed_key(transport.seed)
+        self._keys: dict[int, int] = {}
+        """Of the present presentation, by what its streams are for."""
         self.fault_generator = np.random.default_rng([transport.seed, transport.faults.seed, 2])
-        self._latencies: dict[Any, Callable[[], float]] = {}
-        self._streams: list[tuple[np.random.Generator, list[float]]] = []
         self._numbers = itertools.count()
         self._listeners: list[Task] = []
         self._cap = 0
@@ -161,14 +165,16 @@ class VirtualTimeEngine:
         self.channels.append(wire)
         return wire
 
-    def latency(self, channel: str) -> Callable[[], float]:
-        """Return the source of a channel's latencies; equal models share one stream."""
-        model = self.transport.latency_of(channel)
-        if model not in self._latencies:
-            seed = [self.transport.seed, 1, len(self._latencies)]
-            self._streams.append((np.random.default_rng(seed), []))
-            self._latencies[model] = model.stream(*self._streams[-1])
-        return self._latencies[model]
+    def stream(self, purpose: int, number: int) -> Stream:
+        """Return the random numbers of a channel or mailbox, for a purpose."""
+        return Stream(self, purpose, number)
+
+    def key(self, purpose: int) -> int:
+        """Return the key of the present presentation's streams for a purpose (``counter``)."""
+        key = self._keys.get(purpose)
+        if key is None:
+            key = self._keys[purpose] = draw(draw(self._key, self.presentation + 1), purpose)
+        return key
 
     def state(self) -> dict[str, Any]:
         """Return all that the next run depends on, of what no Process holds; for JSON.
@@ -183,22 +189,17 @@ class VirtualTimeEngine:
                 "Faults.frozen: what a frozen Process repeats is in no checkpoint. "
                 "Try: no checkpoints, or no frozen Processes"
             )
-        generators = (self.generator, self.fault_generator, *(g for g, _ in self._streams))
         return {
             "now": self.now,
             "presentation": self.presentation,
-            "generators": [generator.bit_generator.state for generator in generators],
-            "ahead": [list(ahead) for _, ahead in self._streams],
+            "faults": self.fault_generator.bit_generator.state,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on as the runtime would have that :meth:`state` was asked of; between two runs."""
         self.now, self.presentation = state["now"], state["presentation"]
-        generators = (self.generator, self.fault_generator, *(g for g, _ in self._streams))
-        for generator, held in zip(generators, state["generators"], strict=True):
-            generator.bit_generator.state = held
-        for (_, ahead), drawn in zip(self._streams, state["ahead"], strict=True):
-            ahead[:] = drawn
+        self.fault_generator.bit_generator.state = state["faults"]
+        self._keys.clear()
 
     def post(self, at: float, target: Any, index: int = 0, payload: Any = None) -> None:
         """Let something happen: ``target.deliver(index, payload)`` at a time."""
@@ -226,6 +227,8 @@ class VirtualTimeEngine:
                 self._enter(self.ready.popleft())
             if self.queue:
                 self._advance()
+            elif self.compiled is not None and self.compiled.moving:
+                self.compiled.advance()
             elif all(task.done for task in self.tasks):
                 return
             elif not any(help_() for help_ in helpers):
@@ -288,6 +291,7 @@ class VirtualTimeEngine:
         """Pass a command on to the wires."""
         if command == Command.BEGIN:
             self.presentation += 1
+            self._keys.clear()
         for wire in self.faulty:
             wire.handle(command)
 
@@ -316,6 +320,34 @@ class VirtualTimeEngine:
         raise DeadlockError(
             "deadlock, no message is on its way and these still wait:\n" + "\n".join(waiting)
         )
+
+
+class Stream:
+    """The random numbers of one channel or mailbox: in every presentation they begin anew.
+
+    Parameters
+    ----------
+    engine : VirtualTimeEngine
+    purpose : int
+        See ``executors.counter``.
+    number : int
+        Of the channel or mailbox.
+    """
+
+    __slots__ = ("_engine", "_key", "_next", "_number", "_presentation", "_purpose")
+
+    def __init__(self, engine: VirtualTimeEngine, purpose: int, number: int) -> None:
+        self._engine, self._purpose, self._number = engine, purpose, number
+        self._presentation = self._key = self._next = -2
+
+    def __call__(self) -> float:
+        """Return the next number, uniform in [0, 1)."""
+        presentation = self._engine.presentation
+        if presentation != self._presentation:
+            self._key = draw(self._engine.key(self._purpose), self._number)
+            self._presentation, self._next = presentation, -1
+        self._next += 1
+        return unit(self._key, self._next)
 
 
 class Barrier:

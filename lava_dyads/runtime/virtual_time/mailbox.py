@@ -10,6 +10,7 @@ import numpy as np
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements.reactive import Command
 from lava_dyads.errors import DeadlockError
+from lava_dyads.executors.counter import HOLD
 from lava_dyads.models.mailbox import Mailbox
 from lava_dyads.runtime.pipes import Side
 from lava_dyads.runtime.stacks import StackTask as Task
@@ -49,7 +50,9 @@ class EventMailbox(Mailbox):
         """What has been said in obedience, and has not been sent."""
         self._orders: list[tuple[int, int]] = []
         self.over = False
-        self._outlets: dict[str, _Outlet] = {}
+        self._outlets: dict[str, Outlet] = {}
+        self.number = len(engine.boxes)
+        self._share = engine.stream(HOLD, self.number)
         engine.boxes.append(self)
 
     def receive(self, slot: Slot) -> None:
@@ -61,7 +64,11 @@ class EventMailbox(Mailbox):
 
     def connect(self, outlets: dict[str, list[Any]]) -> None:
         """Set the wires and pipes of each OutPort; their targets have to be known."""
-        self._outlets = {port: _Outlet(wires) for port, wires in outlets.items() if wires}
+        self._outlets = {port: Outlet(wires) for port, wires in outlets.items() if wires}
+
+    def outlet(self, port: str) -> Outlet | None:
+        """Return where the messages of an OutPort go; None: nowhere."""
+        return self._outlets.get(port)
 
     @property
     def pending(self) -> bool:
@@ -80,10 +87,13 @@ class EventMailbox(Mailbox):
 
     def sleep(self, duration: float) -> None:
         """Sleep in virtual time."""
-        engine = self.engine
-        pause = duration * (0.5 + engine.generator.random())
-        engine.post(engine.now + pause, Waker(engine, self.task))
+        self.wake_after(duration)
         self.task.give_way("until it has rested")
+
+    def wake_after(self, duration: float) -> None:
+        """Run the task again after a jittered time of that mean."""
+        engine = self.engine
+        engine.post(engine.now + duration * (0.5 + self._share()), Waker(engine, self.task))
 
     def drain(self) -> dict[str, AnyArray]:
         """Return the sum of the changes that have come, per port."""
@@ -104,6 +114,9 @@ class EventMailbox(Mailbox):
     def command(self, command: Command, presentation: int) -> None:
         """Give a command to all followers; it takes no time."""
         self.engine.command(command, presentation)
+        if self.engine.compiled is not None:  # its followers have no tasks
+            self.engine.compiled.handle(command, presentation)
+            return
         if command == Command.END:
             for box in self.followers:
                 box.end()
@@ -187,9 +200,7 @@ class DrivenTask:
                 break
             if model.hold_time and not due:
                 self._holding, self.waits_for = True, "until it has rested"
-                engine = self.engine
-                pause = model.hold_time * (0.5 + engine.generator.random())
-                engine.post(engine.now + pause, Waker(engine, self))
+                box.wake_after(model.hold_time)
                 return
             due = False
             model._send(model.answer(box.drain()))
@@ -207,7 +218,7 @@ class DrivenTask:
         raise DeadlockError(f"{self.label} would wait {reason}: an EventModel only answers")
 
 
-class _Outlet:
+class Outlet:
     """The wires of one OutPort, sorted by what they carry."""
 
     def __init__(self, channels: list[Any]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_dyads.array_types import AnyArray
+from lava_dyads.executors.counter import LATENCY
 from lava_dyads.runtime.stacks import StackTask as Task
 from lava_dyads.runtime.stacks import current
 
@@ -85,12 +86,13 @@ class Wire:
     __slots__ = (
         "_latest",
         "_reader",
+        "_share",
         "box",
         "dtype",
         "engine",
         "entry",
         "events",
-        "latency",
+        "latency_model",
         "messages",
         "number",
         "offset",
@@ -116,7 +118,10 @@ class Wire:
         self.engine, self.source, self.target, self.shape = engine, source, target, shape
         self.dtype = np.dtype(dtype)
         self.number = len(engine.channels)
-        self.latency = engine.latency(f"{source} -> {target}")
+        self.latency_model = engine.transport.latency_everywhere or engine.transport.latency_of(
+            f"{source} -> {target}"
+        )
+        self._share = engine.stream(LATENCY, self.number)
         self.messages = self.events = 0
         self.entry: int | None = None
         self.offset: int | None = None
@@ -154,6 +159,10 @@ class Wire:
         if self.ordered:
             at = self.behind(at)
         engine.queue.push((at, next(engine._numbers), self, index, change, now))
+
+    def latency(self) -> float:
+        """Return the time that the next message takes."""
+        return self.latency_model.quantile(self._share())
 
     def behind(self, at: float) -> float:
         """Return the arrival of a message that overtakes none; equal times keep their order."""

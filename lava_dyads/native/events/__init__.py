@@ -1,0 +1,1 @@
+"""The asynchronous network as one compiled loop over flat tables (numba, extra ``fast``)."""

@@ -1,0 +1,123 @@
+"""How messages leave, and how long elements gather before they answer."""
+
+from __future__ import annotations
+
+from lava_dyads.native.events.calendar import note
+from lava_dyads.native.events.columns import (
+    B_DESTINATION,
+    B_PORT,
+    B_REALS,
+    D_WIRE,
+    E_HOLDING,
+    E_HOLDS,
+    E_NUMBER,
+    M_LOAD,
+    M_SOURCE,
+    P_BASE,
+    R_HOLD,
+    S_HOLD,
+    S_LANES,
+    S_LOAD_FREE,
+    S_LOAD_SPACE,
+    S_NOW,
+    X_COUNT,
+    X_DESTINATIONS,
+    X_EVENTS,
+    X_KEYS,
+    X_MEAN,
+    X_MODEL,
+    X_PORTS,
+    X_REALS,
+    X_ROUTE,
+    X_START,
+    X_USES,
+)
+from lava_dyads.native.events.memory import (
+    compiled,
+    element_row,
+    increase,
+    latency,
+    load_row,
+    put,
+    put_real,
+    real,
+    stream,
+    unit,
+    whole,
+)
+
+
+@compiled
+def send(t: int, port: int, entry: int, load: float, source: int, lanes: int) -> None:
+    """Put one entry of a port on its way; ``lanes`` is in how many of them it is not zero."""
+    now, keys, shared = real(t, S_NOW), whole(t, X_KEYS), whole(t, S_LANES) > 1
+    start, route = whole(t, X_START), whole(t, X_ROUTE)
+    destinations, count = whole(t, X_DESTINATIONS), whole(t, X_COUNT)
+    base = whole(whole(t, X_PORTS) + port * B_PORT, P_BASE) + entry
+    for k in range(whole(start, base), whole(start, base + 1)):
+        target = whole(route, k)
+        wire = whole(destinations + target * B_DESTINATION, D_WIRE)
+        model, delay = whole(whole(t, X_MODEL), wire), real(whole(t, X_MEAN), wire)
+        n = whole(count, wire)
+        put(count, wire, n + 1)
+        if model:
+            delay = latency(model, delay, unit(whole(keys, wire), n))
+        row = note(t, now + delay, target)
+        put_real(row, M_LOAD, load)
+        if shared:
+            put(row, M_SOURCE, source)
+            increase(whole(t, X_USES), source, 1)
+            increase(whole(t, X_EVENTS), wire, lanes)
+
+
+@compiled
+def share(t: int) -> int:
+    """Return a free row of numbers to share, in use by who asks for it."""
+    slot, uses = whole(t, S_LOAD_FREE), whole(t, X_USES)
+    put(t, S_LOAD_FREE, whole(uses, slot))
+    increase(t, S_LOAD_SPACE, -1)
+    put(uses, slot, 1)
+    return slot
+
+
+@compiled
+def release(t: int, slot: int) -> None:
+    """Use a row of shared numbers no more."""
+    uses = whole(t, X_USES)
+    increase(uses, slot, -1)
+    if not whole(uses, slot):
+        put(uses, slot, whole(t, S_LOAD_FREE))
+        put(t, S_LOAD_FREE, slot)
+        increase(t, S_LOAD_SPACE, 1)
+
+
+@compiled
+def post(t: int, port: int, load: int, n: int) -> None:
+    """Put the entries of a message (lanes, n) on their way that are not zero in every lane."""
+    lanes = whole(t, S_LANES)
+    for i in range(n):
+        if lanes == 1:
+            if real(load, i) != 0:
+                send(t, port, i, real(load, i), 0, 1)
+            continue
+        there = 0
+        for lane in range(lanes):
+            there += real(load, lane * n + i) != 0
+        if there:
+            slot = share(t)
+            for lane in range(lanes):
+                put_real(load_row(t, slot), lane, real(load, lane * n + i))
+            send(t, port, i, 1.0, slot, there)
+            release(t, slot)
+
+
+@compiled
+def rest(t: int, e: int) -> None:
+    """Let an element gather for a while before it answers."""
+    element = element_row(t, e)
+    holds = whole(element, E_HOLDS)
+    share = unit(stream(whole(t, S_HOLD), whole(element, E_NUMBER)), holds)
+    put(element, E_HOLDS, holds + 1)
+    put(element, E_HOLDING, 1)
+    hold = real(whole(t, X_REALS) + e * B_REALS, R_HOLD)
+    note(t, real(t, S_NOW) + hold * (0.5 + share), -1 - e)

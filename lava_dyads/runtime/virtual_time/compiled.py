@@ -1,0 +1,310 @@
+"""A network of our own event-driven Processes, carried out by compiled code.
+
+The conductor stays as it is; what its followers do between two of its commands is one call of
+:mod:`lava_dyads.native.events.loop`. Every Process keeps its model, its Vars and its counters: the
+compiled loop reads and writes the registers of the elements where they are. What it does is,
+message by message, what the engine does without it. Elements that it knows nothing of (an output
+unit whose loss is inside, a product of two layers) are called, with the messages that came for
+them.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lava_dyads.elements import Outbox, Population
+from lava_dyads.elements.reactive import Command
+from lava_dyads.executors.counter import HOLD, LATENCY
+from lava_dyads.models.events import PyConductorModel, ReactiveModel
+from lava_dyads.models.mailbox import not_settled
+from lava_dyads.native.events import columns
+from lava_dyads.native.registry import event_loop
+from lava_dyads.runtime.batching.commands import batch_commands
+from lava_dyads.runtime.virtual_time.learners import Learners
+from lava_dyads.runtime.virtual_time.mailbox import DrivenTask
+from lava_dyads.runtime.virtual_time.table_maker import TableMaker, Uncovered
+from lava_dyads.runtime.virtual_time.tables import address
+
+if TYPE_CHECKING:
+    from lava_dyads.elements.stacked_populations import StackedPopulations
+    from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
+
+_LOG = logging.getLogger(__name__)
+_NO_NUMBA = "numba is not installed. Try: pip install 'lava-dyads[fast]'"
+
+
+def compile_followers(
+    engine: VirtualTimeEngine, nodes: list[Any], measure: bool, compiled: bool | None
+) -> str | None:
+    """Let compiled code carry out the followers of the conductor; return why not, if so.
+
+    Parameters
+    ----------
+    engine : VirtualTimeEngine
+    nodes : list of Node
+    measure : bool
+        Whether every model is to be timed.
+    compiled : bool or None
+        None: unless every model is timed.
+    """
+    if compiled is None and measure:
+        reason: str | None = "every model is timed"
+    else:
+        reason = "compiled=False" if compiled is False else why_not(engine, nodes)
+    if reason is None or not measure:
+        batch_commands(nodes)
+    if reason is None:
+        conductor = next(node for node in nodes if _conducts(node.model))
+        batches = conductor.model._mailbox.command_batches
+        groups = [(batch.stacked, batch.models) for batch in batches]
+        try:
+            engine.compiled = CompiledNetwork(
+                engine, [n for n in nodes if n is not conductor], groups
+            )
+        except Uncovered as uncovered:
+            reason = str(uncovered)
+    level = logging.WARNING if reason == _NO_NUMBA else logging.INFO
+    _LOG.log(level, "asynchronous messages: %s", f"interpreted, {reason}" if reason else "compiled")
+    return reason
+
+
+def why_not(engine: VirtualTimeEngine, nodes: list[Any]) -> str | None:
+    """Return why a graph cannot be compiled; None: it can."""
+    transport = engine.transport
+    if not transport.plain:
+        return "messages are coded by value, or go wrong"
+    if transport.packets != "event":
+        return "messages travel as whole vectors"
+    if engine.inlets or engine.pipes:
+        return "an external pipe leads into it"
+    conductors = [node for node in nodes if _conducts(node.model)]
+    if len(conductors) != 1:
+        return f"it needs one conductor, here are {len(conductors)}"
+    followers = set(conductors[0].model._mailbox.followers)
+    models = [node.model for node in nodes if node is not conductors[0]]
+    for node in nodes:
+        reason = None if node is conductors[0] else _foreign(node, followers)
+        if reason:
+            return f"{node.process.name}: {reason}"
+    if len({id(model.schedule) for model in models}) != 1:
+        return "Processes have schedules of their own"
+    if any(model.element.arithmetic.dtype != np.float64 for model in models):
+        return "numbers are narrower than float64"
+    return None if event_loop() else _NO_NUMBA
+
+
+def _conducts(model: Any) -> bool:
+    plain = isinstance(model, PyConductorModel)
+    return plain and type(model).run_async is PyConductorModel.run_async
+
+
+def _foreign(node: Any, followers: set[Any]) -> str | None:
+    """Return why a Process cannot take part."""
+    model = node.model
+    same = isinstance(model, ReactiveModel) and isinstance(node.task, DrivenTask)
+    own = same and all(
+        getattr(type(model), name) is getattr(ReactiveModel, name)
+        for name in ("answer", "handle", "begin")
+    )
+    if not own:
+        return f"a model of its own, {type(model).__name__}"
+    return None if model._mailbox in followers else "no conductor leads it"
+
+
+class CompiledNetwork:
+    """The followers of a conductor, as tables, and what is on its way between them.
+
+    Parameters
+    ----------
+    engine : VirtualTimeEngine
+    nodes : list of Node
+        Of the followers.
+    groups : list of (StackedPopulations, models)
+        Followers that obey together.
+
+    Raises
+    ------
+    Uncovered
+        If there is something that the tables cannot say.
+    """
+
+    def __init__(self, engine: VirtualTimeEngine, nodes: list[Any], groups: list[Any]) -> None:
+        self.engine, self._loop = engine, event_loop()
+        self.models: list[Any] = [node.model for node in nodes]
+        self._members = set(self.models)
+        for model in self.models:
+            model.begin()
+        self._schedule = self.models[0].schedule
+        maker = TableMaker(engine, self.models)
+        self._learners = Learners(maker, self.models)
+        self.tables = maker.tables(**self._learners.sections)
+        self._ports, self._pends = maker.ports_by_name, maker.pends
+        self._header, self._elements = self.tables.header, self.tables.sections["elements"]
+        self._address = self.tables.address
+        self._groups = groups
+        self._share(self._learners.native)
+        self._sources = [(e, m) for e, m in enumerate(self.models) if not m.element.inputs]
+        self.seconds = 0.0
+
+    def _share(self, native: list[bool]) -> None:
+        """Note who counts, learns and forgets in Python: all that compiled code does not."""
+        self._elements[:, columns.E_NATIVE] = native
+        theirs = {model for model, own in zip(self.models, native, strict=True) if not own}
+        groups = [(group, models) for group, models in self._groups if theirs.issuperset(models)]
+        self._stacked: list[StackedPopulations] = [group for group, _ in groups]
+        theirs.difference_update(model for _, models in groups for model in models)
+        called = self._elements[:, columns.E_KIND] == columns.CALLED
+        alone = [(e, m) for e, m in enumerate(self.models) if m in theirs]
+        self._single = [(e, m.element) for e, m in alone if not called[e]]
+        self._called = [m for e, m in alone if called[e]]
+
+    def __contains__(self, model: object) -> bool:
+        return model in self._members
+
+    @property
+    def moving(self) -> bool:
+        """Whether something is on its way."""
+        s = self._header
+        return bool(s[columns.S_TODAY] or s[columns.S_WAITING])
+
+    def _act(self, verb: int, a: int = 0, b: int = 0, c: int = 0) -> int:
+        """Call the compiled loop."""
+        return int(self._loop.act(self._address, verb, a, b, c))
+
+    def handle(self, command: Command, presentation: int) -> None:
+        """Let all obey a command of the conductor."""
+        if command in (Command.LEARN, Command.TURN):
+            self._learn(presentation)
+            presentation += command == Command.TURN
+        if command in (Command.RESET, Command.TURN):
+            self._reset(presentation)
+        if command == Command.BEGIN:
+            self._begin(presentation)
+        if command == Command.SEND:
+            self._speak(presentation)
+
+    def _learn(self, presentation: int) -> None:
+        clock = self._schedule.settled(presentation)
+        learners = self._learners
+        updates = learners.updates
+        if clock.batch:
+            learners.prepare(updates + 1)
+        if not self._act(self._loop.LEARN, clock.frozen, clock.batch, updates):
+            self._share([False] * len(self.models))  # somebody has set their counts apart
+        for stacked in self._stacked:
+            stacked.memory["residual"][0] = 0.0  # they have come to rest
+            stacked.finish(clock)
+        for e, element in self._single:
+            if isinstance(element, Population):
+                element._spoken = bool(self._elements[e, columns.E_SPOKEN])
+            element.after(clock, {})
+        for model in self._called:
+            model._reactive.handle(Command.LEARN, presentation)
+
+    def _reset(self, presentation: int) -> None:
+        self._act(self._loop.RESET)
+        for stacked in self._stacked:
+            Population.reset(stacked)
+        for _, element in self._single:
+            element.reset()
+        for model in self._called:
+            model._reactive.handle(Command.RESET, presentation)
+        clock = self._schedule.settled(presentation)
+        self._header[columns.S_VALID] = clock.valid
+        self._header[columns.S_LEARN] = clock.learn
+
+    def _begin(self, presentation: int) -> None:
+        """Begin a presentation: all streams of random numbers anew, then the sources' rows."""
+        engine, s = self.engine, self._header
+        keys = s.view(np.uint64)
+        keys[columns.S_LATENCY], keys[columns.S_HOLD] = engine.key(LATENCY), engine.key(HOLD)
+        self.tables.begin(engine.now)
+        self._act(self._loop.BEGIN)
+        for e, model in self._sources:
+            self._post(e, model.handle(Command.BEGIN, presentation))
+
+    def _speak(self, presentation: int) -> None:
+        s = self._header
+        s[columns.S_CURSOR] = 0
+        while (why := self._act(self._loop.SPEAK_UP)) != columns.SILENT:
+            if why == columns.GROW:
+                self.tables.make_room()
+            else:
+                e = int(s[columns.S_ARGUMENT])
+                self._post(e, self.models[e].handle(Command.SEND, presentation))
+                self._go_on(e)
+
+    def advance(self) -> None:
+        """Let things happen until there is silence.
+
+        Raises
+        ------
+        NotSettledError
+            If the engine's limit of deliveries is reached before.
+        """
+        engine, s = self.engine, self._header
+        begin = time.perf_counter()
+        s[columns.S_LIMIT] = min(engine.limit, 1 << 62)
+        s[columns.S_DELIVERIES] = engine.deliveries
+        s[columns.S_TRACING] = engine.recorder is not None
+        why = columns.AGAIN
+        while why != columns.SILENT:
+            why = self._act(self._loop.ADVANCE)
+            engine.now, engine.deliveries = self.tables.now, int(s[columns.S_DELIVERIES])
+            if s[columns.S_TRACED]:
+                self._flush()
+            if why == columns.GROW:
+                self.tables.make_room()
+            elif why == columns.CALL:
+                self._call(int(s[columns.S_ARGUMENT]))
+            elif why == columns.LIMIT:
+                raise not_settled(engine._cap)
+        self.seconds += time.perf_counter() - begin
+
+    def _call(self, e: int) -> None:
+        """Let an element answer for itself."""
+        got, model, inbox = self._elements[e, columns.E_GOT], self.models[e], {}
+        self._elements[e, columns.E_GOT] = 0
+        for slot, (port, pending) in enumerate(self._pends[e]):
+            if got >> slot & 1:
+                inbox[port] = pending.copy()
+                pending.fill(0)
+        self._post(e, model.answer(inbox))
+        self._go_on(e)
+
+    def _go_on(self, e: int) -> None:
+        model = self.models[e]
+        if model.self_scheduled and not self._elements[e, columns.E_HOLDING]:
+            self._act(self._loop.REST, e)
+
+    def _post(self, e: int, outbox: Outbox) -> None:
+        """Put what an element says on its way."""
+        for name, message in outbox.items():
+            if message is None or (e, name) not in self._ports:
+                continue
+            port, posts = self._ports[e, name]
+            said = np.ascontiguousarray(message, float)
+            width = said.size // self._header.item(columns.S_LANES)
+            self.tables.make_room(posts, width)
+            self._act(self._loop.POST, port, address(said), width)
+
+    def _flush(self) -> None:
+        """Hand the rows of a trace over."""
+        recorder, s = self.engine.recorder, self._header
+        rows = self.tables.sections["trace"][: s[columns.S_TRACED]]
+        assert recorder is not None
+        recorder.note_rows(rows, self.engine.presentation)
+        s[columns.S_TRACED] = 0
+
+    def report(self) -> None:
+        """Write the counts of messages into the wires."""
+        sections = self.tables.sections
+        messages = sections["messages"] + sections["count"]
+        events = sections["events"] if self._header[columns.S_LANES] > 1 else messages
+        for wire in self.engine.channels:
+            wire.messages = int(messages[wire.number])
+            wire.events = int(events[wire.number])
