@@ -3,14 +3,8 @@
 import gc
 import itertools
 import logging
-import os
-import re
-import subprocess
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 
-import lava.magma
 import numpy as np
 import psutil
 import pytest
@@ -408,19 +402,6 @@ def test_process_run_works_with_events():
         first.run(RunSteps(1), DyadRunConfig())
         assert second.total.get()[0] > 1
         first.stop()
-
-
-def test_lavas_own_tests_of_the_async_protocol_pass_in_process():
-    support = Path(__file__).parents[1] / "support"
-    folder = Path(lava.magma.__path__[0]).parents[1] / "tests" / "lava" / "magma" / "runtime"
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "stand_in",
-         "--timeout=60", str(folder / "test_async_protocol.py")],
-        capture_output=True, text=True, timeout=100, cwd=support,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(support), str(support.parents[1])])},
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout
-    assert re.search(r"in-process runtimes made: [1-9]", result.stdout)
 
 
 def test_data_go_in_and_out_by_external_pipes_while_it_runs():

@@ -3,14 +3,9 @@
 import gc
 import itertools
 import logging
-import os
-import re
-import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
-import lava.proc
 import numpy as np
 import psutil
 import pytest
@@ -290,22 +285,6 @@ def test_a_thousand_dyads_as_processes_compute_what_matrices_compute():
         session.run(1)  # no process delays a message here
     found = [dyad.read("s_plus").item() for dyad in grid[-1]]
     np.testing.assert_allclose(found, expected, rtol=1e-10)
-
-
-@pytest.mark.timeout(110)
-def test_lavas_own_tests_pass_unchanged_with_this_runtime_in_its_place():
-    own = Path(lava.proc.__file__ or next(iter(lava.proc.__path__))).parents[1] / "tests" / "lava"
-    folders = [str(own / "proc" / name) for name in ("lif", "dense", "monitor")]
-    assert all(map(os.path.isdir, folders))
-    tests = Path(__file__).parents[1]
-    here = os.pathsep.join([str(tests / "support"), str(tests.parent)])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "stand_in", "-p", "no:cacheprovider"]
-    command += ["--rootdir", str(own.parent), "-W", "ignore", *folders]
-    environment = {**os.environ, "PYTHONPATH": here}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
-    assert run.returncode == 0, run.stdout[-3000:]
-    assert int(re.search(r"(\d+) passed", run.stdout).group(1)) > 80
-    assert int(re.search(r"runtimes made: (\d+)", run.stdout).group(1)) > 40
 
 
 def test_many_rounds_leak_no_memory_no_files_and_no_handlers():

@@ -1,15 +1,9 @@
 """Ways to run, to pause and to stop, on both runtimes; external pipes; random numbers."""
 
 import gc
-import os
-import re
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
-import lava.proc
 import numpy as np
 import pytest
 from asker.process import ring
@@ -215,19 +209,6 @@ def test_stop_ends_a_wait_for_data_from_outside():
         until(lambda: injector.runtime._engine.looking_outside)
         injector.stop()
     assert injector.runtime.steps_done == 0
-
-
-@pytest.mark.timeout(110)
-def test_lavas_own_tests_of_injector_and_extractor_pass_unchanged():
-    own = Path(next(iter(lava.proc.__path__))).parents[1] / "tests" / "lava"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "stand_in", "-p", "no:cacheprovider"]
-    command += ["--rootdir", str(own.parent), "-W", "ignore", str(own / "proc" / "io")]
-    tests = Path(__file__).parents[1]
-    here = os.pathsep.join([str(tests / "support"), str(tests.parent)])
-    environment = {**os.environ, "PYTHONPATH": here}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100)
-    assert run.returncode == 0, run.stdout[-3000:]
-    assert int(re.search(r"(\d+) passed", run.stdout).group(1)) >= 45
 
 
 def test_ports_of_unequal_shape_are_refused_with_both_names():
