@@ -110,6 +110,13 @@ class ElementProcess(AbstractProcess):
         for name, control in control_ports().items():
             setattr(self, name, control)
 
+    def _find_attr_by_type(self, cls: type) -> dict[str, Any]:
+        """Return the ports, Vars or Processes among its own attributes, by name.
+
+        Lava looks at every attribute of the class, too, six times per Process: half of its time.
+        """
+        return {name: value for name, value in sorted(vars(self).items()) if isinstance(value, cls)}
+
     def registers(self, variables: tuple[str, ...] | None = None) -> dict[str, AnyArray]:
         """Return the values of the Vars by name: the element's memory, ``learn`` and ``window``."""
         memory = self.element.memory

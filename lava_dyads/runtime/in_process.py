@@ -119,7 +119,7 @@ class InProcessRuntime:
                 self._batch_scheduler, self._alone = batched(self.nodes, self._engine)
             else:
                 self.interpreted = compile_followers(self._engine, self.nodes, measure, compiled)
-        self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars}
+        self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars.members}
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         self._tasked = self.nodes
         """Those that have tasks; compiled code carries the others out."""

@@ -36,6 +36,8 @@ def own_copy(value: Any) -> Any:
     So do arrays in shared memory (``mmap``, ``multiprocessing``), Processes, and what cannot be
     copied at all, as open files and locks.
     """
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return value if _is_shared(value) else value.copy(order="K")
     if isinstance(value, (*_PLAIN, *_COMMON)):
         return value
     memo = {id(part): part for part in _common_parts(value)}

@@ -61,7 +61,7 @@ def batched(nodes: list[Any], scheduler: Scheduler) -> tuple[BatchScheduler | No
         return None, nodes
     senders: dict[Channel, _Sender] = {}
     for i, node in enumerate(nodes):
-        for port in node.process.out_ports:
+        for port in node.process.out_ports.members:
             py_port = getattr(node.model, port.name)
             sender = _Sender(i, port.name, port.shape, _by_fan_out(py_port))
             senders.update(dict.fromkeys(_channels(node, port.name), sender))
@@ -126,7 +126,7 @@ class _Wiring:
         self.receivers = {
             id(channel.buffer): (i, port)
             for i, node in enumerate(nodes)
-            for port in node.process.in_ports
+            for port in node.process.in_ports.members
             for channel in _channels(node, port.name)[:1]
         }
         self.used = 1
@@ -255,7 +255,7 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
         return None
     element = model.element
     same = kind(element)
-    if same is None or any(_channels(node, p.name) for p in node.process.ref_ports):
+    if same is None or any(_channels(node, p.name) for p in node.process.ref_ports.members):
         return None
     # Sums are padded to the longest one in a batch, so all are of about the same length.
     wired = tuple(
@@ -309,7 +309,7 @@ def _summable(channel: Channel, senders: dict[Channel, _Sender]) -> bool:
 
 
 def _data_ports(node: Any) -> list[Any]:
-    return [*node.process.in_ports, *node.process.out_ports]
+    return [*node.process.in_ports.members, *node.process.out_ports.members]
 
 
 def _channels(node: Any, port: str) -> list[Any]:
@@ -338,7 +338,7 @@ def _depths(nodes: list[Any], senders: dict[Channel, _Sender]) -> list[int]:
     for i, node in enumerate(nodes):
         if _of_ours(node.model) and not node.model.element.answers:
             continue
-        for port in node.process.in_ports:
+        for port in node.process.in_ports.members:
             edges += [(senders[c].number, i) for c in _channels(node, port.name) if c in senders]
     n = len(nodes)
     pairs = np.array(sorted(set(edges)), int).reshape(-1, 2)

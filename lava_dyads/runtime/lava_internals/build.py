@@ -97,11 +97,11 @@ class _Wiring:
 
     def connect(self, process: AbstractProcess) -> None:
         """Make the channels that begin at a Process."""
-        for port in process.out_ports:
+        for port in process.out_ports.members:
             for target in port.get_dst_ports():
                 if target.process in self.builders:  # else it leads nowhere
                     self._connect_io(process, port, target)
-        for port in process.ref_ports:
+        for port in process.ref_ports.members:
             for target in port.get_dst_ports():
                 if target.process in self.builders:
                     self._channel(process, port, target)
@@ -109,7 +109,7 @@ class _Wiring:
 
     def open_pipes(self, process: AbstractProcess) -> None:
         """Make the external pipes of a Process; in its ports they come last, as in Lava."""
-        for port in [*process.in_ports, *process.out_ports]:
+        for port in [*process.in_ports.members, *process.out_ports.members]:
             if not port.external_pipe_flag:
                 continue
             name = f"{process.name}.{port.name}"
@@ -169,7 +169,7 @@ class _Wiring:
 
     def shorten_in(self, node: Node) -> None:
         """Let InPorts take from their buffer, and choose the form of messages in there."""
-        for port in node.process.in_ports:
+        for port in node.process.in_ports.members:
             buffer, py_port = self._buffers.get(id(port)), getattr(node.model, port.name)
             if (
                 buffer is None
@@ -202,7 +202,7 @@ class _Wiring:
 
     def shorten_out(self, node: Node) -> None:
         """Let OutPorts copy once for all their channels."""
-        for port in node.process.out_ports:
+        for port in node.process.out_ports.members:
             py_port = getattr(node.model, port.name)
             channels = [end.channel for end in py_port.csp_ports]
             node.task.outgoing += [c for c in channels if isinstance(c, Channel)]
@@ -320,15 +320,15 @@ def _builder(process: AbstractProcess) -> Any:
     model = process.model_class
     builder = PyProcessBuilder(model, process.id, process.proc_params)
     builder.set_variables(
-        [VarInitializer(v.name, v.shape, own_copy(v.init), v.id) for v in process.vars]
+        [VarInitializer(v.name, v.shape, own_copy(v.init), v.id) for v in process.vars.members]
     )
-    io_ports = [*process.in_ports, *process.out_ports]
+    io_ports = [*process.in_ports.members, *process.out_ports.members]
     builder.set_py_ports([_initializer(p, p.get_incoming_transform_funcs()) for p in io_ports])
     builder.set_ref_ports(
-        [_initializer(p, p.get_outgoing_transform_funcs()) for p in process.ref_ports]
+        [_initializer(p, p.get_outgoing_transform_funcs()) for p in process.ref_ports.members]
     )
     var_ports = []
-    for port in process.var_ports:
+    for port in process.var_ports.members:
         if isinstance(port, ImplicitVarPort):
             setattr(model, port.name, port)
         plain = _initializer(port, port.get_incoming_transform_funcs())

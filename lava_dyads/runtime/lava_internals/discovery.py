@@ -49,7 +49,8 @@ def discover(start: AbstractProcess) -> list[AbstractProcess]:
         if process.id in found:
             continue
         found[process.id] = process
-        todo += [_root(p.process) for port in _ports(process) for p in _neighbours(port)]
+        around = {p.process for port in _ports(process) for p in _neighbours(port)}
+        todo += map(_root, around)
     return [found[key] for key in sorted(found)]
 
 
@@ -67,7 +68,7 @@ def _root(process: AbstractProcess) -> AbstractProcess:
 
 def _ports(process: AbstractProcess) -> Iterable[Any]:
     for group in (process.out_ports, process.in_ports, process.ref_ports, process.var_ports):
-        yield from list(group)
+        yield from group.members
 
 
 def _neighbours(port: Any) -> list[Any]:

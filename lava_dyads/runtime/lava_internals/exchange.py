@@ -41,7 +41,7 @@ class Exchange:
 
     def __init__(self, models: dict[AbstractProcess, str]) -> None:
         self.models = models
-        self.vars = {var.id: var for process in models for var in process.vars}
+        self.vars = {var.id: var for process in models for var in process.vars.members}
         self.labels = {process.id: label for process, label in models.items()}
         self.lock = threading.Lock()
         self._file = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 (closed in close)
@@ -152,7 +152,7 @@ def last_values(runtime: Any, exchange: Exchange, limit: float) -> dict[int, Any
     end = time.monotonic() + limit
     with exchange.lock:
         for process in exchange.models:
-            if not isinstance(process, ElementProcess) and len(list(process.vars)):
+            if not isinstance(process, ElementProcess) and len(list(process.vars.members)):
                 _ask(runtime, MGMT_COMMAND.GET_DATA, process.id, _ALL, end - time.monotonic())
                 held.update(exchange.take())
     return held

@@ -48,7 +48,9 @@ class Node:
             return [self._turn(kind._spike)]
         if any(getattr(kind, g) is not getattr(plain, g) for g in _GUARDS):
             return [self._turn(_spike_and_ask)]
-        hears = any(getattr(self.model, port.name).csp_ports for port in self.process.in_ports)
+        hears = any(
+            getattr(self.model, port.name).csp_ports for port in self.process.in_ports.members
+        )
         two = hears and only_looks(self.model) and not self.model.element.answers
         if two and self.task.swap is None and not measuring:
             return [(self.task, _send, self.model), (Task(self.task.label), _receive, self.model)]

@@ -14,7 +14,7 @@ from lava_dyads.runtime.stacks import StackTask as Task
 from lava_dyads.runtime.stacks import current
 
 if TYPE_CHECKING:
-    from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
+    from lava_dyads.runtime.virtual_time.engine import Stream, VirtualTimeEngine
     from lava_dyads.runtime.virtual_time.mailbox import EventMailbox
 
 
@@ -121,7 +121,7 @@ class Wire:
         self.latency_model = engine.transport.latency_everywhere or engine.transport.latency_of(
             f"{source} -> {target}"
         )
-        self._share = engine.stream(LATENCY, self.number)
+        self._share: Stream | None = None  # made when it is asked: compiled wires never are
         self.messages = self.events = 0
         self.entry: int | None = None
         self.offset: int | None = None
@@ -162,6 +162,8 @@ class Wire:
 
     def latency(self) -> float:
         """Return the time that the next message takes."""
+        if self._share is None:
+            self._share = self.engine.stream(LATENCY, self.number)
         return self.latency_model.quantile(self._share())
 
     def behind(self, at: float) -> float:
