@@ -268,6 +268,28 @@ def test_vars_are_those_of_the_elements_between_runs():
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_registers_that_move_between_runs_are_followed():
+    """A second session on the same network puts them into memory of its own."""
+    made = []
+    for compiled in (True, False):
+        schedule = PresentationSchedule(1)
+        network = SPEC.build(optimiser=optimiser("adam", 0.01))
+        process = DyadNetwork(network, schedule=schedule)
+        source = DatasetSource(*rows(SPEC, 2, 4), schedule=schedule)
+        source.x_out.connect(process.input_in)
+        source.y_out.connect(process.target_in)
+        Conductor(schedule).lead(source, process)
+        config = DyadRunConfig("layer", clock="async")
+        with InProcessSession(process, config, compiled=compiled) as session:
+            session.run(2)
+            for element in network.elements.values():
+                element.map_memory(np.copy)
+            session.run(2)
+        made.append([p for kind in network.parameters() for p in kind])
+    for ours, theirs in zip(*made, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
 @pytest.mark.parametrize("name", sorted(LOSSES))
 @pytest.mark.parametrize("n", [1, 7, 10, 130, 300])
 def test_programs_of_losses_give_numpys_gradient(name, n):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Outbox, Population
 from lava_dyads.elements.reactive import Command
 from lava_dyads.executors.counter import HOLD, LATENCY
@@ -138,17 +139,33 @@ class CompiledNetwork:
         self._members = set(self.models)
         for model in self.models:
             model.begin()
-        self._schedule = self.models[0].schedule
-        maker = TableMaker(engine, self.models)
+        self._schedule, self._groups = self.models[0].schedule, groups
+        self._sources = [(e, m) for e, m in enumerate(self.models) if not m.element.inputs]
+        self.seconds = 0.0
+        zeros = np.zeros(len(engine.channels), np.int64)
+        self._before: tuple[AnyArray, AnyArray] = (zeros, zeros)
+        self._build()
+
+    def _build(self) -> None:
+        """Make the tables of the registers as they lie."""
+        maker = TableMaker(self.engine, self.models)
         self._learners = Learners(maker, self.models)
         self.tables = maker.tables(**self._learners.sections)
         self._ports, self._pends = maker.ports_by_name, maker.pends
         self._header, self._elements = self.tables.header, self.tables.sections["elements"]
         self._address = self.tables.address
-        self._groups = groups
+        # What the tables have addresses of has to stay in the memory.
+        self._registers = [dict(model.element.memory) for model in self.models]
         self._share(self._learners.native)
-        self._sources = [(e, m) for e, m in enumerate(self.models) if not m.element.inputs]
-        self.seconds = 0.0
+
+    def _follow(self) -> None:
+        """Make the tables anew if somebody has put registers elsewhere between two runs."""
+        for model, known in zip(self.models, self._registers, strict=True):
+            memory = model.element.memory
+            if any(memory[name] is not register for name, register in known.items()):
+                self._before = self.counted()
+                self._build()
+                return
 
     def _share(self, native: list[bool]) -> None:
         """Note who counts, learns and forgets in Python: all that compiled code does not."""
@@ -180,6 +197,8 @@ class CompiledNetwork:
         if command in (Command.LEARN, Command.TURN):
             self._learn(presentation)
             presentation += command == Command.TURN
+        if command == Command.RESET:  # a run begins
+            self._follow()
         if command in (Command.RESET, Command.TURN):
             self._reset(presentation)
         if command == Command.BEGIN:
@@ -300,11 +319,14 @@ class CompiledNetwork:
         recorder.note_rows(rows, self.engine.presentation)
         s[columns.S_TRACED] = 0
 
+    def counted(self) -> tuple[AnyArray, AnyArray]:
+        """Return the messages and events of every wire so far."""
+        sections, (messages, events) = self.tables.sections, self._before
+        sent = sections["messages"] + sections["count"]
+        several = self._header[columns.S_LANES] > 1
+        return messages + sent, events + (sections["events"] if several else sent)
+
     def report(self) -> None:
         """Write the counts of messages into the wires."""
-        sections = self.tables.sections
-        messages = sections["messages"] + sections["count"]
-        events = sections["events"] if self._header[columns.S_LANES] > 1 else messages
-        for wire in self.engine.channels:
-            wire.messages = int(messages[wire.number])
-            wire.events = int(events[wire.number])
+        for wire, messages, events in zip(self.engine.channels, *self.counted(), strict=True):
+            wire.messages, wire.events = int(messages), int(events)
