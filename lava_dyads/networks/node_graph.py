@@ -31,7 +31,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, TypeAlias
 
@@ -45,14 +45,14 @@ from lava_dyads.kinds import Limit
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.activations import ACTIVATIONS, activation
 from lava_dyads.rules.losses import LOSSES, loss
-from lava_dyads.rules.ops import AveragePool, Conv, Dense, MaxPool, NonlinearOp, Op, Product, Sparse
+from lava_dyads.rules.ops import Dense, Sparse
+from lava_dyads.rules.ops.kinds import KINDS, Kind, Resolved, Shape, register, same
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Shape = tuple[int, ...]
 Pair = tuple[Natural, Natural]
 Density: TypeAlias = Annotated[
     float, Limit("must lie in (0, 1]", "1 (dense) or 0.1", lambda share: 0 < share <= 1)
@@ -68,7 +68,7 @@ class Node:
     name : str
         Letters, digits and underscores, a letter first.
     kind : str
-        One of ``KINDS``.
+        One of ``rules.ops.kinds.KINDS``.
     sources : str or tuple of str
         Nodes below, ``from`` in TOML.
     activation : str
@@ -118,32 +118,6 @@ class Node:
 
 
 _WRITTEN = {"sources": "from"}
-Resolved = tuple[Shape, "Op | NonlinearOp | None"]
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of node.
-
-    Attributes
-    ----------
-    name, summary : str
-    options : tuple of str
-        Fields of a node that it needs.
-    may : tuple of str
-        Fields that it may have.
-    sources : tuple of int
-        Least and largest number of sources.
-    resolve : callable
-        (node, shapes of the sources, generator of synapses) -> shape and op.
-    """
-
-    name: str
-    summary: str
-    options: tuple[str, ...]
-    may: tuple[str, ...]
-    sources: tuple[int, float]
-    resolve: Callable[[Node, list[Shape], Sequence[int]], Resolved]
 
 
 def _input(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
@@ -162,29 +136,8 @@ def _dense(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
     return (node.size,), op
 
 
-def _conv(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
-    op = Conv(_image(node, shapes[0]), node.channels, node.kernel, node.stride or 1, node.padding)
-    return op.image_out, op
-
-
-def _max_pool(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
-    op = MaxPool(_image(node, shapes[0]), node.kernel or 2, node.stride or None)
-    return op.image_out, op
-
-
-def _average_pool(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
-    op = AveragePool(_image(node, shapes[0]), node.kernel or 2, node.stride or None)
-    return op.image_out, op
-
-
 def _sum(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
-    _same(node, shapes)
-    return shapes[0], None
-
-
-def _product(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
-    _same(node, shapes)
-    return shapes[0], Product(math.prod(shapes[0]))
+    return same(node, shapes), None
 
 
 def _concat(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
@@ -193,42 +146,16 @@ def _concat(node: Node, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
     return (sum(math.prod(shape) for shape in shapes),), None
 
 
-def _image(node: Node, shape: Shape) -> tuple[int, int, int]:
-    if len(shape) != 3:
-        limit = f"kind {node.kind} needs an image (channels, height, width) from {node.sources[0]}"
-        invalid(f"node {node.name}", limit, shape, "an input with such a shape")
-    return shape[0], shape[1], shape[2]
-
-
-def _same(node: Node, shapes: list[Shape]) -> None:
-    if any(shape != shapes[0] for shape in shapes):
-        found = ", ".join(f"{s} {shape}" for s, shape in zip(node.sources, shapes, strict=True))
-        invalid(f"node {node.name}", f"kind {node.kind} needs sources of one shape", found,
-                "kind concat, or a dense node between")  # fmt: skip
-
-
 def _whole(n: Any) -> bool:
     return isinstance(n, int | np.integer) and not isinstance(n, bool) and bool(n >= 1)
 
 
-_WINDOW = ("stride",)
-KINDS: dict[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("input", "a part of the data", ("shape",), (), (0, 0), _input),
-        Kind("dense", "weights from every neuron below", ("size",), ("density",), (1, 1), _dense),
-        Kind("conv", "the same weights for every patch of an image", ("channels", "kernel"),
-             (*_WINDOW, "padding"), (1, 1), _conv),
-        Kind("max-pool", "the largest entry of every window", (), ("kernel", *_WINDOW), (1, 1),
-             _max_pool),
-        Kind("average-pool", "the mean of every window", (), ("kernel", *_WINDOW), (1, 1),
-             _average_pool),
-        Kind("sum", "the sum of its sources, e.g. around a skip", (), (), (1, math.inf), _sum),
-        Kind("product", "the product of two sources, e.g. a gate", (), (), (2, 2), _product),
-        Kind("concat", "its sources side by side", (), (), (1, math.inf), _concat),
-    )
-}  # fmt: skip
-"""Every kind of node by name."""
+register(
+    Kind("input", "a part of the data", ("shape",), (), (0, 0), _input),
+    Kind("dense", "weights from every neuron below", ("size",), ("density",), (1, 1), _dense),
+    Kind("sum", "the sum of its sources, e.g. around a skip", (), (), (1, math.inf), _sum),
+    Kind("concat", "its sources side by side", (), (), (1, math.inf), _concat),
+)
 
 
 def synapses(above: int, below: int, density: float, seed: Sequence[int]) -> AnyArray | None:

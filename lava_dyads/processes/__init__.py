@@ -15,12 +15,13 @@ from lava_dyads.processes.embed import DyadEmbed
 from lava_dyads.processes.head import LossHead
 from lava_dyads.processes.lifted import DyadLifted
 from lava_dyads.processes.network import DyadNetwork
+from lava_dyads.processes.ops import processes_of_ops
 from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
 from lava_dyads.processes.product import DyadProduct
 from lava_dyads.processes.streams import DatasetSource, GatherProcess, MetricSink
 from lava_dyads.processes.taught import TAUGHT
 
-PARTS: tuple[type[ElementProcess], ...] = (
+_WRITTEN: tuple[type[ElementProcess], ...] = (
     *POPULATIONS.values(),
     DyadDense,
     DyadDenseFeedback,
@@ -35,6 +36,7 @@ PARTS: tuple[type[ElementProcess], ...] = (
     DyadLifted,
     LossHead,
 )
+PARTS = (*_WRITTEN, *processes_of_ops([process.__name__ for process in _WRITTEN]))
 """Process classes of the elements that networks are made of."""
 
 

@@ -149,8 +149,9 @@ def test_each_addition_of_contributing_is_one_file_and_a_test(tmp_path):
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode"]
     tests = ("executors/test_step.py", "executors/test_executors.py", "executors/test_strict.py",
              "executors/test_array_sweep.py", "rules/test_lion.py",
-             "rules/test_gated.py")  # fmt: skip
-    some = "(gated and not strict) or lion or test_strict or (strict and sgd and f8 and chain)"
+             "rules/test_gated.py", "rules/test_absolute.py")  # fmt: skip
+    some = "(gated and not strict) or lion or absolute or test_strict"
+    some += " or (strict and sgd and f8 and chain)"
     command += ["importlib", *(f"tests/{name}" for name in tests), "-k", some]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     run = subprocess.run(

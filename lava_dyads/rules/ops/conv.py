@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from lava_dyads.checks import check_fields
 from lava_dyads.errors import invalid
 from lava_dyads.rules.namespaces import Namespace, added, put, whole
 from lava_dyads.rules.ops.dense import product
+from lava_dyads.rules.ops.kinds import Kind, Resolved, Shape, image, register
 from lava_dyads.rules.ops.windows import Pair, Windows, events_at, lanes_last, pair
 
 BLOCK = 1 << 21
@@ -195,3 +196,13 @@ class Conv:
         if out is not None and not whole:
             return out
         return np.empty(shape, np.int64 if whole else np.result_type(one, other))
+
+
+def _resolve(node: Any, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
+    op = Conv(image(node, shapes[0]), node.channels, node.kernel, node.stride or 1, node.padding)
+    return op.image_out, op
+
+
+_NEEDS, _MAY = ("channels", "kernel"), ("stride", "padding")
+_TEXT = "the same weights for every patch of an image"
+register(Kind("conv", _TEXT, _NEEDS, _MAY, (1, 1), _resolve, Conv((1, 1, 1), 1, 1)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.namespaces import Namespace, added, over, whole
 from lava_dyads.rules.ops.base import NonlinearOp, Weightless
+from lava_dyads.rules.ops.kinds import Kind, Resolved, Shape, image, register
 from lava_dyads.rules.ops.windows import Pair, Windows, events_at, pair
 
 
@@ -212,3 +214,21 @@ def _blank(shape: tuple[int, ...], like: Array, out: Array | None, xp: Namespace
         return xp.zeros(shape, dtype=like.dtype)
     out[...] = 0
     return out
+
+
+def _max(node: Any, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
+    op = MaxPool(image(node, shapes[0]), node.kernel or 2, node.stride or None)
+    return op.image_out, op
+
+
+def _average(node: Any, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
+    op = AveragePool(image(node, shapes[0]), node.kernel or 2, node.stride or None)
+    return op.image_out, op
+
+
+_MAY, _PIXEL = ("kernel", "stride"), (1, 1, 1)
+_LARGEST, _MEAN = "the largest entry of every window", "the mean of every window"
+register(
+    Kind("max-pool", _LARGEST, (), _MAY, (1, 1), _max, MaxPool(_PIXEL, 1)),
+    Kind("average-pool", _MEAN, (), _MAY, (1, 1), _average, AveragePool(_PIXEL, 1)),
+)

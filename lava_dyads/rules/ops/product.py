@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +15,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.rules.meter import events
 from lava_dyads.rules.namespaces import Namespace
 from lava_dyads.rules.ops.base import NonlinearOp
+from lava_dyads.rules.ops.kinds import Kind, Resolved, Shape, register, same
 
 
 @dataclass(frozen=True)
@@ -77,3 +80,12 @@ class Product(NonlinearOp):
         """One multiplication for each side wherever the error or the other side has changed."""
         moved = down != 0
         return sum(events(moved | (up != 0), xp) for up in ups)
+
+
+def _resolve(node: Any, shapes: list[Shape], seed: Sequence[int]) -> Resolved:
+    shape = same(node, shapes)
+    return shape, Product(math.prod(shape))
+
+
+_TEXT = "the product of two sources, e.g. a gate"
+register(Kind("product", _TEXT, (), (), (2, 2), _resolve, Product(1)))
