@@ -164,6 +164,8 @@ def _told(error: BaseException) -> int:
 def _parse(name: str, words: list[str]) -> Command:
     import tyro
 
+    from lava_dyads.cli.grouping import grouped
+
     where, _ = COMMANDS[name]
     module, _, attribute = where.partition(":")
     cls = getattr(importlib.import_module(module), attribute)
@@ -171,19 +173,19 @@ def _parse(name: str, words: list[str]) -> Command:
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     begins_from = getattr(cls, "begins_from", None)
     default = begins_from(words) if begins_from else None
-    options = {} if default is None else {"default": default}
+    whole, there, back = grouped(cls)
+    options = {} if default is None else {"default": there(default)}
     complaint = io.StringIO()
     try:
         with contextlib.redirect_stderr(complaint):
-            command: Command = tyro.cli(
-                cls, args=words, prog=f"lava-dyads {name}", config=config, **options
-            )
+            given = tyro.cli(whole, args=words, prog=f"lava-dyads {name}", config=config, **options)
     except SystemExit as stop:
         if not stop.code:  # --help has been printed
             sys.stdout.flush()
             raise
-        there = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls)]
-        raise ValidationError(_one_line(complaint.getvalue(), name, there)) from None
+        known = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(cls)]
+        raise ValidationError(_one_line(complaint.getvalue(), name, known)) from None
+    command: Command = back(given)
     return command
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, make_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hints
 
 import tyro
 from rich.console import Console
@@ -85,9 +85,17 @@ Runtime = Literal["lava", "in-process", "reference"]
 Backend = Literal["numpy", "jax"]
 
 
+Groups = Mapping[str, tuple[str, ...]]
+"""Options that the help shows together, in order, by title, see ``cli.grouping``; "": first."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExecutionOptions:
     """How a network is run; ``lava-dyads info`` prints what is supported."""
+
+    groups: ClassVar[Groups] = {
+        "execution": ("granularity", "clock", "precision", "runtime", "backend")
+    }
 
     granularity: Granularity | None = None
     """One fused process (network), a process per layer and connection (layer), or one per neuron.
@@ -113,6 +121,11 @@ class ExecutionOptions:
 @dataclass(frozen=True, kw_only=True)
 class TransportOptions:
     """How asynchronous messages travel (``--clock async --runtime in-process``)."""
+
+    groups: ClassVar[Groups] = {
+        "message": ("latency", "message_seed", "coding", "drop", "delay", "duplicate", "reorder",
+                    "flip", "noise", "max_deliveries", "trace")
+    }  # fmt: skip
 
     latency: LatencyName = "exponential"
     """Latency model of every channel, mean 1."""
@@ -174,10 +187,12 @@ def _asked(owners: Mapping[str, Any], name: str) -> tuple[str, Any, None]:
     texts = [str(getattr(owner, name)) for owner in owners.values()]
     usual = max(texts, key=texts.count)
     others = [f"{n}: {t}" for n, t in zip(owners, texts, strict=True) if t != usual]
-    default = f"default: {usual}{f' ({chr(44).join(others)})' if others else ''}"
+    default = f"default: {usual}" + (f" ({', '.join(others)})" if others else "")
     meaning = meanings(type(next(iter(owners.values()))))[name]
     whose = f" (of {' and '.join(owners)})" if len(owners) <= 2 else ""
-    shown = tyro.conf.arg(help=f"{meaning}{whose}; {default}.", help_behavior_hint="")
+    text = f"{meaning}{whose}; {default}."
+    kind = kinds[0].__name__.upper()
+    shown = tyro.conf.arg(help=text, metavar=kind, help_behavior_hint="")
     return name, Annotated[kinds[0] | None, shown], None
 
 
@@ -206,6 +221,12 @@ else:
 @dataclass(frozen=True, kw_only=True)
 class NetworkOptions(RuleOptions):
     """The network of neurons; the sizes are each command's own."""
+
+    groups: ClassVar[Groups] = {
+        "network": ("loss", "nudge", "feedback", "density", "weight_format", "gain",
+                    "compartment_noise", "graph"),
+        "rule_specific": tuple(f.name for f in fields(RuleOptions)),
+    }  # fmt: skip
 
     activation: ActivationName = "relu"
     """Activation of the hidden layers."""

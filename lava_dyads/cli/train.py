@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -18,6 +18,7 @@ from lava_dyads.checks import check_fields
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
+    Groups,
     NetworkOptions,
     OptimiserName,
     Sizes,
@@ -54,6 +55,16 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
 
     The test accuracy is that of the last epoch, never the best one.
     """
+
+    groups: ClassVar[Groups] = {
+        "": ("layers", "rule", "activation", "epochs", "batch_size", "optimiser", "learning_rate",
+             "seed", "out"),
+        "rule_specific": (),
+        "network": ("threshold", "error_threshold", "anneal", "bias_deviation", "repeats"),
+        "training": ("repeats_per_batch", "lanes", "lr_schedule", "weight_decay", "decay",
+                     "split_seed", "test_share", "dtype", "skip_error", "no_count"),
+        "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "json"),
+    }  # fmt: skip
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
     """Name (digits, mnist, fashion-mnist), or path to an .npz file with arrays x and labels."""
