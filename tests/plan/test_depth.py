@@ -74,10 +74,10 @@ def test_the_longest_way_counts_populations():
 
 
 def test_the_nudge_of_a_shallow_network_is_its_rules_and_a_given_one_stays():
-    assert NetworkSpec((4,) * 8).beta == NetworkSpec((4, 3)).beta == 0.1
-    assert NetworkSpec((4,) * 33).beta == default_beta(0.1, 32) == pytest.approx(0.1 / 64)
-    assert NetworkSpec((4,) * 33, beta=0.1).beta == 0.1
-    assert NetworkSpec((4,) * 33, rule="spiking").beta == NetworkSpec((4, 3), rule="spiking").beta
+    assert NetworkSpec((4,) * 8).rule.beta == NetworkSpec((4, 3)).rule.beta == 0.1
+    assert NetworkSpec((4,) * 33).rule.beta == default_beta(0.1, 32) == pytest.approx(0.1 / 64)
+    assert NetworkSpec((4,) * 33, beta=0.1).rule.beta == 0.1
+    assert NetworkSpec((4,) * 33, rule="spiking").rule.beta == NetworkSpec((4, 3), rule="spiking").rule.beta
     betas = [default_beta(0.1, depth) for depth in range(1, 2000)]
     assert betas == sorted(betas, reverse=True)
     assert betas[-1] == 1e-5
