@@ -510,10 +510,9 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     return {
         "NetworkSpec": (d.NetworkSpec, {
             "layers": (6, 5, 4), "activations": "relu", "loss": "", "rule": "dp-transpose",
-            "alpha": 1.0, "beta": 0.1, "nudge": "", "rate": 1.0, "threshold": 0.0,
-            "error_threshold": None, "anneal": 0.0, "repeats": None, "window": 32, "scale": 0.375,
-            "hysteresis": 1, "reconstruction": 1.0, "gain": None, "bias_deviation": 0.0,
-            "compartment_noise": 0.0, "feedback": "tied", "density": 1.0, "weight_format": "float",
+            "alpha": 1.0, "beta": 0.1, "nudge": "", "threshold": 0.0,
+            "error_threshold": None, "anneal": 0.0, "repeats": None, "gain": None,
+            "bias_deviation": 0.0, "compartment_noise": 0.0, "feedback": "tied", "density": 1.0, "weight_format": "float",
             "seed": 0}),
         "NetworkSpec of a graph": (d.NetworkSpec, {"graph": graph, "loss": "", "layers": ()}),
         "NetworkSpec.from_dict": (d.NetworkSpec.from_dict, {"values": spec.as_dict()}),

@@ -54,24 +54,24 @@ def test_layer_and_network_learn_the_same_weights(alpha, optimiser, loss):
 
 
 @pytest.mark.parametrize(
-    ("rule", "nudge", "alpha"),
+    ("rule", "nudge", "own"),
     [
-        ("dp", "proximal", 0.5),
-        ("dp", "linearised", 0.5),
-        ("activation-relaxation", "", 1.0),
-        ("derivative-free-relaxation", "", 1.0),
-        ("predictive-coding", "", 1.0),
-        ("predictive-coding-free", "", 1.0),
-        ("dp-transpose", "", 0.5),
+        ("dp", "proximal", {"alpha": 0.5}),
+        ("dp", "linearised", {"alpha": 0.5}),
+        ("activation-relaxation", "", {}),
+        ("derivative-free-relaxation", "", {}),
+        ("predictive-coding", "", {}),
+        ("predictive-coding-free", "", {}),
+        ("dp-transpose", "", {"alpha": 0.5}),
     ],
 )
-def test_every_rule_runs_at_every_granularity(rule, nudge, alpha):
+def test_every_rule_runs_at_every_granularity(rule, nudge, own):
     spec = NetworkSpec(
         (64, 12, 10),
         rule=rule,
         nudge=nudge,
-        alpha=alpha,
         beta=0.02,
+        **own,
         activations="tanh",
         threshold=1e-3,
     )

@@ -52,8 +52,8 @@ def test_neurons_learn_the_weights_of_the_fused_network(alpha, optimiser, loss):
     ],
 )
 def test_other_rules_too(rule, loss):
-    layers, numbers = (64, 6, 10), {"alpha": 0.5, "threshold": 1e-3}
-    spec = NetworkSpec(layers, activations="tanh", rule=rule, loss=loss, **numbers)
+    own = {"alpha": 0.5} if rule == "dp" else {}
+    spec = NetworkSpec((64, 6, 10), "tanh", rule=rule, loss=loss, threshold=1e-3, **own)
     fine, _ = trained(spec, "neuron", samples=15)
     fused, _ = trained(spec, "network", runtime="reference", samples=15)
     np.testing.assert_allclose(fine, fused, rtol=0, atol=1e-12)

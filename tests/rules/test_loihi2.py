@@ -19,6 +19,8 @@ from lava_dyads.rules.arithmetic.loihi2 import fitting_exponent, integer_softmax
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.optimisers import Adam
+from lava_dyads.rules.units.dyad import DualPropagation, DualPropagationAdjoint
+from lava_dyads.rules.units.relaxation import ActivationRelaxation
 
 TOP = 2**23 - 1
 words = st.integers(-(2**23), TOP)
@@ -194,15 +196,14 @@ def test_integer_states_lie_within_the_derived_bound_of_floating_point(seed, siz
     seed=st.integers(0, 10**6),
     order=st.integers(0, 10**6),
     loss=st.sampled_from(["squared-error", "cross-entropy"]),
-    rule=st.sampled_from(["dp-transpose", "activation-relaxation"]),
-    alpha=st.sampled_from([0.0, 1.0]),
+    rule=st.sampled_from(
+        [DualPropagationAdjoint(alpha=0.0), DualPropagationAdjoint(), ActivationRelaxation()]
+    ),
 )
-def test_no_order_of_messages_changes_a_bit(seed, order, loss, rule, alpha):
+def test_no_order_of_messages_changes_a_bit(seed, order, loss, rule):
     states = []
     for schedule in (parallel, sweep, random_layer(order)):
-        made, _, x, y = network(
-            seed, (5, 6, 4, 3), numbers=Loihi2(), loss=loss, rule=rule, alpha=alpha
-        )
+        made, _, x, y = network(seed, (5, 6, 4, 3), numbers=Loihi2(), loss=loss, rule=rule)
         outcome = made.settle(x, y, schedule=schedule)
         assert outcome.converged
         assert outcome.residual == 0
@@ -221,18 +222,19 @@ def test_no_order_of_messages_changes_a_bit(seed, order, loss, rule, alpha):
 
 
 @pytest.mark.parametrize(
-    ("rule", "alpha", "strict"),
+    ("rule", "strict"),
     [
-        ("dp-transpose", 0.5, True),
-        ("dp-transpose", 1.0, True),
-        ("dp", 0.5, True),
-        ("dp", 1.0, False),  # diverges for these weights
-        ("activation-relaxation", 1.0, True),
+        (DualPropagationAdjoint(alpha=0.5), True),
+        (DualPropagationAdjoint(alpha=1.0), True),
+        (DualPropagation(alpha=0.5), True),
+        (DualPropagation(alpha=1.0), False),  # diverges for these weights
+        (ActivationRelaxation(), True),
     ],
+    ids=repr,
 )
-def test_every_register_holds_integers_within_its_width(rule, alpha, strict):
+def test_every_register_holds_integers_within_its_width(rule, strict):
     made, _, x, y = network(
-        0, (5, 6, 3), numbers=Loihi2(strict=strict), rule=rule, alpha=alpha, nudge="linearised"
+        0, (5, 6, 3), numbers=Loihi2(strict=strict), rule=rule, nudge="linearised"
     )
     made.settle(x, y, max_steps=200)
     for name, element in made.elements.items():
