@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, make_dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -30,7 +30,7 @@ from lava_dyads.rules.binary import BINARY, FLOAT
 from lava_dyads.rules.feedback import FEEDBACK
 from lava_dyads.rules.losses import LOSSES
 from lava_dyads.rules.nudges import NUDGES
-from lava_dyads.rules.optimisers import OPTIMISERS
+from lava_dyads.rules.optimisers import OPTIMISERS, Optimiser
 from lava_dyads.rules.units import BASELINES, RULES, rule
 
 OK, FAILED, BAD_INPUT = 0, 1, 2
@@ -196,11 +196,11 @@ def _asked(owners: Mapping[str, Any], name: str) -> tuple[str, Any, None]:
     return name, Annotated[kinds[0] | None, shown], None
 
 
-def options_of(registry: Mapping[str, Any], title: str) -> type:
-    """Return a dataclass of the options that the objects of a registry have, all of them open."""
+def options_of(registry: Mapping[str, Any], title: str, shared: Collection[str] = ()) -> type:
+    """Return a dataclass of the options that objects have, but for shared ones; all are open."""
     owners: dict[str, dict[str, Any]] = {}
     for key, chosen in registry.items():
-        for name in options(chosen):
+        for name in (name for name in options(chosen) if name not in shared):
             owners.setdefault(name, {})[key] = chosen
     made = [_asked(whose, name) for name, whose in owners.items()]
     return make_dataclass(title, made, frozen=True, kw_only=True)
@@ -214,8 +214,20 @@ if TYPE_CHECKING:
 
         beta: float | None
 
+    @dataclass(frozen=True, kw_only=True)
+    class OptimiserOptions:
+        """The options of all optimisers, but for those that every one has."""
+
 else:
     RuleOptions = options_of(RULES, "RuleOptions")
+    _EVERY = {name: chosen() for name, chosen in OPTIMISERS.items()}
+    OptimiserOptions = options_of(_EVERY, "OptimiserOptions", options(Optimiser))
+
+
+def given_of(command: Any, kind: type[Any]) -> dict[str, Any]:
+    """Return those options of a kind that were given to a command."""
+    values = {f.name: getattr(command, f.name) for f in fields(kind)}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,10 +271,9 @@ class NetworkOptions(RuleOptions):
             given: dict[str, Any] = {"layers": layers, "activations": self.activation}
         else:
             given = {"graph": self._graph(self.graph)}
-        own = {f.name: getattr(self, f.name) for f in fields(RuleOptions)}
         return NetworkSpec(
             loss=self.loss,
-            rule=rule(self.rule, {k: v for k, v in own.items() if v is not None}),
+            rule=rule(self.rule, given_of(self, RuleOptions)),
             **given,
             nudge=self.nudge,
             gain=self.gain,

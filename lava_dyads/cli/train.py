@@ -21,9 +21,11 @@ from lava_dyads.cli.common import (
     Groups,
     NetworkOptions,
     OptimiserName,
+    OptimiserOptions,
     Sizes,
     TransportOptions,
     console,
+    given_of,
     plain,
     print_json,
     progress_console,
@@ -50,7 +52,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(NetworkOptions, ExecutionOptions, TransportOptions):
+class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions):
     """Train a network on a data set and write a run directory.
 
     The test accuracy is that of the last epoch, never the best one.
@@ -63,6 +65,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
         "network": ("threshold", "error_threshold", "anneal", "bias_deviation", "repeats"),
         "training": ("repeats_per_batch", "lanes", "lr_schedule", "weight_decay", "decay",
                      "split_seed", "test_share", "dtype", "skip_error", "no_count"),
+        "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
         "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "json"),
     }  # fmt: skip
 
@@ -201,6 +204,7 @@ class Train(NetworkOptions, ExecutionOptions, TransportOptions):
             repeats_per_batch=self.repeats_per_batch,
             lanes=self.lanes,
             optimiser=_or(self.optimiser, "sgd" if on_chip else "adam"),
+            optimiser_options=given_of(self, OptimiserOptions),
             learning_rate=self.learning_rate,
             lr_schedule=self.lr_schedule,
             weight_decay=self.weight_decay,

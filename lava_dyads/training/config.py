@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from lava_dyads.data.dataset import SplitSeed, TestShare
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.options import with_options
 from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.binary import BINARY, FLOAT, Latent, growth_for
@@ -44,6 +46,8 @@ class TrainingConfig:
         Samples side by side; None: the batch size. Must divide the batch size.
     optimiser : str
         ``adam``, ``momentum`` or ``sgd``.
+    optimiser_options : mapping of str to number
+        Options that this optimiser has beside the following, e.g. ``{"beta_1": 0.8}``.
     learning_rate : float or None
         None: 0.001 (adam), 0.05 (momentum), 0.1 (sgd).
     lr_schedule : str
@@ -85,6 +89,7 @@ class TrainingConfig:
     repeats_per_batch: Count = 1
     lanes: Size | None = None
     optimiser: str = "adam"
+    optimiser_options: Mapping[str, float] = field(default_factory=dict)
     learning_rate: Positive | None = None
     lr_schedule: str = "constant"
     weight_decay: NotNegative = 0.0
@@ -117,7 +122,8 @@ class TrainingConfig:
         decay = self.decay or 0.0
         updates = self.epochs * self.updates_per_epoch(samples)
         horizon = updates if self.lr_schedule == "linear" else 0
-        return optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, horizon)
+        made = optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, horizon)
+        return with_options(made, self.optimiser_options, "TrainingConfig.")
 
     def updates_per_epoch(self, samples: int) -> int:
         """Return the updates of an epoch of so many samples; a batch that is not full gets one.

@@ -33,6 +33,13 @@ class Adam(Optimiser):
 
     m <- b1 m + (1 - b1) g;  v <- b2 v + (1 - b2) g^2;
     w <- w - eta (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)
+
+    Parameters
+    ----------
+    beta_1, beta_2 : float
+        Share of the mean (of the mean of squares) that is left after an update, in [0, 1).
+    epsilon : float
+        What is added to the root of the mean of squares, > 0.
     """
 
     name: ClassVar[str] = "adam"

@@ -17,7 +17,13 @@ from lava_dyads.rules.optimisers.base import Fading, Optimiser, register
 @register
 @dataclass(frozen=True)
 class Momentum(Optimiser):
-    """Heavy ball: v <- mu v + g;  w <- w - eta v, eta 0.05 and mu 0.9 by default."""
+    """Heavy ball: v <- mu v + g;  w <- w - eta v, eta 0.05 by default.
+
+    Parameters
+    ----------
+    momentum : float
+        Share mu of the velocity that is left after an update, in [0, 1).
+    """
 
     name: ClassVar[str] = "momentum"
     slots: ClassVar[int] = 1
