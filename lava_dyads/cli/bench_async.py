@@ -49,8 +49,8 @@ class BenchAsync:
                 f"{c.compiled:.3f}",
                 f"{c.interpreted:.1f}",
                 f"{c.ratio:.0f}",
-                f"{c.simpy:.2f}",
-                f"{c.simpy_ratio:.1f}",
+                "not installed" if c.simpy is None else f"{c.simpy:.2f}",
+                "" if c.simpy_ratio is None else f"{c.simpy_ratio:.1f}",
                 f"{c.samples_per_second:,.0f}",
             )
         console().print(table)

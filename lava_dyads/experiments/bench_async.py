@@ -42,7 +42,7 @@ class AsyncCost:
         Per sample, hold times that end included; the same in both engines.
     compiled, interpreted, simpy : float
         Microseconds of CPU per message, medians over the rounds; SimPy's is its bare loop over as
-        many time-outs with the same latencies, nan where it is not installed.
+        many time-outs with the same latencies, None where it is not installed.
     samples_per_second : float
         Compiled, on one core.
     ratio, simpy_ratio : float
@@ -53,10 +53,10 @@ class AsyncCost:
     messages: float
     compiled: float
     interpreted: float
-    simpy: float
+    simpy: float | None
     samples_per_second: float
     ratio: float
-    simpy_ratio: float
+    simpy_ratio: float | None
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Engine:
         self._backend.stop()
 
 
-def _round(engines: list[_Engine], samples: int) -> tuple[float, float, float, int]:
+def _round(engines: list[_Engine], samples: int) -> tuple[float, float, float | None, int]:
     """Return seconds compiled, interpreted and in SimPy, and messages."""
     (fast, messages), (slow, others) = (engine.seconds(samples) for engine in engines)
     if messages != others:
@@ -177,10 +177,10 @@ def _round(engines: list[_Engine], samples: int) -> tuple[float, float, float, i
     return fast, slow, _simpy(messages), messages
 
 
-def _simpy(events: int) -> float:
-    """Return the CPU seconds of SimPy's loop over as many time-outs; nan without SimPy."""
+def _simpy(events: int) -> float | None:
+    """Return the CPU seconds of SimPy's loop over as many time-outs; None without SimPy."""
     if find_spec("simpy") is None:
-        return float("nan")
+        return None
     import simpy
 
     delays = np.random.default_rng(0).exponential(size=events).tolist()
@@ -193,17 +193,22 @@ def _simpy(events: int) -> float:
 
 
 def _cost(
-    granularity: str, samples: int, measured: list[tuple[float, float, float, int]]
+    granularity: str, samples: int, measured: list[tuple[float, float, float | None, int]]
 ) -> AsyncCost:
-    messages = sum(m[3] for m in measured) / len(measured)
-    fast, slow, simpy = (median(m[k] / m[3] * 1e6 for m in measured) for k in range(3))
+    def cost(k: int) -> float:
+        return median(m[k] / m[3] * 1e6 for m in measured)  # type: ignore[operator]
+
+    def ratio(k: int) -> float:
+        return median(m[k] / m[0] for m in measured)  # type: ignore[operator]
+
+    peer = measured[0][2] is not None
     return AsyncCost(
         granularity,
-        messages / samples,
-        fast,
-        slow,
-        simpy,
+        sum(m[3] for m in measured) / len(measured) / samples,
+        cost(0),
+        cost(1),
+        cost(2) if peer else None,
         median(samples / m[0] for m in measured),
-        median(m[1] / m[0] for m in measured),
-        median(m[2] / m[0] for m in measured),
+        ratio(1),
+        ratio(2) if peer else None,
     )

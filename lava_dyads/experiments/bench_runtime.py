@@ -125,10 +125,9 @@ def bench_runtime(
     if on_round:
         on_round(f"{', '.join(map(str, dyads))} dyads")
     scales = scaling(dyads, rounds)
-    some = tuple(n for n in dyads if n < MANY)
-    if some and on_round:
-        on_round(f"{', '.join(map(str, some))} dyads, asynchronous")
-    scales += scaling(some, rounds, "async")
+    if on_round:
+        on_round(f"{', '.join(map(str, dyads))} dyads, asynchronous")
+    scales += scaling(dyads, rounds, "async")
     return RuntimeBench(found, _var_get(), scales)
 
 
@@ -189,8 +188,6 @@ def _network(runtime: str) -> float:
 
 
 FAN_OUT = 32
-MANY = 5000
-"""Dyads from which on a presentation by events takes minutes: changes go through 50 layers."""
 
 
 def scaling(dyads: tuple[int, ...], rounds: int, clock: str = "sync") -> list[Scaling]:
