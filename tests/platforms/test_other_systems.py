@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 import pytest
+from needs import NEEDS_LAVA
 
 OTHERS = """
     import importlib, sys
@@ -95,6 +96,7 @@ PROGRAM = """
 """
 
 
+@NEEDS_LAVA
 @pytest.mark.skipif(sys.platform != "linux", reason="plays another system, on Linux")
 @pytest.mark.parametrize("system", list(MISSING))
 def test_rules_training_and_the_in_process_runtime_run_where_linux_is_not(system):
