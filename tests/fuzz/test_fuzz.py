@@ -8,11 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.needs import NEEDS_LAVA
+
 FUZZ = Path(__file__).with_name("fuzz.py")
 SEED = os.environ["LAVA_DYADS_TEST_SEED"]
 
 
-@pytest.mark.parametrize("target", ["graph", "checkpoint", "state", "python"])
+PYTHON = pytest.param("python", marks=NEEDS_LAVA)  # Processes are among its constructors
+
+
+@pytest.mark.parametrize("target", ["graph", "checkpoint", "state", PYTHON])
 def test_a_sample_of_spoilt_inputs_of_the_day(target):
     spec = importlib.util.spec_from_file_location("fuzz", FUZZ)
     fuzz = importlib.util.module_from_spec(spec)

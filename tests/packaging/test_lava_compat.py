@@ -6,6 +6,8 @@ import textwrap
 
 import pytest
 
+from tests.support.needs import NEEDS_LAVA
+
 RESHAPED = """
 import numpy as np
 from lava.magma.core.run_conditions import RunSteps
@@ -47,6 +49,7 @@ def test_stock_processes_run_on_lava(before):
     assert run(before + RESHAPED).split() == ["2.0"] * 6
 
 
+@NEEDS_LAVA
 def test_the_start_method_remains_the_program_s_own():
     code = """
     import multiprocessing
@@ -74,6 +77,7 @@ def test_the_package_itself_imports_next_to_nothing():
     assert ours == {"lava_dyads", "lava_dyads.lava_compat"}
 
 
+@NEEDS_LAVA
 def test_dataclasses_of_lava_are_what_they_are_on_the_python_it_was_made_for():
     code = """
     from lava.magma.compiler.var_model import AxonEncoder, ByteEncoder, CoreEncoder
@@ -90,6 +94,7 @@ def test_dataclasses_of_lava_are_what_they_are_on_the_python_it_was_made_for():
     assert run(code) == ("refused\n" if sys.version_info >= (3, 11) else "")
 
 
+@NEEDS_LAVA
 def test_what_was_imported_before_the_hook_is_mended_by_it():
     code = """
     import sys
@@ -102,6 +107,7 @@ def test_what_was_imported_before_the_hook_is_mended_by_it():
     assert run(code).split() == ["None", "fork"]
 
 
+@NEEDS_LAVA
 def test_modules_of_lava_are_loaded_again_and_by_many_threads_at_once():
     code = """
     import importlib, threading
