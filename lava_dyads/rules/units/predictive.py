@@ -123,6 +123,12 @@ class FreePredictiveCoding(PredictiveCoding):
     summary = "predictive coding (PC), free predictions: differs from backprop by the nudge"
     activations = ("tanh", "linear")
     settings = MappingProxyType({"activations": "tanh", "repeats": 16})
+    unsupported = MappingProxyType(
+        {
+            "loihi2": "its activities fall below 0, and no trace on the chip can. "
+            "Try: --rule predictive-coding"
+        }
+    )
     exact = False
     free = True
 
