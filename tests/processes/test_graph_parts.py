@@ -14,6 +14,7 @@ from lava_dyads.processes import (
     DyadMaxPool,
     DyadProduct,
 )
+from lava_dyads.rules.units.dyad import DualPropagationAdjoint
 from lava_dyads.testing import play
 
 pytestmark = pytest.mark.timeout(60)
@@ -147,7 +148,8 @@ def test_a_product_sends_the_error_down_times_the_other_side():
 def test_dyads_share_a_bias_by_channels():
     schedule = PresentationSchedule(steps=1, lanes=1)
     schedule.window[:] = 0, 1
-    options = {"activation": "linear", "beta": 0.5, "optimiser": SGD(0.1), "schedule": schedule}
+    rule = DualPropagationAdjoint(beta=0.5)
+    options = {"activation": "linear", "rule": rule, "optimiser": SGD(0.1), "schedule": schedule}
     dyad = Dyad((4,), bias=[1.0, -1.0], sharing=2, **options)
     played = play(
         dyad,
