@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
+
+from threadpoolctl import threadpool_limits
 
 from lava_dyads.array_types import IntArray
 from lava_dyads.elements import Sink, Source
@@ -61,7 +64,9 @@ class LavaBackend:
         presentations = self._schedule.presentations(len(order))
         # A conductor takes one step per presentation, whatever happens in between.
         steps = 1 if self._conducted else self._schedule.steps
-        with thread_team(self._threads):
+        # Products are few and small beside asynchronous messages: threads would wait for the next.
+        alone = threadpool_limits(1, "blas") if self._conducted else nullcontext()
+        with alone, thread_team(self._threads):
             self.session.run(presentations * steps, poll=poll)
 
     def state(self) -> dict[str, Any]:
