@@ -146,7 +146,8 @@ class TransportOptions:
     noise: float = 0.0
     """Share with 10 % of noise."""
     max_deliveries: int | None = None
-    """Messages for one presentation after which it counts as not settling; default: a million."""
+    """Messages for one presentation after which it counts as not settling; default: a million, or
+    50 per weight where that is more."""
     trace: Path | None = None
     """File (.npz) for who sent what to whom and when; with a raster plot beside it (.png)."""
 

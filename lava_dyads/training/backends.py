@@ -46,7 +46,9 @@ class LavaBackend:
         self.network.output_out.connect(self.sink.output_in)
         self._conducted = execution.clock == "async"
         if self._conducted:
-            self.conductor = Conductor(schedule)
+            # A weight carries some messages each way; many times more will never end.
+            weights = sum(c.op.n_in * c.op.n_out for c in network.connections.values())
+            self.conductor = Conductor(schedule, max_deliveries=max(1_000_000, 50 * weights))
             self.conductor.lead(self.source, self.network, self.sink)
         config = DyadRunConfig(execution.granularity, clock=execution.clock)
         self.session: Session
