@@ -92,6 +92,7 @@ class _Wiring:
     def __init__(self, engine: Any, builders: dict[Any, Any]) -> None:
         self.engine, self.builders = engine, builders
         self._buffers: dict[int, ReceiveBuffer] = {}
+        self._names: dict[int, str] = {}
         self._places: dict[int, list[int | None]] = {}
         """Per InPort and source: which entry of the port's message the source fills."""
 
@@ -147,7 +148,7 @@ class _Wiring:
         buffer: ReceiveBuffer | None = None,
         entry: int | None = None,
     ) -> None:
-        names = f"{source.name}.{port.name}", f"{target.process.name}.{target.name}"
+        names = self._named(source, port), self._named(target.process, target)
         shape, dtype = port.shape, _dtype(port)
         if isinstance(self.engine, VirtualTimeEngine):
             ends = source.model_class, target.process.model_class
@@ -160,6 +161,12 @@ class _Wiring:
         self._add(target.process, end)
         receiving = self.builders[target.process]
         receiving.add_csp_port_mapping(create_port_id(source.id, port.name), end)
+
+    def _named(self, process: AbstractProcess, port: Any) -> str:
+        """Return 'process.port', one text for all channels of a port."""
+        if id(port) not in self._names:
+            self._names[id(port)] = f"{process.name}.{port.name}"
+        return self._names[id(port)]
 
     def _add(self, process: AbstractProcess, end: Any) -> None:
         self.builders[process].csp_ports.setdefault(end.name, []).append(end)

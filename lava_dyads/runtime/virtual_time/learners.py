@@ -66,6 +66,7 @@ class Learners:
             "resets": _merged(stretches),
         }
         self._numbers = self.sections["numbers"]
+        del self._maker  # its lists are large
 
     @property
     def updates(self) -> int:
