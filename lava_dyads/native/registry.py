@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -79,8 +79,9 @@ def event_loop() -> Any:
 
     begin = time.perf_counter()
     name = f"lava_dyads-{getattr(os, 'getuid', int)()}-{loop.VERSION}.lock"
-    with FileLock(Path(tempfile.gettempdir()) / name):
+    with suppress(OSError), FileLock(Path(tempfile.gettempdir()) / name):
         loop.compile_ahead()
+    loop.compile_ahead()  # at once, but where no lock could be had
     _LOG.info("compiled event loop: ready after %.1f s", time.perf_counter() - begin)
     return loop
 

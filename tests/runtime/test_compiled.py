@@ -230,6 +230,35 @@ def test_what_is_not_compiled_says_why(options, reason):
     assert reason in run.usage.engine
 
 
+def test_a_latency_that_is_not_compiled_is_interpreted(monkeypatch):
+    monkeypatch.setitem(LATENCIES, "twice", lambda share: 2.0)
+    x, y = rows(SPEC, 1, 1)
+    run = Run(SPEC, x, y, compiled=None, transport=Transport("twice"))
+    assert run.usage.engine == "interpreted: latency twice is not compiled"
+
+
+def test_counts_of_updates_that_somebody_sets_apart_and_together_again():
+    made = []
+    for compiled in (True, False):
+        schedule = PresentationSchedule(1)
+        network = SPEC.build(optimiser=optimiser("adam", 0.01))
+        process = DyadNetwork(network, schedule=schedule)
+        source = DatasetSource(*rows(SPEC, 2, 6), schedule=schedule)
+        source.x_out.connect(process.input_in)
+        source.y_out.connect(process.target_in)
+        Conductor(schedule).lead(source, process)
+        schedule.window[:] = 0, 6
+        config = DyadRunConfig("layer", clock="async")
+        with InProcessSession(process, config, compiled=compiled) as session:
+            for _ in range(3):
+                session.run(2)
+                updates = network.elements["population_1"].memory["bias_updates"]
+                updates += 5 if updates[0] == 2 else -5
+        made.append([p for kind in network.parameters() for p in kind])
+    for ours, theirs in zip(*made, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
 def test_without_numba_it_works_slowly_and_says_so(monkeypatch, caplog):
     x, y = rows(SPEC, 1, 2)
     theirs = Run(SPEC, x, y, compiled=False)

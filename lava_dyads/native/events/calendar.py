@@ -121,7 +121,7 @@ def note(t: int, at: float, target: int) -> int:
 
 @compiled
 def _next_used(t: int, place: int) -> int:
-    """Return how many days after a place of the calendar the next one with messages is, or -1."""
+    """Return how many days after a place the next day with messages is; there is one."""
     used = whole(t, X_USED)
     for k in range(WORDS + 1):
         word = np.uint64(whole(used, ((place >> 6) + k) % WORDS))
@@ -135,7 +135,7 @@ def _next_used(t: int, place: int) -> int:
                 first += 1
             if first - place < DAYS:
                 return first - place
-    return -1
+    return DAYS
 
 
 @compiled

@@ -37,6 +37,9 @@ on, first the share of a weight that decay leaves. ``resets``: stretches that ar
     X_USES, X_LEARNERS, X_NUMBERS, X_RESETS, X_KEYS,
 ) = range(len(HEADER), len(HEADER) + len(SECTIONS))  # fmt: skip
 
+LATENCY_MODELS = ("constant", "uniform", "exponential", "heavy-tailed")
+"""Those that are compiled (``memory.latency``), in the order of their numbers."""
+
 POPULATION, LINEAR, HEAD, RELAY, COLLECT, CALLED = range(6)
 """Kinds of elements."""
 

@@ -127,7 +127,7 @@ def unit(key: int, n: int) -> float:
 
 @compiled
 def latency(model: int, mean: float, share: float) -> float:
-    """Return a quantile, see executors.latency; models in the order of their dictionary."""
+    """Return a quantile, see executors.latency; models by their number in ``LATENCY_MODELS``."""
     if model == 1:
         return mean * (2.0 * share)
     if model == 2:

@@ -95,6 +95,10 @@ def why_not(engine: VirtualTimeEngine, nodes: list[Any]) -> str | None:
         return "Processes have schedules of their own"
     if any(model.element.arithmetic.dtype != np.float64 for model in models):
         return "numbers are narrower than float64"
+    known = columns.LATENCY_MODELS
+    others = {w.latency_model.model for w in engine.channels if w.latency_model.model not in known}
+    if others:
+        return f"latency {', '.join(sorted(others))} is not compiled"
     return None if event_loop() else _NO_NUMBA
 
 
@@ -164,12 +168,15 @@ class CompiledNetwork:
             memory = model.element.memory
             if any(memory[name] is not register for name, register in known.items()):
                 self._before = self.counted()
+                self._groups = []  # they look at the registers that were
                 self._build()
                 return
 
     def _share(self, native: list[bool]) -> None:
         """Note who counts, learns and forgets in Python: all that compiled code does not."""
         self._elements[:, columns.E_NATIVE] = native
+        learners = len(self._learners.sections["learners"])
+        self._header[columns.S_LEARNERS] = learners if any(native) else 0
         theirs = {model for model, own in zip(self.models, native, strict=True) if not own}
         groups = [(group, models) for group, models in self._groups if theirs.issuperset(models)]
         self._stacked: list[StackedPopulations] = [group for group, _ in groups]

@@ -11,7 +11,6 @@ import numpy as np
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Connection, Gather, Head, Population, Sink, Source
 from lava_dyads.elements.connection import TaughtConnection
-from lava_dyads.executors.latency import LATENCIES
 from lava_dyads.native.events import columns
 from lava_dyads.native.programs import TRACED, Program, UntraceableError
 from lava_dyads.rules.arithmetic import Float
@@ -205,7 +204,7 @@ class TableMaker:
         row = self.elements[e]
         try:
             program = self.program(
-                (type(element.loss), element.beta, element.n),
+                (element.loss, element.beta),
                 lambda output, target: [element.drive(output, target, _TRACED_FLOAT)],
                 2,
             )
@@ -376,7 +375,6 @@ class TableMaker:
         """Return the tables, with further sections."""
         lanes, wires = self.lanes, self._engine.channels
         latencies = [wire.latency_model for wire in wires]
-        models = list(LATENCIES)
         pending = np.zeros(max(1, self._pending))
         for e, port, offset, n in self._waiting:
             view = pending[offset : offset + n * lanes].reshape(lanes, n)
@@ -396,7 +394,9 @@ class TableMaker:
             start=whole_numbers(self._start),
             route=whole_numbers(self._route),
             destinations=whole_numbers(self._destinations),
-            model=whole_numbers([models.index(latency.model) for latency in latencies]),
+            model=whole_numbers(
+                [columns.LATENCY_MODELS.index(latency.model) for latency in latencies]
+            ),
             mean=real_numbers([latency.mean for latency in latencies]),
             count=np.zeros(len(wires), np.int64),
             messages=np.zeros(len(wires), np.int64),
