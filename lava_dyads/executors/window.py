@@ -1,14 +1,16 @@
 """A whole presentation of a chain of spiking dyads, with all layers end to end in one array.
 
 Stepped one by one, the elements cost a dozen calls of numpy per layer; here it is a dozen for all
-of them. The equations are those of the units (``rules.units.spiking``), which take arrays of any
-shape; and what elements hold and count is the same to the bit afterwards.
+of them, or none where compiled code takes the steps (``executors.compiled_window``). The equations
+are those of the units (``rules.units.spiking``), which take arrays of any shape; and what elements
+hold and count is the same to the bit afterwards, but for the potentials that compiled code leaves.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import cast
 
@@ -17,6 +19,7 @@ import numpy as np
 from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.elements import Connection, Element, Inbox, Outbox, Population
 from lava_dyads.elements.clock import Clock
+from lava_dyads.executors.compiled_window import CompiledSteps, compiled_steps
 from lava_dyads.executors.registry import Executor, register, stepped
 from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import Plan
@@ -24,12 +27,11 @@ from lava_dyads.plan.vertex import is_chain
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.units.spiking import SpikingDyadUnit, SpikingOutput
 
-Watch = Callable[[int, AnyArray], None]
-"""Is shown every step: its number, and where compartments spike, (2, dyads of all layers)."""
+_UNWATCHED = np.zeros((0, 2, 0), bool)
 
 
 @dataclass
-class _Layer:
+class Layer:
     """One population: its part of the flat arrays, and what it has sent, mean and difference."""
 
     population: Population
@@ -40,14 +42,18 @@ class _Layer:
     apical: Array
     mean: Array
     difference: Array
-    moved: AnyArray
-    moved_apart: AnyArray
     events: int = 0  # of the last step
     events_apart: int = 0
 
     @property
     def unit(self) -> SpikingDyadUnit:
+        """The neuron rule."""
         return cast(SpikingDyadUnit, self.population.unit)
+
+    def wake(self) -> None:
+        """Let every step add what it adds, from now on: the wave has arrived."""
+        m = self.population.memory
+        self.steady[...] = self.unit.steady(m["basal"], m["bias"])
 
 
 def why_not(plan: Plan, arithmetic: Arithmetic) -> str | None:
@@ -101,23 +107,26 @@ class SpikingWindow:
         dtype = populations[0].arithmetic.dtype
         ends = np.cumsum([0, *(lanes * p.n for p in populations)]).tolist()
         n = ends[-1]
-        self._potentials, self._spikes, self._pushes = np.zeros((3, 2, n), dtype)
-        self._steady, self._drive, self._basal, self._apical = np.zeros((4, n), dtype)
-        self._rises, self._sums = np.zeros((2, 4, n), dtype)
-        self._moved = np.zeros((2, n), bool)
-        flat = (self._steady, self._basal, self._apical, *self._rises[2:])
+        self.drives = np.zeros((5, n), dtype)  # V+, V-, basal, steady, apical
+        self.rises, self.sums = np.zeros((2, 4, n), dtype)  # s+, s-, mean, difference
+        flat = (*self.drives[:1:-1], *self.rises[2:])
         self.layers = []
         for k, (p, c) in enumerate(zip(populations, connections, strict=True)):
             here = slice(ends[k], ends[k + 1])
-            views = [row[here].reshape(lanes, -1) for row in flat]
-            self.layers.append(_Layer(p, c, here, *views, *self._moved[:, here]))
+            apical, steady, basal, *said = (row[here].reshape(lanes, -1) for row in flat)
+            self.layers.append(Layer(p, c, here, steady, basal, apical, *said))
+
+    @cached_property
+    def compiled(self) -> CompiledSteps | None:
+        """What takes the steps in the place of numpy, if there is something."""
+        return compiled_steps(self.layers, self.drives, self.sums)
 
     def __reduce__(self) -> tuple[object, ...]:
         """Make copies afresh: copied views would no longer be views."""
         return type(self), self._made_of
 
     def present(
-        self, clock: Clock, inbox: Inbox, steps: int, watch: Watch | None = None
+        self, clock: Clock, inbox: Inbox, steps: int, trains: AnyArray = _UNWATCHED
     ) -> Outbox | None:
         """Take all steps of a presentation; learn and count in the last one.
 
@@ -129,8 +138,8 @@ class SpikingWindow:
             Messages on the network's ports ``input_in`` and ``target_in``.
         steps : int
             Steps of the presentation, at least 2.
-        watch : callable or None
-            Is shown every step from the second one on.
+        trains : bool array, shape (steps - 1, 2, dyads of all layers), or (0, 2, 0)
+            Takes where compartments spike, from the second step on.
 
         Returns
         -------
@@ -143,75 +152,65 @@ class SpikingWindow:
         for layer in self.layers:
             layer.below.plasticity.show(exact=not clock.learn)
         self._begin(x, y)
-        events = self._run(clock.learn, steps, watch)
+        run = self.compiled.run if self.compiled else self._run
+        events = run(clock.learn, steps, trains)
         self._end(clock, x, events)
         output = self.layers[-1].population.memory["sent_mean"]
         return {"output_out": output.copy()} if events[:, -1, 0].any() else {}
 
     def _begin(self, x: Array, y: Array) -> None:
         """Take the first step: the input passes its connection."""
-        for flat in (self._steady, self._basal, self._apical, self._rises, self._sums):
+        for flat in (self.drives, self.rises, self.sums):
             flat.fill(0)
         for layer in self.layers:
             layer.population.reset()
             layer.below.reset()
             m = layer.population.memory
-            for row, name in zip(self._potentials, ("v_plus", "v_minus"), strict=True):
+            for row, name in zip(self.drives, ("v_plus", "v_minus"), strict=False):
                 row[layer.here] = m[name].ravel()
             layer.events = layer.events_apart = 0
         first, last = self.layers[0], self.layers[-1]
         first.population.memory["basal"] += first.below.upward(x)
         last.population.memory["apical"] += y
 
-    def _run(self, learn: bool, steps: int, watch: Watch | None) -> IntArray:
+    def _run(self, learn: bool, steps: int, trains: AnyArray) -> IntArray:
         """Take all further steps; return the events in them, of each layer's two channels."""
         layers, depth = self.layers, len(self.layers)
         unit, output = layers[0].unit, cast(SpikingOutput, layers[-1].unit)
         memory, said = layers[-1].population.memory, layers[-1].mean
         aim, pull, nudge = output.aim(memory["apical"]), memory["pull"], layers[-1].apical
-        basal, steady, drive = self._basal, self._steady, self._drive
-        apical = self._apical if learn else None
-        potentials, spikes, pushes = self._potentials, self._spikes, self._pushes
-        rises, sums, moved = self._rises, self._sums, self._moved
-        hops = list(pairwise(layers))
+        potentials, basal, steady = self.drives[:2], self.drives[2], self.drives[3]
+        apical = self.drives[4] if learn else None
+        gains = np.array(unit.signed_gains, potentials.dtype)[:, None]
         events = np.zeros((steps - 1, depth, 2), np.int64)
         for step in range(2, steps + 1):
-            if step <= depth + 1:  # the wave arrives
-                layer = layers[step - 2]
-                m = layer.population.memory
-                layer.steady[...] = layer.unit.steady(m["basal"], m["bias"])
-            for below, above in hops:
-                if below.events:
-                    above.basal[...] = above.below.upward(below.mean)
-                else:
-                    above.basal.fill(0)
-                if above.events_apart:
-                    below.apical[...] = above.below.downward(above.difference)
-                else:
-                    below.apical.fill(0)
+            if step <= depth + 1:
+                layers[step - 2].wake()
+            for below, above in pairwise(layers):
+                above.basal[...] = above.below.upward(below.mean) if below.events else 0
+                back = above.events_apart
+                below.apical[...] = above.below.downward(above.difference) if back else 0
             if learn:
-                output.nudge(pull, out=nudge)
-            unit.arriving(basal, steady, out=drive)
-            unit.push(potentials, drive, apical, out=pushes)
-            fired = unit.fire(potentials, spikes)
-            unit.rises(spikes, out=rises)
-            sums += rises
+                nudge[...] = output.nudge(pull)
+            drive = unit.arriving(basal, steady)
+            potentials[...], fired = unit.advance(potentials, drive, apical, gains)
+            self.rises[...] = unit.rises(fired, potentials.dtype)
+            self.sums += self.rises
             if learn and step > depth:
-                np.subtract(aim, said, out=pull)
-            unit.moved(fired, out=moved)
+                pull[...] = output.left(aim, said)
             for k, layer in enumerate(layers):
-                layer.events = int(np.count_nonzero(layer.moved))
-                layer.events_apart = int(np.count_nonzero(layer.moved_apart))
+                layer.events = int(np.count_nonzero(layer.mean))
+                layer.events_apart = int(np.count_nonzero(layer.difference))
                 events[step - 2, k] = layer.events, layer.events_apart
-            if watch is not None:
-                watch(step, fired)
+            if len(trains):
+                trains[step - 2] = fired
         return events
 
     def _end(self, clock: Clock, x: Array, events: IntArray) -> None:
         """Write the registers and counters of all elements, and let them learn."""
         for k, layer in enumerate(self.layers):
             p, c, here = layer.population, layer.below, layer.here
-            rows = (*self._sums[:, here], *self._potentials[:, here])
+            rows = (*self.sums[:, here], *self.drives[:2, here])
             names = ("s_plus", "s_minus", "sent_mean", "sent_difference", "v_plus", "v_minus")
             for name, row in zip(names, rows, strict=True):
                 p.memory[name][...] = row.reshape(self.lanes, -1)

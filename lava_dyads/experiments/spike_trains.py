@@ -219,15 +219,12 @@ def _at_once(network: Network, problem: SpikingProblem, steps: int) -> SpikingRu
     """Take all steps in one go, as the network does in training, and watch the spikes."""
     window, samples = network.window, len(problem.x)
     assert isinstance(window, SpikingWindow)
-    fired = np.zeros((2, steps, window.layers[-1].here.stop), bool)
-
-    def watch(step: int, spikes: NDArray[np.bool_]) -> None:
-        fired[:, step - 2] = spikes
-
+    fired = np.zeros((steps, 2, window.layers[-1].here.stop), bool)
     clock = Clock(steps + 1, False, True, True, samples)
     inbox = {"input_in": problem.x, "target_in": problem.y}
-    window.present(clock, inbox, steps + 1, watch)  # in the first, the input passes its connection
-    trains = [fired[:, :, k.here].reshape(2, steps, samples, -1) for k in window.layers]
+    window.present(clock, inbox, steps + 1, fired)  # in the first, the input passes its connection
+    seen = fired.transpose(1, 0, 2)
+    trains = [seen[:, :, k.here].reshape(2, steps, samples, -1) for k in window.layers]
     return _read(network, problem, trains)
 
 

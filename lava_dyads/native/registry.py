@@ -86,6 +86,15 @@ def event_loop() -> Any:
     return loop
 
 
+def spiking_steps() -> Any:
+    """Return the steps of spiking presentations, ``native.spiking``; None without numba."""
+    if find_spec("numba") is None:
+        return None
+    from lava_dyads.native import spiking  # imports numba
+
+    return spiking
+
+
 @cache
 def _alone(name: str) -> Kernel | None:
     if find_spec("numba") is None:

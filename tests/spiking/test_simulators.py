@@ -150,23 +150,23 @@ def test_every_state_is_within_two_spikes_of_the_rate_fixed_point(seed, alpha):
 
 
 def hard_reset(monkeypatch):
-    def fire(self, potentials, spikes):
-        fired = potentials >= 1
-        spikes[...] = fired
-        potentials[fired] = 0
-        return fired
+    intact = SpikingDyadUnit.advance
 
-    monkeypatch.setattr(SpikingDyadUnit, "fire", fire)
+    def advance(self, v, drive, apical, gain):
+        v, fired = intact(self, v, drive, apical, gain)
+        return v - fired * v, fired
+
+    monkeypatch.setattr(SpikingDyadUnit, "advance", advance)
 
 
 def floor_at_zero(monkeypatch):
-    intact = SpikingDyadUnit.fire
+    intact = SpikingDyadUnit.advance
 
-    def fire(self, potentials, spikes):
-        np.maximum(potentials, 0, out=potentials)
-        return intact(self, potentials, spikes)
+    def advance(self, v, drive, apical, gain):
+        v, fired = intact(self, v, drive, apical, gain)
+        return v * (v >= 0), fired
 
-    monkeypatch.setattr(SpikingDyadUnit, "fire", fire)
+    monkeypatch.setattr(SpikingDyadUnit, "advance", advance)
 
 
 def swapped_alpha(monkeypatch):
@@ -175,15 +175,15 @@ def swapped_alpha(monkeypatch):
 
 
 def flipped_feedback(monkeypatch):
-    push, nudge = SpikingDyadUnit.push, SpikingOutput.nudge
+    advance, nudge = SpikingDyadUnit.advance, SpikingOutput.nudge
 
-    def flipped(self, potentials, drive, apical, out=None):
-        push(self, potentials, drive, -apical, out)
+    def flipped(self, v, drive, apical, gain):
+        return advance(self, v, drive, None if apical is None else -apical, gain)
 
-    def kept(self, pull, out=None):  # an output nudges itself; twice flipped, it is as it was
-        return np.negative(nudge(self, pull), out=out)
+    def kept(self, pull):  # an output nudges itself; twice flipped, it is as it was
+        return -nudge(self, pull)
 
-    monkeypatch.setattr(SpikingDyadUnit, "push", flipped)
+    monkeypatch.setattr(SpikingDyadUnit, "advance", flipped)
     monkeypatch.setattr(SpikingOutput, "nudge", kept)
 
 

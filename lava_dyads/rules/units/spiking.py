@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
@@ -59,8 +59,8 @@ class SpikingDyadUnit(Compartments):
 
     Registers ``s_plus``, ``s_minus``: N / (c T); ``v_plus``, ``v_minus``: V after the reset;
     ``pull``: what an output dyad's target leaves to its next step.
-    The equations take arrays (2, ...) with the plus compartments first, of one population or of
-    all populations end to end.
+    The equations take one compartment of one population, or all of them end to end, and arrays or
+    what stands for them (``native.programs``).
 
     Parameters
     ----------
@@ -118,63 +118,50 @@ class SpikingDyadUnit(Compartments):
         steady = self.steady(basal, bias)
         return steady if self.level else self.arriving(basal, steady)
 
-    def arriving(self, basal: Array, steady: Array, out: Array | None = None) -> Array:
+    def arriving(self, basal: Array, steady: Array) -> Array:
         """Return c T da + what every step adds."""
-        drive = np.multiply(self.rate, basal, out=out)
-        drive += steady
-        return drive
+        return self.rate * basal + steady
 
     def step(
         self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
     ) -> Changes | None:
         """Move both potentials and let them spike; return what the channels change by."""
-        potentials = np.array([state["v_plus"], state["v_minus"]])
-        shape = potentials.shape
-        self.push(potentials, basal, apical)
-        spikes = np.empty_like(potentials)
-        self.fire(potentials, spikes)
-        rises = self.rises(spikes.reshape(2, -1)).reshape(4, *shape[1:])
-        for i, side in enumerate(("plus", "minus")):
-            state[f"s_{side}"] += rises[i]
-            state[f"v_{side}"][...] = potentials[i]
+        fired = np.empty((2, *basal.shape), bool)
+        for spikes, side, gain in zip(fired, ("plus", "minus"), self.signed_gains, strict=True):
+            v = state[f"v_{side}"]
+            v[...], spikes[...] = self.advance(v, basal, apical, gain)
+        rises = self.rises(fired.reshape(2, -1), basal.dtype).reshape(4, *basal.shape)
+        for rise, side in zip(rises, ("plus", "minus"), strict=False):
+            state[f"s_{side}"] += rise
         changes = {self.up: rises[2], "plus": rises[0], "minus": rises[1]}
         return changes if self.hysteresis > 1 else {**changes, self.down: rises[3]}
 
-    def push(
-        self, potentials: Array, drive: Array, apical: Signal, out: Array | None = None
-    ) -> None:
-        """Add d to both potentials, and the feedback with opposite signs, in place."""
-        potentials += drive
+    def advance(self, v: Array, drive: Array, apical: Signal, gain: Any) -> tuple[Array, AnyArray]:
+        """Return the potential of a compartment after a step, and where it spikes.
+
+        Parameters
+        ----------
+        v, drive : arrays
+        apical : array or None
+        gain : float, or array that broadcasts
+            The compartment's, of ``signed_gains``.
+        """
+        v = v + drive
         if apical is not None:
-            gains = self._signed_gains.astype(potentials.dtype, copy=False)
-            gains = gains.reshape(2, *(1,) * apical.ndim)
-            potentials += np.multiply(gains, apical, out=out)
+            v = v + gain * apical
+        fired = v >= 1.0
+        return v - fired, fired  # soft reset
 
-    def fire(self, potentials: Array, spikes: Array) -> AnyArray:
-        """Return the mask V >= 1, as ones in ``spikes``, too; take one threshold from V there."""
-        fired = potentials >= 1.0
-        np.copyto(spikes, fired)
-        potentials -= spikes  # soft reset
-        return fired
-
-    def rises(self, spikes: Array, out: Array | None = None) -> Array:
+    def rises(self, fired: AnyArray, dtype: Any = float) -> Array:
         """Return by how much s+, s-, mean and difference rise, (4, n), for spikes (2, n)."""
         # One product: no entry has more than one sum, so nothing depends on its order.
-        return np.dot(self._channels.astype(spikes.dtype, copy=False), spikes, out=out)
+        return np.asarray(self._channels.astype(dtype, copy=False) @ fired.astype(dtype))
 
-    def moved(self, fired: AnyArray, out: AnyArray) -> None:
-        """Write where mean and difference change into (2, n), for compartments that fired."""
-        plus, minus = fired
-        if self.alpha in (0.0, 1.0):
-            out[0] = plus if self.alpha else minus
-        else:
-            np.logical_or(plus, minus, out=out[0])
-        np.logical_xor(plus, minus, out=out[1])
-
-    @cached_property
-    def _signed_gains(self) -> Array:
+    @property
+    def signed_gains(self) -> tuple[float, float]:
+        """What the apical input counts for in V+ and in V-, in thresholds."""
         plus, minus = self.gains
-        return np.array([self.rate * plus, -self.rate * minus])
+        return self.rate * plus, -self.rate * minus
 
     @cached_property
     def _channels(self) -> Array:
@@ -238,9 +225,13 @@ class SpikingOutput(SpikingDyadUnit):
         """Return the amount a step adds to the integral of the target."""
         return np.asarray((target + self.baseline) / self.window)
 
-    def nudge(self, pull: Array, out: Array | None = None) -> Array:
+    def left(self, aim: Array, change: Array) -> Array:
+        """Return what a step leaves to the next one, given by how much the mean has changed."""
+        return aim - change
+
+    def nudge(self, pull: Array) -> Array:
         """Return du, beta times what the last step has left."""
-        return np.multiply(self.beta, pull, out=out)
+        return self.beta * pull
 
     def step(
         self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
@@ -251,7 +242,7 @@ class SpikingOutput(SpikingDyadUnit):
         pull = state["pull"]
         changes = super().step(state, basal, self.nudge(pull), arithmetic)
         assert changes is not None
-        np.subtract(self.aim(apical), changes[self.up], out=pull)
+        pull[...] = self.left(self.aim(apical), changes[self.up])
         return changes
 
 
