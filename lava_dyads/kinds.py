@@ -60,6 +60,10 @@ class Kind(NamedTuple):
     take: Callable[[Any], Any]
 
 
+ANYTHING = Kind("anything", "anything", "...", lambda value: value)
+"""The kind of whatever no annotation says more of."""
+
+
 @functools.cache
 def kind_of(annotation: Any) -> Kind:
     """Return the kind of values that an annotation takes."""
@@ -82,7 +86,7 @@ def kind_of(annotation: Any) -> Kind:
     plain = annotation in (object, Any)  # Any is a class since Python 3.11
     if origin is None and isinstance(annotation, type) and not plain and asked:
         return _instance(annotation)
-    return Kind("anything", "anything", "...", lambda value: value)
+    return ANYTHING
 
 
 def _whole(value: Any) -> int:

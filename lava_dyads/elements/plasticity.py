@@ -33,7 +33,7 @@ class Plasticity:
     name : str
         Register that learns.
     memory : dict of str to array
-        The registers of the owner; three are added.
+        The registers of the owner; three are added, where they are not there.
     beta : float
         Nudge strength.
     optimiser : Optimiser or None
@@ -55,9 +55,10 @@ class Plasticity:
             optimiser = optimiser.for_biases
         value = memory[name]
         slots = max(1, optimiser.slots if optimiser else 0)
-        memory[f"{name}_accumulator"] = np.zeros_like(value)
-        memory[f"{name}_state"] = np.zeros((slots, *value.shape), value.dtype)
-        memory[f"{name}_updates"] = np.zeros(1, np.int64)
+        if f"{name}_updates" not in memory:
+            memory[f"{name}_accumulator"] = np.zeros_like(value)
+            memory[f"{name}_state"] = np.zeros((slots, *value.shape), value.dtype)
+            memory[f"{name}_updates"] = np.zeros(1, np.int64)
         self.optimiser = optimiser.begin(value, memory[f"{name}_state"]) if optimiser else None
 
     def show(self, exact: bool) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +22,13 @@ from lava_dyads.rules.send_on_change import Thresholds, annealed, send, send_on_
 from lava_dyads.rules.units import State, Unit
 
 _ALL = slice(None)
+
+
+def owner(array: AnyArray) -> AnyArray:
+    """Return the array that another one is a view on, in the end."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 @dataclass(frozen=True)
@@ -41,6 +51,97 @@ class Noise:
     def part(self, i: int) -> Noise:
         """Return the noise of one of several parts."""
         return Noise(self.deviation, (*self.seed, i))
+
+
+class Layout(NamedTuple):
+    """What populations have in common that differ in their numbers alone; nobody changes it.
+
+    Attributes
+    ----------
+    channels, counted : tuple of str
+    places, inputs, outputs, scales, floors, thresholds : dict
+        See :class:`Population`.
+    registers : tuple of (str, tuple, bool)
+        Name, shape, and whether it counts; in the order in which they lie.
+    size : int
+        Numbers in all of them.
+    """
+
+    channels: tuple[str, ...]
+    counted: tuple[str, ...]
+    places: dict[str, int]
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    scales: dict[str, float]
+    floors: dict[str, float | None]
+    thresholds: dict[str, float]
+    registers: tuple[tuple[str, tuple[int, ...], bool], ...]
+    size: int
+
+
+def _layout(
+    unit: Unit,
+    arithmetic: Arithmetic,
+    thresholds: Thresholds,
+    beta: float,
+    shape: tuple[int, int],
+    biases: int,
+    slots: int,
+) -> Layout:
+    lanes, n = shape
+    channels = tuple(dict.fromkeys((unit.up, unit.down, *unit.extra)))
+    counted = tuple(f"{kind}_{c}" for c in channels for kind in ("messages", "events"))
+    counted += ("straddling", "settled", "spikes", "saturated")
+    names = ("basal", "apical", *channels)
+    widths = {name: n * unit.blocks.get(name, 1) for name in names}
+    scales = {c: 1.0 if c in (unit.up, unit.learning_input) else beta for c in channels}
+    # Integers know no rounding chatter: there a channel that moved has moved.
+    exact = unit.spiking or arithmetic.exact
+    registers: dict[str, tuple[int, ...]] = {"counts": (len(counted),), "sends": (len(channels),)}
+    registers |= dict.fromkeys(unit.state, (lanes, n))
+    registers |= {name: (lanes, widths[name]) for name in names[:2]}
+    registers |= {f"sent_{c}": (lanes, widths[c]) for c in channels}
+    registers |= {"bias": (biases,), "residual": (2,), "bias_accumulator": (biases,)}
+    registers |= {"bias_state": (slots, biases), "bias_updates": (1,)}
+    return Layout(
+        channels,
+        counted,
+        {name: i for i, name in enumerate(counted)},
+        {f"{name}_in": widths[name] for name in names[:2]},
+        {f"{c}_out": widths[c] for c in channels},
+        scales,
+        {c: None if exact else s for c, s in scales.items()},
+        _thresholds(unit, arithmetic, thresholds, scales, 1),
+        tuple((name, s, name in _COUNTERS) for name, s in registers.items()),
+        sum(map(math.prod, registers.values())),
+    )
+
+
+_known_layout: Callable[..., Layout] = lru_cache(256)(_layout)
+_COUNTERS = ("counts", "sends", "bias_updates")
+_SMALL = 32
+"""Numbers per register up to which all registers of a population lie side by side."""
+
+
+def _thresholds(
+    unit: Unit,
+    arithmetic: Arithmetic,
+    thresholds: Thresholds,
+    scales: dict[str, float],
+    step: int,
+) -> dict[str, float]:
+    """Return the threshold of every channel in a step."""
+    left, active = annealed(thresholds.anneal, step), (unit.up, unit.learning_input)
+    of_errors = thresholds.of_errors
+    return {
+        c: max(
+            arithmetic.threshold(
+                left * scale * (thresholds.threshold if c in active else of_errors)
+            ),
+            unit.least(c),
+        )
+        for c, scale in scales.items()
+    }
 
 
 class Population(Element):
@@ -91,6 +192,9 @@ class Population(Element):
     awake : slice
         Neurons that update; the others hear, and stay as they are. All but where a schedule says
         otherwise.
+    block : array or None
+        Where all registers lie side by side, of a small population: thousands of neurons that are
+        Processes of their own take less memory so, and fewer lines of the cache.
     """
 
     answers = True
@@ -112,19 +216,13 @@ class Population(Element):
         sharing: int = 1,
     ) -> None:
         self.unit = unit
-        self.noise, self._noise, self.thresholds = noise.deviation, noise, thresholds
-        self._generator = np.random.default_rng(noise.seed)
+        self._noise, self.thresholds = noise, thresholds
         arithmetic = arithmetic or FLOAT
-        self.channels = tuple(dict.fromkeys((unit.up, unit.down, *unit.extra)))
-        self.counted = tuple(
-            f"{kind}_{c}" for c in self.channels for kind in ("messages", "events")
-        )
-        self.counted += ("straddling", "settled", "spikes", "saturated")
         bias = np.array(bias, ndmin=1)
-        if bias.ndim != 1 or not np.all(np.isfinite(bias)):
+        if bias.ndim != 1 or not np.isfinite(bias).all():
             invalid("Population.bias", "must be a finite vector (n,)", bias.shape)
         bias = arithmetic.number(bias, "bias")
-        if arithmetic.exact and (self.noise or unit.spiking):
+        if arithmetic.exact and (noise.deviation or unit.spiking):
             invalid(
                 "Population", "integers have neither analog noise nor spikes", unit.process_name
             )
@@ -137,37 +235,66 @@ class Population(Element):
                 f"precision {arithmetic.name}: every neuron of the chip has a bias of its own, "
                 f"here {sharing} share one. Try: precision float"
             )
-        self.sharing = sharing
-        n = self.n = len(bias) * sharing
-        names = ("basal", "apical", *self.channels)
-        widths = {name: n * unit.blocks.get(name, 1) for name in names}
-        super().__init__(
-            lanes,
-            {f"{name}_in": widths[name] for name in names[:2]},
-            {f"{c}_out": widths[c] for c in self.channels},
-            arithmetic,
-        )
+        self.sharing, self.n = sharing, len(bias) * sharing
+        learner = optimiser.for_biases if optimiser else None
+        slots = max(1, learner.slots if learner else 0)
+        given = (unit, arithmetic, thresholds, beta, (lanes, self.n), len(bias), slots)
+        try:
+            layout = _known_layout(*given)
+        except TypeError:  # a unit that holds arrays
+            layout = _layout(*given)
+        self._layout, self.channels, self.counted = layout, layout.channels, layout.counted
+        super().__init__(lanes, layout.inputs, layout.outputs, arithmetic)
+        self.inputs, self.outputs, self._places = layout.inputs, layout.outputs, layout.places
         self.beta, self.first_step = beta, first_step
         self.awake = _ALL
         self._spoken = False
         self._state: dict[str, Array] = {}
-        self._scales = {c: self.scale(c) for c in self.channels}
-        # Integers know no rounding chatter: there a channel that moved has moved.
-        self._floors = {
-            c: None if unit.spiking or arithmetic.exact else s for c, s in self._scales.items()
-        }
-        self.threshold, self.error_threshold = thresholds.threshold, thresholds.of_errors
+        self._scales, self._floors = layout.scales, layout.floors
+        self._thresholds = layout.thresholds
         self.anneal = thresholds.anneal
         self._answers_only = not self.anneal and unit.instantaneous
-        self._thresholds = self._thresholds_at(1)
-        zeros = self.arithmetic.zeros
-        self.memory |= {name: zeros((lanes, n)) for name in unit.state}
-        self.memory |= {name: zeros((lanes, widths[name])) for name in names[:2]}
-        self.memory |= {f"sent_{c}": zeros((lanes, widths[c])) for c in self.channels}
-        self.memory |= {"bias": bias, "residual": zeros((2,))}
+        self.block: AnyArray | None = None
+        if arithmetic.dtype == np.float64 and lanes * self.n <= _SMALL:
+            self._lay_out(np.zeros(layout.size))
+        else:
+            zeros = arithmetic.zeros
+            shapes = {name: shape for name, shape, _ in layout.registers}
+            first = (*unit.state, "basal", "apical", *(f"sent_{c}" for c in self.channels))
+            self.memory |= {name: zeros(shapes[name]) for name in first}
+            self.memory |= {"bias": bias, "residual": zeros((2,))}
+        self.memory["bias"][...] = bias
         self.plasticity = plasticity(
             "bias", self.memory, beta, optimiser, arithmetic, decay=False, index=index
         )
+
+    def _lay_out(self, block: AnyArray) -> None:
+        """Let the registers be parts of a block."""
+        self.block, memory, begin = block, self.memory, 0
+        counts = block.view(np.int64)
+        for name, shape, counter in self._layout.registers:
+            end = begin + math.prod(shape)
+            memory[name] = (counts if counter else block)[begin:end].reshape(shape)
+            begin = end
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the analog noise, in units of the activity; 0: there is none."""
+        return self._noise.deviation
+
+    @property
+    def threshold(self) -> float:
+        """Send-on-change threshold of the activity."""
+        return self.thresholds.threshold
+
+    @property
+    def error_threshold(self) -> float:
+        """Send-on-change threshold of the other channels, in units of their scale."""
+        return self.thresholds.of_errors
+
+    @cached_property
+    def _generator(self) -> np.random.Generator:
+        return np.random.default_rng(self._noise.seed)
 
     def scale(self, channel: str) -> float:
         """Return the size of a channel, in units of the activity: errors are of order beta."""
@@ -219,16 +346,26 @@ class Population(Element):
                 noise=self._noise.part(i),
                 index=i,
             )
-            part.awaits = dict(self.awaits)
+            part.awaits, part.block = dict(self.awaits), None
             for name, whole in self.memory.items():
                 part.memory[name] = own[name][i] if name in own else whole[..., i : i + 1]
             self.parts.append(part)
         return [part for part in self.parts if isinstance(part, Population)]
 
     def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
-        """Replace every register by ``place(register)``."""
-        super().map_memory(place)
+        """Replace every register by ``place(register)``; those of a block stay side by side."""
+        if self.block is not None and all(self.alone(name) for name in self.memory):
+            self._lay_out(place(self.block))
+        else:
+            super().map_memory(place)
         self._state = {}
+
+    def alone(self, name: str) -> bool:
+        """Tell whether nobody else has a register in the array that one of its own lies in."""
+        register = self.memory[name]
+        if self.block is not None and owner(register) is owner(self.block):
+            return True
+        return owner(register).size == register.size
 
     @property
     def state(self) -> dict[str, Array]:
@@ -346,15 +483,7 @@ class Population(Element):
         self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
 
     def _thresholds_at(self, step: int) -> dict[str, float]:
-        left, active = annealed(self.anneal, step), (self.unit.up, self.unit.learning_input)
-        least, threshold = self.unit.least, self.arithmetic.threshold
-        return {
-            c: max(
-                threshold(left * scale * (self.threshold if c in active else self.error_threshold)),
-                least(c),
-            )
-            for c, scale in self._scales.items()
-        }
+        return _thresholds(self.unit, self.arithmetic, self.thresholds, self._scales, step)
 
     def _certify(self, change: float) -> None:
         """Note the change in the last step: [of this presentation, largest so far]."""

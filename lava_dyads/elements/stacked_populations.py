@@ -11,7 +11,7 @@ from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.elements.base import SILENCE, Inbox, Outbox
 from lava_dyads.elements.clock import Clock
 from lava_dyads.elements.plasticity import Plasticity
-from lava_dyads.elements.population import Population
+from lava_dyads.elements.population import Population, owner
 
 OWN = ("counts", "sends", "residual", "bias_updates")
 """Registers that a population has once, not once per neuron."""
@@ -75,13 +75,14 @@ class StackedPopulations(Population):
         )
         self.members = members
         self.memory.update(joined)
+        self.block = None
         self.listened = set(first.listened)
         self._spoken, self.awaits = first._spoken, first.awaits
         for i, member in enumerate(members):
             member.memory.update(
                 {n: a[..., i] if n in OWN else a[..., i : i + 1] for n, a in joined.items()}
             )
-            member._state = {}
+            member._state, member.block = {}, None
 
     def leave(self) -> None:
         """Tell the members what they cannot see in their registers."""
@@ -224,7 +225,7 @@ def _joined(members: list[Population], name: str) -> AnyArray:
     arrays = [member.memory[name] for member in members]
     first, n = arrays[0], len(arrays)
     once = name in OWN
-    if all(owner(array).size == array.size for array in arrays):
+    if all(member.alone(name) for member in members):
         return np.stack(arrays, -1) if once else np.concatenate(arrays, -1)
     # Others look at them, too (the layer that was cut up): they have to stay where they are.
     places = [array.__array_interface__["data"][0] for array in arrays]
@@ -236,10 +237,3 @@ def _joined(members: list[Population], name: str) -> AnyArray:
     leading = slice(None) if once else slice(-1)
     shape, strides = (*first.shape[leading], n), (*first.strides[leading], step)
     return as_strided(first, shape, strides)
-
-
-def owner(array: AnyArray) -> AnyArray:
-    """Return the array that another one is a view on, in the end."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array

@@ -22,7 +22,8 @@ from lava_dyads.checks import checked
 from lava_dyads.elements import Element
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
-from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort, Var
+from lava_dyads.lava_types import InPort, Member, OutPort, Var
+from lava_dyads.processes.lazy import LazyProcess
 
 
 def find_models() -> None:
@@ -49,7 +50,7 @@ class _OutPort(OutPort):
 _OutPort.__name__ = OutPort.__name__  # Lava's compiler asks for it
 
 
-class ElementProcess(AbstractProcess):
+class ElementProcess(LazyProcess):
     """A Process that is one element: its registers are Vars, its ports are ports.
 
     Ports have shape (n,) with one lane and (lanes, n) with more. Two more, ``command_in`` and
@@ -75,9 +76,6 @@ class ElementProcess(AbstractProcess):
     command_in: Member[InPort]
     report_out: Member[OutPort]
 
-    # Lava's __del__ looks for it, also where __init__ refused its arguments.
-    _runtime: Any = None
-
     @checked
     def __init__(
         self,
@@ -92,30 +90,37 @@ class ElementProcess(AbstractProcess):
         self.schedule = schedule or PresentationSchedule(lanes=element.lanes)
         if self.schedule.lanes != element.lanes:
             invalid(f"{name}.schedule", f"needs {element.lanes} lanes", self.schedule.lanes)
-        with own_logging():
-            super().__init__(
-                name=name or type(self).__name__, element=element, schedule=self.schedule
-            )
+        super().__init__(name or type(self).__name__)
+        self._variables = variables
         element.map_memory(shared)
         self.schedule.learn, self.schedule.window = (
             shared(self.schedule.learn),
             shared(self.schedule.window),
         )
-        for register, value in self.registers(variables).items():
-            setattr(self, register, Var(self._shape(value), init=value.reshape(self._shape(value))))
-        for port, n in element.inputs.items():
-            setattr(self, port, InPort(self._port_shape(n)))
-        for port, n in element.outputs.items():
-            setattr(self, port, _OutPort(self._port_shape(n)))
-        for name, control in control_ports().items():
-            setattr(self, name, control)
 
-    def _find_attr_by_type(self, cls: type) -> dict[str, Any]:
-        """Return the ports, Vars or Processes among its own attributes, by name.
+    def _parameters(self) -> dict[str, Any]:
+        return {"name": self.name, "element": self.element, "schedule": self.schedule}
 
-        Lava looks at every attribute of the class, too, six times per Process: half of its time.
-        """
-        return {name: value for name, value in sorted(vars(self).items()) if isinstance(value, cls)}
+    def _planned(self, collection: str) -> list[str]:
+        if collection == "vars":
+            return list(self.registers(self._variables))
+        if collection == "in_ports":
+            return [*self.element.inputs, "command_in"]
+        return [*self.element.outputs, "report_out"] if collection == "out_ports" else []
+
+    def _member(self, name: str) -> Any:
+        element = self.element
+        if name in element.inputs:
+            return InPort(self._port_shape(element.inputs[name]))
+        if name in element.outputs:
+            return _OutPort(self._port_shape(element.outputs[name]))
+        if name in ("command_in", "report_out"):
+            return control_ports()[name]
+        value = self.registers(self._variables).get(name)
+        if value is None:
+            return None
+        shape = self._shape(value)
+        return Var(shape, init=value.reshape(shape))
 
     def registers(self, variables: tuple[str, ...] | None = None) -> dict[str, AnyArray]:
         """Return the values of the Vars by name: the element's memory, ``learn`` and ``window``."""
@@ -152,7 +157,7 @@ def control_ports() -> dict[str, Any]:
 
     ``command_in`` takes [command, presentation], ``report_out`` answers [messages sent, received].
     """
-    return {"command_in": InPort((2,)), "report_out": OutPort((2,))}
+    return {"command_in": InPort((2,)), "report_out": _OutPort((2,))}
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from lava_dyads.runtime.lava_internals.discovery import (
     choose,
     discover,
     forget,
+    made_vars,
     process_count,
 )
 from lava_dyads.runtime.lava_internals.node import PHASES, Node, await_arrival
@@ -119,7 +120,10 @@ class InProcessRuntime:
                 self._batch_scheduler, self._alone = batched(self.nodes, self._engine)
             else:
                 self.interpreted = compile_followers(self._engine, self.nodes, measure, compiled)
-        self._owners = {v.id: (node, v) for node in self.nodes for v in node.process.vars.members}
+        self._homes = {node.process: node for node in self.nodes}
+        self._owners = {
+            var.id: (node, var) for node in self.nodes for var in made_vars(node.process)
+        }
         self._servers = [p for node in self.nodes for p in node.model.var_ports]
         self._tasked = self.nodes
         """Those that have tasks; compiled code carries the others out."""
@@ -284,6 +288,12 @@ class InProcessRuntime:
         channels = [(wire.source, wire.target) for wire in self._engine.channels]
         trace: Trace = self._engine.recorder.trace(channels)
         return trace
+
+    def adopt(self, var: Any) -> None:
+        """Take a Var of one of its Processes in that has been made only now."""
+        node = self._homes.get(var.process)
+        if node is not None:
+            self._owners[var.id] = (node, var)
 
     def get_var(self, var_id: int, idx: Any = None) -> AnyArray:
         """Return the value of a Var at once, in the form in which ``Var.get`` has it."""

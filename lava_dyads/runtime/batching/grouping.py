@@ -11,7 +11,8 @@ from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.array_types import AnyArray
-from lava_dyads.elements.stacked_populations import StackedPopulations, kind, owner
+from lava_dyads.elements.population import owner
+from lava_dyads.elements.stacked_populations import StackedPopulations, kind
 from lava_dyads.models.element_model import ElementModel
 from lava_dyads.runtime.batching.steps import Batch, BatchScheduler, Output
 from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
@@ -281,9 +282,7 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
 
 def home(element: Any) -> int | None:
     """Return the key of the layer that a neuron was cut out of; None if there is none."""
-    own = element.memory["basal"]
-    whole = owner(own)
-    return None if whole.size == own.size else id(whole)
+    return None if element.alone("basal") else id(owner(element.memory["basal"]))
 
 
 def address(element: Any) -> int:

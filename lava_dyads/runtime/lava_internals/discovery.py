@@ -10,12 +10,13 @@ from lava.magma.compiler.exceptions import NoProcessModelFound
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.py.model import AbstractPyProcessModel
 from lava.magma.core.process.process import AbstractProcess, ProcessServer
-from lava.magma.core.process.variable import VarServer
+from lava.magma.core.process.variable import Var, VarServer
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.errors import UnsupportedError, ValidationError
 from lava_dyads.models.events import EventModel
+from lava_dyads.processes.lazy import LazyProcess
 
 
 def process_count() -> int:
@@ -54,6 +55,13 @@ def discover(start: AbstractProcess) -> list[AbstractProcess]:
     return [found[key] for key in sorted(found)]
 
 
+def made_vars(process: AbstractProcess) -> list[Any]:
+    """Return the Vars of a Process; of one that makes them when asked, those that are there."""
+    if isinstance(process, LazyProcess):
+        return [value for value in vars(process).values() if isinstance(value, Var)]
+    return list(process.vars.members)
+
+
 def _outwards(process: AbstractProcess) -> Iterable[AbstractProcess]:
     around: AbstractProcess | None = process
     while around is not None:
@@ -67,6 +75,9 @@ def _root(process: AbstractProcess) -> AbstractProcess:
 
 
 def _ports(process: AbstractProcess) -> Iterable[Any]:
+    if isinstance(process, LazyProcess):
+        yield from process.made_ports
+        return
     for group in (process.out_ports, process.in_ports, process.ref_ports, process.var_ports):
         yield from group.members
 
