@@ -19,7 +19,8 @@ class BenchFaults:
     """Train digits while messages get lost, late, doubled or damaged, and with analog noise.
 
     Cosine: of the gradient of 64 digits to that of backprop, after one clean epoch. Accuracy:
-    trained and tested with the fault. Message faults at granularity neuron, clock async.
+    trained and tested with the fault. Cost: entries of messages, as a multiple of those of changes
+    without faults. Message faults at granularity neuron, clock async.
     """
 
     layers: Sizes = (32,)
@@ -29,7 +30,7 @@ class BenchFaults:
     )
     """Kinds of faults."""
     shares: tuple[float, ...] = (0.001, 0.01, 0.1)
-    """Shares of the messages (killed: of the hidden neurons)."""
+    """Shares of the messages (all: each fault has this share; killed: of the hidden neurons)."""
     noises: tuple[float, ...] = (0.001, 0.01, 0.1)
     """Standard deviations of the analog noise, in units of the activity."""
     betas: tuple[float, ...] = (0.01, 0.1, 1.0)
@@ -71,12 +72,12 @@ class BenchFaults:
     def _print(self, study: FaultStudy) -> None:
         out = console()
         table = Table(title="faults of messages", title_justify="left")
-        for column in ("fault", "share", "message carries", "cosine", "accuracy"):
+        for column in ("fault", "share", "message carries", "cosine", "accuracy", "cost"):
             table.add_column(column, justify="right")
         for row in study.faults:
-            table.add_row(
-                row.fault, f"{row.share:g}", row.coding, f"{row.cosine:.4f}", _percent(row.accuracy)
-            )
+            cost = "-" if row.cost is None else f"{row.cost:.2f}"
+            found = (f"{row.cosine:.4f}", _percent(row.accuracy), cost)
+            table.add_row(row.fault, f"{row.share:g}", row.coding, *found)
         out.print(table)
         table = Table(title="analog noise on the compartments", title_justify="left")
         for column in ("noise", "beta", "cosine", "accuracy"):

@@ -131,8 +131,9 @@ class TransportOptions:
     """Latency model of every channel, mean 1."""
     message_seed: int = 0
     """Of latencies and faults; the same seed gives the same run."""
-    coding: Literal["change", "value"] = "change"
-    """What a message carries: the change of an entry, or its new value."""
+    coding: Literal["change", "value", "robust"] = "change"
+    """What a message carries: the change of an entry, or its new value; robust: values with check
+    bits, and what was not understood is sent again."""
     drop: float = 0.0
     """Share of the messages that get lost."""
     delay: float = 0.0

@@ -15,6 +15,8 @@ G. Steele, D. Lea, C. Flood, Fast splittable pseudorandom number generators, OOP
 
 from __future__ import annotations
 
+import math
+
 _ALL = (1 << 64) - 1
 _STEP, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 
@@ -39,6 +41,12 @@ def draw(key: int, n: int) -> int:
 def unit(key: int, n: int) -> float:
     """Return number n of the stream of a key, uniform in [0, 1)."""
     return (draw(key, n) >> 11) * 2.0**-53
+
+
+def normal(key: int, n: int) -> float:
+    """Return a normal number made of numbers n and n + 1 of a stream (Box and Muller, 1958)."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - unit(key, n)))
+    return radius * math.cos(2.0 * math.pi * unit(key, n + 1))
 
 
 def seed_key(seed: int) -> int:

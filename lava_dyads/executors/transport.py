@@ -12,10 +12,14 @@ from lava_dyads.checks import Count, Natural, NotNegative, Share, check_fields, 
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.executors.latency import Latency
 
-CODINGS = ("change", "value")
+CODINGS = ("change", "value", "robust")
 PACKETS = ("event", "vector")
 FRACTION_BITS, PAYLOAD_BITS = 16, 24
 """A graded payload of Loihi 2 has 24 bits; here 16 of them are behind the point."""
+CHECK_BITS = 8
+"""Beside the payload, where messages are robust: the exclusive or of its three bytes."""
+ROUNDS_IN_VAIN = 3
+"""How often in succession silence may bring repeated messages of which none is understood."""
 
 Latencies: TypeAlias = "str | Latency | Mapping[str, str | Latency]"
 
@@ -99,7 +103,10 @@ class Transport:
         Of latencies and of the time elements hold; the same seed gives the same trace.
     coding : str
         What a message carries: the ``change`` of an entry, or its new ``value`` with a number,
-        so that the receiver can tell which of two is newer.
+        so that the receiver can tell which of two is newer; or ``robust``, a value with its
+        number and 8 check bits, by which a wrong one is as good as lost; and when there is
+        silence, senders repeat the values that their receivers have not understood, until there
+        are none, or three times in succession no repeated message arrives.
     packets : str
         ``event``: every entry travels alone; ``vector``: a port's message stays together.
     faults : Faults
@@ -151,6 +158,16 @@ class Transport:
     def latency_everywhere(self) -> Latency | None:
         """The latency model of all channels; None: they may have several."""
         return None if isinstance(self.latency, Mapping) else _latency(self.latency)
+
+    @property
+    def by_value(self) -> bool:
+        """Whether messages carry values with numbers."""
+        return self.coding != "change"
+
+    @property
+    def robust(self) -> bool:
+        """Whether they carry check bits, too, and are repeated."""
+        return self.coding == "robust"
 
     @cached_property
     def plain(self) -> bool:

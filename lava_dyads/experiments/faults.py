@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from lava_dyads.data import load
 from lava_dyads.elements.clock import FROZEN
-from lava_dyads.errors import NotSettledError, invalid, nearest
+from lava_dyads.errors import NotSettledError, ValidationError, invalid, nearest
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.transport import CODINGS, SHARES, Faults, Transport
 from lava_dyads.networks.specification import NetworkSpec
@@ -20,7 +21,10 @@ from lava_dyads.training import Trainer, TrainingConfig
 KILLED = "killed"
 """The fault that silences a share of the hidden neurons for good."""
 
-KINDS = (*SHARES, KILLED)
+ALL = "all"
+"""All faults of messages at once, each with the share."""
+
+KINDS = (*SHARES, ALL, KILLED)
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,15 @@ class FaultRow:
     share : float
         Of the messages, or of the hidden neurons.
     coding : str
-        ``change`` or ``value``: what messages carry.
+        ``change``, ``value`` or ``robust``: what messages carry.
     cosine : float
         Of the gradient of 64 digits to that of backprop, after one clean epoch; mean over seeds.
     accuracy : float or None
         On the test part, trained and tested with the fault; mean over seeds. None if a run
         diverged or did not settle.
+    cost : float or None
+        Entries of messages on all channels in that training, repeated ones included, as a multiple
+        of those without faults; None without numba, where nobody counts them.
     """
 
     fault: str
@@ -46,6 +53,7 @@ class FaultRow:
     coding: str
     cosine: float
     accuracy: float | None
+    cost: float | None
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def fault_study(
     seeds: int = 1,
     on_row: Callable[[str], None] | None = None,
 ) -> FaultStudy:
-    """Train digits with every kind of fault, by messages of changes and of values.
+    """Train digits with every kind of fault, by messages of every coding.
 
     Message faults: granularity ``neuron``, clock ``async``, exponential latencies. Noise: the
     fused network, since it needs no messages.
@@ -121,30 +129,33 @@ def fault_study(
     spec = NetworkSpec((64, *hidden, 10))
     study = _Study(spec, epochs, seeds)
     tell("without faults")
-    clean = study.accuracy(spec, Execution(), None)
+    clean, events = study.train(spec, NEURONS, lambda s: Transport(seed=s))
     faults = []
     for kind in kinds:
         for coding in CODINGS:
             for share in shares:
                 tell(f"{kind} {share:g}, {coding}")
-                row = study.measure(
+                cosine, accuracy, sent = study.measure(
                     spec,
                     NEURONS,
                     lambda s: _transport(kind, share, coding, hidden, s),  # noqa: B023
                 )
-                faults.append(FaultRow(kind, share, coding, *row))
+                cost = sent / events if sent and events else None
+                faults.append(FaultRow(kind, share, coding, cosine, accuracy, cost))
     noise_rows = []
     for beta in betas:
         for noise in noises:
             tell(f"noise {noise:g} at beta {beta:g}")
             noisy = replace(spec, beta=beta, compartment_noise=noise)
-            noise_rows.append(NoiseRow(noise, beta, *study.measure(noisy, Execution(), None)))
+            cosine, accuracy, _ = study.measure(noisy, Execution(), None)
+            noise_rows.append(NoiseRow(noise, beta, cosine, accuracy))
     return FaultStudy(list(spec.layers), epochs, seeds, clean or 0.0, faults, noise_rows)
 
 
 NEURONS = Execution("neuron", "async", runtime="in-process")
 
 MakeTransport = Callable[[int], Transport]
+"""From a seed."""
 
 
 class _Study:
@@ -156,16 +167,19 @@ class _Study:
 
     def measure(
         self, spec: NetworkSpec, execution: Execution, transport: MakeTransport | None
-    ) -> tuple[float, float | None]:
-        """Return mean cosine and mean accuracy."""
+    ) -> tuple[float, float | None, int]:
+        """Return mean cosine, mean accuracy and events of the training, see ``train``."""
         cosines = list(self._cosines(spec, execution, transport))
-        return float(np.mean(cosines)), self.accuracy(spec, execution, transport)
+        return float(np.mean(cosines)), *self.train(spec, execution, transport)
 
-    def accuracy(
+    def train(
         self, spec: NetworkSpec, execution: Execution, transport: MakeTransport | None
-    ) -> float | None:
-        """Return the mean test accuracy after training; None where a run failed."""
-        found = []
+    ) -> tuple[float | None, int]:
+        """Return the mean test accuracy after training, and all entries of messages.
+
+        No accuracy where a run failed; 0 entries where nobody counts them.
+        """
+        found, events = [], 0
         for seed in range(self.seeds):
             config = self._config(seed, self.epochs)
             made = transport(seed) if transport else None
@@ -173,8 +187,10 @@ class _Study:
                 try:
                     found.append(trainer.fit().column("test_accuracy")[-1])
                 except NotSettledError:
-                    return None
-        return float(np.mean(found))
+                    return None, 0
+                with contextlib.suppress(ValidationError):
+                    events += trainer.usage().events
+        return float(np.mean(found)), events
 
     def _config(self, seed: int, epochs: int) -> TrainingConfig:
         # A short training, so a large rate.
@@ -213,7 +229,7 @@ def _transport(
     kind: str, share: float, coding: str, hidden: tuple[int, ...], seed: int
 ) -> Transport:
     if kind != KILLED:
-        shares: dict[str, Any] = {kind: share}
+        shares: dict[str, Any] = dict.fromkeys(SHARES if kind == ALL else (kind,), share)
         return Transport(seed=seed, coding=coding, faults=Faults(**shares))
     names = [f"population_{k}.{i}" for k, n in enumerate(hidden, 1) for i in range(n)]
     generator = np.random.default_rng(seed)

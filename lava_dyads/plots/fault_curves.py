@@ -25,7 +25,7 @@ def fault_curves(study: FaultStudy, path: AnyPath) -> None:
     kinds = list(dict.fromkeys(row.fault for row in study.faults))
     for (left, right), figure_name in zip(panels, ("cosine", "accuracy"), strict=True):
         for i, kind in enumerate(kinds):
-            for coding, line in (("change", "-"), ("value", ":")):
+            for coding, line in (("change", "-"), ("value", ":"), ("robust", "--")):
                 rows = [r for r in study.faults if (r.fault, r.coding) == (kind, coding)]
                 points = [(r.share, getattr(r, figure_name)) for r in rows]
                 _line(left, points, line, colormaps["tab10"](i), f"{kind}, {coding}")
@@ -41,7 +41,7 @@ def fault_curves(study: FaultStudy, path: AnyPath) -> None:
             axes.grid(alpha=0.3)
             if figure_name == "accuracy":
                 axes.axhline(study.clean_accuracy, color="#888888", linewidth=0.8)
-    panels[0][0].set_title("faults of messages (solid: change, dotted: value)", fontsize=10)
+    panels[0][0].set_title("faults of messages (dotted: value, dashed: robust)", fontsize=10)
     panels[0][1].set_title("analog noise on the compartments", fontsize=10)
     panels[0][1].legend(frameon=False, fontsize=8)
     handles, labels = panels[0][0].get_legend_handles_labels()

@@ -448,7 +448,9 @@ class Trainer:
         return feedback_drift(self.parameters()[0], self.network.feedback())
 
     def usage(self) -> Usage:
-        """Return the usage of ProcessModels and channels so far, with ``measure=True``.
+        """Return the usage of ProcessModels and channels so far.
+
+        Needs ``measure=True``, but for the messages of compiled asynchronous networks.
 
         Raises
         ------
@@ -456,11 +458,12 @@ class Trainer:
             If nothing was measured, or not on the in-process runtime.
         """
         session = getattr(self._backend, "session", None)
-        if session is None or not self._measuring or not hasattr(session, "usage"):
-            runtime = self.execution.runtime
-            invalid("usage", "needs the in-process runtime and measure=True", runtime)
-        usage: Usage = session.usage()
-        return usage
+        if session is not None and hasattr(session, "usage"):
+            usage: Usage = session.usage()
+            if self._measuring or usage.engine == "compiled":
+                return usage
+        limit = "needs the in-process runtime and measure=True"
+        invalid("usage", limit, self.execution.runtime)
 
     def predictions(self, count: int) -> IntArray:
         """Return the predicted classes of the first ``count`` rows of the last run.

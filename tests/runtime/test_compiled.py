@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lava_dyads.data import load
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.executors.latency import LATENCIES, Latency
-from lava_dyads.executors.transport import Transport
+from lava_dyads.executors.transport import CODINGS, ROUNDS_IN_VAIN, SHARES, Faults, Transport
 from lava_dyads.native.programs import TRACED, Program
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.processes import Conductor, DatasetSource, DyadNetwork, MetricSink
@@ -72,7 +72,8 @@ class Run:
                 assert (session.runtime.interpreted is None) == compiled
             self.trace, self.usage = session.trace(), session.usage()
             self.deliveries, self.time = session.deliveries, session.virtual_time
-            self.state = session.state()
+            frozen = transport is not None and transport.faults.frozen
+            self.state = None if frozen else session.state()
         self.weights = np.concatenate([p.ravel() for k in network.parameters() for p in k])
         self.totals = sink.read("totals")
         self.counts = {n: e.counts for n, e in network.elements.items() if not e.parts}
@@ -132,6 +133,68 @@ def test_twenty_digits_message_by_message(latency, granularity):
     x, y = DIGITS.x[:20], np.eye(10)[DIGITS.labels[:20]]
     ours, theirs = both(spec, x, y, granularity=granularity, transport=Transport(latency, seed=1))
     assert_the_same(ours, theirs)
+
+
+FAULTS = [
+    {},
+    {"drop": 0.02},
+    {"delay": 0.05},
+    {"duplicate": 0.1},
+    {"reorder": 0.1},
+    {"flip": 0.01},
+    {"noise": 0.05, "noise_size": 0.3},
+    {**dict.fromkeys(SHARES, 0.01), "delay_time": 5.0, "seed": 4},
+    {"killed": ("population_1.3", "population_2"), "drop": 0.01},
+    {"frozen": ("population_1*",), "duplicate": 0.02},
+    {"frozen": ("connection_1*", "population_2*")},
+]
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize(
+    ("coding", "faults"), list(itertools.product(CODINGS, FAULTS)), ids=lambda p: str(p)[:20]
+)
+@pytest.mark.parametrize(
+    ("latency", "granularity", "lanes"), [("exponential", "neuron", 1), ("constant", "layer", 3)]
+)
+def test_whatever_goes_wrong_goes_wrong_in_both(coding, faults, latency, granularity, lanes):
+    spec = NetworkSpec((64, 8, 10), seed=2)
+    x, y = DIGITS.x[:5], np.eye(10)[DIGITS.labels[:5]]
+    transport = Transport(latency, seed=1, coding=coding, faults=Faults(**faults))
+    assert_the_same(
+        *both(spec, x, y, granularity=granularity, transport=transport, lanes=lanes, runs=1)
+    )
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_robust_messages_end_where_those_do_that_nothing_befalls(compiled, lanes):
+    """Lost, doubled, late and flipped: not a number differs; nor is anything sent without need."""
+    spec = NetworkSpec((64, 6, 10), seed=3)
+    x, y = DIGITS.x[:6], np.eye(10)[DIGITS.labels[:6]]
+    faults = Faults(drop=0.05, delay=0.05, duplicate=0.05, reorder=0.05, flip=0.05, delay_time=9)
+
+    def run(coding, faults):
+        transport = Transport("exponential", coding=coding, faults=faults)
+        return Run(spec, x, y, compiled=compiled, transport=transport, lanes=lanes)
+
+    clean, value, robust = (
+        run(c, f) for c, f in (("value", Faults()), ("value", faults), ("robust", faults))
+    )
+    np.testing.assert_allclose(robust.weights, clean.weights, rtol=1e-9, atol=1e-12)
+    assert np.abs(value.weights - clean.weights).max() > 1e-4
+    assert run("robust", Faults()).deliveries == clean.deliveries
+
+
+def test_robust_messages_to_the_dead_are_given_up():
+    spec = NetworkSpec((64, 6, 10), seed=3)
+    x, y = DIGITS.x[:2], np.eye(10)[DIGITS.labels[:2]]
+    transport = Transport(coding="robust", faults=Faults(drop=1.0))
+    ran = Run(spec, x, y, compiled=True, transport=transport)
+    source = [c for c in ran.usage.channels if c.source.startswith("source")]
+    targets = 2 * len(y)  # they go to the network and to the sink
+    once = np.count_nonzero(x) + targets
+    assert sum(c.messages for c in source) == (1 + ROUNDS_IN_VAIN) * once
 
 
 RULES = [
@@ -219,7 +282,7 @@ def test_runs_go_on_where_the_last_one_ended_and_counts_can_be_had():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"transport": Transport(coding="value")}, "coded by value"),
+        ({"transport": Transport(packets="vector")}, "whole vectors"),
         ({"transport": Transport(packets="vector"), "granularity": "layer"}, "whole vectors"),
         ({"measure": True}, "every model is timed"),
     ],

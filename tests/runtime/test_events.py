@@ -36,13 +36,13 @@ from lava_dyads.errors import (
     ValidationError,
 )
 from lava_dyads.executors.latency import LATENCIES, Latency
+from lava_dyads.executors.message_faults import check_bits, flip_bit
 from lava_dyads.networks import Execution
 from lava_dyads.processes import Conductor
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import optimiser
 from lava_dyads.rules.units.dyad import DualPropagationAdjoint
 from lava_dyads.runtime import Faults, InProcessSession, Trace, Transport, in_process
-from lava_dyads.runtime.virtual_time.faults import flip_bit
 from lava_dyads.testing import react
 
 pytestmark = pytest.mark.timeout(120)
@@ -517,10 +517,19 @@ def test_a_frozen_layer_repeats_what_it_said_first():
 
 
 def test_a_flipped_bit_is_one_bit_of_a_24_bit_number():
-    generator = np.random.default_rng(0)
     for value in (0.0, 0.125, -3.5, 100.0):
-        steps = {abs(float(flip_bit(value, generator)) - value) * 2**16 for _ in range(500)}
-        assert steps == {2.0**bit for bit in range(24)}
+        steps = [abs(flip_bit(value, bit) - value) * 2**16 for bit in range(24)]
+        assert steps == [2.0**bit for bit in range(24)]
+
+
+def test_check_bits_tell_any_flipped_bit_and_nearly_all_other_changes():
+    values = np.random.default_rng(0).normal(size=300)
+    for value in (*values[:20], 0.0, -127.9, 1e6):
+        assert all(check_bits(flip_bit(value, b)) != check_bits(value) for b in range(24))
+    noisy = values * 1.1
+    missed = sum(check_bits(a) == check_bits(b) for a, b in zip(values, noisy, strict=True))
+    assert missed < 8  # 1 in 256 is what one expects
+    assert flip_bit(1e6, 0) == 128 - 2.0**-15  # the largest payload, with its last bit flipped
 
 
 def test_faults_are_seeded():

@@ -6,13 +6,15 @@ HEADER = (
     "lanes", "valid", "learn", "number", "free", "space", "day", "today", "waiting", "deliveries",
     "limit", "latency_key", "hold_key", "cursor", "argument", "traced", "tracing", "traces",
     "worst", "followers", "peak", "row", "load_free", "load_space", "worst_loads",
-    "elements", "learners", "resets", "wires", "now", "rate",
+    "elements", "learners", "resets", "wires", "now", "rate", "coded", "coded_rows", "fault_key",
+    "presentation", "understood",
 )  # fmt: skip
 (
     S_LANES, S_VALID, S_LEARN, S_NUMBER, S_FREE, S_SPACE, S_DAY, S_TODAY, S_WAITING, S_DELIVERIES,
     S_LIMIT, S_LATENCY, S_HOLD, S_CURSOR, S_ARGUMENT, S_TRACED, S_TRACING, S_TRACES,
     S_WORST, S_FOLLOWERS, S_PEAK, S_ROW, S_LOAD_FREE, S_LOAD_SPACE, S_WORST_LOADS,
-    S_ELEMENTS, S_LEARNERS, S_RESETS, S_WIRES, S_NOW, S_RATE,
+    S_ELEMENTS, S_LEARNERS, S_RESETS, S_WIRES, S_NOW, S_RATE, S_CODED, S_CODED_ROWS, S_FAULT,
+    S_PRESENTATION, S_UNDERSTOOD,
 ) = range(len(HEADER))  # fmt: skip
 
 SECTIONS = (
@@ -20,7 +22,8 @@ SECTIONS = (
     "ports", "start", "route", "destinations", "model", "mean", "count", "messages", "events",
     "pending", "followers", "program_start", "program", "constants", "results", "work", "message",
     "table_start", "table_target", "table_weight", "table_value", "table_count", "trace", "loads",
-    "uses", "learners", "numbers", "resets", "keys",
+    "uses", "learners", "numbers", "resets", "keys", "wires", "faults", "says", "parts", "said",
+    "heard", "last", "newest", "kept", "stuck", "turns",
 )  # fmt: skip
 """``pool``: the messages on their way; a target of -1 - e is element e at the end of its hold time.
 ``heap``: today's, with their times. ``days``: the first of each day's list. ``route``: destinations
@@ -28,13 +31,19 @@ of entry i of a port, from ``start[base + i]`` on. ``table_...``: ops that are n
 from ``table_start[up + i]`` on: targets, addresses of weights (0: the constant ``table_value``);
 ``table_count``: operations of an event. ``loads``: what messages of several lanes share, ``uses``:
 by how many; of a free one, which comes next. ``numbers``: what a step of each optimiser depends
-on, first the share of a weight that decay leaves. ``resets``: stretches that are 0 at first."""
+on, first the share of a weight that decay leaves. ``resets``: stretches that are 0 at first.
+The rest is for messages with a coding of their own, and else empty. ``wires``: rows of the wires.
+``says``, ``parts``: for the message that is being sent, by lane. By destination and lane, ``said``:
+the value; ``last``: number of the last message; ``heard``, ``newest``: the same at the receiver;
+``stuck``: the value at the end of the first presentation. ``kept``: by wire and lane. ``turns``:
+destinations in the order of wires and entries."""
 (
     X_POOL, X_HEAP, X_DAYS, X_USED, X_ELEMENTS, X_REALS, X_ADDRESSES, X_CHANNELS, X_CHANNEL_REALS,
     X_PORTS, X_START, X_ROUTE, X_DESTINATIONS, X_MODEL, X_MEAN, X_COUNT, X_MESSAGES, X_EVENTS,
     X_PENDING, X_FOLLOWERS, X_PROGRAM_START, X_PROGRAM, X_CONSTANTS, X_RESULTS, X_WORK, X_MESSAGE,
     X_TABLE_START, X_TABLE_TARGET, X_TABLE_WEIGHT, X_TABLE_VALUE, X_TABLE_COUNT, X_TRACE, X_LOADS,
-    X_USES, X_LEARNERS, X_NUMBERS, X_RESETS, X_KEYS,
+    X_USES, X_LEARNERS, X_NUMBERS, X_RESETS, X_KEYS, X_WIRES, X_FAULTS, X_SAYS, X_PARTS, X_SAID,
+    X_HEARD, X_LAST, X_NEWEST, X_KEPT, X_STUCK, X_TURNS,
 ) = range(len(HEADER), len(HEADER) + len(SECTIONS))  # fmt: skip
 
 LATENCY_MODELS = ("constant", "uniform", "exponential", "heavy-tailed")
@@ -89,14 +98,25 @@ P_BASE, P_N, P_SENDS = range(len(PORT))
 DESTINATION = ("element", "role", "index", "wire", "place", "offset", "stride", "slot")
 D_ELEMENT, D_ROLE, D_INDEX, D_WIRE, D_PLACE, D_OFFSET, D_STRIDE, D_SLOT = range(len(DESTINATION))
 
+WIRE = ("flags", "kept", "kept_number", "key")
+W_FLAGS, W_KEPT, W_KEPT_NUMBER, W_KEY = range(len(WIRE))
+DEAD, MUTE, DEAF = 1, 2, 4
+"""Flags of wires: one end killed; source frozen; target frozen."""
+CODED, BY_VALUE, CHECKED = 1, 2, 4
+"""How messages are coded (``coded`` of the header): somehow; as values; with check bits."""
+FAULTS = ("drop", "delay", "duplicate", "reorder", "flip", "noise", "delay_time", "noise_size")
+F_DROP, F_DELAY, F_DUPLICATE, F_REORDER, F_FLIP, F_NOISE, F_DELAY_TIME, F_NOISE_SIZE = range(
+    len(FAULTS)
+)
+
 PEND, UP, DOWN, ADD, PASS = range(5)
 """Roles: wait in a mailbox; go through weights up or down; be added to a register; be passed on."""
 
-MESSAGE = ("time", "order", "target", "next", "sent", "load", "source")
-M_TIME, M_ORDER, M_TARGET, M_NEXT, M_SENT, M_LOAD, M_SOURCE = range(len(MESSAGE))
+MESSAGE = ("time", "order", "target", "next", "sent", "load", "source", "number")
+M_TIME, M_ORDER, M_TARGET, M_NEXT, M_SENT, M_LOAD, M_SOURCE, M_NUMBER = range(len(MESSAGE))
 """Columns of the pool. Where samples lie side by side, a message carries ``load`` times row
 ``source`` of the section ``loads``, one number per lane, which it shares with all that come from
-the same event; else it carries ``load``, and has no ``source``."""
+the same event; else it carries ``load``, and has no ``source``. Coded ones have a ``number``."""
 
 TRACE = ("sent", "arrived", "channel", "lane", "index", "payload")
 """Columns of the trace."""
@@ -120,4 +140,5 @@ ROUNDING = 1e-14
 B_ELEMENT, B_CHANNEL, B_DESTINATION = 8 * len(ELEMENT), 8 * len(CHANNEL), 8 * len(DESTINATION)
 B_PORT, B_REALS, B_CHANNEL_REALS = 8 * len(PORT), 8 * len(REALS), 8 * len(CHANNEL_REALS)
 B_INSTRUCTION, B_TRACE, B_LEARNER = 8 * len(INSTRUCTION), 8 * len(TRACE), 8 * len(LEARNER)
+B_WIRE = 8 * len(WIRE)
 """Bytes of the rows."""

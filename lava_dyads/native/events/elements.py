@@ -81,9 +81,11 @@ from lava_dyads.native.events.memory import (
     put,
     put_real,
     real,
+    release,
+    share,
     whole,
 )
-from lava_dyads.native.events.sending import post, release, rest, send, share
+from lava_dyads.native.events.sending import post, rest, send
 
 
 @compiled

@@ -18,6 +18,15 @@ from zlib import crc32
 from numba import njit, types
 
 from lava_dyads.native.events.calendar import heap_pop, open_day
+from lava_dyads.native.events.coding import (
+    begin_coded,
+    decode,
+    let_all_go,
+    repeat,
+    reset_coded,
+    say_again,
+    shown,
+)
 from lava_dyads.native.events.columns import (
     ADD,
     AGAIN,
@@ -57,6 +66,8 @@ from lava_dyads.native.events.columns import (
     POPULATION,
     ROUND,
     S_ARGUMENT,
+    S_CODED,
+    S_CODED_ROWS,
     S_CURSOR,
     S_DELIVERIES,
     S_FOLLOWERS,
@@ -71,6 +82,7 @@ from lava_dyads.native.events.columns import (
     S_TRACES,
     S_TRACING,
     S_WAITING,
+    S_WIRES,
     S_WORST,
     S_WORST_LOADS,
     SILENT,
@@ -94,9 +106,10 @@ from lava_dyads.native.events.memory import (
     put,
     put_real,
     real,
+    release,
     whole,
 )
-from lava_dyads.native.events.sending import post, release, rest, send
+from lava_dyads.native.events.sending import post, rest, send
 
 
 @compiled
@@ -145,7 +158,7 @@ def _note(t: int, row: int) -> None:
     """Write a row per entry of a message into the trace."""
     d = whole(t, X_DESTINATIONS) + whole(row, M_TARGET) * B_DESTINATION
     for lane in range(whole(t, S_LANES)):
-        load = carried(t, row, lane)
+        load = shown(t, row, lane) if whole(t, S_CODED) else carried(t, row, lane)
         if load != 0:
             trace = whole(t, X_TRACE) + whole(t, S_TRACED) * B_TRACE
             put_real(trace, 0, real(row, M_SENT))
@@ -190,7 +203,9 @@ def _happen(t: int, row: int) -> int:
     if target >= 0:
         if whole(t, S_TRACING):
             _note(t, row)
-        called = _deliver(t, row)
+        called = -1
+        if not whole(t, S_CODED) or decode(t, row):
+            called = _deliver(t, row)
         if whole(t, S_LANES) > 1:
             release(t, whole(row, M_SOURCE))
         return called
@@ -239,7 +254,23 @@ def _advance(t: int) -> int:
 VERSION = crc32(b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py"))))
 
 
-ADVANCE, SPEAK_UP, REST, POST, LEARN, RESET, BEGIN = range(7)
+ADVANCE, SPEAK_UP, REST, POST, LEARN, RESET, BEGIN, LET_GO, REPEAT, SAY_AGAIN = range(10)
+
+
+@compiled
+def _in_turn(t: int, verb: int) -> int:
+    """Send coded messages that nobody has asked for, while there are any and room for them."""
+    end = whole(t, S_WIRES) if verb == LET_GO else whole(t, S_CODED_ROWS)
+    while whole(t, S_CURSOR) < end:
+        if _crowded(t):
+            return GROW
+        if verb == LET_GO:
+            let_all_go(t)
+        elif verb == REPEAT:
+            repeat(t)
+        else:
+            say_again(t)
+    return SILENT
 
 
 def _entry(version: int) -> Callable[..., int]:
@@ -255,14 +286,20 @@ def _entry(version: int) -> Callable[..., int]:
             return _advance(t) + 0 * version
         if verb == SPEAK_UP:
             return _speak(t)
+        if verb >= LET_GO:
+            return _in_turn(t, verb)
         if verb == REST:
             rest(t, a)
         elif verb == POST:
             post(t, a, b, c)
         elif verb == RESET:
             reset(t)
+            if whole(t, S_CODED):
+                reset_coded(t)
         elif verb == BEGIN:
             begin(t)
+            if whole(t, S_CODED):
+                begin_coded(t)
         elif even(t, c):
             learn(t, a, b)
         else:
@@ -273,7 +310,8 @@ def _entry(version: int) -> Callable[..., int]:
 
 
 act = _entry(VERSION)
-"""``act(t, ADVANCE | SPEAK_UP, 0, 0, 0)``: why it ended. ``act(t, REST, element, 0, 0)``,
+"""``act(t, ADVANCE | SPEAK_UP | LET_GO | REPEAT | SAY_AGAIN, 0, 0, 0)``: why it ended.
+``act(t, REST, element, 0, 0)``,
 ``act(t, POST, port, address, width)``, ``act(t, RESET | BEGIN, 0, 0, 0)``. ``act(t, LEARN, frozen,
 batch, updates)``: 0, and nothing has happened, where not all have learnt so often."""
 

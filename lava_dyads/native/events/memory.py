@@ -15,10 +15,13 @@ from lava_dyads.native.events.columns import (
     M_LOAD,
     M_SOURCE,
     S_LANES,
+    S_LOAD_FREE,
+    S_LOAD_SPACE,
     S_ROW,
     X_ELEMENTS,
     X_LOADS,
     X_POOL,
+    X_USES,
 )
 
 compiled: Any = njit(nogil=True, error_model="numpy")
@@ -81,6 +84,27 @@ def element_row(t: int, e: int) -> int:
 def load_row(t: int, slot: int) -> int:
     """Return where shared numbers begin, one per lane."""
     return whole(t, X_LOADS) + slot * 8 * whole(t, S_LANES)
+
+
+@compiled
+def share(t: int) -> int:
+    """Return a free row of numbers to share, in use by who asks for it."""
+    slot, uses = whole(t, S_LOAD_FREE), whole(t, X_USES)
+    put(t, S_LOAD_FREE, whole(uses, slot))
+    increase(t, S_LOAD_SPACE, -1)
+    put(uses, slot, 1)
+    return slot
+
+
+@compiled
+def release(t: int, slot: int) -> None:
+    """Use a row of shared numbers no more."""
+    uses = whole(t, X_USES)
+    increase(uses, slot, -1)
+    if not whole(uses, slot):
+        put(uses, slot, whole(t, S_LOAD_FREE))
+        put(t, S_LOAD_FREE, slot)
+        increase(t, S_LOAD_SPACE, 1)
 
 
 @compiled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lava_dyads.native.events.calendar import note
+from lava_dyads.native.events.coding import send_coded
 from lava_dyads.native.events.columns import (
     B_DESTINATION,
     B_PORT,
@@ -15,10 +16,9 @@ from lava_dyads.native.events.columns import (
     M_SOURCE,
     P_BASE,
     R_HOLD,
+    S_CODED,
     S_HOLD,
     S_LANES,
-    S_LOAD_FREE,
-    S_LOAD_SPACE,
     S_NOW,
     X_COUNT,
     X_DESTINATIONS,
@@ -41,6 +41,8 @@ from lava_dyads.native.events.memory import (
     put,
     put_real,
     real,
+    release,
+    share,
     stream,
     unit,
     whole,
@@ -57,6 +59,9 @@ def send(t: int, port: int, entry: int, load: float, source: int, lanes: int) ->
     for k in range(whole(start, base), whole(start, base + 1)):
         target = whole(route, k)
         wire = whole(destinations + target * B_DESTINATION, D_WIRE)
+        if whole(t, S_CODED):
+            send_coded(t, target, wire, load, source)
+            continue
         model, delay = whole(whole(t, X_MODEL), wire), real(whole(t, X_MEAN), wire)
         n = whole(count, wire)
         put(count, wire, n + 1)
@@ -68,27 +73,6 @@ def send(t: int, port: int, entry: int, load: float, source: int, lanes: int) ->
             put(row, M_SOURCE, source)
             increase(whole(t, X_USES), source, 1)
             increase(whole(t, X_EVENTS), wire, lanes)
-
-
-@compiled
-def share(t: int) -> int:
-    """Return a free row of numbers to share, in use by who asks for it."""
-    slot, uses = whole(t, S_LOAD_FREE), whole(t, X_USES)
-    put(t, S_LOAD_FREE, whole(uses, slot))
-    increase(t, S_LOAD_SPACE, -1)
-    put(uses, slot, 1)
-    return slot
-
-
-@compiled
-def release(t: int, slot: int) -> None:
-    """Use a row of shared numbers no more."""
-    uses = whole(t, X_USES)
-    increase(uses, slot, -1)
-    if not whole(uses, slot):
-        put(uses, slot, whole(t, S_LOAD_FREE))
-        put(t, S_LOAD_FREE, slot)
-        increase(t, S_LOAD_SPACE, 1)
 
 
 @compiled

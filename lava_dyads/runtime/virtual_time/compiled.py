@@ -19,12 +19,13 @@ import numpy as np
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Outbox, Population
 from lava_dyads.elements.reactive import Command
-from lava_dyads.executors.counter import HOLD, LATENCY
+from lava_dyads.executors.counter import FAULT, HOLD, LATENCY
 from lava_dyads.models.events import PyConductorModel, ReactiveModel
 from lava_dyads.models.mailbox import not_settled
 from lava_dyads.native.events import columns
 from lava_dyads.native.registry import event_loop
 from lava_dyads.runtime.batching.commands import batch_commands
+from lava_dyads.runtime.virtual_time.coded_tables import coding
 from lava_dyads.runtime.virtual_time.learners import Learners
 from lava_dyads.runtime.virtual_time.mailbox import DrivenTask
 from lava_dyads.runtime.virtual_time.table_maker import TableMaker, Uncovered
@@ -76,8 +77,6 @@ def compile_followers(
 def why_not(engine: VirtualTimeEngine, nodes: list[Any]) -> str | None:
     """Return why a graph cannot be compiled; None: it can."""
     transport = engine.transport
-    if not transport.plain:
-        return "messages are coded by value, or go wrong"
     if transport.packets != "event":
         return "messages travel as whole vectors"
     if engine.inlets or engine.pipes:
@@ -157,6 +156,8 @@ class CompiledNetwork:
         self.tables = maker.tables(**self._learners.sections)
         self._ports, self._pends = maker.ports_by_name, maker.pends
         self._header, self._elements = self.tables.header, self.tables.sections["elements"]
+        self._coding = self._header[columns.S_CODED] = coding(self.engine.transport)
+        self._header[columns.S_CODED_ROWS] = len(self.tables.sections["turns"])
         self._address = self.tables.address
         # What the tables have addresses of has to stay in the memory.
         self._registers = [dict(model.element.memory) for model in self.models]
@@ -248,8 +249,11 @@ class CompiledNetwork:
         engine, s = self.engine, self._header
         keys = s.view(np.uint64)
         keys[columns.S_LATENCY], keys[columns.S_HOLD] = engine.key(LATENCY), engine.key(HOLD)
+        keys[columns.S_FAULT], s[columns.S_PRESENTATION] = engine.key(FAULT), engine.presentation
         self.tables.begin(engine.now)
         self._act(self._loop.BEGIN)
+        if engine.transport.faults.frozen and engine.presentation > 0:
+            self._in_turn(self._loop.SAY_AGAIN)
         for e, model in self._sources:
             self._post(e, model.handle(Command.BEGIN, presentation))
 
@@ -263,6 +267,23 @@ class CompiledNetwork:
                 e = int(s[columns.S_ARGUMENT])
                 self._post(e, self.models[e].handle(Command.SEND, presentation))
                 self._go_on(e)
+
+    def _in_turn(self, verb: int) -> None:
+        """Let coded messages be sent that nobody has asked for."""
+        self._header[columns.S_CURSOR] = 0
+        while self._act(verb) == columns.GROW:
+            self.tables.make_room()
+
+    def release(self) -> None:
+        """Send what was kept back and has not been overtaken."""
+        if self._coding:
+            self._in_turn(self._loop.LET_GO)
+
+    def repeat(self) -> bool:
+        """Send the values again that their receivers have not understood; tell if there were."""
+        self._header[columns.S_ARGUMENT] = 0
+        self._in_turn(self._loop.REPEAT)
+        return bool(self._header[columns.S_ARGUMENT])
 
     def advance(self) -> None:
         """Let things happen until there is silence.
@@ -281,6 +302,8 @@ class CompiledNetwork:
         while why != columns.SILENT:
             why = self._act(self._loop.ADVANCE)
             engine.now, engine.deliveries = self.tables.now, int(s[columns.S_DELIVERIES])
+            engine.understood |= bool(s[columns.S_UNDERSTOOD])
+            s[columns.S_UNDERSTOOD] = 0
             if s[columns.S_TRACED]:
                 self._flush()
             if why == columns.GROW:

@@ -27,8 +27,8 @@ from greenlet import getcurrent
 
 from lava_dyads.elements.reactive import Command
 from lava_dyads.errors import DeadlockError, ModelError, UnsupportedError
-from lava_dyads.executors.counter import draw, seed_key, unit
-from lava_dyads.executors.transport import Transport
+from lava_dyads.executors.counter import FAULT, draw, seed_key, unit
+from lava_dyads.executors.transport import ROUNDS_IN_VAIN, Transport
 from lava_dyads.models.mailbox import not_settled
 from lava_dyads.runtime.pipes import Side
 from lava_dyads.runtime.randomness import swapped
@@ -88,7 +88,10 @@ class VirtualTimeEngine:
         self._key = seed_key(transport.seed)
         self._keys: dict[int, int] = {}
         """Of the present presentation, by what its streams are for."""
-        self.fault_generator = np.random.default_rng([transport.seed, transport.faults.seed, 2])
+        self._fault_key = draw(seed_key(transport.faults.seed), 0)
+        self.understood, self._in_vain = False, 0
+        """Whether a numbered message has been understood since messages were repeated last, and how
+        often they were since one has."""
         self._numbers = itertools.count()
         self._listeners: list[Task] = []
         self._cap = 0
@@ -173,7 +176,8 @@ class VirtualTimeEngine:
         """Return the key of the present presentation's streams for a purpose (``counter``)."""
         key = self._keys.get(purpose)
         if key is None:
-            key = self._keys[purpose] = draw(draw(self._key, self.presentation + 1), purpose)
+            seeds = self._key ^ self._fault_key if purpose == FAULT else self._key
+            key = self._keys[purpose] = draw(draw(seeds, self.presentation + 1), purpose)
         return key
 
     def state(self) -> dict[str, Any]:
@@ -189,16 +193,11 @@ class VirtualTimeEngine:
                 "Faults.frozen: what a frozen Process repeats is in no checkpoint. "
                 "Try: no checkpoints, or no frozen Processes"
             )
-        return {
-            "now": self.now,
-            "presentation": self.presentation,
-            "faults": self.fault_generator.bit_generator.state,
-        }
+        return {"now": self.now, "presentation": self.presentation}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on as the runtime would have that :meth:`state` was asked of; between two runs."""
         self.now, self.presentation = state["now"], state["presentation"]
-        self.fault_generator.bit_generator.state = state["faults"]
         self._keys.clear()
 
     def post(self, at: float, target: Any, index: int = 0, payload: Any = None) -> None:
@@ -263,10 +262,35 @@ class VirtualTimeEngine:
                 raise not_settled(self._cap)
 
     def _released(self) -> bool:
-        """Send what was to be overtaken and was not; tell whether there was something."""
+        """Send what was kept back, or repeat what was lost; tell whether there was something."""
+        self._release()
+        while not self._moving():
+            if not self._repeat():
+                return False
+        return True
+
+    def _moving(self) -> bool:
+        return bool(self.queue) or (self.compiled is not None and self.compiled.moving)
+
+    def _release(self) -> None:
+        if self.compiled is not None:
+            self.compiled.release()
+            return
         for wire in self.faulty:
             wire.release()
-        return bool(self.queue)
+
+    def _repeat(self) -> bool:
+        """Send again what was not understood; tell whether there was any, and some hope."""
+        if not self.transport.robust:
+            return False
+        self._in_vain = 0 if self.understood else self._in_vain + 1
+        self.understood = False
+        if self._in_vain > ROUNDS_IN_VAIN:
+            return False
+        if self.compiled is not None:
+            return self.compiled.repeat()
+        repeated = [wire.repeat() for wire in self.faulty]
+        return any(repeated)
 
     def _told(self) -> bool:
         """Tell those who wait for silence that there is; tell whether anybody does."""
@@ -292,6 +316,7 @@ class VirtualTimeEngine:
         if command == Command.BEGIN:
             self.presentation += 1
             self._keys.clear()
+            self._in_vain = 0
         for wire in self.faulty:
             wire.handle(command)
 

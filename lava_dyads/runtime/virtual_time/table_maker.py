@@ -16,6 +16,7 @@ from lava_dyads.native.programs import TRACED, Program, UntraceableError
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.units import Unit
+from lava_dyads.runtime.virtual_time.coded_tables import coded_sections
 from lava_dyads.runtime.virtual_time.mailbox import EventMailbox, Outlet
 from lava_dyads.runtime.virtual_time.op_tables import LARGEST, operations, synapses
 from lava_dyads.runtime.virtual_time.tables import Tables, address, real_numbers, whole_numbers
@@ -415,6 +416,7 @@ class TableMaker:
             table_weight=whole_numbers(_joined(self._weights)),
             table_value=real_numbers(_joined(self._values)),
             table_count=whole_numbers(self._counts),
+            **coded_sections(self._engine, self._destinations, lanes),
             **more,
         )
 

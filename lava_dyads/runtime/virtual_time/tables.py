@@ -12,6 +12,9 @@ from lava_dyads.native.events import columns
 _SPACE = 1 << 10
 """Messages on their way at first."""
 _TRACE = 1 << 15
+_COPIES = 4
+"""Messages that one message is at most, where things go wrong: itself, late, twice, and another
+one that waited for it."""
 _PER_DAY = 16
 """Messages in a day of the calendar, where it is full: a heap of more is slower."""
 
@@ -43,7 +46,11 @@ class Tables:
         self.add("days", np.full(columns.DAYS, -1, np.int64))
         self.add("used", np.zeros(columns.DAYS // 64, np.int64))
         self.add("trace", np.zeros((_TRACE + lanes, len(columns.TRACE))))
-        self.add("pool", np.zeros((0, columns.M_SOURCE + (lanes > 1))))
+        coded = len(sections["wires"]) > 0
+        width = columns.M_NUMBER + 1 if coded else columns.M_SOURCE + (lanes > 1)
+        self.add("pool", np.zeros((0, width)))
+        self._copies = _COPIES if coded else 1
+        worst, worst_loads = worst * self._copies, worst_loads + (self._copies - 1) * worst
         self.add("heap", np.zeros(0))
         for name, section in sections.items():
             self.add(name, section)
@@ -69,7 +76,8 @@ class Tables:
     def make_room(self, posts: int = 0, entries: int = 0) -> None:
         """Make room for so many messages of so many entries, and all that may follow at once."""
         header = self.header
-        while header[columns.S_SPACE] < posts + header[columns.S_WORST]:
+        entries += (self._copies - 1) * posts
+        while header[columns.S_SPACE] < self._copies * posts + header[columns.S_WORST]:
             self.grow()
         if header[columns.S_LANES] > 1:
             while header[columns.S_LOAD_SPACE] < entries + header[columns.S_WORST_LOADS]:
