@@ -52,6 +52,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.check_spiking:CheckSpiking",
         "spikes in four simulators, counts against rates, rates against backprop",
     ),
+    "check settled": (
+        "lava_dyads.cli.check_settled:CheckSettled",
+        "an asynchronous run had settled and learned what it should have, by its ledger",
+    ),
     "reproduce": ("lava_dyads.cli.reproduce:Reproduce", "measure a figure of a paper again"),
     "bench runtime": (
         "lava_dyads.cli.bench_runtime:BenchRuntime",

@@ -124,7 +124,7 @@ class TransportOptions:
 
     groups: ClassVar[Groups] = {
         "message": ("latency", "message_seed", "coding", "drop", "delay", "duplicate", "reorder",
-                    "flip", "noise", "max_deliveries", "trace")
+                    "flip", "noise", "max_deliveries", "trace", "ledger")
     }  # fmt: skip
 
     latency: LatencyName = "exponential"
@@ -151,6 +151,10 @@ class TransportOptions:
     50 per weight where that is more."""
     trace: Path | None = None
     """File (.npz) for who sent what to whom and when; with a raster plot beside it (.png)."""
+
+    ledger: Path | None = None
+    """File (.npz) for what every neuron held, answered and said last, and what was learnt:
+    lava-dyads check settled checks it."""
 
     def transport(self, execution: Execution) -> Transport | None:
         """Return the transport of messages, checked; None where nothing travels.

@@ -216,7 +216,7 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
             skip_error=self.skip_error,
             counting=not self.no_count,
         )
-        within = ("in-process",) if self.profile or self.trace else AXES["runtime"]
+        within = ("in-process",) if self.profile or self.trace or self.ledger else AXES["runtime"]
         execution, chosen = spec.choose(self.request(), within)
         check_learns(execution, config)
         transport = self.transport(execution)
@@ -224,8 +224,9 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
         if self.profile and execution.runtime != "in-process":
             invalid("--profile", "needs the in-process runtime", execution.runtime,
                     "--runtime in-process")  # fmt: skip
-        options = (transport, self.trace, self.profile)
-        with ExitStack() as claim, Trainer(spec, data, config, execution, *options) as trainer:
+        files: dict[str, Any] = {"trace": self.trace, "ledger": self.ledger}
+        made = Trainer(spec, data, config, execution, transport, measure=self.profile, **files)
+        with ExitStack() as claim, made as trainer:
             if chosen and not self.json:
                 progress_console().print(chosen, markup=False, soft_wrap=True)
             state = folder.state if folder and self.resume else None

@@ -32,6 +32,7 @@ from lava_dyads.runtime.lava_internals.discovery import (
 )
 from lava_dyads.runtime.lava_internals.node import PHASES, Node, await_arrival
 from lava_dyads.runtime.lava_internals.ports import Answers
+from lava_dyads.runtime.ledger import Ledger, ledger_of
 from lava_dyads.runtime.randomness import SWITCH, Stream, swapped
 from lava_dyads.runtime.scheduler import Interrupted, Scheduler
 from lava_dyads.runtime.trace import Recorder, Trace
@@ -437,6 +438,12 @@ class InProcessRuntime:
         if self.asynchronous:
             return int(self._engine.deliveries)
         return None if self._engine.looking_outside else self.steps_done
+
+    def keep_ledger(self) -> Ledger:
+        """Keep a ledger from now on (``runtime.ledger``); return it."""
+        kept = ledger_of(self._graph, self._engine if self.asynchronous else None)
+        self._engine.ledger = kept
+        return kept
 
     def _stream(self) -> Stream | None:
         """Return the stream of the model that runs now; None: it is not a model."""

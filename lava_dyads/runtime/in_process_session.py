@@ -72,9 +72,11 @@ class InProcessSession(Session):
         timeout: Patience | None = None,
         transport: Transport | None = None,
         trace: AnyPath | None = None,
+        ledger: AnyPath | None = None,
         compiled: bool | None = None,
     ) -> None:
         path = None if trace is None else check_writable("trace", trace)
+        self._ledger_path = None if ledger is None else check_writable("ledger", ledger)
         self.runtime = InProcessRuntime(
             process,
             DyadRunConfig() if run_cfg is None else run_cfg,
@@ -86,6 +88,7 @@ class InProcessSession(Session):
         self._trace = path
         if trace is not None:
             self.runtime.record()
+        self._ledger = None if ledger is None else self.runtime.keep_ledger()
         self.process = process
 
     def usage(self) -> Usage:
@@ -131,8 +134,11 @@ class InProcessSession(Session):
         return runtime.steps_done - first
 
     def stop(self, kill: bool = False) -> None:
-        """End the run; write the trace, if one was asked for."""
+        """End the run; write trace and ledger, if they were asked for."""
         # Also after an error: a trace of what did not settle is what one wants to see.
+        ledger, self._ledger = self._ledger, None
+        if ledger is not None and self._ledger_path is not None:
+            ledger.save(self._ledger_path)
         path, self._trace = self._trace, None
         if path is not None:
             self.trace().save(path)

@@ -75,8 +75,8 @@ class Trainer:
     execution : Execution
     transport : Transport or None
         How messages travel, for ``clock async`` on the in-process runtime.
-    trace : str, path or None
-        File for a trace of the messages, likewise.
+    trace, ledger : str, path or None
+        Files for a trace of the messages and a ledger of what was settled and learnt, likewise.
     measure : bool
         Time every ProcessModel and count on every channel, in-process; see :meth:`usage`.
     arithmetic : Arithmetic or None
@@ -125,9 +125,10 @@ class Trainer:
         arithmetic: Arithmetic | None = None,
         parameters: tuple[list[Array], list[Array]] | None = None,
         feedback_weights: list[Array | None] | None = None,
+        ledger: AnyPath | None = None,
     ) -> None:
         self.spec, self.data = spec, data
-        simulated = transport is not None or trace is not None or measure
+        simulated = any(o is not None for o in (transport, trace, ledger)) or measure
         within = ("in-process",) if simulated else AXES["runtime"]
         self.execution, self.chosen = spec.choose(execution or Execution(), within)
         config = config or TrainingConfig()
@@ -176,7 +177,7 @@ class Trainer:
         self.train_seconds = self._pass_seconds = 0.0
         self.position = 0  # samples of the present epoch that have been shown
         self._drawn_from: Any = None
-        self._transport, self._trace = transport, trace
+        self._transport, self._files = transport, {"trace": trace, "ledger": ledger}
         self._backend = open_backend(
             spec,
             self.execution,
@@ -185,17 +186,18 @@ class Trainer:
             self.sink,
             self.schedule,
             transport=transport,
-            trace=trace,
             measure=measure,
+            **self._files,
             skip_error=self.config.skip_error,
             counting=self.config.counting,
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle how it was made and what it has learnt: a copy goes on from there, by itself."""
-        if self._trace is not None:
-            hint = "a trainer without a trace"
-            invalid("Trainer.trace", "a copy would write to the same file", str(self._trace), hint)
+        for name, path in self._files.items():
+            if path is not None:
+                limit, hint = "a copy would write to the same file", f"a trainer without a {name}"
+                invalid(f"Trainer.{name}", limit, str(path), hint)
         options = self._transport, None, self._measuring, self.network.arithmetic
         made = self.spec, self.data, self.config, self.execution, *options
         return _revived, (type(self), made, self.state())

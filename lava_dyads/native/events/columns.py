@@ -7,14 +7,14 @@ HEADER = (
     "limit", "latency_key", "hold_key", "cursor", "argument", "traced", "tracing", "traces",
     "worst", "followers", "peak", "row", "load_free", "load_space", "worst_loads",
     "elements", "learners", "resets", "wires", "now", "rate", "coded", "coded_rows", "fault_key",
-    "presentation", "understood",
+    "presentation", "understood", "arrived",
 )  # fmt: skip
 (
     S_LANES, S_VALID, S_LEARN, S_NUMBER, S_FREE, S_SPACE, S_DAY, S_TODAY, S_WAITING, S_DELIVERIES,
     S_LIMIT, S_LATENCY, S_HOLD, S_CURSOR, S_ARGUMENT, S_TRACED, S_TRACING, S_TRACES,
     S_WORST, S_FOLLOWERS, S_PEAK, S_ROW, S_LOAD_FREE, S_LOAD_SPACE, S_WORST_LOADS,
     S_ELEMENTS, S_LEARNERS, S_RESETS, S_WIRES, S_NOW, S_RATE, S_CODED, S_CODED_ROWS, S_FAULT,
-    S_PRESENTATION, S_UNDERSTOOD,
+    S_PRESENTATION, S_UNDERSTOOD, S_ARRIVED,
 ) = range(len(HEADER))  # fmt: skip
 
 SECTIONS = (

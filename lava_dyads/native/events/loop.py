@@ -66,6 +66,7 @@ from lava_dyads.native.events.columns import (
     POPULATION,
     ROUND,
     S_ARGUMENT,
+    S_ARRIVED,
     S_CODED,
     S_CODED_ROWS,
     S_CURSOR,
@@ -201,6 +202,7 @@ def _happen(t: int, row: int) -> int:
     """Let a message arrive or a hold time end; return the element to call from outside, or -1."""
     target = whole(row, M_TARGET)
     if target >= 0:
+        increase(t, S_ARRIVED, 1)
         if whole(t, S_TRACING):
             _note(t, row)
         called = -1

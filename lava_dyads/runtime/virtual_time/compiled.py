@@ -302,6 +302,8 @@ class CompiledNetwork:
         while why != columns.SILENT:
             why = self._act(self._loop.ADVANCE)
             engine.now, engine.deliveries = self.tables.now, int(s[columns.S_DELIVERIES])
+            engine.arrived += int(s[columns.S_ARRIVED])
+            s[columns.S_ARRIVED] = 0
             engine.understood |= bool(s[columns.S_UNDERSTOOD])
             s[columns.S_UNDERSTOOD] = 0
             if s[columns.S_TRACED]:

@@ -41,6 +41,7 @@ from lava_dyads.runtime.virtual_time.faults import FaultyWire
 from lava_dyads.runtime.virtual_time.wire import Wire
 
 if TYPE_CHECKING:
+    from lava_dyads.runtime.ledger import Ledger
     from lava_dyads.runtime.virtual_time.compiled import CompiledNetwork
     from lava_dyads.runtime.virtual_time.mailbox import EventMailbox
     from lava_dyads.runtime.virtual_time.wire import Slot
@@ -62,7 +63,7 @@ class VirtualTimeEngine:
     now : float
         Virtual time, in mean latencies.
     deliveries : int
-        Messages delivered so far.
+        Messages delivered so far, hold times that ended included; ``arrived``: without them.
     presentation : int
         Commands to begin so far, less one.
     """
@@ -75,9 +76,10 @@ class VirtualTimeEngine:
         """Those of the channels that keep things back and take note of commands."""
         self.measuring = False
         self.recorder: Recorder | None = None
+        self.ledger: Ledger | None = None
         self.asked_to_pause = False
         self.now = 0.0
-        self.deliveries = 0
+        self.deliveries = self.arrived = 0
         self.presentation = -1
         self.limit: float = np.inf
         self.ready: deque[Task] = deque()
@@ -253,9 +255,11 @@ class VirtualTimeEngine:
         queue, ready, recorder = self.queue, self.ready, self.recorder
         while queue and not ready:
             self.now, _, target, index, payload, sent = queue.pop()
-            if recorder is not None and isinstance(target, Wire):
-                place = (sent, self.now, self.presentation, target.number)
-                recorder.note(*place, target.place(index), target.content(payload))
+            if isinstance(target, Wire):
+                self.arrived += 1
+                if recorder is not None:
+                    place = (sent, self.now, self.presentation, target.number)
+                    recorder.note(*place, target.place(index), target.content(payload))
             target.deliver(index, payload)
             self.deliveries += 1
             if self.deliveries > self.limit:
@@ -313,6 +317,8 @@ class VirtualTimeEngine:
 
     def command(self, command: Command, presentation: int) -> None:
         """Pass a command on to the wires."""
+        if self.ledger is not None:
+            self.ledger.note(command, presentation)
         if command == Command.BEGIN:
             self.presentation += 1
             self._keys.clear()
