@@ -49,7 +49,7 @@ class CompiledSteps:
         dtype, n = drives.dtype, drives.shape[1]
         self._dyads = [self._program(_potentials(unit, learn), 5, dtype) for learn in (False, True)]
         self._output = self._program(_self_nudge(output), 2, dtype)
-        self._drives, self._sums = drives, sums
+        self._drives, self._sums, self._totals = drives, sums, np.zeros((n, 4), dtype)
         nothing_plus_minus_both = np.array([[0, 1, 0, 1], [0, 0, 1, 1]])
         self._rises = unit.rises(nothing_plus_minus_both, dtype)
         self._ends = np.array([0, *(layer.here.stop for layer in layers)])
@@ -57,7 +57,7 @@ class CompiledSteps:
         sizes = [0, 0, *(above * below for below, above in pairwise(self._widths.tolist()))]
         self._starts = np.cumsum(sizes)[:-1]
         self._up, self._down = np.zeros((2, sum(sizes)), dtype)
-        self._fired = np.zeros(n, np.uint8)
+        self._room = np.zeros(n, np.uint8), np.zeros(n, np.int64)
         self._pulls = np.zeros((3, layers[-1].mean.size), dtype)
 
     def _program(
@@ -88,7 +88,8 @@ class CompiledSteps:
                 self._up[here].reshape(shape[::-1])[...] = layer.below.weights.T
                 self._down[here].reshape(shape)[...] = layer.below.feedback
         output, memory = cast(SpikingOutput, layers[-1].unit), layers[-1].population.memory
-        self._fired.fill(0)
+        self._room[0].fill(0)
+        self._totals.fill(0)
         self._pulls.fill(0)
         self._pulls[0] = output.aim(memory["apical"]).ravel()
         events = np.zeros((steps - 1, len(layers), 2), np.int64)
@@ -98,13 +99,14 @@ class CompiledSteps:
             (self._ends, self._widths, self._starts, self._up, self._down),
             self._drives,
             self._pulls,
-            self._sums,
+            self._totals,
             self._rises,
-            self._fired,
+            self._room,
             events,
             trains,
             bool(learn),
         )
+        self._sums[...] = self._totals.T
         memory["pull"][...] = self._pulls[2].reshape(memory["pull"].shape)
         return events
 

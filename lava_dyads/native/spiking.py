@@ -49,19 +49,26 @@ def _carry_out(program: Any, given: AnyArray, low: int, high: int) -> None:
 
 
 @_compiled
+def _copy(values: AnyArray, to: AnyArray) -> None:
+    for i in range(to.size):
+        to[i] = values[i]
+
+
+@_compiled
 def _advance(dyads: Any, drives: AnyArray, end: int, fired: AnyArray) -> None:
     """Move the potentials, and note who spikes; what has arrived is used up."""
     _, results, made = dyads
-    v_plus, v_minus = made[results[0]], made[results[1]]
     plus, minus = made[results[2]], made[results[3]]
     for low in range(0, end, BLOCK):
         high = min(low + BLOCK, end)
         _carry_out(dyads, drives, low, high)
-        for i in range(low, high):
-            drives[0, i] = v_plus[i - low]
-            drives[1, i] = v_minus[i - low]
-            drives[2, i] = drives[4, i] = 0
-            fired[i] = plus[i - low] + 2 * minus[i - low]
+        _copy(made[results[0]], drives[0, low:high])
+        _copy(made[results[1]], drives[1, low:high])
+        drives[2, low:high] = 0
+        drives[4, low:high] = 0
+        here = fired[low:high]
+        for i in range(here.size):
+            here[i] = (plus[i] > 0) + 2 * (minus[i] > 0)
 
 
 @_compiled
@@ -71,28 +78,39 @@ def _add(weights: AnyArray, size: Any, to: AnyArray) -> None:
 
 
 @_compiled
+def _spiking(fired: AnyArray, who: AnyArray) -> Any:
+    """Write the numbers of those that spike, without a branch; return how many there are."""
+    count = 0
+    for i in range(fired.size):
+        who[count] = i
+        count += fired[i] != 0
+    return count
+
+
+@_compiled
 def _tell(
-    k: int, wiring: Any, fired: AnyArray, rises: AnyArray, sums: AnyArray, drives: AnyArray,
-    change: AnyArray, events: AnyArray,
+    k: int, wiring: Any, fired: AnyArray, who: AnyArray, rises: AnyArray, sums: AnyArray,
+    drives: AnyArray, change: AnyArray, events: AnyArray,
 ) -> None:  # fmt: skip
     """Count the spikes of a layer, and add to what the dyads above and below receive."""
     ends, widths, starts, up, down = wiring
     above, below = widths[k + 1] if k + 1 < len(widths) else 0, widths[k - 1] if k else 0
-    for i in range(ends[k], ends[k + 1]):
-        both = fired[i]
-        if both == 0:
-            continue
+    width, lane, begin = widths[k], 0, 0
+    for number in range(_spiking(fired[ends[k] : ends[k + 1]], who)):
+        i = who[number]
+        while i >= begin + width:
+            lane, begin = lane + 1, begin + width
+        both, j = fired[ends[k] + i], i - begin
         for row in range(4):
-            sums[row, i] += rises[row, both]
+            sums[ends[k] + i, row] += rises[row, both]
         mean, difference = rises[2, both], rises[3, both]
-        lane, j = divmod(i - ends[k], widths[k])
         if mean != 0:
             events[k, 0] += 1
             if above:
                 to, at = ends[k + 1] + lane * above, starts[k + 1] + j * above
                 _add(up[at : at + above], mean, drives[2, to : to + above])
             else:
-                change[i - ends[k]] = mean
+                change[i] = mean
         if difference != 0:
             events[k, 1] += 1
             if below:
@@ -114,7 +132,7 @@ def _nudge(output: Any, pulls: AnyArray, apical: AnyArray) -> None:
 @_compiled
 def take_steps(
     dyads: Any, output: Any, wiring: Any, drives: AnyArray, pulls: AnyArray, sums: AnyArray,
-    rises: AnyArray, fired: AnyArray, events: AnyArray, trains: AnyArray, learn: bool,
+    rises: AnyArray, room: Any, events: AnyArray, trains: AnyArray, learn: bool,
 ) -> None:  # fmt: skip
     """Take the steps from the second one on.
 
@@ -132,12 +150,12 @@ def take_steps(
         What the first program is given, of all layers end to end: each (lanes, width).
     pulls : array, shape (3, lanes * width of the output)
         Aim, change of the mean, pull.
-    sums : array, shape (4, n)
+    sums : array, shape (n, 4)
         s+, s-, mean and difference.
     rises : array, shape (4, 4)
         By how much they rise where [nothing, plus, minus, both] spikes.
-    fired : uint8 array, shape (n,)
-        Room.
+    room : tuple
+        Arrays of shape (n,): uint8, zeros; and int.
     events : int array, shape (steps, layers, 2)
         Takes how many means and differences have changed.
     trains : bool array, shape (steps or 0, 2, n)
@@ -145,13 +163,13 @@ def take_steps(
     learn : bool
         Whether the output is nudged.
     """
-    ends, depth = wiring[0], events.shape[1]
+    ends, depth, (fired, who) = wiring[0], events.shape[1], room
     for step in range(len(events)):
         arrived = min(step + 1, depth)  # layers that the wave has reached
         _advance(dyads, drives, ends[arrived], fired)
         pulls[1] = 0
         for k in range(arrived):
-            _tell(k, wiring, fired, rises, sums, drives, pulls[1], events[step])
+            _tell(k, wiring, fired, who, rises, sums, drives, pulls[1], events[step])
         if learn and arrived == depth:
             _nudge(output, pulls, drives[4, ends[depth - 1] :])
         if len(trains):

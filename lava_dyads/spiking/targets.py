@@ -50,6 +50,20 @@ def _without(name: str) -> Iterator[None]:
         del sys.modules[name]
 
 
+_kept: list[str] = []
+
+
+@contextmanager
+def kept_builds() -> Iterator[None]:
+    """Let C++ programs share a folder in here: only what has changed is compiled anew."""
+    with tempfile.TemporaryDirectory() as folder:
+        _kept.append(folder)
+        try:
+            yield
+        finally:
+            _kept.pop()
+
+
 @contextmanager
 def generating(brian2: ModuleType, target: str) -> Iterator[Callable[[], float | None]]:
     """Let Brian2 generate code for a target; the value builds and runs what waits for that.
@@ -63,7 +77,7 @@ def generating(brian2: ModuleType, target: str) -> Iterator[Callable[[], float |
         raise UnsupportedError(message("target", limit, "none", "numpy, which needs none"))
     with ExitStack() as stack:
         if target == "cpp_standalone":
-            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            folder = _kept[-1] if _kept else stack.enter_context(tempfile.TemporaryDirectory())
             brian2.set_device(target, build_on_run=False)
             options = brian2.prefs.devices.cpp_standalone
             stack.callback(setattr, options, "extra_make_args_unix", options.extra_make_args_unix)
