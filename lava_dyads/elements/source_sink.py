@@ -79,6 +79,20 @@ class Source(Element):
         self.count("messages_input", int(outbox["x_out"] is not None))
         return outbox
 
+    def said(self, start: int, samples: int) -> dict[str, Array]:
+        """Return what it sends for some samples in a row, each a row, by port; and count it.
+
+        Presentations are full: every lane has a sample.
+        """
+        rows = self.memory["order"][np.arange(start, start + samples) % len(self.memory["order"])]
+        said = {
+            "x_out": np.asarray(self.arithmetic.number(self.x[rows], "x")),
+            "y_out": np.asarray(self.arithmetic.number(self.y[rows], "y")),
+        }
+        self.count("events_input", int(np.count_nonzero(said["x_out"])))
+        self.count("messages_input", samples // self.lanes)
+        return said
+
     def _rows(self, name: str, data: Array | OneHot, rows: IntArray) -> Array:
         """Return rows in the number system, (lanes, n): a view of the data where that is enough."""
         numbers, count = self.arithmetic, len(rows)
@@ -154,11 +168,18 @@ class Sink(Element):
         numbers.accumulate(m["output"], inbox.get("output_in"), "output")
         numbers.accumulate(m["target"], inbox.get("target_in"), "target")
         if clock.read and clock.valid:
-            output = numbers.real(m["output"][: clock.valid]) - self.baseline
-            target = numbers.real(m["target"][: clock.valid])
-            predicted: IntArray = output.argmax(axis=1)
-            correct = np.count_nonzero(predicted == target.argmax(axis=1))
-            m["totals"] += clock.valid, correct, self.loss.value(output, target).sum()
-            index = np.arange(clock.start, clock.start + clock.valid) % len(m["predicted"])
-            m["predicted"][index] = predicted
+            self.measure(m["output"][: clock.valid], m["target"][: clock.valid], clock.start)
         return {}
+
+    def measure(self, outputs: Array, targets: Array, start: int) -> None:
+        """Measure what was heard of samples in a row, from one on; losses by presentation."""
+        m, numbers, samples = self.memory, self.arithmetic, len(outputs)
+        output, target = numbers.real(outputs) - self.baseline, numbers.real(targets)
+        predicted: IntArray = output.argmax(axis=1)
+        correct = np.count_nonzero(predicted == target.argmax(axis=1))
+        losses = self.loss.value(output, target)
+        m["totals"][:2] += samples, correct
+        for presentation in range(0, samples, self.lanes):
+            m["totals"][2] += losses[presentation : presentation + self.lanes].sum()
+        index = np.arange(start, start + samples) % len(m["predicted"])
+        m["predicted"][index] = predicted

@@ -160,17 +160,20 @@ class PyConductorModel(PyAsyncProcessModel):  # type: ignore[misc]
         box = self.mailbox
         first = self._presentations - int(self.schedule.window[0])
         box.command(Command.RESET, first)
-        for i in range(self.num_steps):
+        i, last = 0, False
+        while not last:
             asked_to_end = self.check_for_stop_cmd() or self.check_for_pause_cmd()
             last = i == self.num_steps - 1 or asked_to_end
             box.await_quiescence()
-            box.command(Command.BEGIN, first + i)
-            box.await_quiescence()
-            box.command(Command.SEND, first + i)
-            box.await_quiescence()
-            box.command(Command.LEARN if last else Command.TURN, first + i)
-            self._presentations += 1
-            if last:
-                break
+            done = 0 if last else box.lead(first + i, self.num_steps - 1 - i)
+            if not done:
+                box.command(Command.BEGIN, first + i)
+                box.await_quiescence()
+                box.command(Command.SEND, first + i)
+                box.await_quiescence()
+                box.command(Command.LEARN if last else Command.TURN, first + i)
+                done = 1
+            self._presentations += done
+            i += done
         box.await_quiescence()
         box.command(Command.END, 0)

@@ -59,6 +59,16 @@ class Mailbox(ABC):
     def command(self, command: Command, presentation: int) -> None:
         """Give a command to all followers; for conductors."""
 
+    def lead(self, first: int, count: int) -> int:
+        """Lead through at most so many presentations, from one on, by other means than commands.
+
+        Returns
+        -------
+        int
+            Through how many; 0: this has to be done by commands.
+        """
+        return 0
+
     @abstractmethod
     def await_quiescence(self) -> None:
         """Wait until nothing is on its way and nobody has an answer due; for conductors.

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lava_dyads.data import load
 from lava_dyads.elements.clock import PresentationSchedule
+from lava_dyads.errors import NotSettledError
 from lava_dyads.executors.latency import LATENCIES, Latency
 from lava_dyads.executors.transport import CODINGS, ROUNDS_IN_VAIN, SHARES, Faults, Transport
 from lava_dyads.native.programs import TRACED, Program
@@ -43,9 +44,12 @@ class Run:
         learn=1,
         runs=1,
         measure=False,
+        traced=True,
+        batch=1,
+        rule="sgd",
     ):
-        schedule = PresentationSchedule(1, lanes, lanes)
-        network = spec.build(lanes=lanes, optimiser=optimiser("sgd", 0.05))
+        schedule = PresentationSchedule(1, lanes, batch * lanes)
+        network = spec.build(lanes=lanes, optimiser=optimiser(rule, 0.05))
         source = DatasetSource(x, y, lanes=lanes, schedule=schedule, name="source")
         process = DyadNetwork(network, schedule=schedule)
         sink = MetricSink(
@@ -65,12 +69,15 @@ class Run:
             compiled=compiled,
             measure=measure,
         ) as session:
-            session.runtime.record()
+            if traced:
+                session.runtime.record()
             for _ in range(runs):
                 session.run(-(-len(x) // lanes) // runs)
             if compiled is not None:
                 assert (session.runtime.interpreted is None) == compiled
-            self.trace, self.usage = session.trace(), session.usage()
+            self.trace, self.usage = session.trace() if traced else None, session.usage()
+            engine = session.runtime._engine
+            self.led = engine.compiled.leader.led if engine.compiled else 0
             self.deliveries, self.time = session.deliveries, session.virtual_time
             frozen = transport is not None and transport.faults.frozen
             self.state = None if frozen else session.state()
@@ -92,8 +99,8 @@ class Run:
 
 def assert_the_same(ours, theirs):
     """Everything that can be seen of two runs."""
-    assert ours.trace.channels == theirs.trace.channels
-    for name in COLUMNS:
+    assert (ours.trace and ours.trace.channels) == (theirs.trace and theirs.trace.channels)
+    for name in COLUMNS if ours.trace else ():
         mine, other = ours.trace.columns[name], theirs.trace.columns[name]
         if name == "payload":
             np.testing.assert_allclose(mine, other, rtol=1e-9, atol=1e-14)
@@ -133,6 +140,42 @@ def test_twenty_digits_message_by_message(latency, granularity):
     x, y = DIGITS.x[:20], np.eye(10)[DIGITS.labels[:20]]
     ours, theirs = both(spec, x, y, granularity=granularity, transport=Transport(latency, seed=1))
     assert_the_same(ours, theirs)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    samples=st.integers(2, 17),
+    lanes=st.sampled_from([1, 3]),
+    batch=st.sampled_from([1, 2]),
+    learner=st.sampled_from(["sgd", "momentum", "adam"]),
+    learn=st.sampled_from([1, 1, 0, 2]),
+    loss=st.sampled_from(list(LOSSES)),
+    latency=st.sampled_from(list(LATENCIES)),
+    granularity=st.sampled_from(["neuron", "layer"]),
+    runs=st.sampled_from([1, 2]),
+    seed=st.integers(0, 10**6),
+)
+def test_presentations_that_nobody_watches_are_led_by_compiled_code(
+    samples, lanes, batch, learner, learn, loss, latency, granularity, runs, seed
+):
+    """All that is left of them is what commands, one by one, leave behind."""
+    spec = NetworkSpec((5, 4, 3), seed=seed, bias_deviation=0.1, loss=loss)
+    options = {"lanes": lanes, "batch": batch, "rule": learner, "learn": learn, "runs": runs,
+               "granularity": granularity, "transport": Transport(latency, seed=seed),
+               "traced": False}  # fmt: skip
+    ours, theirs = both(spec, *rows(spec, seed, runs * samples * lanes), **options)
+    assert_the_same(ours, theirs)
+    assert ours.state == theirs.state
+    assert ours.led == (samples - 1) * runs * (samples > 2)  # commands end a run
+
+
+def test_a_cap_holds_where_compiled_code_leads():
+    spec = NetworkSpec((64, 8, 10), seed=1)
+    x, y = DIGITS.x[:9], np.eye(10)[DIGITS.labels[:9]]
+    for compiled in (True, False):
+        with pytest.raises(NotSettledError, match=r"did not settle.*got 150"):
+            Run(spec, x, y, compiled=compiled, traced=False,
+                transport=Transport(max_deliveries=150))  # fmt: skip
 
 
 FAULTS = [

@@ -89,6 +89,18 @@ LEARNER = (
     L_NUMBERS, L_NUMBERS_END, L_DOWN, L_DOWN_STRIDE, L_UP, L_UP_STRIDE, L_NOUT, L_NIN, L_BETA,
 ) = range(len(LEARNER))  # fmt: skip
 
+LEAD = (
+    "count", "presentation", "phase", "first", "seed", "cap", "frozen", "batches", "numbers",
+    "numbers_size", "sources", "sinks",
+)  # fmt: skip
+"""What ``conducting`` does: presentations, and how many are done; then for every source its port,
+address and width, and for every sink its register, distance of lanes, width and where to put it."""
+(
+    LD_COUNT, LD_PRESENTATION, LD_PHASE, LD_FIRST, LD_SEED, LD_CAP, LD_FROZEN, LD_BATCHES,
+    LD_NUMBERS, LD_NUMBERS_SIZE, LD_SOURCES, LD_SINKS,
+) = range(len(LEAD))  # fmt: skip
+LD_SIZE, LEAD_SOURCE, LEAD_SINK = len(LEAD), 3, 4
+
 STEPS = 256
 """Numbers for which a step of an optimiser is taken in one go."""
 

@@ -54,6 +54,9 @@ from lava_dyads.native.events.columns import (
     FLUSH,
     GROW,
     HEAD,
+    LD_COUNT,
+    LD_PHASE,
+    LD_PRESENTATION,
     LIMIT,
     M_LOAD,
     M_NEXT,
@@ -94,6 +97,15 @@ from lava_dyads.native.events.columns import (
     X_PENDING,
     X_PORTS,
     X_TRACE,
+)
+from lava_dyads.native.events.conducting import (
+    FIRST,
+    LAST,
+    SPEAKING,
+    end_presentation,
+    open_calendar,
+    start_presentation,
+    wait,
 )
 from lava_dyads.native.events.elements import pass_through, update_head, update_population
 from lava_dyads.native.events.learning import begin, even, learn, reset
@@ -256,7 +268,35 @@ def _advance(t: int) -> int:
 VERSION = crc32(b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py"))))
 
 
-ADVANCE, SPEAK_UP, REST, POST, LEARN, RESET, BEGIN, LET_GO, REPEAT, SAY_AGAIN = range(10)
+@compiled
+def _conduct(t: int, lead: int) -> int:
+    """Lead through presentations until all are done, or there is a reason to return."""
+    turn = whole(t, S_DELIVERIES) + ROUND
+    while whole(lead, LD_PRESENTATION) < whole(lead, LD_COUNT):
+        phase = whole(lead, LD_PHASE)
+        if phase == FIRST:
+            start_presentation(t, lead)
+        elif phase == SPEAKING:
+            why = _speak(t)
+            if why != SILENT:
+                return why
+        else:
+            why = _advance(t)
+            if why != SILENT:
+                return why
+            if phase == LAST:
+                end_presentation(t, lead)
+            else:
+                wait(t, lead)
+        put(lead, LD_PHASE, (phase + 1) % 4)
+        if whole(t, S_DELIVERIES) >= turn:
+            return AGAIN
+    return SILENT
+
+
+REST, POST, LEARN, RESET, BEGIN, EVEN, ADVANCE, SPEAK_UP, CONDUCT, LET_GO, REPEAT, SAY_AGAIN = (
+    range(12)
+)
 
 
 @compiled
@@ -275,6 +315,41 @@ def _in_turn(t: int, verb: int) -> int:
     return SILENT
 
 
+@compiled
+def _go_on(t: int, verb: int, a: int) -> int:
+    """Do what may have to be interrupted; return why it ended."""
+    if verb == ADVANCE:
+        return _advance(t)
+    if verb == SPEAK_UP:
+        return _speak(t)
+    if verb == CONDUCT:
+        return _conduct(t, a)
+    return _in_turn(t, verb)
+
+
+@compiled
+def _obey(t: int, verb: int, a: int, b: int, c: int) -> int:
+    """Do what is done at once; return whether it was."""
+    if verb == REST:
+        rest(t, a)
+    elif verb == POST:
+        post(t, a, b, c)
+    elif verb == RESET:
+        reset(t)
+        if whole(t, S_CODED):
+            reset_coded(t)
+    elif verb == BEGIN:
+        open_calendar(t)
+        begin(t)
+        if whole(t, S_CODED):
+            begin_coded(t)
+    elif not even(t, c):
+        return 0
+    elif verb == LEARN:
+        learn(t, a, b)
+    return 1
+
+
 def _entry(version: int) -> Callable[..., int]:
     """Return what Python calls, kept on disk once it is compiled; one, or much is compiled twice.
 
@@ -284,38 +359,18 @@ def _entry(version: int) -> Callable[..., int]:
 
     @njit(nogil=True, error_model="numpy", cache=True)
     def act(t: int, verb: int, a: int, b: int, c: int) -> int:
-        if verb == ADVANCE:
-            return _advance(t) + 0 * version
-        if verb == SPEAK_UP:
-            return _speak(t)
-        if verb >= LET_GO:
-            return _in_turn(t, verb)
-        if verb == REST:
-            rest(t, a)
-        elif verb == POST:
-            post(t, a, b, c)
-        elif verb == RESET:
-            reset(t)
-            if whole(t, S_CODED):
-                reset_coded(t)
-        elif verb == BEGIN:
-            begin(t)
-            if whole(t, S_CODED):
-                begin_coded(t)
-        elif even(t, c):
-            learn(t, a, b)
-        else:
-            return 0
-        return 1
+        if verb >= ADVANCE:
+            return _go_on(t, verb, a) + 0 * version
+        return _obey(t, verb, a, b, c)
 
     return act
 
 
 act = _entry(VERSION)
-"""``act(t, ADVANCE | SPEAK_UP | LET_GO | REPEAT | SAY_AGAIN, 0, 0, 0)``: why it ended.
-``act(t, REST, element, 0, 0)``,
-``act(t, POST, port, address, width)``, ``act(t, RESET | BEGIN, 0, 0, 0)``. ``act(t, LEARN, frozen,
-batch, updates)``: 0, and nothing has happened, where not all have learnt so often."""
+"""``act(t, ADVANCE | SPEAK_UP | LET_GO | REPEAT | SAY_AGAIN, 0, 0, 0)`` and ``act(t, CONDUCT, lead,
+0, 0)``: why it ended. ``act(t, REST, element, 0, 0)``, ``act(t, POST, port, address, width)``,
+``act(t, RESET | BEGIN, 0, 0, 0)``. ``act(t, LEARN, frozen, batch, updates)``, ``act(t, EVEN, 0, 0,
+updates)``: 0, and nothing has happened, where not all have learnt so often."""
 
 
 def compile_ahead() -> None:

@@ -26,6 +26,7 @@ from lava_dyads.native.events import columns
 from lava_dyads.native.registry import event_loop
 from lava_dyads.runtime.batching.commands import batch_commands
 from lava_dyads.runtime.virtual_time.coded_tables import coding
+from lava_dyads.runtime.virtual_time.leading import Leader
 from lava_dyads.runtime.virtual_time.learners import Learners
 from lava_dyads.runtime.virtual_time.mailbox import DrivenTask
 from lava_dyads.runtime.virtual_time.table_maker import TableMaker, Uncovered
@@ -137,23 +138,25 @@ class CompiledNetwork:
     """
 
     def __init__(self, engine: VirtualTimeEngine, nodes: list[Any], groups: list[Any]) -> None:
-        self.engine, self._loop = engine, event_loop()
+        self.engine, self.loop = engine, event_loop()
         self.models: list[Any] = [node.model for node in nodes]
         self._members = set(self.models)
         for model in self.models:
             model.begin()
-        self._schedule, self._groups = self.models[0].schedule, groups
+        self.schedule, self._groups = self.models[0].schedule, groups
         self._sources = [(e, m) for e, m in enumerate(self.models) if not m.element.inputs]
         self.seconds = 0.0
+        self.lanes: int = self.models[0].element.lanes
         zeros = np.zeros(len(engine.channels), np.int64)
         self._before: tuple[AnyArray, AnyArray] = (zeros, zeros)
         self._build()
+        self.leader = Leader(self)
 
     def _build(self) -> None:
         """Make the tables of the registers as they lie."""
         maker = TableMaker(self.engine, self.models)
-        self._learners = Learners(maker, self.models)
-        self.tables = maker.tables(**self._learners.sections)
+        self.learners = Learners(maker, self.models)
+        self.tables = maker.tables(**self.learners.sections)
         self._ports, self._pends = maker.ports_by_name, maker.pends
         self._header, self._elements = self.tables.header, self.tables.sections["elements"]
         self._coding = self._header[columns.S_CODED] = coding(self.engine.transport)
@@ -161,7 +164,7 @@ class CompiledNetwork:
         self._address = self.tables.address
         # What the tables have addresses of has to stay in the memory.
         self._registers = [dict(model.element.memory) for model in self.models]
-        self._share(self._learners.native)
+        self._share(self.learners.native)
 
     def _follow(self) -> None:
         """Make the tables anew if somebody has put registers elsewhere between two runs."""
@@ -176,16 +179,16 @@ class CompiledNetwork:
     def _share(self, native: list[bool]) -> None:
         """Note who counts, learns and forgets in Python: all that compiled code does not."""
         self._elements[:, columns.E_NATIVE] = native
-        learners = len(self._learners.sections["learners"])
+        learners = len(self.learners.sections["learners"])
         self._header[columns.S_LEARNERS] = learners if any(native) else 0
         theirs = {model for model, own in zip(self.models, native, strict=True) if not own}
         groups = [(group, models) for group, models in self._groups if theirs.issuperset(models)]
-        self._stacked: list[StackedPopulations] = [group for group, _ in groups]
+        self.stacked: list[StackedPopulations] = [group for group, _ in groups]
         theirs.difference_update(model for _, models in groups for model in models)
         called = self._elements[:, columns.E_KIND] == columns.CALLED
         alone = [(e, m) for e, m in enumerate(self.models) if m in theirs]
-        self._single = [(e, m.element) for e, m in alone if not called[e]]
-        self._called = [m for e, m in alone if called[e]]
+        self.single = [(e, m.element) for e, m in alone if not called[e]]
+        self.called = [m for e, m in alone if called[e]]
 
     def __contains__(self, model: object) -> bool:
         return model in self._members
@@ -196,9 +199,9 @@ class CompiledNetwork:
         s = self._header
         return bool(s[columns.S_TODAY] or s[columns.S_WAITING])
 
-    def _act(self, verb: int, a: int = 0, b: int = 0, c: int = 0) -> int:
+    def act(self, verb: int, a: int = 0, b: int = 0, c: int = 0) -> int:
         """Call the compiled loop."""
-        return int(self._loop.act(self._address, verb, a, b, c))
+        return int(self.loop.act(self._address, verb, a, b, c))
 
     def handle(self, command: Command, presentation: int) -> None:
         """Let all obey a command of the conductor."""
@@ -215,32 +218,36 @@ class CompiledNetwork:
             self._speak(presentation)
 
     def _learn(self, presentation: int) -> None:
-        clock = self._schedule.settled(presentation)
-        learners = self._learners
+        clock = self.schedule.settled(presentation)
+        learners = self.learners
         updates = learners.updates
         if clock.batch:
             learners.prepare(updates + 1)
-        if not self._act(self._loop.LEARN, clock.frozen, clock.batch, updates):
+        if not self.act(self.loop.LEARN, clock.frozen, clock.batch, updates):
             self._share([False] * len(self.models))  # somebody has set their counts apart
-        for stacked in self._stacked:
+        for stacked in self.stacked:
             stacked.memory["residual"][0] = 0.0  # they have come to rest
             stacked.finish(clock)
-        for e, element in self._single:
+        for e, element in self.single:
             if isinstance(element, Population):
                 element._spoken = bool(self._elements[e, columns.E_SPOKEN])
             element.after(clock, {})
-        for model in self._called:
+        for model in self.called:
             model._reactive.handle(Command.LEARN, presentation)
 
     def _reset(self, presentation: int) -> None:
-        self._act(self._loop.RESET)
-        for stacked in self._stacked:
+        self.act(self.loop.RESET)
+        for stacked in self.stacked:
             Population.reset(stacked)
-        for _, element in self._single:
+        for _, element in self.single:
             element.reset()
-        for model in self._called:
+        for model in self.called:
             model._reactive.handle(Command.RESET, presentation)
-        clock = self._schedule.settled(presentation)
+        self.turn_to(presentation)
+
+    def turn_to(self, presentation: int) -> None:
+        """Let the tables know what a presentation is."""
+        clock = self.schedule.settled(presentation)
         self._header[columns.S_VALID] = clock.valid
         self._header[columns.S_LEARN] = clock.learn
 
@@ -250,17 +257,17 @@ class CompiledNetwork:
         keys = s.view(np.uint64)
         keys[columns.S_LATENCY], keys[columns.S_HOLD] = engine.key(LATENCY), engine.key(HOLD)
         keys[columns.S_FAULT], s[columns.S_PRESENTATION] = engine.key(FAULT), engine.presentation
-        self.tables.begin(engine.now)
-        self._act(self._loop.BEGIN)
+        self.tables.now = engine.now
+        self.act(self.loop.BEGIN)
         if engine.transport.faults.frozen and engine.presentation > 0:
-            self._in_turn(self._loop.SAY_AGAIN)
+            self._in_turn(self.loop.SAY_AGAIN)
         for e, model in self._sources:
             self._post(e, model.handle(Command.BEGIN, presentation))
 
     def _speak(self, presentation: int) -> None:
         s = self._header
         s[columns.S_CURSOR] = 0
-        while (why := self._act(self._loop.SPEAK_UP)) != columns.SILENT:
+        while (why := self.act(self.loop.SPEAK_UP)) != columns.SILENT:
             if why == columns.GROW:
                 self.tables.make_room()
             else:
@@ -271,18 +278,18 @@ class CompiledNetwork:
     def _in_turn(self, verb: int) -> None:
         """Let coded messages be sent that nobody has asked for."""
         self._header[columns.S_CURSOR] = 0
-        while self._act(verb) == columns.GROW:
+        while self.act(verb) == columns.GROW:
             self.tables.make_room()
 
     def release(self) -> None:
         """Send what was kept back and has not been overtaken."""
         if self._coding:
-            self._in_turn(self._loop.LET_GO)
+            self._in_turn(self.loop.LET_GO)
 
     def repeat(self) -> bool:
         """Send the values again that their receivers have not understood; tell if there were."""
         self._header[columns.S_ARGUMENT] = 0
-        self._in_turn(self._loop.REPEAT)
+        self._in_turn(self.loop.REPEAT)
         return bool(self._header[columns.S_ARGUMENT])
 
     def advance(self) -> None:
@@ -293,14 +300,28 @@ class CompiledNetwork:
         NotSettledError
             If the engine's limit of deliveries is reached before.
         """
+        self._header[columns.S_LIMIT] = min(self.engine.limit, 1 << 62)
+        self._until_silence(self.loop.ADVANCE, 0)
+
+    def conduct(self, lead: int) -> None:
+        """Lead through the presentations of a list (``native.events.conducting``), by its address.
+
+        Raises
+        ------
+        NotSettledError
+            If its cap of deliveries is reached before a silence.
+        """
+        self.tables.now = self.engine.now
+        self._until_silence(self.loop.CONDUCT, lead)
+
+    def _until_silence(self, verb: int, lead: int) -> None:
         engine, s = self.engine, self._header
         begin = time.perf_counter()
-        s[columns.S_LIMIT] = min(engine.limit, 1 << 62)
         s[columns.S_DELIVERIES] = engine.deliveries
         s[columns.S_TRACING] = engine.recorder is not None
         why = columns.AGAIN
         while why != columns.SILENT:
-            why = self._act(self._loop.ADVANCE)
+            why = self.act(verb, lead)
             engine.now, engine.deliveries = self.tables.now, int(s[columns.S_DELIVERIES])
             engine.arrived += int(s[columns.S_ARRIVED])
             s[columns.S_ARRIVED] = 0
@@ -330,7 +351,7 @@ class CompiledNetwork:
     def _go_on(self, e: int) -> None:
         model = self.models[e]
         if model.self_scheduled and not self._elements[e, columns.E_HOLDING]:
-            self._act(self._loop.REST, e)
+            self.act(self.loop.REST, e)
 
     def _post(self, e: int, outbox: Outbox) -> None:
         """Put what an element says on its way."""
@@ -341,7 +362,11 @@ class CompiledNetwork:
             said = np.ascontiguousarray(message, float)
             width = said.size // self._header.item(columns.S_LANES)
             self.tables.make_room(posts, width)
-            self._act(self._loop.POST, port, address(said), width)
+            self.act(self.loop.POST, port, address(said), width)
+
+    def port(self, e: int, name: str) -> tuple[int, int] | None:
+        """Return a port's number and how many messages leave it at once; None: nobody hears."""
+        return self._ports.get((e, name))
 
     def _flush(self) -> None:
         """Hand the rows of a trace over."""

@@ -26,7 +26,7 @@ import numpy as np
 from greenlet import getcurrent
 
 from lava_dyads.elements.reactive import Command
-from lava_dyads.errors import DeadlockError, ModelError, UnsupportedError
+from lava_dyads.errors import DeadlockError, ModelError, NotSettledError, UnsupportedError
 from lava_dyads.executors.counter import FAULT, draw, seed_key, unit
 from lava_dyads.executors.transport import ROUNDS_IN_VAIN, Transport
 from lava_dyads.models.mailbox import not_settled
@@ -244,6 +244,8 @@ class VirtualTimeEngine:
             else:
                 with swapped(task.swap):
                     task.enter()
+        except NotSettledError:  # the network's, while its conductor had compiled code lead
+            raise
         except (Exception, SystemExit) as error:  # an OS process of its own would end
             trace = traceback.format_exc()
             raise ModelError(f"{task.label} raised\n{trace}") from error
@@ -314,6 +316,22 @@ class VirtualTimeEngine:
         task = current()
         self._listeners.append(task)
         task.give_way("for silence")
+
+    def lead(self, first: int, count: int, cap: int) -> int:
+        """Let compiled code lead through presentations; return through how many, maybe none."""
+        if self.compiled is None:
+            return 0
+        self._cap = cap
+        led = self.compiled.leader.lead(first, count, cap)
+        if led:
+            self.presentation += led
+            self._keys.clear()
+        return led
+
+    @property
+    def seed_key(self) -> int:
+        """The key that those of all presentations come from."""
+        return self._key
 
     def command(self, command: Command, presentation: int) -> None:
         """Pass a command on to the wires."""

@@ -80,6 +80,16 @@ class Learners:
             kept = optimiser.kept(step) if decays and optimiser.loss_per_update else 1.0
             self._numbers[first : first + 1 + len(numbers)] = kept, *numbers
 
+    def numbers_of(self, batches: AnyArray) -> AnyArray:
+        """Return the numbers of the steps to come, a row per presentation; 0 where none is made."""
+        rows, step = np.zeros((len(batches), len(self._numbers))), self.updates
+        for row, batch in zip(rows, batches, strict=True):
+            if batch:
+                step += 1
+                self.prepare(step)
+                row[:] = self._numbers
+        return rows
+
     # --- elements
 
     def _enter(self, e: int, element: Any) -> bool:

@@ -132,6 +132,11 @@ class EventMailbox(Mailbox):
                 box.said.append(done[box])
                 box._wake()
 
+    def lead(self, first: int, count: int) -> int:
+        """Let compiled code lead through presentations, where it knows all that has a part."""
+        cap = self.engine.transport.max_deliveries or self.limit
+        return self.engine.lead(first, count, cap)
+
     def await_quiescence(self) -> None:
         """Wait until nothing is on its way and nobody has an answer due."""
         self.engine.listen(self.engine.transport.max_deliveries or self.limit)

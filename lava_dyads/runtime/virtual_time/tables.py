@@ -15,8 +15,6 @@ _TRACE = 1 << 15
 _COPIES = 4
 """Messages that one message is at most, where things go wrong: itself, late, twice, and another
 one that waited for it."""
-_PER_DAY = 16
-"""Messages in a day of the calendar, where it is full: a heap of more is slower."""
 
 
 def address(register: AnyArray) -> int:
@@ -108,13 +106,6 @@ class Tables:
     @now.setter
     def now(self, time: float) -> None:
         self.header.view(np.float64)[columns.S_NOW] = time
-
-    def begin(self, time: float) -> None:
-        """Begin at a time, with nothing on its way; the days are as long as it was busy before."""
-        header = self.header
-        rate = 2.0 ** np.clip(np.ceil(np.log2(header[columns.S_PEAK] / _PER_DAY + 1)), 4, 12)
-        header.view(np.float64)[columns.S_RATE] = rate
-        self.now, header[columns.S_DAY], header[columns.S_PEAK] = time, int(time * rate), 0
 
     def add(self, name: str, section: AnyArray) -> None:
         """Put a section where compiled code finds it."""
