@@ -216,6 +216,8 @@ def real_array(
     ValidationError
         If it is something else, is not finite, or does not have ``ndim`` axes.
     """
+    if type(value) is float and ndim is None and math.isfinite(value):
+        return np.array(value)
     for_values = try_ or "numpy.isfinite, which finds all that are not"
     try_ = try_ or "numpy.zeros(shape)"
     made = plain_array(value, what, try_)
@@ -227,7 +229,8 @@ def real_array(
     try:
         with np.errstate(over="ignore"):  # a longdouble may be too large
             made = made.astype(np.float64, copy=False)
-        bad = np.argwhere(~np.isfinite(made))
+        finite = np.isfinite(made)
+        bad = np.zeros((0, made.ndim), int) if finite.all() else np.argwhere(~finite)
     except MemoryError:
         invalid(what, "does not fit into memory", value, "a smaller array")
     if len(bad):

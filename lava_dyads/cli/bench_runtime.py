@@ -19,7 +19,8 @@ class BenchRuntime:
     rounds: int = 5
     """Alternating pairs of runs; medians are shown."""
     dyads: Sizes = (100, 1000, 10_000)
-    """Sizes of in-process networks of single dyads with a fan-out of 32."""
+    """Sizes of in-process networks of single dyads with a fan-out of 32, each built in an
+    interpreter of its own; 100,000 take minutes, and 3 GB."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
@@ -39,11 +40,20 @@ class BenchRuntime:
         console().print(table)
         console().print(f"Var.get of 100,000 numbers in-process: {result.var_get_100k_ms:.2f} ms")
         scaling = Table(title="every dyad a Process, in-process", title_justify="left")
-        for column in ("dyads", "clock", "build", "memory", "per number delivered"):
+        for column in ("dyads", "clock", "build and start", "in loop turns", "memory",
+                       "per number", "interpreted", "SimPy's loop"):  # fmt: skip
             scaling.add_column(column, justify="right")
         for row in result.scaling:
-            build, memory = f"{row.build_seconds:.1f} s", f"{row.memory_mb:.0f} MB"
-            cost = f"{1e3 * row.us_per_scalar:.1f} ns"
-            scaling.add_row(str(row.dyads), row.clock, build, memory, cost)
+            build, memory = f"{row.build_seconds:.1f} s", f"{row.memory_mb:.0f} MiB"
+            turns = f"{row.build_seconds / row.loop_ns * 1e3:.0f} M"
+            costs = (row.us_per_scalar, row.interpreted_us, row.simpy_us)
+            scaling.add_row(str(row.dyads), row.clock, build, turns, memory, *map(_cost, costs))
         console().print(scaling)
         return OK
+
+
+def _cost(us: float | None) -> str:
+    """Return a time per message."""
+    if us is None:
+        return "-"
+    return f"{us:.2f} us" if us > 0.1 else f"{1e3 * us:.2f} ns"

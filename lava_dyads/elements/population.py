@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import NamedTuple
+from functools import cached_property
 
 import numpy as np
 
@@ -14,21 +12,15 @@ from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.checks import NotNegative, check_fields
 from lava_dyads.elements.base import FLOAT, Element, Inbox, Outbox
 from lava_dyads.elements.clock import Clock
+from lava_dyads.elements.layout import SMALL, layout, owner, thresholds_at
 from lava_dyads.elements.plasticity import plasticity
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.optimisers import Optimiser
-from lava_dyads.rules.send_on_change import Thresholds, annealed, send, send_on_change
+from lava_dyads.rules.send_on_change import Thresholds, send, send_on_change
 from lava_dyads.rules.units import State, Unit
 
 _ALL = slice(None)
-
-
-def owner(array: AnyArray) -> AnyArray:
-    """Return the array that another one is a view on, in the end."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
 
 
 @dataclass(frozen=True)
@@ -51,97 +43,6 @@ class Noise:
     def part(self, i: int) -> Noise:
         """Return the noise of one of several parts."""
         return Noise(self.deviation, (*self.seed, i))
-
-
-class Layout(NamedTuple):
-    """What populations have in common that differ in their numbers alone; nobody changes it.
-
-    Attributes
-    ----------
-    channels, counted : tuple of str
-    places, inputs, outputs, scales, floors, thresholds : dict
-        See :class:`Population`.
-    registers : tuple of (str, tuple, bool)
-        Name, shape, and whether it counts; in the order in which they lie.
-    size : int
-        Numbers in all of them.
-    """
-
-    channels: tuple[str, ...]
-    counted: tuple[str, ...]
-    places: dict[str, int]
-    inputs: dict[str, int]
-    outputs: dict[str, int]
-    scales: dict[str, float]
-    floors: dict[str, float | None]
-    thresholds: dict[str, float]
-    registers: tuple[tuple[str, tuple[int, ...], bool], ...]
-    size: int
-
-
-def _layout(
-    unit: Unit,
-    arithmetic: Arithmetic,
-    thresholds: Thresholds,
-    beta: float,
-    shape: tuple[int, int],
-    biases: int,
-    slots: int,
-) -> Layout:
-    lanes, n = shape
-    channels = tuple(dict.fromkeys((unit.up, unit.down, *unit.extra)))
-    counted = tuple(f"{kind}_{c}" for c in channels for kind in ("messages", "events"))
-    counted += ("straddling", "settled", "spikes", "saturated")
-    names = ("basal", "apical", *channels)
-    widths = {name: n * unit.blocks.get(name, 1) for name in names}
-    scales = {c: 1.0 if c in (unit.up, unit.learning_input) else beta for c in channels}
-    # Integers know no rounding chatter: there a channel that moved has moved.
-    exact = unit.spiking or arithmetic.exact
-    registers: dict[str, tuple[int, ...]] = {"counts": (len(counted),), "sends": (len(channels),)}
-    registers |= dict.fromkeys(unit.state, (lanes, n))
-    registers |= {name: (lanes, widths[name]) for name in names[:2]}
-    registers |= {f"sent_{c}": (lanes, widths[c]) for c in channels}
-    registers |= {"bias": (biases,), "residual": (2,), "bias_accumulator": (biases,)}
-    registers |= {"bias_state": (slots, biases), "bias_updates": (1,)}
-    return Layout(
-        channels,
-        counted,
-        {name: i for i, name in enumerate(counted)},
-        {f"{name}_in": widths[name] for name in names[:2]},
-        {f"{c}_out": widths[c] for c in channels},
-        scales,
-        {c: None if exact else s for c, s in scales.items()},
-        _thresholds(unit, arithmetic, thresholds, scales, 1),
-        tuple((name, s, name in _COUNTERS) for name, s in registers.items()),
-        sum(map(math.prod, registers.values())),
-    )
-
-
-_known_layout: Callable[..., Layout] = lru_cache(256)(_layout)
-_COUNTERS = ("counts", "sends", "bias_updates")
-_SMALL = 32
-"""Numbers per register up to which all registers of a population lie side by side."""
-
-
-def _thresholds(
-    unit: Unit,
-    arithmetic: Arithmetic,
-    thresholds: Thresholds,
-    scales: dict[str, float],
-    step: int,
-) -> dict[str, float]:
-    """Return the threshold of every channel in a step."""
-    left, active = annealed(thresholds.anneal, step), (unit.up, unit.learning_input)
-    of_errors = thresholds.of_errors
-    return {
-        c: max(
-            arithmetic.threshold(
-                left * scale * (thresholds.threshold if c in active else of_errors)
-            ),
-            unit.least(c),
-        )
-        for c, scale in scales.items()
-    }
 
 
 class Population(Element):
@@ -179,6 +80,8 @@ class Population(Element):
     sharing : int
         Neurons that share an entry of the bias: the pixels of a channel. Then n = channels *
         sharing, laid out channel by channel, and an entry learns from the sum of its pixels.
+    place : callable or None
+        Where a small population puts its registers at once, e.g. into shared memory.
 
     Raises
     ------
@@ -214,6 +117,7 @@ class Population(Element):
         noise: Noise = Noise(),
         index: int = 0,
         sharing: int = 1,
+        place: Callable[[AnyArray], AnyArray] | None = None,
     ) -> None:
         self.unit = unit
         self._noise, self.thresholds = noise, thresholds
@@ -238,28 +142,26 @@ class Population(Element):
         self.sharing, self.n = sharing, len(bias) * sharing
         learner = optimiser.for_biases if optimiser else None
         slots = max(1, learner.slots if learner else 0)
-        given = (unit, arithmetic, thresholds, beta, (lanes, self.n), len(bias), slots)
-        try:
-            layout = _known_layout(*given)
-        except TypeError:  # a unit that holds arrays
-            layout = _layout(*given)
-        self._layout, self.channels, self.counted = layout, layout.channels, layout.counted
-        super().__init__(lanes, layout.inputs, layout.outputs, arithmetic)
-        self.inputs, self.outputs, self._places = layout.inputs, layout.outputs, layout.places
+        shape = lanes, self.n
+        same = layout(unit, arithmetic, thresholds, beta, shape, len(bias), slots)
+        self._layout, self.channels, self.counted = same, same.channels, same.counted
+        super().__init__(lanes, same.inputs, same.outputs, arithmetic)
+        self.inputs, self.outputs, self._places = same.inputs, same.outputs, same.places
         self.beta, self.first_step = beta, first_step
         self.awake = _ALL
         self._spoken = False
         self._state: dict[str, Array] = {}
-        self._scales, self._floors = layout.scales, layout.floors
-        self._thresholds = layout.thresholds
+        self._scales, self._floors = same.scales, same.floors
+        self._thresholds = same.thresholds
         self.anneal = thresholds.anneal
         self._answers_only = not self.anneal and unit.instantaneous
         self.block: AnyArray | None = None
-        if arithmetic.dtype == np.float64 and lanes * self.n <= _SMALL:
-            self._lay_out(np.zeros(layout.size))
+        if arithmetic.dtype == np.float64 and lanes * self.n <= SMALL:
+            block = np.zeros(same.size)
+            self._lay_out(block if place is None else place(block))
         else:
             zeros = arithmetic.zeros
-            shapes = {name: shape for name, shape, _ in layout.registers}
+            shapes = {name: shape for name, shape, *_ in same.registers}
             first = (*unit.state, "basal", "apical", *(f"sent_{c}" for c in self.channels))
             self.memory |= {name: zeros(shapes[name]) for name in first}
             self.memory |= {"bias": bias, "residual": zeros((2,))}
@@ -270,12 +172,15 @@ class Population(Element):
 
     def _lay_out(self, block: AnyArray) -> None:
         """Let the registers be parts of a block."""
-        self.block, memory, begin = block, self.memory, 0
-        counts = block.view(np.int64)
-        for name, shape, counter in self._layout.registers:
-            end = begin + math.prod(shape)
-            memory[name] = (counts if counter else block)[begin:end].reshape(shape)
-            begin = end
+        self.block, memory, counts = block, self.memory, block.view(np.int64)
+        row = block.reshape(1, -1)
+        for name, shape, counter, place in self._layout.registers:
+            if len(shape) == 1:
+                memory[name] = (counts if counter else block)[place]
+            elif shape[0] == 1:
+                memory[name] = row[:, place]
+            else:
+                memory[name] = block[place].reshape(shape)
 
     @property
     def noise(self) -> float:
@@ -354,16 +259,25 @@ class Population(Element):
 
     def map_memory(self, place: Callable[[AnyArray], AnyArray]) -> None:
         """Replace every register by ``place(register)``; those of a block stay side by side."""
-        if self.block is not None and all(self.alone(name) for name in self.memory):
-            self._lay_out(place(self.block))
+        if self.block is not None and self.beside():
+            block = place(self.block)
+            if block is not self.block:
+                self._lay_out(block)
         else:
             super().map_memory(place)
         self._state = {}
 
+    def beside(self) -> bool:
+        """Tell whether all registers lie side by side in the block."""
+        if self.block is None:
+            return False
+        whole = owner(self.block)
+        return all(register.base is whole for register in self.memory.values())
+
     def alone(self, name: str) -> bool:
         """Tell whether nobody else has a register in the array that one of its own lies in."""
         register = self.memory[name]
-        if self.block is not None and owner(register) is owner(self.block):
+        if self.block is not None and register.base is owner(self.block):
             return True
         return owner(register).size == register.size
 
@@ -483,7 +397,7 @@ class Population(Element):
         self._certify(float(max(change)) if np.all(np.isfinite(change)) else np.inf)
 
     def _thresholds_at(self, step: int) -> dict[str, float]:
-        return _thresholds(self.unit, self.arithmetic, self.thresholds, self._scales, step)
+        return thresholds_at(self.unit, self.arithmetic, self.thresholds, self._scales, step)
 
     def _certify(self, change: float) -> None:
         """Note the change in the last step: [of this presentation, largest so far]."""

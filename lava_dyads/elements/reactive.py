@@ -43,6 +43,20 @@ class Command(IntEnum):
     """Report how many messages you have sent and received (see the mailbox)."""
 
 
+def check_silent(element: Element) -> None:
+    """Refuse an element that never falls silent, or needs steps to do so.
+
+    Raises
+    ------
+    UnsupportedError
+    """
+    if isinstance(element, Population) and (element.noise or element.anneal):
+        raise UnsupportedError(
+            f"clock async: {'noise never falls silent' if element.noise else ANNEALED}. "
+            "Try: 0, or --clock sync"
+        )
+
+
 class Reactive:
     """Drives one element by messages and commands.
 
@@ -64,11 +78,7 @@ class Reactive:
     """
 
     def __init__(self, element: Element, schedule: PresentationSchedule) -> None:
-        if isinstance(element, Population) and (element.noise or element.anneal):
-            raise UnsupportedError(
-                f"clock async: {'noise never falls silent' if element.noise else ANNEALED}. "
-                "Try: 0, or --clock sync"
-            )
+        check_silent(element)
         self.element, self.schedule = element, schedule
         self.self_scheduled = False
         self._settled: Clock

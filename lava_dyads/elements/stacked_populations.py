@@ -10,8 +10,9 @@ from numpy.lib.stride_tricks import as_strided
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.elements.base import SILENCE, Inbox, Outbox
 from lava_dyads.elements.clock import Clock
+from lava_dyads.elements.layout import owner
 from lava_dyads.elements.plasticity import Plasticity
-from lava_dyads.elements.population import Population, owner
+from lava_dyads.elements.population import Population
 
 OWN = ("counts", "sends", "residual", "bias_updates")
 """Registers that a population has once, not once per neuron."""

@@ -174,10 +174,10 @@ def _round(engines: list[_Engine], samples: int) -> tuple[float, float, float | 
     (fast, messages), (slow, others) = (engine.seconds(samples) for engine in engines)
     if messages != others:
         raise AssertionError(f"engines disagree: {messages} and {others} messages")
-    return fast, slow, _simpy(messages), messages
+    return fast, slow, simpy_seconds(messages), messages
 
 
-def _simpy(events: int) -> float | None:
+def simpy_seconds(events: int) -> float | None:
     """Return the CPU seconds of SimPy's loop over as many time-outs; None without SimPy."""
     if find_spec("simpy") is None:
         return None

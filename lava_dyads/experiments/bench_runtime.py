@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -10,10 +9,10 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-import psutil
 from threadpoolctl import threadpool_limits
 
 from lava_dyads.errors import invalid
+from lava_dyads.experiments.scaling import FAN_OUT, Scaling, scaling
 from lava_dyads.networks.specification import NetworkSpec
 
 
@@ -35,31 +34,6 @@ class Comparison:
     lava: float
     in_process: float
     ratio: float
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Dyads as Processes of their own, in layers, each connected with 32 of the next layer.
-
-    Attributes
-    ----------
-    dyads : int
-    build_seconds : float
-        To create and connect the Processes, and to start the in-process runtime.
-    memory_mb : float
-        What they take, in MiB.
-    us_per_scalar : float
-        Microseconds per number delivered, best of the rounds: of a time step; of a presentation
-        from silence to silence, its timers counted as deliveries.
-    clock : str
-        ``sync``, or ``async`` with exponential latencies.
-    """
-
-    dyads: int
-    build_seconds: float
-    memory_mb: float
-    us_per_scalar: float
-    clock: str = "sync"
 
 
 @dataclass(frozen=True)
@@ -185,70 +159,6 @@ def _network(runtime: str) -> float:
     # As in Lava's own actors: more BLAS threads would only wait for each other here.
     with threadpool_limits(1), _open(process, runtime) as session:
         return _per_step(session)
-
-
-FAN_OUT = 32
-
-
-def scaling(dyads: tuple[int, ...], rounds: int, clock: str = "sync") -> list[Scaling]:
-    """Build networks of single dyads, smallest first, and time them in turn."""
-    networks = [Layers(n, clock) for n in sorted(dyads)]
-    best = dict.fromkeys(networks, float("inf"))
-    for _ in range(rounds):
-        for network in networks:
-            best[network] = min(best[network], network.seconds_per_scalar())
-    for network in networks:
-        network.session.stop()
-    return [Scaling(n.dyads, n.build_seconds, n.memory_mb, best[n] * 1e6, clock) for n in networks]
-
-
-class Layers:
-    """A number of dyads in layers of at most 100, started.
-
-    Parameters
-    ----------
-    dyads : int
-    clock : str
-        ``sync`` or ``async``.
-    """
-
-    def __init__(self, dyads: int, clock: str = "sync") -> None:
-        from lava_dyads.elements.clock import PresentationSchedule
-        from lava_dyads.processes import Conductor, Dyad
-        from lava_dyads.runtime import DyadRunConfig, InProcessSession
-
-        width = min(100, dyads // 2)
-        gc.collect()
-        memory, begin = psutil.Process().memory_info().rss, time.perf_counter()
-        schedule = PresentationSchedule(steps=1 if clock == "async" else 0)
-        layers = [[Dyad((1,), bias=0.1, schedule=schedule) for _ in range(width)]]
-        self.clock, self.scalars = clock, 0
-        for _ in range(dyads // width - 1):
-            above = [Dyad((1,), bias=0.1, schedule=schedule) for _ in range(width)]
-            for i, source in enumerate(layers[-1]):
-                for j in range(FAN_OUT):
-                    source.mean_out.connect(above[(i + j) % width].basal_in)
-                    self.scalars += 1
-            layers.append(above)
-        if clock == "async":
-            Conductor(schedule, max_deliveries=10**9).lead(*(d for layer in layers for d in layer))
-        self.session = InProcessSession(layers[0][0], DyadRunConfig(clock=clock))
-        if clock == "sync":
-            self.session.run(2)  # the first step is also where the order of the tasks is chosen
-        self.build_seconds = time.perf_counter() - begin
-        self.memory_mb = (psutil.Process().memory_info().rss - memory) / 2**20
-        self.dyads = width * len(layers)
-        # At least so many that to begin and to end a run, once per Process, does not count.
-        self.steps = max(20, 3_000_000 // self.scalars)
-
-    def seconds_per_scalar(self) -> float:
-        """Run; return the seconds that a number costs from one dyad to another."""
-        before, begin = self.session.deliveries, time.perf_counter()
-        if self.clock == "async":
-            self.session.run(1)
-            return (time.perf_counter() - begin) / (self.session.deliveries - before)
-        self.session.run(self.steps)
-        return (time.perf_counter() - begin) / self.steps / self.scalars
 
 
 def _var_get() -> float:

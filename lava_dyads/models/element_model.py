@@ -33,13 +33,20 @@ class RegisterModel(AbstractPyProcessModel):  # type: ignore[misc]
 
     def __init__(self, proc_params: Any) -> None:
         super().__init__(proc_params)
-        self.element = proc_params["element"]
-        self.schedule = proc_params["schedule"]
-        computes = self.element.arithmetic.name
+        self.take(proc_params["element"], proc_params["schedule"])
+        self._registers = {**self.element.memory, **vars(self.schedule)}
+
+    def take(self, element: Any, schedule: Any) -> None:
+        """Take the element that it is to drive; refuse one that computes in other numbers."""
+        computes = element.arithmetic.name
         if computes != self.precision:
             limit = f"a model of precision {self.precision} needs an element of that precision"
             invalid(type(self).__name__, limit, computes, f"select_tag='{LABELS[computes]}'")
-        self._registers = {**self.element.memory, **vars(self.schedule)}
+        self.element, self.schedule = element, schedule
+
+    def is_connected(self, port: str) -> bool:
+        """Tell whether a channel begins or ends at a port."""
+        return bool(getattr(self, port).csp_ports)
 
     def __setattr__(self, key: str, value: Any) -> None:
         """Keep every Var in the shared memory of its register instead of a private array."""
@@ -57,25 +64,21 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
     blocking channels free of deadlock, whatever the graph.
     """
 
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self._wired: tuple[Any, ...] = ()
-        self._clock: Clock
+    _wired: tuple[Any, ...] = ()
+    _clock: Clock
 
     def _wire(self) -> tuple[Any, ...]:
         """Note which ports are connected; the others cost nothing."""
         element = self.element
-        entries = [(port, getattr(self, port)) for port in element.inputs]
+        entries = [(p, getattr(self, p)) for p in element.inputs if self.is_connected(p)]
         numbers = element.arithmetic.dtype
         inputs = tuple(
-            (port, _narrowed(entry.recv, numbers), _zeros(entry._shape))
-            for port, entry in entries
-            if entry.csp_ports
+            (port, _narrowed(entry.recv, numbers), _zeros(entry._shape)) for port, entry in entries
         )
         outputs = []
         for port in element.outputs:
-            out = getattr(self, port)
-            if out.csp_ports:
+            if self.is_connected(port):
+                out = getattr(self, port)
                 outputs.append((port, out.send, _zeros(out._shape)))
             else:
                 element.listened.discard(port)
@@ -110,7 +113,7 @@ class ElementModel(RegisterModel, PyLoihiProcessModel):  # type: ignore[misc]
         if clock.last:
             # One message per port and step; noted once, for it costs as much as a message.
             for port, _, _ in outputs:
-                self._registers["sends"][list(element.outputs).index(port)] += clock.step
+                element.memory["sends"][list(element.outputs).index(port)] += clock.step
 
 
 @cache

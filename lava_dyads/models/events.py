@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 
 from lava_dyads.array_types import AnyArray
 from lava_dyads.elements import Outbox
-from lava_dyads.elements.reactive import HOLD_TIME, Command, Reactive
+from lava_dyads.elements.reactive import HOLD_TIME, Command, Reactive, check_silent
 from lava_dyads.models.element_model import RegisterModel, bound
 from lava_dyads.models.mailbox import LavaMailbox, Mailbox
 from lava_dyads.processes.conductor import Conductor
@@ -95,15 +96,20 @@ def data_ports(model: Any) -> tuple[list[str], list[str]]:
 class ReactiveModel(RegisterModel, EventModel):
     """Drive an element by messages and the commands of a conductor."""
 
-    def __init__(self, proc_params: Any) -> None:
-        super().__init__(proc_params)
-        self._reactive = Reactive(self.element, self.schedule)
-        self.hold_time = HOLD_TIME if self.element.coalescing else 0.0
+    def take(self, element: Any, schedule: Any) -> None:
+        """Take the element that it is to drive; refuse one that never falls silent."""
+        super().take(element, schedule)
+        check_silent(element)
+        self.hold_time = HOLD_TIME if element.coalescing else 0.0
+
+    @cached_property
+    def _reactive(self) -> Reactive:
+        return Reactive(self.element, self.schedule)
 
     def begin(self) -> Outbox:
         """Note who listens; the conductor says when to speak."""
         element = self.element
-        element.listened -= {p for p in element.outputs if not getattr(self, p).csp_ports}
+        element.listened -= {port for port in element.outputs if not self.is_connected(port)}
         return {}
 
     def answer(self, inbox: dict[str, AnyArray]) -> Outbox:
@@ -127,7 +133,7 @@ class ReactiveModel(RegisterModel, EventModel):
             p: m for p, m in outbox.items() if m is not None and p in self.element.listened
         }
         for i, port in enumerate(self.element.outputs):
-            self._registers["sends"][i] += port in spoken
+            self.element.memory["sends"][i] += port in spoken
         return spoken
 
 

@@ -201,13 +201,19 @@ def leaf_of(process: ElementProcess, clock: str = "sync") -> type[ElementModel |
     if isinstance(process, DyadNetwork):
         parameters = (v for v in process.network.memory if v.startswith(PARAMETERS))
         return fused_model(tuple(parameters), precision)
-    leaves: dict[Any, Any] = {**(LEAVES if clock == "sync" else EVENT_LEAVES)}
-    if precision != "float":
-        leaves = {**FIXED_LEAVES}
-    known = [leaves[cls] for cls in type(process).__mro__ if cls in leaves]
-    if not known:
+    kind: Any = type(process)
+    model = _leaf(kind, precision, clock)
+    if model is None:
         what = f"{type(process).__name__}: there is no ProcessModel for it"
         hint = "precision float, or a model of your own and select_models"
         raise UnsupportedError(message(f"precision {precision}", what, process.name, hint))
-    model: type[ElementModel | ReactiveModel] = known[0]
     return model
+
+
+@cache
+def _leaf(kind: Any, precision: str, clock: str) -> type[ElementModel | ReactiveModel] | None:
+    """Return the ProcessModel of a class of Processes; None if there is none."""
+    leaves: Mapping[Any, Any] = LEAVES if clock == "sync" else EVENT_LEAVES
+    if precision != "float":
+        leaves = FIXED_LEAVES
+    return next((leaves[cls] for cls in kind.__mro__ if cls in leaves), None)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from lava.magma.core.process.process import ProcessServer
@@ -35,11 +36,23 @@ def find_models() -> None:
     importlib.import_module("lava_dyads.models")
 
 
-class _OutPort(OutPort):
+_SHARED: WeakSet[PresentationSchedule] = WeakSet()
+"""Schedules whose registers are in shared memory; thousands of Processes may have the same."""
+
+
+class NamedOutPort(OutPort):
     """An OutPort that names both ends where it cannot be connected."""
 
     def connect(self, ports: Any, connection_configs: Any = None) -> None:
         """Connect to one or several InPorts, or OutPorts of the Process around."""
+        if type(ports) is InPort and connection_configs is None and ports.shape == self.shape:
+            ours, theirs = vars(self)["out_connections"], vars(ports)["in_connections"]
+            known = ports in ours if len(ours) <= len(theirs) else self in theirs
+            if not known:
+                # As Lava, which makes a set of all connections so far for every new one.
+                ours.append(ports)
+                theirs.append(self)
+                return
         for port in ports if isinstance(ports, list) else [ports]:
             if isinstance(port, InPort) and port.shape != self.shape:
                 ends = [f"{end.process.name}.{end.name}" for end in (self, port)]
@@ -47,7 +60,7 @@ class _OutPort(OutPort):
         super().connect(ports, connection_configs)
 
 
-_OutPort.__name__ = OutPort.__name__  # Lava's compiler asks for it
+NamedOutPort.__name__ = OutPort.__name__  # Lava's compiler asks for it
 
 
 class ElementProcess(LazyProcess):
@@ -93,10 +106,10 @@ class ElementProcess(LazyProcess):
         super().__init__(name or type(self).__name__)
         self._variables = variables
         element.map_memory(shared)
-        self.schedule.learn, self.schedule.window = (
-            shared(self.schedule.learn),
-            shared(self.schedule.window),
-        )
+        if self.schedule not in _SHARED:
+            _SHARED.add(self.schedule)
+            self.schedule.learn = shared(self.schedule.learn)
+            self.schedule.window = shared(self.schedule.window)
 
     def _parameters(self) -> dict[str, Any]:
         return {"name": self.name, "element": self.element, "schedule": self.schedule}
@@ -113,7 +126,7 @@ class ElementProcess(LazyProcess):
         if name in element.inputs:
             return InPort(self._port_shape(element.inputs[name]))
         if name in element.outputs:
-            return _OutPort(self._port_shape(element.outputs[name]))
+            return NamedOutPort(self._port_shape(element.outputs[name]))
         if name in ("command_in", "report_out"):
             return control_ports()[name]
         value = self.registers(self._variables).get(name)
@@ -157,7 +170,7 @@ def control_ports() -> dict[str, Any]:
 
     ``command_in`` takes [command, presentation], ``report_out`` answers [messages sent, received].
     """
-    return {"command_in": InPort((2,)), "report_out": _OutPort((2,))}
+    return {"command_in": InPort((2,)), "report_out": NamedOutPort((2,))}
 
 
 @contextmanager

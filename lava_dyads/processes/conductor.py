@@ -7,7 +7,7 @@ from typing import Any
 from lava_dyads.checks import Count, checked
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.lava_types import AbstractProcess, InPort, Member, OutPort
-from lava_dyads.processes.base import ElementProcess, find_models, own_logging
+from lava_dyads.processes.base import ElementProcess, NamedOutPort, find_models, own_logging
 
 
 class Conductor(AbstractProcess):
@@ -61,7 +61,7 @@ class Conductor(AbstractProcess):
         with own_logging():
             super().__init__(name=name, schedule=schedule, max_deliveries=max_deliveries)
         self.schedule = schedule
-        self.command_out = OutPort((2,))
+        self.command_out = NamedOutPort((2,))
         self.report_in = InPort((2,))
 
     def lead(self, *processes: ElementProcess) -> None:

@@ -12,7 +12,7 @@ from lava_dyads.elements import Population
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
-from lava_dyads.processes.base import ElementProcess
+from lava_dyads.processes.base import ElementProcess, shared
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.activations import activation as activation_by_name
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -163,13 +163,14 @@ class Dyad(PopulationProcess):
             unit = chosen.hidden(activation_by_name(activation))
             element = Population(
                 unit,
-                np.broadcast_to(value, wanted),
+                value if value.shape else np.full(wanted, value),
                 lanes=lanes,
                 beta=chosen.beta,
                 thresholds=Thresholds(threshold),
                 first_step=first_step,
                 sharing=sharing,
                 optimiser=optimiser,
+                place=shared,
             )
         super().__init__(element, schedule=schedule, name=name)
 

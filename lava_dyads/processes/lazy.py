@@ -138,8 +138,8 @@ class LazyProcess(AbstractProcess):
         added = {
             name: value
             for name, value in vars(self).items()
-            if isinstance(value, AbstractProcess)
-            or (isinstance(value, AbstractProcessMember) and value.process is None)
+            if _IS_MEMBER[type(value)]
+            and (isinstance(value, AbstractProcess) or value.process is None)
         }
         if added:
             self._added = added
@@ -148,4 +148,19 @@ class LazyProcess(AbstractProcess):
     @property
     def made_ports(self) -> list[Any]:
         """The ports that somebody has looked at: all that can be connected."""
-        return [value for value in vars(self).values() if isinstance(value, AbstractPort)]
+        return [value for value in vars(self).values() if _IS_PORT[type(value)]]
+
+
+class _Subclasses(dict[type, bool]):
+    """Which classes are of a kind: to ask Lava's abstract classes takes several times as long."""
+
+    def __init__(self, *kinds: type) -> None:
+        self._kinds = kinds
+
+    def __missing__(self, kind: type) -> bool:
+        self[kind] = issubclass(kind, self._kinds)
+        return self[kind]
+
+
+_IS_PORT = _Subclasses(AbstractPort)
+_IS_MEMBER = _Subclasses(AbstractProcessMember, AbstractProcess)

@@ -96,7 +96,7 @@ class InProcessRuntime:
         self._graph, self._created = discover(process), process_count()
         with own_logging(), without_gc():
             self._answers = Answers()
-            chosen, self.asynchronous = choose(process, run_cfg, executable)
+            chosen, self.asynchronous = choose(self._graph, run_cfg, executable)
             self._together: Callable[[], Any] = _nothing
             """Ends that models draw from streams of their own."""
             if not all(map(is_ours, chosen.values())):
@@ -371,8 +371,13 @@ class InProcessRuntime:
 
     def _steps(self, steps: int | None) -> bool:
         """Run time steps; tell whether a model asked for a stop."""
-        if self._batch_scheduler and not self._alone:
+        if self._batch_scheduler and self._batch_scheduler.sources is not None:
+            for node in self._alone:
+                node.enter()
             self._many_steps(self._batch_scheduler, steps)
+            for node in self._alone:
+                node.host()
+            self._serve()
             return False
         engine, asked, phases, spike = self._engine, self._answers.asked, self._phases, self._spike
         for node in self._alone:

@@ -364,7 +364,7 @@ def test_info_lists_rules_data_and_support(capsys):
 
 @pytest.mark.lava
 def test_bench_runtime_compares_both(capsys):
-    code, text, _ = run(capsys, "bench runtime --processes 2,3 --dyads 64,70 --rounds 1 --json")
+    code, text, _ = run(capsys, "bench runtime --processes 2,3 --dyads 64 --rounds 1 --json")
     result = json.loads(text)
     assert code == 0
     names = [c["name"] for c in result["comparisons"]]
@@ -374,7 +374,10 @@ def test_bench_runtime_compares_both(capsys):
         assert c["ratio"] == pytest.approx(c["lava"] / c["in_process"])
         assert c["ratio"] > 0  # how large is a matter of the machine and its load
     rows = [(row["dyads"], row["clock"]) for row in result["scaling"]]
-    assert rows == [(64, "sync"), (70, "sync"), (64, "async"), (70, "async")]
+    assert rows == [(64, "sync"), (64, "async")]
+    for row in result["scaling"]:
+        assert min(row["build_seconds"], row["us_per_scalar"], row["loop_ns"]) > 0
+        assert (row["interpreted_us"] is None) == (row["clock"] == "sync")
     assert run(capsys, "bench runtime --dyads 10")[0] == 2
     assert run(capsys, "bench runtime --rounds 0")[0] == 2
 

@@ -2,7 +2,7 @@
 
 import re
 import time
-from itertools import count, pairwise
+from itertools import count, pairwise, product
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from lava.proc.monitor.process import Monitor
 
 from lava_dyads import Dyad, DyadNetwork, DyadRunConfig, NetworkSpec, PresentationSchedule
 from lava_dyads.errors import DeadlockError, ModelError
+from lava_dyads.processes import DatasetSource
 from lava_dyads.processes.virtual import put, take
 from lava_dyads.rules.optimisers import Adam
 from lava_dyads.rules.units.dyad import DualPropagationAdjoint
@@ -343,3 +344,33 @@ def test_who_fails_in_the_earlier_step_has_failed(first, second):
         session.run(20)
     assert str(caught.value).startswith(batches[loser].task.label)
     assert session.steps_done == 3 + min(first, second) - 1
+
+
+@pytest.mark.parametrize("steps", [0, 7, 90])
+def test_neurons_behind_a_source_take_many_steps_at_once_with_the_same_result(steps):
+    def registers(measure):
+        schedule, generator = PresentationSchedule(steps=steps), np.random.default_rng(3)
+        rows = generator.normal(size=(40, 6)), np.eye(2)[generator.integers(2, size=40)]
+        source = DatasetSource(*rows, schedule=schedule)
+        layers = [
+            [Dyad((1,), bias=b, schedule=schedule) for b in generator.normal(size=6)]
+            for _ in range(3)
+        ]
+        for i, dyad in enumerate(layers[0]):
+            take(source.x_out, i, dyad.basal_in)
+        for below, above in pairwise(layers):
+            for first, second in product(below, above):
+                first.mean_out.connect(second.basal_in)
+        seen = []
+        with InProcessSession(source, measure=measure) as session:
+            for count in (1, 2, 100, 64, 33):
+                session.run(count)
+                seen.append([d.read(name) for layer in layers for d in layer for name in SEEN])
+        return seen
+
+    for ours, theirs in zip(registers(False), registers(True), strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+SEEN = ("s_plus", "s_minus", "basal", "sent_mean", "counts", "sends", "residual")

@@ -36,7 +36,7 @@ from lava_dyads.errors import (
     ModelError,
     ValidationError,
 )
-from lava_dyads.experiments.bench_runtime import Layers
+from lava_dyads.experiments.scaling import Layers
 from lava_dyads.networks import describe
 from lava_dyads.processes.base import own_logging
 from lava_dyads.rules.optimisers import SGD

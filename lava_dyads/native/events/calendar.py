@@ -5,28 +5,40 @@ from __future__ import annotations
 import numpy as np
 
 from lava_dyads.native.events.columns import (
+    B_DESTINATION,
+    B_ELEMENT,
+    CACHE_LINE,
+    D_ELEMENT,
+    D_OFFSET,
+    D_ROLE,
     DAYS,
     M_NEXT,
     M_ORDER,
     M_SENT,
     M_TARGET,
     M_TIME,
+    PEND,
     S_DAY,
     S_FREE,
     S_NOW,
     S_NUMBER,
     S_PEAK,
     S_RATE,
+    S_SCOUT,
     S_SPACE,
     S_TODAY,
     S_WAITING,
     WORDS,
     X_DAYS,
+    X_DESTINATIONS,
     X_HEAP,
+    X_PENDING,
     X_USED,
 )
 from lava_dyads.native.events.memory import (
     compiled,
+    element_row,
+    fetch,
     increase,
     message_row,
     put,
@@ -139,8 +151,53 @@ def _next_used(t: int, place: int) -> int:
 
 
 @compiled
+def _look_ahead(t: int) -> None:
+    """Fetch what today's messages are for: in a large network it is in no cache."""
+    heap, destinations = whole(t, X_HEAP), whole(t, X_DESTINATIONS)
+    for place in range(whole(t, S_TODAY)):
+        target = whole(message_row(t, whole(heap, 2 * place + 1)), M_TARGET)
+        if target >= 0:
+            fetch(destinations + target * B_DESTINATION)
+    for place in range(whole(t, S_TODAY)):
+        target = whole(message_row(t, whole(heap, 2 * place + 1)), M_TARGET)
+        if target >= 0:
+            d = destinations + target * B_DESTINATION
+            fetch(element_row(t, whole(d, D_ELEMENT)))
+            if whole(d, D_ROLE) == PEND:
+                fetch(whole(t, X_PENDING) + 8 * whole(d, D_OFFSET))
+        else:
+            for line in range(0, B_ELEMENT, CACHE_LINE):
+                fetch(element_row(t, -1 - target) + line)
+
+
+@compiled
+def scout(t: int) -> None:
+    """Fetch one more of tomorrow's messages, and what it is for; called once per message today."""
+    m = whole(t, S_SCOUT)
+    if m < 0:
+        return
+    row = message_row(t, m)
+    following, target = whole(row, M_NEXT), whole(row, M_TARGET)
+    put(t, S_SCOUT, following)
+    if following >= 0:
+        fetch(message_row(t, following))
+    if target >= 0:
+        fetch(whole(t, X_DESTINATIONS) + target * B_DESTINATION)
+
+
+@compiled
 def open_day(t: int) -> None:
     """Turn to the next day on which something happens; there is one."""
+    _turn_page(t)
+    _look_ahead(t)
+    m = whole(whole(t, X_DAYS), (whole(t, S_DAY) + 1) % DAYS)
+    put(t, S_SCOUT, m)
+    if m >= 0:
+        fetch(message_row(t, m))
+
+
+@compiled
+def _turn_page(t: int) -> None:
     last = whole(t, S_DAY) + DAYS
     while whole(t, S_DAY) < last:
         ahead = _next_used(t, (whole(t, S_DAY) + 1) % DAYS)

@@ -53,10 +53,7 @@ from lava_dyads.native.events.columns import (
     X_FAULTS,
     X_HEARD,
     X_KEPT,
-    X_KEYS,
     X_LAST,
-    X_MEAN,
-    X_MODEL,
     X_NEWEST,
     X_PARTS,
     X_SAID,
@@ -67,14 +64,15 @@ from lava_dyads.native.events.columns import (
 )
 from lava_dyads.native.events.memory import (
     compiled,
+    delay,
     increase,
-    latency,
     load_row,
     put,
     put_real,
     real,
     share,
     stream,
+    travel_time,
     unit,
     whole,
 )
@@ -89,13 +87,6 @@ _TOP = 1 << 23
 @compiled
 def _wire(t: int, wire: int) -> int:
     return whole(t, X_WIRES) + wire * B_WIRE
-
-
-@compiled
-def _delay(t: int, wire: int, number: float) -> float:
-    """Return a latency of a wire, of a uniform number."""
-    model, mean = whole(whole(t, X_MODEL), wire), real(whole(t, X_MEAN), wire)
-    return latency(model, mean, number) if model else mean
 
 
 @compiled
@@ -195,9 +186,9 @@ def _let_go(t: int, wire: int, target: int, number: int, further: bool) -> None:
     lanes, parts = whole(t, S_LANES), whole(t, X_PARTS)
     kept = whole(t, X_KEPT) + 8 * wire * lanes
     own = stream(stream(whole(_wire(t, wire), W_KEY), number - 1), 0)
-    after = _delay(t, wire, unit(own, 2))
+    after = delay(t, wire, unit(own, 2))
     if further:
-        after = after + (1.0 + 4 * _delay(t, wire, unit(own, 3)))
+        after = after + (1.0 + 4 * delay(t, wire, unit(own, 3)))
     for lane in range(lanes):
         put(parts, lane, _PLAIN if whole(kept, lane) != NOBODY else 0)
     _post(t, target, number, after, _PLAIN, kept)
@@ -221,8 +212,8 @@ def _go(t: int, target: int, wire: int) -> None:
             put(parts, lane, _happens(t, stream(key, 1 + lane), lane, kept < 0))
     if lanes > 1:
         increase(whole(t, X_EVENTS), wire, moved)
-    after = _delay(t, wire, unit(whole(whole(t, X_KEYS), wire), n))
-    _post(t, target, n + 1, _delay(t, wire, unit(own, 0)), _TWICE, says)
+    after = travel_time(t, wire, n)
+    _post(t, target, n + 1, delay(t, wire, unit(own, 0)), _TWICE, says)
     if kept < 0:
         _keep(t, wire, target, n + 1)
     extra = real(whole(t, X_FAULTS), F_DELAY_TIME) * -math.log(1.0 - unit(own, 1))

@@ -7,31 +7,33 @@ HEADER = (
     "limit", "latency_key", "hold_key", "cursor", "argument", "traced", "tracing", "traces",
     "worst", "followers", "peak", "row", "load_free", "load_space", "worst_loads",
     "elements", "learners", "resets", "wires", "now", "rate", "coded", "coded_rows", "fault_key",
-    "presentation", "understood", "arrived",
+    "presentation", "understood", "arrived", "scout", "uniform",
 )  # fmt: skip
 (
     S_LANES, S_VALID, S_LEARN, S_NUMBER, S_FREE, S_SPACE, S_DAY, S_TODAY, S_WAITING, S_DELIVERIES,
     S_LIMIT, S_LATENCY, S_HOLD, S_CURSOR, S_ARGUMENT, S_TRACED, S_TRACING, S_TRACES,
     S_WORST, S_FOLLOWERS, S_PEAK, S_ROW, S_LOAD_FREE, S_LOAD_SPACE, S_WORST_LOADS,
     S_ELEMENTS, S_LEARNERS, S_RESETS, S_WIRES, S_NOW, S_RATE, S_CODED, S_CODED_ROWS, S_FAULT,
-    S_PRESENTATION, S_UNDERSTOOD, S_ARRIVED,
+    S_PRESENTATION, S_UNDERSTOOD, S_ARRIVED, S_SCOUT, S_UNIFORM,
 ) = range(len(HEADER))  # fmt: skip
 
 SECTIONS = (
     "pool", "heap", "days", "used", "elements", "reals", "addresses", "channels", "channel_reals",
-    "ports", "start", "route", "destinations", "model", "mean", "count", "messages", "events",
+    "ports", "start", "destinations", "ways", "model", "mean", "count", "messages", "events",
     "pending", "followers", "program_start", "program", "constants", "results", "work", "message",
     "table_start", "table_target", "table_weight", "table_value", "table_count", "trace", "loads",
-    "uses", "learners", "numbers", "resets", "keys", "wires", "faults", "says", "parts", "said",
+    "uses", "learners", "numbers", "resets", "wires", "faults", "says", "parts", "said",
     "heard", "last", "newest", "kept", "stuck", "turns",
 )  # fmt: skip
 """``pool``: the messages on their way; a target of -1 - e is element e at the end of its hold time.
-``heap``: today's, with their times. ``days``: the first of each day's list. ``route``: destinations
-of entry i of a port, from ``start[base + i]`` on. ``table_...``: ops that are not dense, of entry i
-from ``table_start[up + i]`` on: targets, addresses of weights (0: the constant ``table_value``);
-``table_count``: operations of an event. ``loads``: what messages of several lanes share, ``uses``:
-by how many; of a free one, which comes next. ``numbers``: what a step of each optimiser depends
-on, first the share of a weight that decay leaves. ``resets``: stretches that are 0 at first.
+``heap``: today's, with their times. ``days``: the first of each day's list. ``destinations``: of
+entry i of a port, from ``start[base + i]`` on; ``ways``: their wires once more, close together.
+``model``, ``mean``: latencies of the wires, or of all of them (``uniform``). ``table_...``: ops
+that are not dense, of entry i from ``table_start[up + i]`` on: targets, addresses of weights (0:
+the constant ``table_value``); ``table_count``: operations of an event. ``loads``: what messages of
+several lanes share, ``uses``: by how many; of a free one, which comes next. ``numbers``: what a
+step of each optimiser depends on, first the share of a weight that decay leaves. ``resets``:
+stretches that are 0 at first.
 The rest is for messages with a coding of their own, and else empty. ``wires``: rows of the wires.
 ``says``, ``parts``: for the message that is being sent, by lane. By destination and lane, ``said``:
 the value; ``last``: number of the last message; ``heard``, ``newest``: the same at the receiver;
@@ -39,10 +41,10 @@ the value; ``last``: number of the last message; ``heard``, ``newest``: the same
 destinations in the order of wires and entries."""
 (
     X_POOL, X_HEAP, X_DAYS, X_USED, X_ELEMENTS, X_REALS, X_ADDRESSES, X_CHANNELS, X_CHANNEL_REALS,
-    X_PORTS, X_START, X_ROUTE, X_DESTINATIONS, X_MODEL, X_MEAN, X_COUNT, X_MESSAGES, X_EVENTS,
+    X_PORTS, X_START, X_DESTINATIONS, X_WAYS, X_MODEL, X_MEAN, X_COUNT, X_MESSAGES, X_EVENTS,
     X_PENDING, X_FOLLOWERS, X_PROGRAM_START, X_PROGRAM, X_CONSTANTS, X_RESULTS, X_WORK, X_MESSAGE,
     X_TABLE_START, X_TABLE_TARGET, X_TABLE_WEIGHT, X_TABLE_VALUE, X_TABLE_COUNT, X_TRACE, X_LOADS,
-    X_USES, X_LEARNERS, X_NUMBERS, X_RESETS, X_KEYS, X_WIRES, X_FAULTS, X_SAYS, X_PARTS, X_SAID,
+    X_USES, X_LEARNERS, X_NUMBERS, X_RESETS, X_WIRES, X_FAULTS, X_SAYS, X_PARTS, X_SAID,
     X_HEARD, X_LAST, X_NEWEST, X_KEPT, X_STUCK, X_TURNS,
 ) = range(len(HEADER), len(HEADER) + len(SECTIONS))  # fmt: skip
 
@@ -53,23 +55,26 @@ POPULATION, LINEAR, HEAD, RELAY, COLLECT, CALLED = range(6)
 """Kinds of elements."""
 
 ELEMENT = (
-    "kind", "n", "stride", "holding", "spoken", "looked", "holds", "number", "got",
+    "kind", "n", "holding", "got", "coalesces", "spoken", "holds", "number", "stride", "looked",
     "pend_0", "pend_1", "reg_0", "reg_1", "stride_0", "stride_1", "bias",
     "state", "states", "nudged", "free", "channel_0", "channel_1", "instant", "mutual", "frozen",
     "table", "n_in", "n_out", "weights", "weights_out", "weights_in",
     "feedback", "feedback_out", "feedback_in", "port_0", "port_1", "count_0", "count_1",
-    "up", "down", "coalesces", "native", "residual", "settled", "straddling", "straddles",
+    "up", "down", "native", "residual", "settled", "straddling", "straddles",
     "learning", "factor",
 )  # fmt: skip
 (
-    E_KIND, E_N, E_STRIDE, E_HOLDING, E_SPOKEN, E_LOOKED, E_HOLDS, E_NUMBER, E_GOT,
+    E_KIND, E_N, E_HOLDING, E_GOT, E_COALESCES, E_SPOKEN, E_HOLDS, E_NUMBER, E_STRIDE, E_LOOKED,
     E_PEND0, E_PEND1, E_REG0, E_REG1, E_STRIDE0, E_STRIDE1, E_BIAS,
     E_STATE, E_STATES, E_NUDGED, E_FREE, E_CH0, E_CH1, E_INSTANT, E_MUTUAL, E_FROZEN,
     E_TABLE, E_NIN, E_NOUT, E_W, E_WOUT, E_WIN,
     E_B, E_BOUT, E_BIN, E_PORT0, E_PORT1, E_COUNT0, E_COUNT1,
-    E_UP, E_DOWN, E_COALESCES, E_NATIVE, E_RESIDUAL, E_SETTLED, E_STRADDLING, E_STRADDLES,
+    E_UP, E_DOWN, E_NATIVE, E_RESIDUAL, E_SETTLED, E_STRADDLING, E_STRADDLES,
     E_LEARNING, E_FACTOR,
 ) = range(len(ELEMENT))  # fmt: skip
+
+CACHE_LINE = 64
+"""Bytes: rows begin there, and what a message changes of an element lies in its first line."""
 
 REALS = ("hold", "beta", "threshold")
 R_HOLD, R_BETA, R_THRESHOLD = range(len(REALS))

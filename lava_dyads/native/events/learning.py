@@ -45,7 +45,6 @@ from lava_dyads.native.events.columns import (
     POPULATION,
     S_ELEMENTS,
     S_LANES,
-    S_LATENCY,
     S_LEARN,
     S_LEARNERS,
     S_RESETS,
@@ -54,7 +53,6 @@ from lava_dyads.native.events.columns import (
     STEPS,
     X_ADDRESSES,
     X_COUNT,
-    X_KEYS,
     X_LEARNERS,
     X_MESSAGES,
     X_NUMBERS,
@@ -70,7 +68,6 @@ from lava_dyads.native.events.memory import (
     put,
     put_real,
     real,
-    stream,
     whole,
 )
 
@@ -200,9 +197,8 @@ def learn(t: int, frozen: int, batch: int) -> None:
 @compiled
 def begin(t: int) -> None:
     """Begin a presentation: all streams of random numbers anew; what was counted is kept."""
-    keys, count, messages = whole(t, X_KEYS), whole(t, X_COUNT), whole(t, X_MESSAGES)
+    count, messages = whole(t, X_COUNT), whole(t, X_MESSAGES)
     for wire in range(whole(t, S_WIRES)):
-        put(keys, wire, stream(whole(t, S_LATENCY), wire))
         increase(messages, wire, whole(count, wire))
         put(count, wire, 0)
     for e in range(whole(t, S_ELEMENTS)):

@@ -17,7 +17,7 @@ from zlib import crc32
 
 from numba import njit, types
 
-from lava_dyads.native.events.calendar import heap_pop, open_day
+from lava_dyads.native.events.calendar import heap_pop, open_day, scout
 from lava_dyads.native.events.coding import (
     begin_coded,
     decode,
@@ -251,6 +251,7 @@ def _advance(t: int) -> int:
         if whole(t, S_DELIVERIES) >= turn:
             return AGAIN
         m = heap_pop(t)
+        scout(t)
         row = message_row(t, m)
         put_real(t, S_NOW, real(row, M_TIME))
         increase(t, S_DELIVERIES, 1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from lava_dyads.native.events.columns import (
@@ -15,11 +16,15 @@ from lava_dyads.native.events.columns import (
     M_LOAD,
     M_SOURCE,
     S_LANES,
+    S_LATENCY,
     S_LOAD_FREE,
     S_LOAD_SPACE,
     S_ROW,
+    S_UNIFORM,
     X_ELEMENTS,
     X_LOADS,
+    X_MEAN,
+    X_MODEL,
     X_POOL,
     X_USES,
 )
@@ -60,6 +65,21 @@ real: Callable[[int, int], float] = _reader(_REAL, types.float64)
 put_real: Callable[[int, int, float], None] = _writer(_REAL, types.float64)
 whole: Callable[[int, int], int] = _reader(_WHOLE, types.int64)
 put: Callable[[int, int, int], None] = _writer(_WHOLE, types.int64)
+
+
+@intrinsic
+def fetch(_: Any, start: Any) -> Any:
+    """Let the processor bring the line at an address into its cache, and go on meanwhile."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        # To be read; to be kept; data.
+        builder.call(call, [builder.inttoptr(given[0], byte), number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), build
 
 
 @compiled
@@ -157,3 +177,17 @@ def latency(model: int, mean: float, share: float) -> float:
     if model == 2:
         return mean * -np.log(1.0 - share)
     return mean * (1.0 / np.sqrt(1.0 - share) - 1.0)
+
+
+@compiled
+def delay(t: int, wire: int, share: float) -> float:
+    """Return a quantile of the latency of a wire."""
+    place = 0 if whole(t, S_UNIFORM) else wire
+    model, mean = whole(whole(t, X_MODEL), place), real(whole(t, X_MEAN), place)
+    return latency(model, mean, share) if model else mean
+
+
+@compiled
+def travel_time(t: int, wire: int, n: int) -> float:
+    """Return the latency of message n of a wire."""
+    return delay(t, wire, unit(stream(whole(t, S_LATENCY), wire), n))

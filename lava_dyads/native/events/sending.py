@@ -5,10 +5,8 @@ from __future__ import annotations
 from lava_dyads.native.events.calendar import note
 from lava_dyads.native.events.coding import send_coded
 from lava_dyads.native.events.columns import (
-    B_DESTINATION,
     B_PORT,
     B_REALS,
-    D_WIRE,
     E_HOLDING,
     E_HOLDS,
     E_NUMBER,
@@ -21,22 +19,17 @@ from lava_dyads.native.events.columns import (
     S_LANES,
     S_NOW,
     X_COUNT,
-    X_DESTINATIONS,
     X_EVENTS,
-    X_KEYS,
-    X_MEAN,
-    X_MODEL,
     X_PORTS,
     X_REALS,
-    X_ROUTE,
     X_START,
     X_USES,
+    X_WAYS,
 )
 from lava_dyads.native.events.memory import (
     compiled,
     element_row,
     increase,
-    latency,
     load_row,
     put,
     put_real,
@@ -44,6 +37,7 @@ from lava_dyads.native.events.memory import (
     release,
     share,
     stream,
+    travel_time,
     unit,
     whole,
 )
@@ -52,22 +46,18 @@ from lava_dyads.native.events.memory import (
 @compiled
 def send(t: int, port: int, entry: int, load: float, source: int, lanes: int) -> None:
     """Put one entry of a port on its way; ``lanes`` is in how many of them it is not zero."""
-    now, keys, shared = real(t, S_NOW), whole(t, X_KEYS), whole(t, S_LANES) > 1
-    start, route = whole(t, X_START), whole(t, X_ROUTE)
-    destinations, count = whole(t, X_DESTINATIONS), whole(t, X_COUNT)
+    now, shared = real(t, S_NOW), whole(t, S_LANES) > 1
+    start = whole(t, X_START)
+    ways, count = whole(t, X_WAYS), whole(t, X_COUNT)
     base = whole(whole(t, X_PORTS) + port * B_PORT, P_BASE) + entry
-    for k in range(whole(start, base), whole(start, base + 1)):
-        target = whole(route, k)
-        wire = whole(destinations + target * B_DESTINATION, D_WIRE)
+    for target in range(whole(start, base), whole(start, base + 1)):
+        wire = whole(ways, target)
         if whole(t, S_CODED):
             send_coded(t, target, wire, load, source)
             continue
-        model, delay = whole(whole(t, X_MODEL), wire), real(whole(t, X_MEAN), wire)
         n = whole(count, wire)
         put(count, wire, n + 1)
-        if model:
-            delay = latency(model, delay, unit(whole(keys, wire), n))
-        row = note(t, now + delay, target)
+        row = note(t, now + travel_time(t, wire, n), target)
         put_real(row, M_LOAD, load)
         if shared:
             put(row, M_SOURCE, source)

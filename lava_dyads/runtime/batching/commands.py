@@ -62,13 +62,13 @@ class CommandBatch:
 
 def batch_commands(nodes: list[Any]) -> None:
     """Let the followers of each conductor obey together that can."""
-    models = {node.model._mailbox: node.model for node in nodes if _driven(node)}
+    driven = {node.model._mailbox: node for node in nodes if _driven(node)}
     for box in [n.model._mailbox for n in nodes if hasattr(n.model, "_mailbox")]:
         groups: dict[tuple[tuple[str, ...], Hashable], list[Any]] = defaultdict(list)
-        for model in (models[f] for f in box.followers if f in models):
-            element = model.element
+        for node in (driven[f] for f in box.followers if f in driven):
+            model, element = node.model, node.model.element
             same = kind(element)
-            wired = tuple(port for port in element.outputs if getattr(model, port).csp_ports)
+            wired = tuple(filter(model.is_connected, element.outputs))
             if same is not None:
                 groups[wired, (same, id(model.schedule), home(element))].append(model)
         for (wired, _), group in groups.items():

@@ -7,15 +7,18 @@ from collections.abc import Hashable
 from typing import Any, NamedTuple
 
 import numpy as np
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from lava_dyads.array_types import AnyArray
-from lava_dyads.elements.population import owner
+from lava_dyads.elements import Source
+from lava_dyads.elements.layout import owner
 from lava_dyads.elements.stacked_populations import StackedPopulations, kind
 from lava_dyads.models.element_model import ElementModel
 from lava_dyads.runtime.batching.steps import Batch, BatchScheduler, Output
 from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
+from lava_dyads.runtime.lava_internals.discovery import ports_of
 from lava_dyads.runtime.scheduler import Scheduler
 
 SMALLEST = 2
@@ -62,10 +65,12 @@ def batched(nodes: list[Any], scheduler: Scheduler) -> tuple[BatchScheduler | No
         return None, nodes
     senders: dict[Channel, _Sender] = {}
     for i, node in enumerate(nodes):
-        for port in node.process.out_ports.members:
-            py_port = getattr(node.model, port.name)
-            sender = _Sender(i, port.name, port.shape, _by_fan_out(py_port))
-            senders.update(dict.fromkeys(_channels(node, port.name), sender))
+        for port in ports_of(node.process, OutPort):
+            channels = node.channels(port.name)
+            if channels:
+                direct = _by_fan_out(getattr(node.model, port.name))
+                sender = _Sender(i, port.name, port.shape, direct)
+                senders.update(dict.fromkeys(channels, sender))
     plain = [_kind(node, senders) for node in nodes]
     if sum(k is not None for k in plain) < SMALLEST:
         return None, nodes
@@ -83,7 +88,7 @@ def batched(nodes: list[Any], scheduler: Scheduler) -> tuple[BatchScheduler | No
         # Lava numbers the neurons of a layer by the spelling of their names.
         group.sort(key=lambda i: address(nodes[i].model.element))
         members = [nodes[i] for i in group]
-        wired = {p for p in members[0].model.element.outputs if _channels(members[0], p)}
+        wired = {p for p in members[0].model.element.outputs if members[0].channels(p)}
         try:
             stacked = StackedPopulations([node.model.element for node in members])
         except ValueError:
@@ -99,7 +104,26 @@ def batched(nodes: list[Any], scheduler: Scheduler) -> tuple[BatchScheduler | No
     wiring = _Wiring(scheduler, nodes, senders, batches, places)
     wiring.connect()
     rest = [node for i, node in enumerate(nodes) if i not in places]
-    return BatchScheduler(scheduler, batches, wiring.used, alone=not rest), rest
+    return BatchScheduler(scheduler, batches, wiring.used, _sources(rest, wiring)), rest
+
+
+def _sources(rest: list[Any], wiring: _Wiring) -> list[Any] | None:
+    """Return the nodes beside batches if all of them are sources; let these speak ahead."""
+    if not all(_is_source(node, wiring) for node in rest):
+        return None
+    for batch in wiring.batches:
+        batch.fed_ahead = True
+    return rest
+
+
+def _is_source(node: Any, wiring: _Wiring) -> bool:
+    """Tell whether a node is a source to which batches alone listen."""
+    model = node.model
+    plain = _of_ours(model) and type(model.element) is Source and node.task.swap is None
+    if not plain or vars(model.element).keys() & {"before", "after"}:
+        return False
+    heard = [channel for port in node.wired() for channel in node.channels(port)]
+    return all(wiring.receivers[id(c.buffer)][0] in wiring.members for c in heard)
 
 
 class _Wiring:
@@ -127,8 +151,8 @@ class _Wiring:
         self.receivers = {
             id(channel.buffer): (i, port)
             for i, node in enumerate(nodes)
-            for port in node.process.in_ports.members
-            for channel in _channels(node, port.name)[:1]
+            for port in ports_of(node.process, InPort)
+            for channel in node.channels(port.name)[:1]
         }
         self.used = 1
         self.spots: dict[Hashable, slice] = {}
@@ -153,7 +177,7 @@ class _Wiring:
                 batch.outputs.append(self._output(batch, name))
 
     def _wired(self, batch: Batch, ports: Any) -> list[str]:
-        return [name for name in ports if _channels(batch.nodes[0], name)]
+        return [name for name in ports if batch.nodes[0].channels(name)]
 
     def _place(self, size: int) -> slice:
         self.used += size
@@ -166,15 +190,16 @@ class _Wiring:
             lists: list[list[int]] = []
             for node in batch.nodes:
                 heard: list[int] = []
-                for channel in _channels(node, name):
+                for channel in node.channels(name):
                     number, port, shape, _ = self.senders[channel]
-                    source, k = self.members.get(number, (None, channel.entry or 0))
-                    if source is None:
-                        outside[number, port] = None
-                        if (number, port) not in self.spots:
-                            self.spots[number, port] = self._place(shape[-1])
-                    spot = self.spots[number if source is None else source, port]
-                    heard.append(spot.start + k)
+                    member = self.members.get(number)
+                    if member is not None:
+                        heard.append(self.spots[member[0], port].start + member[1])
+                        continue
+                    outside[number, port] = None
+                    if (number, port) not in self.spots:
+                        self.spots[number, port] = self._place(shape[-1])
+                    heard.append(self.spots[number, port].start + (channel.entry or 0))
                 lists.append(heard)
             batch.heard.append((name, _padded(lists)))
         return list(outside)
@@ -184,7 +209,7 @@ class _Wiring:
         port = getattr(node.model, name)
         kept: list[Channel] = []
         cut: list[Channel] = []
-        for channel in _channels(node, name):
+        for channel in node.channels(name):
             inside = self.receivers[id(channel.buffer)][0] in self.members
             (cut if inside else kept).append(channel)
         fresh = []
@@ -206,7 +231,7 @@ class _Wiring:
     def _output(self, batch: Batch, name: str) -> Output:
         by_buffer: dict[int, list[tuple[int, Channel]]] = defaultdict(list)
         for k, node in enumerate(batch.nodes):
-            for channel in _channels(node, name):
+            for channel in node.channels(name):
                 if self._batch_of(channel) is None:
                     by_buffer[id(channel.buffer)].append((k, channel))
         whole: list[Channel] = []
@@ -256,28 +281,22 @@ def _kind(node: Any, senders: dict[Channel, _Sender]) -> Hashable:
         return None
     element = model.element
     same = kind(element)
-    if same is None or any(_channels(node, p.name) for p in node.process.ref_ports.members):
+    if same is None or any(node.channels(p.name) for p in ports_of(node.process, RefPort)):
         return None
     # Sums are padded to the longest one in a batch, so all are of about the same length.
-    wired = tuple(
-        (p.name, p.name in element.outputs or len(_channels(node, p.name)).bit_length())
-        for p in _data_ports(node)
-        if _channels(node, p.name)
-    )
-    for port in _data_ports(node):
-        channels = _channels(node, port.name)
-        if not channels:
-            continue
-        py_port = getattr(model, port.name)
-        if port.name in element.outputs:
+    wired = [(name, node.channels(name)) for name in node.wired()]
+    for name, channels in wired:
+        py_port = getattr(model, name)
+        if name in element.outputs:
             fits = _by_fan_out(py_port)
         else:
             # Any of the ways to receive that only add up what was sent.
-            fits = port.name in element.inputs and getattr(py_port.recv, "__func__", None) in _SUMS
-            fits = fits and all(_summable(c, senders) for c in channels)
+            fits = name in element.inputs and getattr(py_port.recv, "__func__", None) in _SUMS
+            fits = fits and _summable(channels, senders)
         if not fits:
             return None
-    return same, id(model.schedule), model.time_step, wired, home(element)
+    lengths = tuple((p, p in element.outputs or len(found).bit_length()) for p, found in wired)
+    return same, id(model.schedule), model.time_step, lengths, home(element)
 
 
 def home(element: Any) -> int | None:
@@ -303,16 +322,12 @@ _SUMS = (ReceiveBuffer.number, ReceiveBuffer.single, ReceiveBuffer.borrowed, Rec
 _REAL = np.dtype(np.float64)
 
 
-def _summable(channel: Channel, senders: dict[Channel, _Sender]) -> bool:
-    return channel in senders and senders[channel].direct and channel.dtype is _REAL
-
-
-def _data_ports(node: Any) -> list[Any]:
-    return [*node.process.in_ports.members, *node.process.out_ports.members]
-
-
-def _channels(node: Any, port: str) -> list[Any]:
-    return [end.channel for end in getattr(node.model, port).csp_ports]
+def _summable(channels: list[Channel], senders: dict[Channel, _Sender]) -> bool:
+    for channel in channels:
+        sender = senders.get(channel)
+        if sender is None or not sender.direct or channel.dtype is not _REAL:
+            return False
+    return True
 
 
 def _of_ours(model: Any) -> bool:
@@ -337,10 +352,11 @@ def _depths(nodes: list[Any], senders: dict[Channel, _Sender]) -> list[int]:
     for i, node in enumerate(nodes):
         if _of_ours(node.model) and not node.model.element.answers:
             continue
-        for port in node.process.in_ports.members:
-            edges += [(senders[c].number, i) for c in _channels(node, port.name) if c in senders]
+        for port in ports_of(node.process, InPort):
+            edges += [(senders[c].number, i) for c in node.channels(port.name) if c in senders]
     n = len(nodes)
-    pairs = np.array(sorted(set(edges)), int).reshape(-1, 2)
+    pairs = np.array(edges, int).reshape(-1, 2)
+    pairs = np.column_stack(np.divmod(np.unique(pairs[:, 0] * n + pairs[:, 1]), n))
     graph = csr_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     knots, knot = connected_components(graph, directed=True, connection="strong")
     depth = [0] * knots

@@ -44,8 +44,9 @@ class BatchScheduler:
         In an order in which each can speak once those before it have.
     places : int
         How many numbers batches hear and say in a step, per lane.
-    alone : bool
-        Whether there is nobody else in the network.
+    sources : list of Node, or None
+        All others in the network, where these are sources that batches alone listen to: they take
+        several steps before the batches do. None: there are others, and all go step by step.
 
     Attributes
     ----------
@@ -56,7 +57,7 @@ class BatchScheduler:
     """
 
     def __init__(
-        self, scheduler: Scheduler, batches: list[Batch], places: int, alone: bool
+        self, scheduler: Scheduler, batches: list[Batch], places: int, sources: list[Any] | None
     ) -> None:
         self.scheduler, self.batches = scheduler, batches
         self.task = Task(batches[0].task.label)
@@ -67,7 +68,8 @@ class BatchScheduler:
         self._gathered = max(batch.gathered for batch in batches)
         lanes = max(batch.stacked.lanes for batch in batches)
         space = min(GATHERED // max(1, self._gathered), 16 * GATHERED // (places * lanes))
-        self.longest = max(1, min(LONGEST, space)) if alone else 1
+        self.sources = sources
+        self.longest = 1 if sources is None else max(1, min(LONGEST, space))
         self._steps = 0
         self._resize(1)
 
@@ -81,9 +83,10 @@ class BatchScheduler:
         if steps != self._steps:
             self._resize(steps)
         scheduler, time_step = self.scheduler, self.time_step
+        silent = self._speak_ahead(steps)
         failed: tuple[Task, Exception] | None = None
         for schedule, batches in self._stages:
-            step_range = StepRange(schedule, time_step, steps)
+            step_range = StepRange(schedule, time_step, steps, silent)
             for batch in batches:
                 scheduler.current = batch.task
                 try:
@@ -93,11 +96,25 @@ class BatchScheduler:
                         raise
                     # Others may fail yet in an earlier step.
                     failed, steps = (batch.task, error), batch.done
-                    step_range = StepRange(schedule, time_step, steps)
+                    step_range = StepRange(schedule, time_step, steps, silent)
         self.time_step += steps
         if failed is not None:
             scheduler.current, what = failed
             raise what
+
+    def _speak_ahead(self, steps: int) -> bool:
+        """Let the sources take some steps; tell whether they had nothing to say in any of them."""
+        sources, first = self.sources or [], self.time_step + 1
+        models = [node.model for node in sources]
+        if all(model.schedule.inside_presentation(first, steps) for model in models):
+            for model in models:  # they speak in the first step of a presentation
+                model.__dict__["time_step"] += steps
+            return True
+        for node in sources:
+            self.scheduler.current = node.task
+            for _ in range(steps):
+                node.step()
+        return False
 
     def leave(self) -> None:
         """Tell the models what they cannot see in their registers, at the end."""
@@ -122,13 +139,18 @@ class StepRange:
     Attributes
     ----------
     steps : int
+    silent : bool
+        Whether sources have said nothing in them.
     inside_presentation : bool
         Whether no presentation begins or ends in them.
     """
 
-    __slots__ = ("_clocks", "_first", "_schedule", "inside_presentation", "steps")
+    __slots__ = ("_clocks", "_first", "_schedule", "inside_presentation", "silent", "steps")
 
-    def __init__(self, schedule: PresentationSchedule, time_step: int, steps: int) -> None:
+    def __init__(
+        self, schedule: PresentationSchedule, time_step: int, steps: int, silent: bool = False
+    ) -> None:
+        self.silent = silent
         self._schedule, self._first, self.steps = schedule, time_step + 1, steps
         self.inside_presentation = schedule.inside_presentation(self._first, steps)
         self._clocks: list[Clock] | None = None
@@ -157,6 +179,8 @@ class Batch:
         Steps of the present range that it has taken.
     feeds : list of (Channel, slice)
         Messages of other Processes, and their places.
+    fed_ahead : bool
+        Whether these are sources, which have taken the steps already and may have been silent.
     heard : list of (str, array)
         Per port: which places each member adds up, (sources, members), in the order of the
         sources.
@@ -168,7 +192,7 @@ class Batch:
         self.schedule = nodes[0].model.schedule
         others = f" and {len(nodes) - 1} more" if len(nodes) > 1 else ""
         self.task = Task(f"{nodes[0].task.label}{others}")
-        self.done = 0
+        self.done, self.fed_ahead = 0, False
         self.feeds: list[tuple[Channel, slice]] = []
         self.heard: list[tuple[str, AnyArray]] = []
         self.outputs: list[Output] = []
@@ -208,7 +232,12 @@ class Batch:
         values, stacked = self._values, self.stacked
         lanes, self.done = stacked.lanes, 0
         for channel, place in self.feeds:
-            values[place] = channel.take().reshape(lanes, -1).T
+            if self.fed_ahead and step_range.silent:
+                values[place] = 0.0
+                continue
+            for column in range(0, values.shape[1], lanes):
+                told = channel.take().reshape(lanes, -1)
+                values[place, column : column + lanes] = told.T
         heard = {}
         for port, sources, space in self._inputs:
             values.take(sources, 0, space, "wrap")

@@ -20,7 +20,13 @@ from lava.magma.core.model.py.ports import (
     PyOutPortVectorDense,
     RefVarTypeMapping,
 )
-from lava.magma.core.process.ports.ports import ImplicitVarPort, OutPort, create_port_id
+from lava.magma.core.process.ports.ports import (
+    ImplicitVarPort,
+    InPort,
+    OutPort,
+    RefPort,
+    create_port_id,
+)
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
@@ -30,7 +36,9 @@ from lava_dyads.models.events import EventModel, PyConductorModel, data_ports
 from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
 from lava_dyads.runtime.isolation import own_class, own_copy, own_parameters
+from lava_dyads.runtime.lava_internals.discovery import destinations, ports_of
 from lava_dyads.runtime.lava_internals.node import Node, only_looks
+from lava_dyads.runtime.lava_internals.own_models import OwnBuilder, has_own_model
 from lava_dyads.runtime.lava_internals.ports import Answers, RecvEnd, SendEnd
 from lava_dyads.runtime.pipes import Pipe, Side
 from lava_dyads.runtime.randomness import SWITCH, Stream, own_states, swapped
@@ -39,7 +47,7 @@ from lava_dyads.runtime.stacks import StackTask
 from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 from lava_dyads.runtime.virtual_time.lava_async import Selector, Service
 from lava_dyads.runtime.virtual_time.mailbox import DrivenTask, EventMailbox
-from lava_dyads.runtime.virtual_time.wire import Slot, Wire
+from lava_dyads.runtime.virtual_time.wire import Slot
 
 CHANNEL_SIZE = 64
 """Messages that fit into a channel, as in Lava's runtime."""
@@ -67,9 +75,8 @@ def build(chosen: dict[AbstractProcess, Any], engine: Any, answers: Answers) -> 
     for process in chosen:
         wiring.open_pipes(process)
     state = np.random.get_state(legacy=False)
-    kind = StackTask if isinstance(engine, VirtualTimeEngine) else Task
     builders = enumerate(wiring.builders.items())
-    nodes = [_node(p, b, answers, (state, i), kind) for i, (p, b) in builders]
+    nodes = [_node(p, b, answers, (state, i), engine) for i, (p, b) in builders]
     if isinstance(engine, VirtualTimeEngine):
         _attach(engine, nodes)
         return nodes
@@ -80,115 +87,193 @@ def build(chosen: dict[AbstractProcess, Any], engine: Any, answers: Answers) -> 
     return nodes
 
 
+class _Entrance:
+    """An InPort to which channels lead.
+
+    Attributes
+    ----------
+    label : str
+        'process.port'.
+    functions : dict of str to list
+        By source: what virtual ports do to its messages.
+    buffer : ReceiveBuffer
+    places : list of int or None
+        Per source: which entry of the port's message it fills.
+    channels : list or None
+        Those of an own model's port.
+    """
+
+    __slots__ = (
+        "buffer",
+        "builder",
+        "channels",
+        "event_driven",
+        "functions",
+        "label",
+        "name",
+        "places",
+    )
+
+    def __init__(self, port: Any, builder: Any) -> None:
+        self.builder, self.name, self.functions = builder, port.name, {}
+        self.label = f"{port.process.name}.{port.name}"
+        self.event_driven = issubclass(builder.proc_model, EventModel)
+        self.buffer = ReceiveBuffer()
+        self.places: list[int | None] = []
+        own = isinstance(builder, OwnBuilder)
+        self.channels = builder.channels.setdefault(port.name, []) if own else None
+        if isinstance(builder, PyProcessBuilder):
+            self.functions = builder.py_ports[port.name].transform_funcs
+        elif any(source.in_connections for source in port.in_connections):
+            self.functions = port.get_incoming_transform_funcs()
+
+
 class _Wiring:
     """Makes the channels between the ports of Processes, for their builders.
 
     Parameters
     ----------
     engine : Scheduler or VirtualTimeEngine
-    builders : dict of Process to PyProcessBuilder
+    builders : dict of Process to PyProcessBuilder or OwnBuilder
     """
 
     def __init__(self, engine: Any, builders: dict[Any, Any]) -> None:
         self.engine, self.builders = engine, builders
-        self._buffers: dict[int, ReceiveBuffer] = {}
-        self._names: dict[int, str] = {}
-        self._places: dict[int, list[int | None]] = {}
-        """Per InPort and source: which entry of the port's message the source fills."""
+        self._virtual = isinstance(engine, VirtualTimeEngine)
+        self._entrances: dict[Any, _Entrance] = {}
 
     def connect(self, process: AbstractProcess) -> None:
         """Make the channels that begin at a Process."""
-        for port in process.out_ports.members:
-            for target in port.get_dst_ports():
-                if target.process in self.builders:  # else it leads nowhere
-                    self._connect_io(process, port, target)
-        for port in process.ref_ports.members:
+        builder = self.builders[process]
+        for port in ports_of(process, OutPort):
+            label, dtype = f"{process.name}.{port.name}", np.dtype(_dtype(port))
+            event_driven = issubclass(builder.proc_model, EventModel)
+            channels: list[Any] = []
+            shape, entrances = port.shape, self._entrances
+            for target in destinations(port):
+                entrance = entrances.get(target) or self._enter(target)
+                if entrance is None:  # it leads nowhere
+                    continue
+                own = entrance.channels
+                plain = self._virtual and not entrance.functions and shape == target.shape
+                if plain and own is not None:  # most channels of most networks
+                    ordered = not (event_driven and entrance.event_driven)
+                    wire = self.engine.wire(label, entrance.label, shape, dtype, ordered)
+                    channels.append(wire)
+                    own.append(wire)
+                    continue
+                channels.append(self._channel(port, target, entrance, label, dtype, event_driven))
+            if not isinstance(builder, OwnBuilder):
+                for channel in channels:
+                    _add(builder, SendEnd(port.name, channel))
+            elif channels:
+                builder.channels[port.name] = channels
+        for port in ports_of(process, RefPort):
             for target in port.get_dst_ports():
                 if target.process in self.builders:
-                    self._channel(process, port, target)
-                    self._channel(target.process, target, port)
+                    self._refer(port, target)
+                    self._refer(target, port)
 
     def open_pipes(self, process: AbstractProcess) -> None:
         """Make the external pipes of a Process; in its ports they come last, as in Lava."""
-        for port in [*process.in_ports.members, *process.out_ports.members]:
+        if isinstance(self.builders[process], OwnBuilder):
+            return
+        for port in [*ports_of(process, InPort), *ports_of(process, OutPort)]:
             if not port.external_pipe_flag:
                 continue
             name = f"{process.name}.{port.name}"
             size, outward = port.external_pipe_buffer_size, isinstance(port, OutPort)
             pipe = Pipe(self.engine, name, port.shape, _dtype(port), size, outward)
-            if isinstance(self.engine, VirtualTimeEngine):
+            if self._virtual:
                 pipe.inside.probe = self.engine.polled(pipe.inside)  # type: ignore[method-assign]
             self.engine.pipes.append(pipe)
             if outward:
-                self._add(process, SendEnd(port.name, pipe.inside))
+                _add(self.builders[process], SendEnd(port.name, pipe.inside))
                 port.external_pipe_csp_recv_port = RecvEnd(port.name, pipe.outside)
             else:
-                self._add(process, RecvEnd(port.name, pipe.inside))
+                _add(self.builders[process], RecvEnd(port.name, pipe.inside))
                 port.external_pipe_csp_send_port = SendEnd(port.name, pipe.outside)
 
-    def _connect_io(self, process: AbstractProcess, port: Any, target: Any) -> None:
-        initializer = self.builders[target.process].py_ports[target.name]
-        source = create_port_id(process.id, port.name)
-        transforms = initializer.transform_funcs.get(source, [])
-        entry, place = neuron_of(transforms)
-        if entry is not None and not isinstance(self.engine, VirtualTimeEngine):
-            del initializer.transform_funcs[source]  # done where the message is sent
-        if not transforms and port.shape != target.shape:
-            names = f"{process.name}.{port.name} -> {target.process.name}.{target.name}"
-            invalid(names, f"the target needs messages of shape {target.shape}", port.shape)
-        self._places.setdefault(id(target), []).append(place)
-        buffer = self._buffers.setdefault(id(target), ReceiveBuffer())
-        self._channel(process, port, target, buffer, entry)
+    def _enter(self, port: Any) -> _Entrance | None:
+        """Return the entrance of an InPort; None if nobody runs its Process."""
+        if port.process not in self.builders:
+            return None
+        self._entrances[port] = _Entrance(port, self.builders[port.process])
+        return self._entrances[port]
 
     def _channel(
         self,
-        source: AbstractProcess,
         port: Any,
         target: Any,
-        buffer: ReceiveBuffer | None = None,
-        entry: int | None = None,
-    ) -> None:
-        names = self._named(source, port), self._named(target.process, target)
-        shape, dtype = port.shape, _dtype(port)
-        if isinstance(self.engine, VirtualTimeEngine):
-            ends = source.model_class, target.process.model_class
-            ordered = not all(issubclass(model, EventModel) for model in ends)
-            channel: Any = self.engine.wire(*names, shape, dtype, ordered)
+        entrance: _Entrance,
+        label: str,
+        dtype: Any,
+        event_driven: bool,
+    ) -> Any:
+        """Make a channel; return it."""
+        entry = place = None
+        functions: list[Any] = []
+        source, own = "", entrance.channels
+        if entrance.functions or own is None:
+            source = create_port_id(port.process.id, port.name)
+            functions = entrance.functions.get(source, [])
+            entry, place = neuron_of(functions)
+        if not functions and port.shape != target.shape:
+            limit = f"the target needs messages of shape {target.shape}"
+            invalid(f"{label} -> {entrance.label}", limit, port.shape)
+        if entry is not None and not self._virtual:
+            del entrance.functions[source]  # done where the message is sent
+            functions = []
+        channel: Any
+        if self._virtual:
+            ordered = not (event_driven and entrance.event_driven)
+            channel = self.engine.wire(label, entrance.label, port.shape, dtype, ordered)
         else:
-            channel = Channel(self.engine, *names, shape, dtype, CHANNEL_SIZE, buffer, entry)
-        self._add(source, SendEnd(port.name, channel))
+            entrance.places.append(place)
+            ends, shape = (label, entrance.label), port.shape
+            buffer = entrance.buffer
+            channel = Channel(self.engine, *ends, shape, dtype, CHANNEL_SIZE, buffer, entry)
+        if own is not None:
+            own.append(channel)
+            if source:
+                ways = entrance.builder.transforms.setdefault(entrance.name, {})
+                ways[source] = channel, functions
+        else:
+            end = RecvEnd(entrance.name, channel)
+            _add(entrance.builder, end)
+            entrance.builder.add_csp_port_mapping(source, end)
+        return channel
+
+    def _refer(self, port: Any, target: Any) -> None:
+        """Make one of the two channels between a RefPort and a VarPort."""
+        begin, finish = (f"{end.process.name}.{end.name}" for end in (port, target))
+        source, receiving = self.builders[port.process], self.builders[target.process]
+        if self._virtual:
+            channel: Any = self.engine.wire(begin, finish, port.shape, _dtype(port), True)
+        else:
+            channel = Channel(self.engine, begin, finish, port.shape, _dtype(port), CHANNEL_SIZE)
+        _add(source, SendEnd(port.name, channel))
         end = RecvEnd(target.name, channel)
-        self._add(target.process, end)
-        receiving = self.builders[target.process]
-        receiving.add_csp_port_mapping(create_port_id(source.id, port.name), end)
-
-    def _named(self, process: AbstractProcess, port: Any) -> str:
-        """Return 'process.port', one text for all channels of a port."""
-        if id(port) not in self._names:
-            self._names[id(port)] = f"{process.name}.{port.name}"
-        return self._names[id(port)]
-
-    def _add(self, process: AbstractProcess, end: Any) -> None:
-        self.builders[process].csp_ports.setdefault(end.name, []).append(end)
+        _add(receiving, end)
+        receiving.add_csp_port_mapping(create_port_id(port.process.id, port.name), end)
 
     # Ports get direct ways to their channels: Lava's send() copies for every channel, its
     # recv() transforms and adds source by source. The result is the same, to the bit.
 
     def shorten_in(self, node: Node) -> None:
         """Let InPorts take from their buffer, and choose the form of messages in there."""
-        for port in node.process.in_ports.members:
-            buffer, py_port = self._buffers.get(id(port)), getattr(node.model, port.name)
-            if (
-                buffer is None
-                or port.external_pipe_flag
-                or type(py_port) is not PyInPortVectorDense
-            ):
+        for port in ports_of(node.process, InPort):
+            entrance = self._entrances.get(port)
+            if entrance is None or port.external_pipe_flag:
+                continue
+            buffer, py_port = entrance.buffer, getattr(node.model, port.name)
+            if type(py_port) is not PyInPortVectorDense:
                 continue
             dtype, shape = np.dtype(py_port._d_type), port.shape
             if dtype.kind not in "iuf" or any(c.dtype != dtype for c in buffer.channels):
                 continue
             buffer.shape(shape, dtype)
-            places = self._places[id(port)]
+            places = entrance.places
             filled = [place for place in places if place is not None]
             real = dtype == np.float64
             if isinstance(py_port._transformer, IdentityTransformer):
@@ -209,50 +294,74 @@ class _Wiring:
 
     def shorten_out(self, node: Node) -> None:
         """Let OutPorts copy once for all their channels."""
-        for port in node.process.out_ports.members:
+        for port in ports_of(node.process, OutPort):
+            channels = node.channels(port.name)
             py_port = getattr(node.model, port.name)
-            channels = [end.channel for end in py_port.csp_ports]
             node.task.outgoing += [c for c in channels if isinstance(c, Channel)]
             dense = type(py_port) is PyOutPortVectorDense and not port.external_pipe_flag
             if dense and channels:
                 py_port.send = FanOut(channels, zero_copy=only_looks(node.model)).send
 
 
+def _add(builder: Any, end: Any) -> None:
+    builder.csp_ports.setdefault(end.name, []).append(end)
+
+
 def _attach(engine: VirtualTimeEngine, nodes: list[Node]) -> None:
     """Give asynchronous models what they wait with; event-driven ones a mailbox."""
-    boxes: dict[Any, EventMailbox] = {}
+    boxes: dict[Any, tuple[Node, EventMailbox]] = {}
+    selector, service = Selector(engine), Service(engine, MGMT_COMMAND.PAUSE)
     for node in nodes:
         model = node.model
         conducts = isinstance(model, PyConductorModel)
-        model.service_to_process = Service(engine, MGMT_COMMAND.PAUSE, conducts)
-        model._selector = Selector(engine)
-        if not hasattr(model, "_mailbox"):
-            continue
-        if isinstance(model, EventModel) and type(model).run_async is EventModel.run_async:
-            old = node.task
-            node.task = DrivenTask(old.label, model, engine, old.swap, old.stream)
-        inputs, _ = data_ports(model)
-        slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
-        box = EventMailbox(
-            engine, node.task, list(slots.values()), getattr(model, "max_deliveries", 0)
+        model.service_to_process = (
+            Service(engine, MGMT_COMMAND.PAUSE, conducts) if conducts else service
         )
-        for name, slot in slots.items():
-            port = getattr(model, name)
-            for end in port.csp_ports:
-                _route(end, port, slot, box)
-        model._mailbox = boxes[model] = box
-    listening = {
-        end.channel: boxes[model]
-        for model in boxes
-        for end in getattr(getattr(model, "command_in", None), "csp_ports", ())
-    }
-    for model, box in boxes.items():
-        box.connect({name: _wires(model, name) for name in data_ports(model)[1]})
-        box.followers = [listening[wire] for wire in _wires(model, "command_out")]
+        model._selector = selector
+        if hasattr(model, "_mailbox"):
+            model._mailbox = _own_mailbox(engine, node) if node.own else _mailbox(engine, node)
+            boxes[model] = node, model._mailbox
+    listening = {wire: box for node, box in boxes.values() for wire in node.channels("command_in")}
+    for node, box in boxes.values():
+        ports = node.model.element.outputs if node.own else data_ports(node.model)[1]
+        box.connect({name: node.channels(name) for name in ports})
+        box.followers = [listening[wire] for wire in node.channels("command_out")]
 
 
-def _wires(model: Any, port: str) -> list[Wire]:
-    return [end.channel for end in getattr(getattr(model, port, None), "csp_ports", ())]
+def _own_mailbox(engine: VirtualTimeEngine, node: Node) -> EventMailbox:
+    """Return the mailbox of a model that was made here."""
+    ways: OwnBuilder = node.model._ways
+    inputs = [name for name in node.model.element.inputs if name in ways.channels]
+    slots = [Slot(name, getattr(node.process, name).shape) for name in inputs]
+    box = EventMailbox(engine, node.task, slots)
+    for slot in slots:
+        for wire in ways.channels[slot.port]:
+            wire.box, wire.slot = box, slot
+        for wire, functions in ways.transforms.get(slot.port, {}).values():
+            wire.entry, wire.offset = neuron_of(functions)
+            if functions and wire.entry is None and wire.offset is None:
+                wire.transform = functools.partial(_transformed, functions)
+    return box
+
+
+def _transformed(functions: list[Any], message: Any) -> Any:
+    """Return what virtual ports make of a message."""
+    for function in functions:
+        message = function(message)
+    return message
+
+
+def _mailbox(engine: VirtualTimeEngine, node: Node) -> EventMailbox:
+    """Return the mailbox of an event-driven model that Lava's builder has made."""
+    model = node.model
+    inputs, _ = data_ports(model)
+    slots = {name: Slot(name, tuple(getattr(model, name)._shape)) for name in inputs}
+    box = EventMailbox(engine, node.task, list(slots.values()), getattr(model, "max_deliveries", 0))
+    for name, slot in slots.items():
+        port = getattr(model, name)
+        for end in port.csp_ports:
+            _route(end, port, slot, box)
+    return box
 
 
 def _route(end: Any, port: Any, slot: Slot, box: EventMailbox) -> None:
@@ -275,7 +384,7 @@ def _node(
     builder: Any,
     answers: Answers,
     begin: tuple[Any, int],
-    task_kind: Any,
+    engine: Any,
 ) -> Node:
     """Make a model; ``begin``: numpy's global state, and the number of the model."""
     kind: Any = builder.proc_model
@@ -293,13 +402,21 @@ def _node(
         except (Exception, SystemExit) as error:
             trace = traceback.format_exc()
             raise ModelError(f"{label} failed while it started\n{trace}") from error
-    task: Any = task_kind(label, swap, stream)
     model.process_to_service = answers
-    for port in model.py_ports:
-        port.start()
-    # A class of its own must not be kept for ever.
-    model.__class__ = _built(kind) if ours else _built.__wrapped__(builder.proc_model)
-    return Node(process, model, task)
+    if not isinstance(builder, OwnBuilder):
+        for port in model.py_ports:
+            port.start()
+        # A class of its own must not be kept for ever.
+        model.__class__ = _built(kind) if ours else _built.__wrapped__(builder.proc_model)
+    return Node(process, model, _task(label, model, engine, swap, stream))
+
+
+def _task(label: str, model: Any, engine: Any, swap: Any, stream: Any) -> Any:
+    if not isinstance(engine, VirtualTimeEngine):
+        return Task(label, swap, stream)
+    if isinstance(model, EventModel) and type(model).run_async is EventModel.run_async:
+        return DrivenTask(label, model, engine, swap, stream)
+    return StackTask(label, swap, stream)
 
 
 def is_ours(kind: type) -> bool:
@@ -325,6 +442,8 @@ def _built(kind: Any) -> Any:
 
 def _builder(process: AbstractProcess) -> Any:
     model = process.model_class
+    if has_own_model(process, model):
+        return OwnBuilder(process, model)
     builder = PyProcessBuilder(model, process.id, process.proc_params)
     builder.set_variables(
         [VarInitializer(v.name, v.shape, own_copy(v.init), v.id) for v in process.vars.members]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from lava.magma.compiler.compiler_graphs import ProcGroupDiGraphs
 from lava.magma.compiler.exceptions import NoProcessModelFound
 from lava.magma.core.model.model import AbstractProcessModel
 from lava.magma.core.model.py.model import AbstractPyProcessModel
+from lava.magma.core.process.ports.ports import InPort, OutPort, RefPort, VarPort
 from lava.magma.core.process.process import AbstractProcess, ProcessServer
 from lava.magma.core.process.variable import Var, VarServer
 from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
@@ -43,22 +45,47 @@ def assign(process: AbstractProcess, runtime: Any) -> None:
 
 def discover(start: AbstractProcess) -> list[AbstractProcess]:
     """Return all top-level Processes that are connected with one, in order of creation."""
-    found: dict[int, AbstractProcess] = {}
-    todo = [_root(start)]
+    first = _root(start)
+    found, seen, todo = {first}, {first}, [first]
     while todo:
         process = todo.pop()
-        if process.id in found:
-            continue
-        found[process.id] = process
-        around = {p.process for port in _ports(process) for p in _neighbours(port)}
-        todo += map(_root, around)
-    return [found[key] for key in sorted(found)]
+        around = {p._process for port in _ports(process) for p in _neighbours(port)} - seen
+        seen |= around
+        fresh = {_root(neighbour) for neighbour in around} - found
+        found |= fresh
+        todo += fresh
+    return sorted(found, key=operator.attrgetter("id"))
+
+
+def ports_of(process: AbstractProcess, kind: type) -> list[Any]:
+    """Return the ports of a kind, by name; of a Process that makes them when asked, those there."""
+    if isinstance(process, LazyProcess):
+        made = [port for port in process.made_ports if isinstance(port, kind)]
+        return sorted(made, key=_name) if len(made) > 1 else made
+    return list(getattr(process, _COLLECTIONS[kind]).members)
+
+
+_name = operator.attrgetter("_name")
+_COLLECTIONS = {
+    OutPort: "out_ports",
+    InPort: "in_ports",
+    RefPort: "ref_ports",
+    VarPort: "var_ports",
+}
+
+
+def destinations(port: Any) -> list[Any]:
+    """Return the ports that an OutPort leads to, as Lava's ``get_dst_ports`` does."""
+    out = port.out_connections
+    if any(target.out_connections for target in out):
+        return port.get_dst_ports()  # type: ignore[no-any-return]
+    return out  # type: ignore[no-any-return]
 
 
 def made_vars(process: AbstractProcess) -> list[Any]:
     """Return the Vars of a Process; of one that makes them when asked, those that are there."""
     if isinstance(process, LazyProcess):
-        return [value for value in vars(process).values() if isinstance(value, Var)]
+        return [value for value in vars(process).values() if type(value) is Var]
     return list(process.vars.members)
 
 
@@ -74,16 +101,17 @@ def _root(process: AbstractProcess) -> AbstractProcess:
     return outermost
 
 
-def _ports(process: AbstractProcess) -> Iterable[Any]:
+def _ports(process: AbstractProcess) -> list[Any]:
     if isinstance(process, LazyProcess):
-        yield from process.made_ports
-        return
-    for group in (process.out_ports, process.in_ports, process.ref_ports, process.var_ports):
-        yield from group.members
+        return process.made_ports
+    return [port for kind in _COLLECTIONS for port in ports_of(process, kind)]
 
 
 def _neighbours(port: Any) -> list[Any]:
-    return [*port.get_dst_ports(), *port.get_src_ports()]
+    sources = port.in_connections
+    if any(source.in_connections for source in sources):
+        sources = port.get_src_ports()
+    return [*destinations(port), *sources]
 
 
 class _Selection:
@@ -124,14 +152,14 @@ class _Selection:
 
 
 def choose(
-    start: AbstractProcess, run_cfg: Any, executable: Any = None
+    graph: list[AbstractProcess], run_cfg: Any, executable: Any = None
 ) -> tuple[dict[AbstractProcess, Any], bool]:
     """Choose the ProcessModels of all connected Processes.
 
     Parameters
     ----------
-    start : AbstractProcess
-        Any Process of the graph.
+    graph : list of AbstractProcess
+        All that are connected.
     run_cfg : RunConfig
     executable : Executable or None
         What Lava's compiler has chosen already; then the run configuration does not count.
@@ -153,21 +181,26 @@ def choose(
         chosen = {process: b.proc_model for process, b in executable.proc_builders.items()}
     elif run_cfg is None:
         raise ValidationError(
-            f"{start.name}: needs a run configuration, or an executable from Process.compile"
+            f"{graph[0].name}: needs a run configuration, or an executable from Process.compile"
         )
     else:
-        chosen = ProcGroupDiGraphs._map_proc_to_model(discover(start), _Selection(run_cfg), [])
-    protocols: dict[Any, str] = {}
+        chosen = ProcGroupDiGraphs._map_proc_to_model(graph, _Selection(run_cfg), [])
+    first: dict[Any, AbstractProcess] = {}
     for process, model in chosen.items():
         process._model_class = model
+        first.setdefault(model, process)
+    protocols: dict[Any, str] = {}
+    for model, process in first.items():
         label = f"{process.name} ({model.__name__})"
         if not issubclass(model, AbstractPyProcessModel):
             raise UnsupportedError(f"{label} is not a Python model")
         if model.implements_protocol not in (LoihiProtocol, AsyncProtocol):
             raise UnsupportedError(f"{label}: only LoihiProtocol and AsyncProtocol can be run")
         protocols.setdefault(model.implements_protocol, label)
-    alone = any(issubclass(m, EventModel) or _linked(p) for p, m in chosen.items())
-    if len(protocols) > 1 and alone:
+    alone = len(protocols) > 1 and (
+        any(issubclass(m, EventModel) for m in first) or any(map(_linked, chosen))
+    )
+    if alone:
         raise UnsupportedError(
             "beside EventModels and RefPorts the in-process runtime runs either steps or events: "
             + " but ".join(f"{label} follows {p.__name__}" for p, label in protocols.items())
@@ -178,4 +211,4 @@ def choose(
 
 def _linked(process: AbstractProcess) -> bool:
     """Tell whether a RefPort leads from or to a Process."""
-    return any(map(_neighbours, [*process.ref_ports, *process.var_ports]))
+    return any(_neighbours(p) for kind in (RefPort, VarPort) for p in ports_of(process, kind))

@@ -10,16 +10,18 @@ from typing import Any
 
 from lava.magma.compiler.channels.pypychannel import CspSendPort
 from lava.magma.core.model.py.model import PyLoihiProcessModel
+from lava.magma.core.process.ports.ports import InPort, OutPort
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.models.element_model import ElementModel
+from lava_dyads.runtime.lava_internals.discovery import ports_of
 from lava_dyads.runtime.lava_internals.ports import SendEnd
 from lava_dyads.runtime.randomness import swapped
 from lava_dyads.runtime.scheduler import Task, Turn
 
 
-@dataclass
+@dataclass(slots=True)
 class Node:
     """A Process with its running model.
 
@@ -32,6 +34,27 @@ class Node:
     process: AbstractProcess
     model: Any
     task: Any
+
+    @property
+    def own(self) -> bool:
+        """Whether its model was made here, and not by Lava's builder."""
+        return "_ways" in vars(self.model)
+
+    def wired(self) -> list[str]:
+        """Return the names of the ports with channels: InPorts, then OutPorts, each by name."""
+        ways = vars(self.model).get("_ways")
+        if ways is not None:
+            heard = {*self.model.element.inputs, "command_in"}
+            return sorted(ways.channels, key=lambda name: (name not in heard, name))
+        ports = [*ports_of(self.process, InPort), *ports_of(self.process, OutPort)]
+        return [port.name for port in ports if self.channels(port.name)]
+
+    def channels(self, port: str) -> list[Any]:
+        """Return the channels that begin or end at a port."""
+        ways = vars(self.model).get("_ways")
+        if ways is not None:
+            return ways.channels.get(port, [])  # type: ignore[no-any-return]
+        return [end.channel for end in getattr(getattr(self.model, port, None), "csp_ports", ())]
 
     def spikes(self, measuring: bool) -> list[Turn]:
         """Return the turns in a spiking phase.
@@ -48,9 +71,7 @@ class Node:
             return [self._turn(kind._spike)]
         if any(getattr(kind, g) is not getattr(plain, g) for g in _GUARDS):
             return [self._turn(_spike_and_ask)]
-        hears = any(
-            getattr(self.model, port.name).csp_ports for port in self.process.in_ports.members
-        )
+        hears = any(self.channels(port.name) for port in ports_of(self.process, InPort))
         two = hears and only_looks(self.model) and not self.model.element.answers
         if two and self.task.swap is None and not measuring:
             return [(self.task, _send, self.model), (Task(self.task.label), _receive, self.model)]
@@ -59,8 +80,14 @@ class Node:
     @property
     def foreign_ends(self) -> list[Any]:
         """The ends by which its model sends on channels of Lava's own, as VarWire does."""
+        if self.own:
+            return []
         values = vars(self.model).values()
         return [v for v in values if isinstance(v, CspSendPort) and not isinstance(v, SendEnd)]
+
+    def step(self) -> None:
+        """Take one step of an element's model that waits for nobody."""
+        _spike(self.model)
 
     def handler(self, name: str) -> Turn | None:
         """Return the turn in another phase, with Lava's handler; None if it would do nothing."""

@@ -25,14 +25,14 @@ def coding(transport: Transport) -> int:
 
 
 def coded_sections(
-    engine: VirtualTimeEngine, destinations: list[tuple[int, ...]], lanes: int
+    engine: VirtualTimeEngine, destinations: AnyArray, lanes: int
 ) -> dict[str, AnyArray]:
     """Return the sections that only coded messages need; empty ones where there are none.
 
     Parameters
     ----------
     engine : VirtualTimeEngine
-    destinations : list of tuple
+    destinations : int array
         Rows of the table of destinations.
     lanes : int
     """
@@ -43,8 +43,9 @@ def coded_sections(
         for w in wires
     ]
     faults = engine.transport.faults
-    rows_of = [] if plain else destinations  # of a wire, they are in the order of its entries
-    by_wire = np.argsort([row[columns.D_WIRE] for row in rows_of], kind="stable")
+    rows_of = destinations[:0] if plain else destinations
+    # Of a wire, they are in the order of its entries.
+    by_wire = np.argsort(rows_of[:, columns.D_WIRE], kind="stable")
     size = len(rows_of) * lanes
     reals = {name: np.zeros(size) for name in ("said", "heard", "stuck")}
     numbers = {name: np.zeros(size, np.int64) for name in ("last", "newest")}

@@ -11,6 +11,7 @@ them.
 from __future__ import annotations
 
 import logging
+import operator
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from lava_dyads.runtime.virtual_time.engine import VirtualTimeEngine
 
 _LOG = logging.getLogger(__name__)
+_NO_GROUPS: list[tuple[Any, list[Any]]] = []
 _NO_NUMBA = "numba is not installed. Try: pip install 'lava-dyads[fast]'"
 
 
@@ -58,18 +60,14 @@ def compile_followers(
         reason: str | None = "every model is timed"
     else:
         reason = "compiled=False" if compiled is False else why_not(engine, nodes)
-    if reason is None or not measure:
-        batch_commands(nodes)
     if reason is None:
         conductor = next(node for node in nodes if _conducts(node.model))
-        batches = conductor.model._mailbox.command_batches
-        groups = [(batch.stacked, batch.models) for batch in batches]
         try:
-            engine.compiled = CompiledNetwork(
-                engine, [n for n in nodes if n is not conductor], groups
-            )
+            engine.compiled = CompiledNetwork(engine, conductor, nodes)
         except Uncovered as uncovered:
             reason = str(uncovered)
+    if reason is not None and not measure:
+        batch_commands(nodes)
     level = logging.WARNING if reason == _NO_NUMBA else logging.INFO
     _LOG.log(level, "asynchronous messages: %s", f"interpreted, {reason}" if reason else "compiled")
     return reason
@@ -126,10 +124,9 @@ class CompiledNetwork:
     Parameters
     ----------
     engine : VirtualTimeEngine
+    conductor : Node
     nodes : list of Node
-        Of the followers.
-    groups : list of (StackedPopulations, models)
-        Followers that obey together.
+        All of them.
 
     Raises
     ------
@@ -137,19 +134,28 @@ class CompiledNetwork:
         If there is something that the tables cannot say.
     """
 
-    def __init__(self, engine: VirtualTimeEngine, nodes: list[Any], groups: list[Any]) -> None:
+    def __init__(self, engine: VirtualTimeEngine, conductor: Any, nodes: list[Any]) -> None:
         self.engine, self.loop = engine, event_loop()
-        self.models: list[Any] = [node.model for node in nodes]
+        followers = [node for node in nodes if node is not conductor]
+        self.models: list[Any] = [node.model for node in followers]
         self._members = set(self.models)
         for model in self.models:
             model.begin()
-        self.schedule, self._groups = self.models[0].schedule, groups
+        self.schedule, self._groups = self.models[0].schedule, _NO_GROUPS
         self._sources = [(e, m) for e, m in enumerate(self.models) if not m.element.inputs]
         self.seconds = 0.0
         self.lanes: int = self.models[0].element.lanes
         zeros = np.zeros(len(engine.channels), np.int64)
         self._before: tuple[AnyArray, AnyArray] = (zeros, zeros)
         self._build()
+        if not all(self.learners.native):
+            # What compiled code does not do at commands, those that are alike do together.
+            pairs = zip(followers, self.learners.native, strict=True)
+            batch_commands([conductor, *(node for node, native in pairs if not native)])
+            batches = conductor.model._mailbox.command_batches
+            self._groups = [(batch.stacked, batch.models) for batch in batches]
+            if batches:
+                self._build()  # their registers have moved
         self.leader = Leader(self)
 
     def _build(self) -> None:
@@ -163,16 +169,15 @@ class CompiledNetwork:
         self._header[columns.S_CODED_ROWS] = len(self.tables.sections["turns"])
         self._address = self.tables.address
         # What the tables have addresses of has to stay in the memory.
-        self._registers = [dict(model.element.memory) for model in self.models]
+        self._registers = [tuple(model.element.memory.values()) for model in self.models]
         self._share(self.learners.native)
 
     def _follow(self) -> None:
         """Make the tables anew if somebody has put registers elsewhere between two runs."""
         for model, known in zip(self.models, self._registers, strict=True):
-            memory = model.element.memory
-            if any(memory[name] is not register for name, register in known.items()):
+            if any(map(operator.is_not, model.element.memory.values(), known)):
                 self._before = self.counted()
-                self._groups = []  # they look at the registers that were
+                self._groups = _NO_GROUPS  # they look at the registers that were
                 self._build()
                 return
 

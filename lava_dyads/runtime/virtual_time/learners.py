@@ -18,6 +18,9 @@ from lava_dyads.rules.units import Unit
 from lava_dyads.runtime.virtual_time.table_maker import TableMaker
 from lava_dyads.runtime.virtual_time.tables import address, real_numbers, whole_numbers
 
+_MOVED = [columns.E_SETTLED, columns.E_STRADDLING, columns.E_RESIDUAL]
+"""Columns of a population's row that are addresses of its registers."""
+
 LARGEST = 1 << 14
 """Weights up to which the equations of an optimiser are carried out as a program: for more, the
 loop that is written for it pays."""
@@ -48,7 +51,11 @@ class Learners:
         self._betas: list[float] = []
         self._optimisers: dict[tuple[Optimiser, bool], int] = {}
         self._lengths: list[int] = []
-        self.native = [self._enter(e, m.element) for e, m in enumerate(models)]
+        self.native: list[bool] = []
+        for e, (first, model) in enumerate(zip(maker.firsts, models, strict=True)):
+            self.native.append(self._enter(e, model.element) if e == first else self.native[first])
+        for alike in filter(None, maker.alike.values()):
+            alike.move(maker.elements, [columns.E_STRADDLES], _MOVED)
         self._updates: list[AnyArray] = []
         for e, model in enumerate(models):
             maker.elements[e, columns.E_NATIVE] = self.native[e]
@@ -58,12 +65,20 @@ class Learners:
         self._numbers = numbers
         rows = whole_numbers(self._rows).reshape(-1, len(columns.LEARNER))
         rows.view(np.float64)[:, columns.L_BETA] = self._betas
-        own = [model.element for model, native in zip(models, self.native, strict=True) if native]
-        stretches = [register for element in own for register in _kept(element)]
+        stretches = {
+            e: _stretches(model.element)
+            for e, (model, native) in enumerate(zip(models, self.native, strict=True))
+            if native and maker.firsts[e] == e
+        }
+        for alike in filter(None, maker.alike.values()):
+            if alike.first in stretches:
+                kept = np.repeat(stretches[alike.first][None], len(alike.numbers), 0)
+                kept[:, :, 0] += alike.shifts[:, None]
+                stretches[-1 - alike.first] = kept.reshape(-1, 2)
         self.sections = {
             "learners": rows,
             "numbers": real_numbers(numbers),
-            "resets": _merged(stretches),
+            "resets": _merged(list(stretches.values())),
         }
         self._numbers = self.sections["numbers"]
         del self._maker  # its lists are large
@@ -224,16 +239,21 @@ def _kept(element: Any) -> Iterator[AnyArray]:
         yield element.memory[name]
 
 
-def _merged(registers: list[AnyArray]) -> AnyArray:
-    """Return where stretches of memory begin and how many numbers they have, as few as can be."""
+def _stretches(element: Any) -> AnyArray:
+    """Return where the registers begin that are 0 at first, lane by lane, and their lengths."""
     found = [
         (address(register) + lane * register.strides[0], register.shape[1])
-        for register in registers
+        for register in _kept(element)
         for lane in range(len(register))
     ]
-    if not found:
-        return np.zeros((0, 2), np.int64)
-    rows = np.array(sorted(set(found)), np.int64)
+    return np.array(found, np.int64).reshape(-1, 2)
+
+
+def _merged(stretches: list[AnyArray]) -> AnyArray:
+    """Return stretches of memory, as few as can be."""
+    rows = np.unique(np.concatenate([np.zeros((0, 2), np.int64), *stretches]), axis=0)
+    if not len(rows):
+        return rows
     ends = rows[:, 0] + 8 * rows[:, 1]
     begins = np.flatnonzero(np.r_[True, rows[1:, 0] != ends[:-1]])
     lengths = np.add.reduceat(rows[:, 1], begins)

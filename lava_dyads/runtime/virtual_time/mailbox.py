@@ -226,15 +226,19 @@ class DrivenTask:
 class Outlet:
     """The wires of one OutPort, sorted by what they carry."""
 
+    __slots__ = ("dtype", "each", "pipes", "shape", "single", "whole")
+
     def __init__(self, channels: list[Any]) -> None:
         self.shape, self.dtype = channels[0].shape, channels[0].dtype
-        self.pipes = [channel for channel in channels if isinstance(channel, Side)]
-        wires: list[Wire] = [channel for channel in channels if isinstance(channel, Wire)]
-        vector = bool(wires) and wires[0].engine.transport.packets == "vector"
+        self.pipes: list[Side] = []
         self.single: dict[int, list[Wire]] = {}
         self.each: list[Wire] = []
         self.whole: list[Wire] = []
-        for wire in wires:
+        for wire in channels:
+            if isinstance(wire, Side):
+                self.pipes.append(wire)
+                continue
+            vector = wire.engine.transport.packets == "vector"
             if wire.entry is not None and wire.slot is not None:
                 self.single.setdefault(wire.entry, []).append(wire)
             elif (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from lava_dyads.native.programs import TRACED, Program, UntraceableError
 from lava_dyads.rules.arithmetic import Float
 from lava_dyads.rules.ops import Dense
 from lava_dyads.rules.units import Unit
+from lava_dyads.runtime.virtual_time.alike import Alike, Rows, begin, kind
 from lava_dyads.runtime.virtual_time.coded_tables import coded_sections
 from lava_dyads.runtime.virtual_time.mailbox import EventMailbox, Outlet
 from lava_dyads.runtime.virtual_time.op_tables import LARGEST, operations, synapses
@@ -65,9 +66,11 @@ class TableMaker:
         self.ports_by_name: dict[tuple[int, str], tuple[int, int]] = {}
         self.pends: dict[int, list[tuple[str, AnyArray]]] = {}
         self.lanes = models[0].element.lanes
-        self._addresses: list[int] = []
-        self._channels: list[list[int]] = []
-        self._channel_reals: list[tuple[float, float]] = []
+        self._addresses = Rows(1)
+        self._channels = Rows(len(columns.CHANNEL))
+        self._channel_reals = Rows(len(columns.CHANNEL_REALS), "d")
+        self._spoken: dict[tuple[int, str], int] = {}
+        """By element and output port: which of its channels it is, counted from its first."""
         self.programs: list[Program] = []
         self._known: dict[Any, int] = {}
         self._pending = 0
@@ -80,18 +83,29 @@ class TableMaker:
         self._lengths: list[int] = []
         self._counts: list[int] = []
         self._width = 1
+        self.alike: dict[Hashable, Alike] = {}
+        """Populations that have the rows of one of them, moved, by their kind."""
+        self.firsts = list(range(len(models)))
+        """Of each element: the one whose rows it has, maybe itself."""
+        self._shifts = np.zeros(len(models), np.int64)
         for e, model in enumerate(models):
             if model.element.lanes != self.lanes:
                 raise Uncovered("Processes have lanes of their own")
+            self.elements[e, columns.E_NUMBER] = model._mailbox.number
             self._enter(e, model)
+        for alike in filter(None, self.alike.values()):
+            self._pending += alike.enter(self)
         self._connect()
 
     # --- elements
 
     def _enter(self, e: int, model: Any) -> None:
-        element = model.element
+        element, same = model.element, kind(model)
+        if same is not None and same in self.alike:
+            self.alike[same].add(e, begin(element))
+            self.firsts[e] = self.alike[same].first
+            return
         row = self.elements[e]
-        row[columns.E_NUMBER] = model._mailbox.number
         row[columns.E_COALESCES] = element.coalescing
         self._reals[e, columns.R_HOLD] = model.hold_time
         makers: dict[type, Callable[[int, Any], bool]] = {
@@ -107,6 +121,8 @@ class TableMaker:
         plain = not vars(element).keys() & {"before", "after"}
         if make is None or not plain or not make(e, element):
             self._called(e, element)
+        elif same is not None:
+            self.alike[same] = Alike(e, begin(element))
 
     def _called(self, e: int, element: Any) -> None:
         """Let an element be called with what came for it."""
@@ -182,14 +198,16 @@ class TableMaker:
         row[columns.E_NUDGED], row[columns.E_FREE] = nudged, free
         row[columns.E_INSTANT], row[columns.E_MUTUAL] = unit.instantaneous, unit.mutual
         row[columns.E_STATE], row[columns.E_STATES] = len(self._addresses), len(registers)
-        self._addresses += [address(register) for register in registers]
+        for register in registers:
+            self._addresses.add((address(register),))
         row[columns.E_BIAS] = address(bias)
         self._coalesce(e, element, (("basal_in", "basal"), ("apical_in", "apical")))
         row[columns.E_CH0] = len(self._channels)
         for k, c in enumerate(spoken):
             heard = c not in unit.extra or f"{c}_out" in element.listened
             self._channel(e, element, c, k, sent[c], heard)
-            self._channel_reals.append((element._thresholds[c], element._scales[c]))
+            self._spoken[e, f"{c}_out"] = k
+            self._channel_reals.add((element._thresholds[c], element._scales[c]))
         row[columns.E_CH1] = len(self._channels)
         return True
 
@@ -199,7 +217,7 @@ class TableMaker:
         """Enter what an element sends on change; the port comes when it is connected."""
         counts, places = element.memory["counts"], element._places
         counters = [address(counts[places[f"{k}_{name}"] :]) for k in ("messages", "events")]
-        self._channels.append([result, address(sent), sent.strides[0], -1, *counters, heard])
+        self._channels.add([result, address(sent), sent.strides[0], -1, *counters, heard])
 
     def _head(self, e: int, element: Head) -> bool:
         row = self.elements[e]
@@ -224,7 +242,8 @@ class TableMaker:
         self._coalesce(e, element, (("mean_in", "held_output"), ("target_in", "held_target")))
         row[columns.E_CH0] = len(self._channels)
         self._channel(e, element, "drive", 0, element.memory["sent_drive"], True)
-        self._channel_reals.append((element.threshold, element.beta))
+        self._channel_reals.add((element.threshold, element.beta))
+        self._spoken[e, "drive_out"] = 0
         row[columns.E_CH1] = len(self._channels)
         return True
 
@@ -307,75 +326,87 @@ class TableMaker:
 
     def _connect(self) -> None:
         """Enter for every entry of every port where its messages go."""
-        self._ports: list[list[int]] = []
+        self._ports = Rows(len(columns.PORT))
         self._start: list[int] = [0]
-        self._route: list[int] = []
-        self._destinations: list[tuple[int, ...]] = []
+        self._destinations = Rows(len(columns.DESTINATION))
+        self._sends: dict[tuple[int, int], int] = {}
+        self._ways: dict[Any, tuple[int, int, int, int, int]] = {}
         worst = worst_loads = 0
         for e, model in enumerate(self._models):
-            posts = 1
-            for i, port in enumerate(model.element.outputs):
+            posts, element = 1, model.element
+            for i, port in enumerate(element.outputs):
                 outlet = model._mailbox.outlet(port)
                 if outlet is not None:
-                    sends = address(model.element.memory["sends"][i:])
-                    posts += self._port(e, port, outlet, model.element.outputs[port], sends)
+                    posts += self._port(e, port, outlet, element.outputs[port], self._sent(e, i))
             worst = max(worst, posts)
-            worst_loads = max(worst_loads, 1 + sum(model.element.outputs.values()))
+            worst_loads = max(worst_loads, 1 + sum(element.outputs.values()))
         self._worst, self._worst_loads = worst, worst_loads
         self._place_ports()
+
+    def _sent(self, e: int, i: int) -> int:
+        """Return where an element counts what it sends by port i."""
+        first = self.firsts[e]
+        if (first, i) not in self._sends:
+            self._sends[first, i] = address(self._models[first].element.memory["sends"][i:])
+        return self._sends[first, i] + self._shifts.item(e)
 
     def _port(self, e: int, port: str, outlet: Outlet, n: int, sends: int) -> int:
         if outlet.whole or outlet.pipes:
             raise Uncovered(f"{self._models[e].element.process_name}.{port} sends whole vectors")
-        number, before = len(self._ports), len(self._route)
-        self._ports.append([len(self._start) - 1, n, sends])
+        number, before = len(self._ports), len(self._destinations)
+        self._ports.add((len(self._start) - 1, n, sends))
+        add, ways = self._destinations.add, self._ways
         for i in range(n):
             for wire in (*outlet.single.get(i, ()), *outlet.each):
-                self._route.append(len(self._destinations))
-                self._destinations.append(self._destination(wire, wire.place(i)))
-            self._start.append(len(self._route))
-        posts = len(self._route) - before
+                to, role, slot, offset, stride = ways.get(wire.slot) or self._way(wire)
+                place = wire.place(i)
+                if role == columns.PEND:
+                    offset += place
+                elif role == columns.ADD:
+                    offset, slot = offset + place * slot, 0
+                add((to, role, place, wire.number, place, offset, stride, slot))
+            self._start.append(len(self._destinations))
+        posts = len(self._destinations) - before
         self.ports_by_name[e, port] = number, posts
         return posts
 
-    def _destination(self, wire: Any, place: int) -> tuple[int, ...]:
+    def _way(self, wire: Any) -> tuple[int, int, int, int, int]:
+        """Return to which element the messages for a slot go, and what becomes of them there."""
         e = self._numbers.get(wire.box)
         if e is None:
             raise Uncovered(f"{wire.target} is not one of the conductor's followers")
         role, slot, offset, stride = self._slots[e, wire.slot.port]
-        if role == columns.PEND:
-            offset += place
-        elif role == columns.ADD:
-            offset, slot = offset + place * slot, 0
-        return e, role, place, wire.number, place, offset, stride, slot
+        self._ways[wire.slot] = e, role, slot, offset, stride
+        return self._ways[wire.slot]
 
     def _place_ports(self) -> None:
         """Tell channels and connections the numbers of their ports."""
+        kinds = self.elements[:, columns.E_KIND].tolist()
+        begin = self.elements[:, columns.E_CH0].tolist()
+        channels: list[int] = []
+        numbers: list[int] = []
         for (e, port), (number, _) in self.ports_by_name.items():
-            row, element = self.elements[e], self._models[e].element
-            kind = row[columns.E_KIND]
-            if port not in element.listened:
+            if port not in self._models[e].element.listened:
                 continue
-            if kind == columns.LINEAR:
-                row[columns.E_PORT0 if port == "basal_out" else columns.E_PORT1] = number
-            elif kind == columns.RELAY:
-                row[columns.E_PORT0] = number
-            elif kind == columns.HEAD:
-                self._channels[row[columns.E_CH0]][columns.C_PORT] = number
-            elif kind == columns.POPULATION:
-                name = port.removesuffix("_out")
-                spoken = self._channels[row[columns.E_CH0] : row[columns.E_CH1]]
-                counter = address(element.memory["counts"][element._places[f"messages_{name}"] :])
-                for channel in spoken:
-                    if channel[columns.C_MESSAGES] == counter:
-                        channel[columns.C_PORT] = number
+            spoken = self._spoken.get((self.firsts[e], port))
+            if kinds[e] == columns.LINEAR:
+                column = columns.E_PORT0 if port == "basal_out" else columns.E_PORT1
+                self.elements[e, column] = number
+            elif kinds[e] == columns.RELAY:
+                self.elements[e, columns.E_PORT0] = number
+            elif spoken is not None:
+                channels.append(begin[e] + spoken)
+                numbers.append(number)
+        self._channels.made()[channels, columns.C_PORT] = numbers
 
     # --- tables
 
     def tables(self, **more: AnyArray) -> Tables:
         """Return the tables, with further sections."""
         lanes, wires = self.lanes, self._engine.channels
-        latencies = [wire.latency_model for wire in wires]
+        everywhere = self._engine.transport.latency_everywhere
+        latencies = [everywhere] if everywhere else [wire.latency_model for wire in wires]
+        kinds = {name: i for i, name in enumerate(columns.LATENCY_MODELS)}
         pending = np.zeros(max(1, self._pending))
         for e, port, offset, n in self._waiting:
             view = pending[offset : offset + n * lanes].reshape(lanes, n)
@@ -388,21 +419,18 @@ class TableMaker:
             self._worst_loads,
             elements=self.elements,
             reals=self._reals,
-            addresses=whole_numbers(self._addresses),
-            channels=whole_numbers(self._channels),
-            channel_reals=real_numbers(self._channel_reals),
-            ports=whole_numbers(self._ports),
+            addresses=whole_numbers(self._addresses.made()),
+            channels=whole_numbers(self._channels.made()),
+            channel_reals=real_numbers(self._channel_reals.made()),
+            ports=whole_numbers(self._ports.made()),
             start=whole_numbers(self._start),
-            route=whole_numbers(self._route),
-            destinations=whole_numbers(self._destinations),
-            model=whole_numbers(
-                [columns.LATENCY_MODELS.index(latency.model) for latency in latencies]
-            ),
-            mean=real_numbers([latency.mean for latency in latencies]),
+            destinations=self._destinations.made(),
+            ways=self._destinations.made()[:, columns.D_WIRE].copy(),
+            model=np.fromiter((kinds[latency.model] for latency in latencies), np.int64),
+            mean=np.fromiter((latency.mean for latency in latencies), float),
             count=np.zeros(len(wires), np.int64),
             messages=np.zeros(len(wires), np.int64),
             events=np.zeros(len(wires), np.int64),
-            keys=np.zeros(len(wires), np.int64),
             pending=pending,
             followers=np.flatnonzero(np.isin(self.elements[:, columns.E_KIND], speakers)),
             program_start=whole_numbers(np.cumsum([0, *(len(p.rows) for p in self.programs)])),
@@ -416,7 +444,7 @@ class TableMaker:
             table_weight=whole_numbers(_joined(self._weights)),
             table_value=real_numbers(_joined(self._values)),
             table_count=whole_numbers(self._counts),
-            **coded_sections(self._engine, self._destinations, lanes),
+            **coded_sections(self._engine, self._destinations.made(), lanes),
             **more,
         )
 

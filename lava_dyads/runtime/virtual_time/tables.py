@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -46,25 +47,26 @@ class Tables:
         self.add("trace", np.zeros((_TRACE + lanes, len(columns.TRACE))))
         coded = len(sections["wires"]) > 0
         width = columns.M_NUMBER + 1 if coded else columns.M_SOURCE + (lanes > 1)
-        self.add("pool", np.zeros((0, width)))
+        self.add("pool", np.zeros((0, max(8, width))))  # a line of the cache, if that will do
         self._copies = _COPIES if coded else 1
         worst, worst_loads = worst * self._copies, worst_loads + (self._copies - 1) * worst
         self.add("heap", np.zeros(0))
         for name, section in sections.items():
-            self.add(name, section)
+            self.add(name, section if name not in _ROWS else _begun_on_a_line(section))
         header = self.header
         header[columns.S_LANES], header[columns.S_WORST], header[columns.S_FREE] = lanes, worst, -1
         header[columns.S_ROW] = 8 * self.sections["pool"].shape[1]
         header[columns.S_LOAD_FREE], header[columns.S_WORST_LOADS] = -1, worst_loads
         header[columns.S_ELEMENTS] = len(sections["elements"])
-        header[columns.S_WIRES] = len(sections["keys"])
+        header[columns.S_WIRES] = len(sections["count"])
+        header[columns.S_UNIFORM] = len(sections["model"]) == 1
         header[columns.S_LEARNERS], header[columns.S_RESETS] = (
             len(sections["learners"]),
             len(sections["resets"]),
         )
         self.add("loads", np.zeros((0, lanes)))
         self.add("uses", np.zeros(0, np.int64))
-        header[columns.S_PEAK] = len(sections["route"])  # a guess, until it has run
+        header[columns.S_PEAK] = len(sections["destinations"])  # a guess, until it has run
         header[columns.S_TRACES], header[columns.S_FOLLOWERS] = _TRACE, len(sections["followers"])
         while header[columns.S_SPACE] < max(_SPACE, 2 * worst):
             self.grow()
@@ -120,7 +122,7 @@ class Tables:
         header = self.header
         old = len(self.sections["pool"])
         new = max(_SPACE, 2 * old)
-        pool = np.zeros((new, self.sections["pool"].shape[1]))
+        pool = _aligned((new, self.sections["pool"].shape[1]), float)
         pool[:old] = self.sections["pool"]
         following = pool.view(np.int64)[:, columns.M_NEXT]
         following[old:] = np.arange(old + 1, new + 1)
@@ -131,6 +133,25 @@ class Tables:
         heap[: 2 * old] = self.sections["heap"]
         self.add("pool", pool)
         self.add("heap", heap)
+
+
+_ROWS = ("elements", "destinations")
+"""Sections of which messages touch single rows."""
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> AnyArray:
+    """Return zeros that begin on a line of the cache."""
+    size = 8 * math.prod(shape)
+    memory = np.zeros(size + columns.CACHE_LINE, np.uint8)
+    begin = -address(memory) % columns.CACHE_LINE
+    made: AnyArray = memory[begin : begin + size].view(dtype).reshape(shape)
+    return made
+
+
+def _begun_on_a_line(section: AnyArray) -> AnyArray:
+    copy = _aligned(section.shape, section.dtype)
+    copy[...] = section
+    return copy
 
 
 def whole_numbers(numbers: Any) -> AnyArray:
