@@ -69,7 +69,7 @@ def load() -> None:
 def event_loop() -> Any:
     """Return the loop of asynchronous networks, ``native.events.loop``; None without numba.
 
-    It is compiled once per machine, for some ten seconds; who comes meanwhile waits for it.
+    It is compiled once per machine, for half a minute or so; who comes meanwhile waits for it.
     """
     if find_spec("numba") is None:
         return None
@@ -78,10 +78,15 @@ def event_loop() -> Any:
     from lava_dyads.native.events import loop  # imports numba
 
     begin = time.perf_counter()
+    word = "compiling the event loop, once per machine: half a minute, more on a busy one"
+    late = threading.Timer(1.0, _LOG.warning, (word,))
+    late.daemon = True
+    late.start()
     name = f"lava_dyads-{getattr(os, 'getuid', int)()}-{loop.VERSION}.lock"
     with suppress(OSError), FileLock(Path(tempfile.gettempdir()) / name):
         loop.compile_ahead()
     loop.compile_ahead()  # at once, but where no lock could be had
+    late.cancel()
     _LOG.info("compiled event loop: ready after %.1f s", time.perf_counter() - begin)
     return loop
 

@@ -29,7 +29,9 @@ from lava_dyads.native.events.columns import (
     X_USES,
 )
 
-compiled: Any = njit(nogil=True, error_model="numpy")
+compiled: Any = njit(
+    nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 """Cached with what it is called from, see ``loop``."""
 
 _REAL, _WHOLE = ir.DoubleType(), ir.IntType(64)

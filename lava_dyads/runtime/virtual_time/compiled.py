@@ -206,7 +206,8 @@ class CompiledNetwork:
 
     def act(self, verb: int, a: int = 0, b: int = 0, c: int = 0) -> int:
         """Call the compiled loop."""
-        return int(self.loop.act(self._address, verb, a, b, c))
+        # A number of another type, a bool, say, and all would be compiled once more.
+        return int(self.loop.act(self._address, verb, int(a), int(b), int(c)))
 
     def handle(self, command: Command, presentation: int) -> None:
         """Let all obey a command of the conductor."""
