@@ -33,6 +33,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "train": ("lava_dyads.cli.train:Train", "train a network on a data set"),
     "eval": ("lava_dyads.cli.evaluate:Evaluate", "measure a checkpoint on its test data"),
+    "predict": (
+        "lava_dyads.cli.predict:Predict",
+        "classes of new rows of a file, by a trained network",
+    ),
     "deploy": (
         "lava_dyads.cli.deploy:Deploy",
         "cores, memory and messages on Loihi 2; export for lava-dl and NIR",

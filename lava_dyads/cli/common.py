@@ -306,14 +306,6 @@ class NetworkOptions(RuleOptions):
         return Graph.load(path)
 
 
-def checkpoint_file(path: Path) -> Path:
-    """Return the checkpoint of a run directory, or the file itself."""
-    try:
-        return path / "checkpoint.npz" if path.is_dir() else path
-    except OSError:  # a name that is too long: reading it says so
-        return path
-
-
 def console(quiet: bool = False) -> Console:
     """Return the console for people: standard output, or nothing with ``--json``."""
     return Console(quiet=quiet, highlight=False, soft_wrap=True, markup=False, emoji=False)

@@ -18,7 +18,6 @@ from lava_dyads.cli.common import (
     ActivationName,
     AllSizes,
     RuleName,
-    checkpoint_file,
     console,
     print_json,
 )
@@ -42,6 +41,7 @@ from lava_dyads.rules.arithmetic.limits import CORES
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Checkpoint
 from lava_dyads.training.checks import check_fit
+from lava_dyads.training.files import checkpoint_file
 
 CALIBRATION_ROWS = 5000
 """Training samples that decide on the chip's numbers."""

@@ -12,7 +12,6 @@ from tyro.conf import Positional, arg
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
-    checkpoint_file,
     console,
     print_json,
     progress_console,
@@ -20,14 +19,10 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import invalid
-from lava_dyads.loihi import calibrated
-from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Checkpoint, Trainer, TrainingConfig
-from lava_dyads.training.checks import check_fit
+from lava_dyads.training.files import checkpoint_file
 from lava_dyads.training.origin import is_same
-
-CALIBRATION_ROWS = 5000
-"""Training samples that decide on the chip's numbers."""
+from lava_dyads.training.prediction import calibrated_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,12 +64,9 @@ class Evaluate(ExecutionOptions):
         parameters = checkpoint.weights, checkpoint.biases
         numbers = None
         if execution.precision == "loihi2":
-            check_fit(checkpoint.spec, data)
-            rows = data.split(seed, config.test_share)[0][:CALIBRATION_ROWS]
-            targets = OneHot(data.labels, checkpoint.spec.layers[-1])[rows]
-            rows_shown = data.x[rows], targets
-            numbers = calibrated(
-                checkpoint.spec, *parameters, *rows_shown, feedback_weights=checkpoint.feedback
+            rows = data.split(seed, config.test_share)[0]
+            numbers = calibrated_numbers(
+                checkpoint.spec, parameters, checkpoint.feedback, data, rows
             )
         spec = checkpoint.spec
         begin: dict[str, Any] = {

@@ -38,6 +38,10 @@ SplitSeed: TypeAlias = Annotated[
     int, Limit("must lie in 0 .. 2^32 - 1, as scikit-learn has it", "0", lambda v: 0 <= v < 2**32)
 ]
 TestShare: TypeAlias = Annotated[float, Limit("must lie in (0, 1)", "0.25", lambda v: 0 < v < 1)]
+InputRange: TypeAlias = Annotated[
+    tuple[float, ...],
+    Limit("must be lowest and highest", "[0, 1]", lambda v: len(v) == 2 and v[0] <= v[1]),
+]
 
 
 @dataclass(frozen=True)
@@ -125,6 +129,11 @@ class Dataset:
     def classes(self) -> int:
         """Number of classes."""
         return int(self.labels.max()) + 1
+
+    @property
+    def input_range(self) -> tuple[float, float]:
+        """Lowest and highest value of all features."""
+        return float(self.x.min()), float(self.x.max())
 
     @property
     def checksum(self) -> int:

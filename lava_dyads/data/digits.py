@@ -15,6 +15,7 @@ from lava_dyads.data.dataset import Dataset, State
 
 NAME = "digits"
 SUMMARY = "1,797 handwritten digits, 8 x 8 pixels, ten classes (ships with scikit-learn)"
+UNITS = "pixels of 0 .. 16, divided by 16"
 
 CHECKSUM = "7696c07daa6d85010f8268703ab8b067"
 """MD5 of the images and labels as bytes, one after the other."""

@@ -7,6 +7,7 @@ from lava_dyads.data.idx import IdxSource, register
 
 NAME = "fashion-mnist"
 SUMMARY = "70,000 images of clothes, 28 x 28 pixels, ten classes (fetched once, by apt)"
+UNITS = "bytes of 0 .. 255, divided by 255"
 
 SOURCE = register(
     IdxSource(

@@ -7,6 +7,7 @@ from lava_dyads.data.idx import IdxSource, register
 
 NAME = "mnist"
 SUMMARY = "70,000 handwritten digits, 28 x 28 pixels, ten classes (fetched once, through npm)"
+UNITS = "bytes of 0 .. 255, divided by 255"
 
 SOURCE = register(
     IdxSource(

@@ -136,6 +136,8 @@ class Sink(Element):
         Samples of the longest run.
     baseline : float
         What the outputs carry beyond the activity they stand for.
+    keep : bool
+        Keep the outputs, in units of the activity, in the register ``outputs`` (capacity, n).
     """
 
     def __init__(
@@ -147,12 +149,15 @@ class Sink(Element):
         capacity: int = 1,
         baseline: float = 0.0,
         arithmetic: Arithmetic | None = None,
+        keep: bool = False,
     ) -> None:
         super().__init__(lanes, {"output_in": n, "target_in": n}, {}, arithmetic)
         self.loss, self.baseline = loss, baseline
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in ("output", "target")}
         self.memory |= {"totals": np.zeros(3), "predicted": np.full(capacity, -1, np.int64)}
+        self.keep = keep
+        self.memory["outputs"] = np.zeros((capacity if keep else 1, n))
 
     def reset(self) -> None:
         """Forget the last presentation."""
@@ -183,3 +188,5 @@ class Sink(Element):
             m["totals"][2] += losses[presentation : presentation + self.lanes].sum()
         index = np.arange(start, start + samples) % len(m["predicted"])
         m["predicted"][index] = predicted
+        if self.keep:
+            m["outputs"][index] = output

@@ -15,7 +15,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.checks import Natural, check_fields, entries, real_array
-from lava_dyads.data.dataset import Dataset, SplitSeed, TestShare
+from lava_dyads.data.dataset import Dataset, InputRange, SplitSeed, TestShare
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
     PART,
@@ -31,8 +31,10 @@ from lava_dyads.files import (
     write_atomically,
 )
 from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.networks.support import Execution
 from lava_dyads.rules.binary import FLOAT, binary_weights
-from lava_dyads.training.origin import recalled, remembered
+from lava_dyads.training.origin import recalled, remembered, units_of
+from lava_dyads.training.prediction import Predicting, Predictor, calibrated_numbers, settled
 from lava_dyads.training.resume import RunState, read_header
 
 if TYPE_CHECKING:
@@ -47,8 +49,10 @@ LOCK = ".lock"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Predicting):
     """A trained network: its specification, its weights and where it was trained.
+
+    It is shown new rows by ``predict``, ``predict_proba``, ``decision`` and ``transform``.
 
     Attributes
     ----------
@@ -104,6 +108,7 @@ class Checkpoint:
             "test_share": config.test_share,
             "precision": trainer.execution.precision,
             "epochs": len(trainer.history.epochs),
+            "input_range": list(trainer.data.input_range),
         }
         return cls(trainer.spec, *trainer.stored(), meta, trainer.network.feedback())
 
@@ -124,6 +129,53 @@ class Checkpoint:
         """
         return recalled(self.meta, folder or Path())
 
+    def predictor(
+        self,
+        execution: Execution | None = None,
+        data: Dataset | None = None,
+        batch_size: int = 32,
+        any_range: bool = False,
+    ) -> Predictor:
+        """Return the network, to be shown new rows.
+
+        Parameters
+        ----------
+        execution : Execution or None
+            How it is run; None: in floating point, by the reference engine.
+        data : Dataset or None
+            What it was trained on, which calibrates precision loihi2; None: :meth:`data`.
+        batch_size : int
+            Samples side by side.
+        any_range : bool
+            Take values far from those of the training data, which are taken for other units.
+
+        Raises
+        ------
+        UnsupportedError
+            If the network cannot be run so.
+        DataError
+            If it has to be calibrated, and its data are missing or have changed.
+        """
+        shown = self.shown() if execution and execution.precision == "loihi2" else self
+        execution = settled(shown.spec, execution or Execution())
+        parameters, numbers = (shown.weights, shown.biases), None
+        if execution.precision == "loihi2":
+            data = data or self.data()
+            split = self.meta.get("split_seed", 0), self.meta.get("test_share", 0.25)
+            rows = data.split(*split)[0]
+            numbers = calibrated_numbers(shown.spec, parameters, self.feedback, data, rows)
+        seen = self.meta.get("input_range")
+        return Predictor(
+            shown.spec,
+            parameters,
+            self.feedback,
+            execution=execution,
+            arithmetic=numbers,
+            batch_size=batch_size,
+            seen=None if any_range or seen is None else (seen[0], seen[1]),
+            units=units_of(self.meta),
+        )
+
     def save(self, path: AnyPath) -> None:
         """Write an .npz file atomically."""
         header = {"format": FORMAT, "spec": self.spec.as_dict(), "meta": self.meta}
@@ -136,7 +188,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: AnyPath) -> Checkpoint:
-        """Read one back.
+        """Read one back: a file, or that of a run directory.
 
         Raises
         ------
@@ -144,7 +196,7 @@ class Checkpoint:
             If the file is missing, unreadable, not a checkpoint of this library, or its arrays
             do not fit its specification.
         """
-        path = as_path("checkpoint", path)
+        path = checkpoint_file(as_path("checkpoint", path))
         try:
             with opened_arrays(path) as file:
                 header = read_header(file, FORMAT, {"spec": Mapping[str, Any]})
@@ -175,6 +227,14 @@ class Checkpoint:
         return cls(spec, weights, biases, meta, back)
 
 
+def checkpoint_file(path: Path) -> Path:
+    """Return the checkpoint of a run directory, or the file itself."""
+    try:
+        return path / "checkpoint.npz" if path.is_dir() else path
+    except OSError:  # a name that is too long: reading it says so
+        return path
+
+
 META: dict[str, Any] = {
     "dataset": str,
     "data": Mapping[str, Any],
@@ -182,6 +242,7 @@ META: dict[str, Any] = {
     "test_share": TestShare,
     "precision": str,
     "epochs": Natural,
+    "input_range": InputRange,
 }
 """What a checkpoint may know of its training."""
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lava_dyads.data import Dataset, load
+from lava_dyads.data import Dataset, available, load
 from lava_dyads.errors import CheckpointError, DataChangedError, DataError, message
 from lava_dyads.files import AnyPath
 
@@ -102,6 +102,12 @@ def check_unchanged(kept: Mapping[str, Any], data: Dataset, what: str = "") -> N
                 "the data as they were, or --dataset FILE for data that it has not seen",
             )
         )
+
+
+def units_of(kept: Mapping[str, Any]) -> str:
+    """Return how the values of a run's data were scaled, where that is known; else nothing."""
+    module = available().get(str(kept.get("dataset")))
+    return f"{module.NAME}: {module.UNITS}" if module else ""
 
 
 def is_same(kept: Mapping[str, Any], data: Dataset) -> bool:

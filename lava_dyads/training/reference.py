@@ -141,11 +141,13 @@ def measure(sink: Sink, outputs: Array, targets: Array, begun: int) -> None:
         capacity=len(outputs),
         baseline=sink.baseline,
         arithmetic=sink.arithmetic,
+        keep=sink.keep,
     )
     clock = Clock(1, True, True, False, len(outputs), read=True)
     whole.after(clock, {"output_in": outputs, "target_in": targets})
     sink.memory["totals"] += whole.memory["totals"]
-    sink.memory["predicted"][begun : begun + len(outputs)] = whole.memory["predicted"]
+    for name in ("predicted", "outputs") if sink.keep else ("predicted",):
+        sink.memory[name][begun : begun + len(outputs)] = whole.memory[name]
 
 
 class StoredRows:

@@ -38,6 +38,7 @@ from lava_dyads.training.checks import (
 )
 from lava_dyads.training.config import TrainingConfig, numbers_for, optimiser_for
 from lava_dyads.training.metrics import Cost, History, Metrics, feedback_drift, measured
+from lava_dyads.training.prediction import Predicting, Predictor
 from lava_dyads.training.resume import (
     Interval,
     RunState,
@@ -60,7 +61,7 @@ _PIECE = 1000
 """Rows that backprop is asked about at a time."""
 
 
-class Trainer:
+class Trainer(Predicting):
     """A specification, a data set and a way to execute them.
 
     Use it as a context manager: the Lava runtime holds OS processes until ``close``. A copy (by
@@ -442,6 +443,10 @@ class Trainer:
         """Return the parameters of a checkpoint: those, or the latent weights of binary ones."""
         return self.network.stored()
 
+    def predictor(self) -> Predictor:
+        """Return the network as it is now, to be shown new rows by the reference engine."""
+        return Predictor.of(self)
+
     def feedback_drift(self) -> dict[str, float]:
         """Return ``feedback_drift_k`` and ``feedback_angle_k`` of each layer k with B of its own.
 
@@ -472,8 +477,7 @@ class Trainer:
 
         Call it right after ``evaluate`` or ``run``: every pass overwrites them.
         """
-        predicted: IntArray = self.sink.memory["predicted"][:count].copy()
-        return predicted
+        return np.array(self.sink.memory["predicted"][:count])
 
     def _measure(self, seconds: float) -> Metrics:
         """Return the metrics since the pass began."""

@@ -70,7 +70,7 @@ def test_other_words_are_those_of_names_there_are():
         ("sigmoid", ACTIVATIONS, "hard-sigmoid"),
         ("adamw", OPTIMISERS, "adam"),
         ("fashion", available(), "fashion-mnist"),
-        ("predict", COMMANDS, "eval"),
+        ("infer", COMMANDS, "predict"),
         ("evaluate", COMMANDS, "eval"),
         ("trian", COMMANDS, "train"),
         ("gradient", COMMANDS, "check gradient"),
@@ -93,7 +93,7 @@ def test_where_nothing_is_near_nothing_is_guessed(written):
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("predict", "Try: eval"),
+        ("evaluate", "Try: eval"),
         ("train digits --lr 0.1", "Try: --learning-rate, lava-dyads train --help"),
         ("train digits --hidden 3", "Try: --layers, lava-dyads train --help"),
         ("train digits --elephant", "Try: lava-dyads train --help"),
