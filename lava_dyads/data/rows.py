@@ -77,8 +77,7 @@ def read_rows(path: AnyPath, header: str = "auto") -> Rows:
         raise DataError(message("FILE", limit, str(path), hint))
     try:
         if kind == ".npy":
-            # Mapped, a damaged head is found out before memory is asked for.
-            x = np.load(path, mmap_mode="r", allow_pickle=False)
+            x = _mapped(path)
             return Rows(x, None, f"array {x.shape} of {x.dtype}")
         if kind == ".npz":
             return _archived(path)
@@ -86,9 +85,21 @@ def read_rows(path: AnyPath, header: str = "auto") -> Rows:
     except DataError:
         raise
     except FileNotFoundError as error:
-        raise DataError(message("FILE", "no such file", str(path))) from error
+        hint = "a file of rows, .csv or .npy"
+        raise DataError(message("FILE", "no such file", str(path), hint)) from error
     except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read ({reason(error)})") from error
+        hint = "numpy.save(path, rows)" if kind == ".npy" else "another file"
+        raise DataError(f"{path}: cannot be read ({reason(error)}). Try: {hint}") from error
+
+
+def _mapped(path: Path) -> NDArray[Any]:
+    """Return an array that is read as it is used: a damaged head asks for no memory."""
+    try:
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    except OSError:
+        raise
+    except Exception as error:  # numpy raises what its parser of heads does
+        raise ValueError(reason(error)) from error
 
 
 def _archived(path: Path) -> Rows:
@@ -109,7 +120,7 @@ def _table(path: str, text: str, header: str) -> Rows:
     options: dict[str, Any] = {"delimiter": mark, "skipinitialspace": mark != "\t"}
     found = csv.reader((line.strip(" \r\n") + "\n" if mark == " " else line for line in lines),
                        **options)  # fmt: skip
-    numbered = ((found.line_num, row) for row in found if _counts("".join(row), row))
+    numbered = ((found.line_num, row) for row in found if row and _counts(row[0], row))
     begin = list(islice(numbered, 2))
     if not begin:
         raise DataError(message(path, "holds no rows", "nothing", "a row per line"))
@@ -125,11 +136,14 @@ def _table(path: str, text: str, header: str) -> Rows:
         blocks.append(block)
         pending = list(islice(numbered, _BLOCK))
     if not blocks:
-        raise DataError(message(path, "holds a header and no rows", ", ".join(names or ())))
+        raise DataError(
+            message(path, "holds a header and no rows", ", ".join(names or ()), "--header no")
+        )
     x = np.concatenate(blocks)
     how = "the first line taken as names" if named else "no line of names"
     apart = f", {_DELIMITERS[mark]} between" if width > 1 else ""
-    return Rows(x, names, f"{len(x)} rows of {width} columns{apart}, {how}")
+    size = f"{len(x)} row{'s' * (len(x) > 1)} of {width} column{'s' * (width > 1)}"
+    return Rows(x, names, f"{size}{apart}, {how}")
 
 
 def _counts(line: str, row: Sequence[str] = ("",)) -> bool:
@@ -143,7 +157,8 @@ def _row(
     """Return the numbers of a line."""
     if len(row) != width:
         limit = f"needs {width} fields, as the first line has"
-        raise DataError(message(f"{path}, line {line}", limit, len(row)))
+        hint = "as many fields in every line"
+        raise DataError(message(f"{path}, line {line}", limit, len(row), hint))
     try:
         return list(map(float, row))
     except ValueError:

@@ -238,6 +238,16 @@ class Network(Relaxing):
             self._clocks = outer, [*inner, outer._replace(first=self.steps == 1)]
         return self._clocks[1]
 
+    def means(self) -> dict[str, Array]:
+        """Return what populations have sent up in the last presentation, (lanes, n), by name.
+
+        In units of the activity; what spiking outputs carry beyond it is left out.
+        """
+        return {
+            name: p.arithmetic.real(p.memory[f"sent_{p.unit.up}"][:, : p.n]) - p.unit.baseline
+            for name, p in self.populations.items()
+        }
+
     def stored(self) -> tuple[list[Array], list[Array]]:
         """Return what a checkpoint keeps: parameters, with latent weights where they are binary."""
         weights, biases = self.parameters()

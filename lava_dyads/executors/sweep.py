@@ -191,6 +191,11 @@ class SweptNetwork(Network):
         answer: Array = self._answer.value[: self._now.samples]
         return answer
 
+    def means(self) -> dict[str, Array]:
+        """Return what populations have sent up in the last presentation, see :class:`Network`."""
+        sent = {id(stage.population): stage.activity.value for stage in self._units}
+        return {name: sent[id(p)] - p.unit.baseline for name, p in self.populations.items()}
+
     def gradients(self, lane: int | None = None) -> tuple[list[Array], list[Array]]:
         """Return the gradient estimates of the last sweep, or of the settled signals."""
         if not self._swept:

@@ -108,7 +108,7 @@ def _lengths(x: object) -> list[tuple[int, int]]:
         return []
     try:
         sizes = [len(row) for row in x]
-    except TypeError:
+    except Exception:  # of an object that fails in whatever way
         return []
     odd = [(row, size) for row, size in enumerate(sizes) if size != sizes[0]]
     return [(0, sizes[0]), odd[0]] if odd else []

@@ -22,16 +22,17 @@ from lava_dyads.errors import invalid, nearest
 from lava_dyads.executors.backprop import BackpropNetwork, evaluate
 from lava_dyads.executors.step import Network
 from lava_dyads.loihi.quantise import calibrated
+from lava_dyads.native.thread_pool import thread_team
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AUTO, Execution
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
-from lava_dyads.rules.binary import FLOAT, binary_weights
 from lava_dyads.rules.losses import CrossEntropy, loss
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.checks import check_fit
 from lava_dyads.training.new_rows import check_seen, rows_of
+from lava_dyads.training.reference import threads_for
 
 if TYPE_CHECKING:
     from lava_dyads.training.trainer import Trainer
@@ -211,11 +212,13 @@ class Predictor:
         chosen = _chosen(hidden, layer)
         rows = self._rows(x)
         found = {v.name: np.zeros((len(rows), v.n)) for v in chosen}
-        means = self._means()
-        for place in self._pieces(len(rows), self.batch_size):
-            held = means(rows[place])
-            for name, array in found.items():
-                array[place] = held[name]
+        network = self._build()
+        means = self._means(network)
+        with thread_team(threads_for(network)):
+            for place in self._pieces(len(rows), self.batch_size):
+                held = means(rows[place])
+                for name, array in found.items():
+                    array[place] = held[name]
         made = [self._finite(array) for array in found.values()]
         return made[0] if layer is not None or len(made) == 1 else made
 
@@ -247,13 +250,12 @@ class Predictor:
         for start in range(0, rows, size):
             yield slice(start, min(rows, start + size))
 
-    def _build(self, executor: str | None = None) -> Network | BackpropNetwork:
+    def _build(self) -> Network | BackpropNetwork:
         return self.spec.build(
             lanes=self.batch_size,
             arithmetic=self.arithmetic,
             parameters=self._parameters,
             feedback_weights=self._feedback,
-            executor=executor,
         )
 
     def _shown(self, rows: Array, network: Network | BackpropNetwork) -> Array:
@@ -276,18 +278,13 @@ class Predictor:
         outputs: Array = sink.memory["outputs"]
         return outputs
 
-    def _means(self) -> Callable[[Array], dict[str, Array]]:
+    def _means(self, network: Network | BackpropNetwork) -> Callable[[Array], dict[str, Array]]:
         """Return a function from at most ``batch_size`` rows to the means of all neurons."""
         vertices = self.spec.vertices
-        if self.spec.rule.baseline:
-            weights, biases = self._parameters
-            if self.spec.weight_format != FLOAT:
-                weights = [binary_weights(theta) for theta in weights]
-            return lambda rows: evaluate(vertices, rows, weights, biases)[1]
-        network = self._build("step")
-        assert isinstance(network, Network)
+        if isinstance(network, BackpropNetwork):
+            parameters = network.parameters()
+            return lambda rows: evaluate(vertices, rows, *parameters)[1]
         names = [v.name for v in vertices if v.activation is not None]
-        populations = dict(zip(names, network.populations.values(), strict=True))
         schedule, lanes = PresentationSchedule(1, self.batch_size, self.batch_size), self.batch_size
 
         def means(rows: Array) -> dict[str, Array]:
@@ -297,11 +294,8 @@ class Predictor:
             clock = schedule.at(1)
             said = source.before(clock)
             network.after(clock, {"input_in": said["x_out"], "target_in": said["y_out"]})
-            held = {}
-            for name, population in populations.items():
-                up = population.memory[f"sent_{population.unit.up}"][: len(rows), : population.n]
-                held[name] = population.arithmetic.real(up) - population.unit.baseline
-            return held
+            held = (array[: len(rows)] for array in network.means().values())
+            return dict(zip(names, held, strict=True))
 
         return means
 

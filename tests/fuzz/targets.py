@@ -397,6 +397,36 @@ def datasets(folder: Path) -> Attempt:
     return attempt
 
 
+def new_rows(folder: Path) -> Attempt:
+    """New rows for a network: tables, arrays, and whatever is no row."""
+    from lava_dyads.data.rows import HEADERS, read_rows
+    from lava_dyads.training.prediction import Predictor
+
+    spec = d.NetworkSpec((3, 4, 2))
+    predictor = Predictor(spec, spec.initial_parameters())
+    x, packed = np.random.default_rng(0).random((4, 3)), io.BytesIO()
+    np.save(packed, x)
+    lines = [",".join(map(repr, row)) for row in x.tolist()]
+    right = {
+        "csv": "\n".join(["a,b,c", *lines]).encode(),
+        "txt": "\n".join(lines).replace(",", " ").encode(),
+        "npy": packed.getvalue(),
+    }
+
+    def attempt(rng: Rng) -> None:
+        if rng.random() < 0.3:
+            found = predictor.predict(rng.choice((*PYTHON, array))(rng))
+        else:
+            kind = rng.choice(list(right))
+            path = folder / f"spoilt.{kind}"
+            path.write_bytes(spoil_bytes(right[kind], rng))
+            found = predictor.predict(read_rows(path, rng.choice(HEADERS)))
+        if not (found.ndim == 1 and len(found) and set(found.tolist()) <= {0, 1}):
+            raise NonsenseError("no classes")
+
+    return attempt
+
+
 def idx(folder: Path) -> Attempt:
     """IDX files, packed or not, where an image set is looked for; nothing is fetched."""
     from lava_dyads.data.idx import FILES, VARIABLE, IdxSource
@@ -709,6 +739,7 @@ def command_line(folder: Path) -> Attempt:
             "--no-save",
         ],
         "eval": [str(run), "--runtime", "reference"],
+        "predict": [str(run), str(small)],
         "deploy": [str(run)],
         "info": [],
         "data list": [],
@@ -757,6 +788,7 @@ TARGETS: dict[str, Callable[[Path], Attempt]] = {
     "netx": netx,
     "nir": nir,
     "dataset": datasets,
+    "rows": new_rows,
     "idx": idx,
     "nmnist": nmnist,
     "python": python,
@@ -765,8 +797,8 @@ TARGETS: dict[str, Callable[[Path], Attempt]] = {
 
 SHARES: dict[str, float] = {
     "graph": 5000, "state": 1500, "config": 500, "trace": 1500, "checkpoint": 4000,
-    "directory": 1500, "netx": 1500, "nir": 1000, "dataset": 5000, "idx": 4000, "nmnist": 4000,
-    "python": 8000, "command": 2500,
+    "directory": 1500, "netx": 1500, "nir": 1000, "dataset": 4000, "rows": 1000, "idx": 4000,
+    "nmnist": 4000, "python": 8000, "command": 2500,
 }  # fmt: skip
 """How many of 40,000 inputs each gets."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lava_dyads import Checkpoint, Dataset, Graph, NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads import Checkpoint, Dataset, Graph, NetworkSpec, Node, Trainer, TrainingConfig, load
 from lava_dyads.errors import ValidationError
-from lava_dyads.executors.backprop import forward
+from lava_dyads.executors.backprop import evaluate, forward
 from lava_dyads.networks import Execution
 from lava_dyads.rules.activations import activation
 from lava_dyads.rules.losses import loss
@@ -30,6 +30,7 @@ SPECS = {
     "backprop": NetworkSpec((64, 16, 10), rule="backprop"),
     "lifted": NetworkSpec((64, 8, 10), rule="lrrn"),
     "binary": NetworkSpec((64, 16, 10), weight_format="ste"),
+    "binary backprop": NetworkSpec((64, 16, 10), rule="backprop", weight_format="ste"),
     "feedback": NetworkSpec((64, 16, 10), feedback="random"),
     "spiking": NetworkSpec((64, 8, 10), rule="spiking"),
     "graph": NetworkSpec(graph=Graph.load(GRAPH)),
@@ -108,6 +109,29 @@ def test_outputs_hidden_means_and_probabilities_are_those_of_a_forward_pass():
     np.testing.assert_allclose(p.sum(axis=1), 1)
     losses = loss("cross-entropy").value(z[-1], np.eye(10)[DIGITS.labels[:70]])
     np.testing.assert_allclose(-np.log(p[np.arange(70), DIGITS.labels[:70]]), losses)
+
+
+def test_hidden_layers_of_graphs_are_found_by_name_and_number():
+    nodes = (
+        Node("left", "input", shape=(3,)),
+        Node("right", "input", shape=(2,)),
+        Node("upper", "dense", "right", size=4, activation="relu"),
+        Node("lower", "dense", "left", size=4, activation="tanh"),
+        Node("both", "sum", ("lower", "upper")),
+        Node("one", "dense", "both", size=2),
+        Node("two", "dense", "both", size=3),
+    )
+    spec = NetworkSpec(graph=Graph(nodes))
+    parameters = spec.initial_parameters()
+    predictor, x = Predictor(spec, parameters), np.random.default_rng(0).random((5, 5))
+    _, z = evaluate(spec.vertices, x, *parameters)
+    for name, found in zip(("upper", "lower"), predictor.transform(x), strict=True):
+        np.testing.assert_allclose(found, z[name], atol=1e-12)
+        np.testing.assert_allclose(predictor.transform(x, name), z[name], atol=1e-12)
+    outputs = np.hstack([z["one"], z["two"]])
+    np.testing.assert_allclose(predictor.decision(x), outputs, atol=1e-12)
+    with pytest.raises(ValidationError, match=r"one output \(got 'one, two'\)\. Try: decision"):
+        predictor.predict(x)
 
 
 @pytest.mark.parametrize("rows", [1, 31, 32, 33, 4096, 4097])
