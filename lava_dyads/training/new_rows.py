@@ -70,9 +70,9 @@ def check_seen(rows: Array, seen: tuple[float, float], what: str, units: str = "
     row, column = (int(i) for i in np.argwhere(rows == value)[0])
     where = f"{what}[{row}, {column}]"
     limit = f"values of the training data lie in {low:g} .. {high:g}"
-    hint = f"the same units{f', {units}' if units else ''}, or any_range"
+    hint = f"the same units{f' ({units})' if units else ''}"
     if excess > FAR * (high - low):
-        invalid(where, limit, value, hint)
+        invalid(where, limit, value, f"{hint}, or any_range (--any-range)")
     return message(where, limit, value, hint)
 
 
