@@ -79,7 +79,7 @@ def event_loop() -> Any:
 
     begin = time.perf_counter()
     word = "compiling the event loop, once per machine: half a minute, more on a busy one"
-    late = threading.Timer(1.0, _LOG.warning, (word,))
+    late = threading.Timer(4.0, _LOG.warning, (word,))
     late.daemon = True
     late.start()
     name = f"lava_dyads-{getattr(os, 'getuid', int)()}-{loop.VERSION}.lock"

@@ -193,7 +193,7 @@ FAULTS = [
 ]
 
 
-@pytest.mark.sampled(3)
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize(
     ("coding", "faults"), list(itertools.product(CODINGS, FAULTS)), ids=lambda p: str(p)[:20]
 )

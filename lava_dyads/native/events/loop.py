@@ -11,11 +11,15 @@ Equal times keep the order in which they were noted.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 from numba import njit, types
+from numba.core import codegen
+from numba.core.compiler_lock import global_compiler_lock
 
 from lava_dyads.native.events.calendar import heap_pop, open_day, scout
 from lava_dyads.native.events.coding import (
@@ -110,6 +114,7 @@ from lava_dyads.native.events.conducting import (
 from lava_dyads.native.events.elements import pass_through, update_head, update_population
 from lava_dyads.native.events.learning import begin, even, learn, reset
 from lava_dyads.native.events.memory import (
+    PIECES,
     add,
     carried,
     compiled,
@@ -376,4 +381,32 @@ updates)``: 0, and nothing has happened, where not all have learnt so often."""
 
 def compile_ahead() -> None:
     """Compile, or take from the disk what has been compiled before."""
-    act.compile((types.int64,) * 5)  # type: ignore[attr-defined]
+    with _once():
+        act.compile((types.int64,) * 5)  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _once() -> Iterator[None]:
+    """Let the whole be optimised, and not every piece with all it calls as well: half the time.
+
+    Numba optimises a function with what it calls, makes machine code of it, and does so once more
+    wherever it is called. A piece never runs on its own, so only the last of this is of any use.
+    """
+    library: Any = codegen.JITCodeLibrary
+    steps = ("_optimize_final_module", "_finalize_specific")
+    own: dict[str, Any] = {step: getattr(library, step, None) for step in steps}
+    if None in own.values():  # another numba: it takes longer
+        yield
+        return
+
+    def skipping(step: Callable[[Any], None]) -> Callable[[Any], None]:
+        return lambda made: None if made.name in PIECES else step(made)
+
+    with global_compiler_lock:  # nobody else compiles meanwhile
+        try:
+            for name, step in own.items():
+                setattr(library, name, skipping(step))
+            yield
+        finally:
+            for name, step in own.items():
+                setattr(library, name, step)

@@ -29,10 +29,16 @@ from lava_dyads.native.events.columns import (
     X_USES,
 )
 
-compiled: Any = njit(
-    nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True
-)
-"""Cached with what it is called from, see ``loop``."""
+_njit: Any = njit(nogil=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+PIECES: set[str] = set()
+"""Names of the functions that are called by others in compiled code alone."""
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile a function that is called in compiled code alone; kept on disk with what calls it."""
+    PIECES.add(function.__qualname__)
+    return _njit(function)
+
 
 _REAL, _WHOLE = ir.DoubleType(), ir.IntType(64)
 
