@@ -32,7 +32,7 @@ EVERY = {option for name in COMMANDS for option in options(name)} | {"--help", "
 
 FOREIGN = {
     "--no-deps", "--ignore-requires-python", "--python", "--loglevel", "--fsys-tarfile",
-    "--shm-size", "--xla", "--system",
+    "--shm-size", "--xla", "--system", "--results",
 }  # fmt: skip
 """Of other programs."""
 

@@ -154,7 +154,9 @@ def test_the_declared_ports_and_vars_of_processes_are_those_they_have():
     from lava_dyads.processes import PARTS, DatasetSource, GatherProcess, MetricSink
 
     for cls in (*PARTS, DatasetSource, MetricSink, GatherProcess):
-        members = vars(cls(element=cls.example()))
+        process = cls(element=cls.example())
+        kinds = (process.in_ports, process.out_ports, process.vars)
+        members = {name: getattr(process, name) for kind in kinds for name in kind.member_names}
         declared = typing.get_type_hints(cls)
         for name, kind in declared.items():
             if kind in (InPort, OutPort, Var):
