@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -117,6 +116,8 @@ class _Remote:
 
 def serve(dyads: int, clock: str) -> None:
     """Build a network; answer what is asked on the standard input, line by line."""
+    import resource  # Linux and macOS have it
+
     import lava_dyads.runtime  # noqa: F401 (what it takes is not the network's)
 
     before = psutil.Process().memory_info().rss

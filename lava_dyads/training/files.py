@@ -196,7 +196,7 @@ class Checkpoint(Predicting):
             If the file is missing, unreadable, not a checkpoint of this library, or its arrays
             do not fit its specification.
         """
-        path = checkpoint_file(as_path("checkpoint", path))
+        path = checkpoint_file(path)
         try:
             with opened_arrays(path) as file:
                 header = read_header(file, FORMAT, {"spec": Mapping[str, Any]})
@@ -227,8 +227,9 @@ class Checkpoint(Predicting):
         return cls(spec, weights, biases, meta, back)
 
 
-def checkpoint_file(path: Path) -> Path:
+def checkpoint_file(path: AnyPath) -> Path:
     """Return the checkpoint of a run directory, or the file itself."""
+    path = as_path("checkpoint", path)
     try:
         return path / "checkpoint.npz" if path.is_dir() else path
     except OSError:  # a name that is too long: reading it says so
