@@ -131,7 +131,7 @@ class Exploration(RuleBasedStateMachine):
 
 
 TestExploration = Exploration.TestCase
-TestExploration.settings = settings(max_examples=8, stateful_step_count=6, deadline=None)
+TestExploration.settings = settings(max_examples=4, stateful_step_count=6, deadline=None)
 TestExploration = pytest.mark.timeout(300)(TestExploration)
 
 
