@@ -83,8 +83,8 @@ class Ledger:
             reason = _unknown(element)
             if reason:
                 raise UnsupportedError(
-                    f"ledger: {name} is {reason}. Try: dp-transpose or dp with a head, tied or "
-                    "random feedback, sgd, momentum or adam, no pooling by the largest, no products"
+                    f"ledger: {name} is {reason}. Try: dp-transpose or dp with a linearised "
+                    "nudge, float64, sgd, momentum or adam, no pooling by the largest, no products"
                 )
         if schedule.stream:
             raise UnsupportedError("ledger: nothing is settled in a stream. Try: no stream")

@@ -140,7 +140,7 @@ def _valid(arrays, name, place):
     return lane < arrays["clock"][presentation, 0]
 
 
-@pytest.mark.parametrize(("compiled", "seeds"), [(None, 16), (False, 4)])
+@pytest.mark.parametrize(("compiled", "seeds"), [(None, 16), (False, 6)])
 def test_a_message_that_is_lost_in_secret_is_found(tmp_path, compiled, seeds):
     """By its count, where messages carry changes; and by what is missing, whatever they carry."""
     spec, alone = NetworkSpec((5, 4, 3), seed=1), 0
@@ -157,7 +157,7 @@ def test_a_message_that_is_lost_in_secret_is_found(tmp_path, compiled, seeds):
         arrays["hash"] = _chained(silent, arrays)
         assert bool(list(Verifier(silent, arrays).faults())) == bool(lost)
         alone += lost == 1
-    assert alone >= seeds // 8
+    assert alone >= seeds // 6
 
 
 @pytest.mark.slow
