@@ -40,10 +40,10 @@ import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import checked, real_array, taken
+from lava_dyads.data.hdf5 import import_h5py, opened_hdf5
 from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath, write_atomically
 from lava_dyads.lava_compat import require_lava
-from lava_dyads.loihi.hdf5 import import_h5py, opened_hdf5
 from lava_dyads.loihi.inference import SigmaDelta
 from lava_dyads.rules.arithmetic.limits import PAYLOAD, SDN_SHIFT, STATE
 
