@@ -283,6 +283,21 @@ def write_arrays(path: AnyPath, header: str, arrays: Mapping[str, NDArray[Any]])
         write_atomically(path, content)
 
 
+def plain(value: Any) -> Any:
+    """Return a value made of what JSON knows."""
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value
+
+
 PART = ".part"
 """How the names of files end that are being written."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.executors.latency import LATENCIES
 from lava_dyads.executors.schedules import ORDERS
 from lava_dyads.executors.transport import SHARES, Faults, Transport
+from lava_dyads.files import plain
 from lava_dyads.networks.node_graph import Graph
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AUTO, Execution
@@ -326,21 +326,6 @@ def working(begin: str = "") -> Iterator[Callable[[str], None]]:
 def print_json(result: Mapping[str, Any]) -> None:
     """Print exactly one JSON object; what JSON cannot say (nan, inf) becomes null."""
     sys.stdout.write(json.dumps(plain(result), indent=2, allow_nan=False) + "\n")
-
-
-def plain(value: Any) -> Any:
-    """Return a value made of what JSON knows."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(v) for v in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value
 
 
 def release(package: str) -> str:

@@ -12,10 +12,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import FAILED, OK, console, plain, print_json, working
+from lava_dyads.cli.common import FAILED, OK, console, print_json, working
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.experiments.papers import STUDIES, Study
-from lava_dyads.files import write_atomically
+from lava_dyads.files import plain, write_atomically
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 from tyro.conf import Positional, arg
 
@@ -26,7 +23,6 @@ from lava_dyads.cli.common import (
     TransportOptions,
     console,
     given_of,
-    plain,
     print_json,
     progress_console,
     release,
@@ -34,19 +30,13 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import CheckpointError, invalid, message
-from lava_dyads.networks import AXES, Execution, NetworkSpec
-from lava_dyads.options import label, options
-from lava_dyads.training import (
-    Checkpoint,
-    History,
-    Interval,
-    RunDirectory,
-    RunState,
-    Trainer,
-    TrainingConfig,
-)
-from lava_dyads.training.checks import SETTLED, check_learns
-from lava_dyads.training.origin import check_unchanged, recalled, remembered
+from lava_dyads.networks import AXES, NetworkSpec
+from lava_dyads.plots import LearningCurve
+from lava_dyads.training import RunDirectory, TrainingConfig, run
+from lava_dyads.training.checks import check_learns
+from lava_dyads.training.origin import check_unchanged, recalled
+from lava_dyads.training.progress import ProgressBar
+from lava_dyads.training.reporting import Reporter, RunContext
 
 T = TypeVar("T")
 
@@ -183,22 +173,58 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
         return self._as_begun()._run() if self.resume else self._run()
 
     def _run(self) -> int:
-        every = Interval.parse(self.checkpoint_every)
         begun = RunDirectory.reopen(self.resume).config if self.resume else None
         data = self._data(begun)
-        layers = (data.x.shape[1], *self.layers, data.classes)
-        coding = {
-            "threshold": self.threshold,
-            "error_threshold": self.error_threshold,
-            "anneal": self.anneal,
-        }
-        biases = self.bias_deviation
-        if begun:  # its graph may be elsewhere by now
-            spec = NetworkSpec.from_dict(begun.get("spec", {}))
+        spec, config = self._network(data, begun), self._training()
+        within = ("in-process",) if self.profile or self.trace or self.ledger else AXES["runtime"]
+        execution, chosen = spec.choose(self.request(), within)
+        check_learns(execution, config)
+        transport = self.transport(execution)
+        if self.profile and execution.runtime != "in-process":
+            invalid("--profile", "needs the in-process runtime", execution.runtime,
+                    "--runtime in-process")  # fmt: skip
+        rooted = {**asdict(self._rooted()), **asdict(execution), "resume": None}
+        result = run(
+            spec,
+            data,
+            config,
+            execution,
+            out=self._out(data),
+            overwrite=self.overwrite,
+            resume=self.resume,
+            checkpoint_every=self.checkpoint_every,
+            transport=transport,
+            trace=self.trace,
+            ledger=self.ledger,
+            profile=self.profile,
+            reporters=self._reporters(chosen),
+            dataset=self.dataset,
+            options=rooted,
+        )
+        if self.trace:
+            self._draw(self.trace)
+        told = {**result.table, **({"out": str(result.folder)} if result.folder else {})}
+        if self.json:
+            print_json(told)
         else:
-            spec = self.spec(layers, repeats=self.repeats, bias_deviation=biases, **coding)
+            self._print(told)
+        return OK
+
+    def _network(self, data: Dataset, begun: Mapping[str, Any] | None) -> NetworkSpec:
+        if begun:  # its graph may be elsewhere by now
+            return NetworkSpec.from_dict(begun.get("spec", {}))
+        return self.spec(
+            (data.x.shape[1], *self.layers, data.classes),
+            repeats=self.repeats,
+            bias_deviation=self.bias_deviation,
+            threshold=self.threshold,
+            error_threshold=self.error_threshold,
+            anneal=self.anneal,
+        )
+
+    def _training(self) -> TrainingConfig:
         on_chip = self.precision == "loihi2"
-        config = TrainingConfig(
+        return TrainingConfig(
             epochs=self.epochs,
             batch_size=_or(self.batch_size, 1 if on_chip else 32),
             repeats_per_batch=self.repeats_per_batch,
@@ -216,52 +242,11 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
             skip_error=self.skip_error,
             counting=not self.no_count,
         )
-        within = ("in-process",) if self.profile or self.trace or self.ledger else AXES["runtime"]
-        execution, chosen = spec.choose(self.request(), within)
-        check_learns(execution, config)
-        transport = self.transport(execution)
-        folder = self._folder(data)
-        if self.profile and execution.runtime != "in-process":
-            invalid("--profile", "needs the in-process runtime", execution.runtime,
-                    "--runtime in-process")  # fmt: skip
-        files: dict[str, Any] = {"trace": self.trace, "ledger": self.ledger}
-        made = Trainer(spec, data, config, execution, transport, measure=self.profile, **files)
-        with ExitStack() as claim, made as trainer:
-            if chosen and not self.json:
-                progress_console().print(chosen, markup=False, soft_wrap=True)
-            state = folder.state if folder and self.resume else None
-            if folder and not state:
-                folder.begin(plain({
-                    **remembered(self.dataset, trainer.data_checksum, folder.path),
-                    "spec": spec.as_dict(),
-                    "training": asdict(trainer.config),
-                    "execution": asdict(execution),
-                    "options": {
-                        **asdict(self._rooted()), **asdict(execution), "resume": None
-                    },
-                }))  # fmt: skip
-            if folder:
-                claim.enter_context(folder.claimed())
-            try:
-                if folder and state:
-                    self._go_on(trainer, folder, state)
-                self._fit(trainer, folder, every)
-                result = summarise(trainer, execution)
-            except KeyboardInterrupt:
-                hint = [f"to go on: lava-dyads train --resume {folder.path}"] if folder else []
-                raise KeyboardInterrupt(*hint) from None
-            if self.profile:
-                result["profile"] = profile(trainer)
-            if folder:
-                self._save(trainer, folder, result)
-                result["out"] = str(folder.path)
-        if self.trace:
-            self._draw(self.trace)
-        if self.json:
-            print_json(result)
-        else:
-            self._print(result)
-        return OK
+
+    def _reporters(self, chosen: str) -> list[Reporter]:
+        """Return who is told: of what was chosen, of progress, and what draws the curve."""
+        there: list[Reporter] = [] if self.json or not chosen else [_Chosen(chosen)]
+        return [*there, ProgressBar(progress_console()), LearningCurve()]
 
     def _data(self, begun: Mapping[str, Any] | None) -> Dataset:
         """Return the data; those of a run that goes on have to be as they were."""
@@ -280,80 +265,11 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
 
         raster(Trace.load(path), path.with_suffix(".png"))
 
-    def _folder(self, data: Dataset) -> RunDirectory | None:
-        if self.resume:
-            return RunDirectory.reopen(self.resume)
-        if self.no_save:
+    def _out(self, data: Dataset) -> Path | None:
+        if self.resume or self.no_save:
             return None
         stamp = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
-        return RunDirectory(
-            self.out or Path("runs") / f"{data.name}-{self.rule}-{stamp}", self.overwrite
-        )
-
-    def _go_on(self, trainer: Trainer, folder: RunDirectory, state: RunState) -> None:
-        """Restore the trainer and the files of the run from a state."""
-        trainer.restore(state)
-        done = trainer.history.epochs
-        folder.add_metrics(*(plain(entry) for entry in done))
-        if done and not trainer.position:
-            self._checkpoint(trainer, folder)
-        out = progress_console()
-        at = f"after {len(done)} of {self.epochs} epochs"
-        at += f" and {trainer.position:,} samples" if trainer.position else ""
-        out.print(f"resumed {at}")
-        other = state.other_machine
-        for why in filter(None, (trainer.inexact, other)):
-            note = ": the last bits may differ from those of a run in one go: "
-            out.print(Text.assemble(("note", "bold"), note, why))
-
-    def _fit(self, trainer: Trainer, folder: RunDirectory | None, every: Interval) -> None:
-        rows = len(trainer.train_rows) * self.repeats_per_batch
-        columns = (
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("test accuracy {task.fields[accuracy]}"),
-            TimeElapsedColumn(),
-        )
-        progress = Progress(*columns, console=progress_console(), transient=True)
-        total = rows * self.epochs
-        with progress:
-            task = progress.add_task("", total=total, epoch=1, accuracy="-")
-
-            def on_progress(done: int) -> None:
-                finished = len(trainer.history.epochs) * rows
-                progress.update(task, completed=min(finished + done, total))
-
-            def on_epoch(entry: dict[str, float]) -> None:
-                if folder:
-                    folder.add_metrics(plain(entry))
-                    self._checkpoint(trainer, folder)
-                progress.update(
-                    task,
-                    epoch=min(self.epochs, int(entry["epoch"]) + 1),
-                    accuracy=f"{entry['test_accuracy']:.4f}",
-                )
-
-            def on_checkpoint() -> None:
-                assert folder is not None
-                folder.keep(trainer.state())
-
-            trainer.fit(on_epoch, on_progress, on_checkpoint if folder else None, every)
-
-    def _checkpoint(self, trainer: Trainer, folder: RunDirectory) -> None:
-        """Write the trainer's present weights."""
-        with folder.writing():
-            made = Checkpoint.of(trainer, self.dataset, folder.path)
-            made.save(folder.path / "checkpoint.npz")
-
-    def _save(self, trainer: Trainer, folder: RunDirectory, result: dict[str, Any]) -> None:
-        from lava_dyads.plots import learning_curve
-
-        spec = trainer.spec
-        title = f"{self.dataset}: {label(spec.rule)}"
-        with folder.writing():
-            learning_curve(trainer.history, title, folder.path / "learning_curve.png")
-        folder.finish(plain(result))
+        return self.out or Path("runs") / f"{data.name}-{self.rule}-{stamp}"
 
     def _print(self, result: dict[str, Any]) -> None:
         out = console()
@@ -381,77 +297,11 @@ def _or(given: T | None, default: T) -> T:
     return default if given is None else given
 
 
-def profile(trainer: Trainer) -> dict[str, dict[str, str | float]]:
-    """Return seconds per ProcessModel class and traffic per kind of channel, largest first."""
-    usage = trainer.usage()
-    seconds: dict[str, float] = {}
-    for whose, spent in usage.seconds.items():
-        model = whose[whose.rindex("(") + 1 : -1]
-        seconds[model] = seconds.get(model, 0.0) + spent
-    traffic: dict[str, list[int]] = {}
-    for channel in usage.channels:
-        # A layer's neurons are one end here: population_1.7.mean_out is population_1.mean_out.
-        ends = [re.sub(r"\.\d+\.", ".", end) for end in (channel.source, channel.target)]
-        sums = traffic.setdefault(" -> ".join(ends), [0, 0, 0])
-        for i, amount in enumerate((channel.messages, channel.events, channel.operations)):
-            sums[i] += amount
-    names = ("messages", "events", "operations")
-    slowest = sorted(seconds, key=lambda model: -seconds[model])
-    return {
-        "seconds in ProcessModels": {model: seconds[model] for model in slowest},
-        "traffic": {
-            name: ", ".join(f"{n:,} {word}" for n, word in zip(sums, names, strict=True) if n)
-            for name, sums in sorted(traffic.items(), key=lambda item: -item[1][1])
-            if any(sums)
-        },
-    }
+class _Chosen(Reporter):
+    """Says what was chosen, once the run can begin."""
 
+    def __init__(self, chosen: str) -> None:
+        self._chosen = chosen
 
-def summarise(trainer: Trainer, execution: Execution) -> dict[str, Any]:
-    """Return the report of a training run; costs are those of the trained network."""
-    history: History = trainer.history
-    last, spec = history.epochs[-1], trainer.spec
-    epochs = len(history.epochs)
-    cost = trainer.cost()
-    # Counts have no rest, so a spiking network has no residual.
-    spiking = cost.spikes is not None
-    residual = None if spiking else max(history.column("train_residual"))
-    seconds = trainer.train_seconds
-    return {
-        "dataset": trainer.data.name,
-        "layers": list(spec.layers),
-        "rule": spec.rule.name,
-        **options(spec.rule),
-        "feedback": spec.feedback,
-        "weight_format": spec.weight_format,
-        "decay": trainer.config.decay,
-        **asdict(execution),
-        "epochs": epochs,
-        "test_accuracy": last["test_accuracy"],
-        "test_loss": last["test_loss"],
-        "train_accuracy": last["train_accuracy"],
-        "train_loss": last["train_loss"],
-        "train_seconds": seconds,
-        "samples_per_second": last["train_samples"] * epochs / seconds,
-        "events_per_sample": cost.events,
-        "spikes_per_sample": cost.spikes,
-        "synops_per_sample": cost.operations,
-        "synops_vs_backprop": cost.operations / cost.dense,
-        "synops_vs_zero_skipping": cost.operations / cost.zero_skipping,
-        "residual": residual,
-        "settled": None if residual is None else residual <= SETTLED,
-        "straddling": last["train_straddling"],
-        **drifts(history),
-        "seed": spec.seed,
-        "split_seed": trainer.config.split_seed,
-    }
-
-
-def drifts(history: History) -> dict[str, dict[str, list[float]]]:
-    """Return drift and angle of separate feedback weights per layer, over the epochs."""
-    found: dict[str, dict[str, list[float]]] = {}
-    for name in history.epochs[0]:
-        kind, _, layer = name.rpartition("_")
-        if kind in ("feedback_drift", "feedback_angle"):
-            found.setdefault(kind, {})[layer] = history.column(name)
-    return found
+    def on_begin(self, run: RunContext) -> None:
+        progress_console().print(self._chosen, markup=False, soft_wrap=True)

@@ -2,11 +2,12 @@
 
 from lava_dyads.plots.fault_curves import fault_curves
 from lava_dyads.plots.graph import graph_picture
-from lava_dyads.plots.learning_curve import learning_curve
+from lava_dyads.plots.learning_curve import LearningCurve, learning_curve
 from lava_dyads.plots.raster import raster
 from lava_dyads.plots.spiking import error_law, membrane, spike_raster
 
 __all__ = [
+    "LearningCurve",
     "error_law",
     "fault_curves",
     "graph_picture",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lava_dyads.checks import checked
 from lava_dyads.files import AnyPath
+from lava_dyads.options import label
 from lava_dyads.plots.canvas import canvas, save, verbatim
-from lava_dyads.training import History
+from lava_dyads.training import History, RunDirectory
+from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
 
 @checked
@@ -24,12 +26,12 @@ def learning_curve(history: History, title: str, path: AnyPath) -> None:
 
     epochs = history.column("epoch")
     left, right = figure.subplots(1, 2)
-    for axes, name, label in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
+    for axes, name, words in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
         for part, colour in (("train", "#0b5fa5"), ("test", "#d1495b")):
             values = history.column(f"{part}_{name}")
             axes.plot(epochs, values, "o-", color=colour, markersize=3, label=part)
         axes.set_xlabel("epoch")
-        axes.set_ylabel(label)
+        axes.set_ylabel(words)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
@@ -37,3 +39,17 @@ def learning_curve(history: History, title: str, path: AnyPath) -> None:
     right.yaxis.set_major_formatter(PercentFormatter(1.0))
     figure.suptitle(verbatim(title), fontsize=10)
     save(figure, path)
+
+
+class LearningCurve(Reporter):
+    """Draws the curve of a run into its folder, when it ends."""
+
+    def on_begin(self, run: RunContext) -> None:
+        """Keep the title."""
+        self._title = f"{run.dataset}: {label(run.trainer.spec.rule)}"
+
+    def on_end(self, result: RunResult | None) -> None:
+        """Draw."""
+        if result and result.folder:
+            with RunDirectory(result.folder, overwrite=True).writing():
+                learning_curve(result.history, self._title, result.folder / "learning_curve.png")

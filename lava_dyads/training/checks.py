@@ -93,6 +93,26 @@ def check_learns(execution: Execution, config: TrainingConfig) -> None:
         invalid("batch_size", limit, config.batch_size, "1, with optimiser sgd")
 
 
+def why_no_more_epochs(spec: NetworkSpec, config: TrainingConfig, execution: Execution) -> str:
+    """Return why a training cannot go beyond its configured epochs; empty: it can."""
+    if config.lr_schedule != "constant":
+        return f"the learning rate falls to 0 over the {config.epochs} epochs (lr_schedule linear)"
+    if execution.precision == "loihi2":
+        return f"on the chip the learning rate falls to 0 over the {config.epochs} epochs"
+    if spec.weight_format != FLOAT:
+        return f"binary weights harden over the {config.epochs} epochs ({spec.weight_format})"
+    return ""
+
+
+def check_epochs(
+    spec: NetworkSpec, config: TrainingConfig, execution: Execution, epochs: int | None
+) -> None:
+    """Raise where a training is to go beyond its configured epochs and cannot."""
+    why = why_no_more_epochs(spec, config, execution)
+    if epochs is not None and epochs > config.epochs and why:
+        invalid("epochs", why, epochs, f"a new run with epochs={epochs} from the start")
+
+
 def check_streams(spec: NetworkSpec, execution: Execution) -> None:
     """Raise where state cannot be kept from one presentation to the next.
 

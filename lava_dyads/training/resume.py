@@ -23,13 +23,14 @@ from lava_dyads.checks import Natural, NotNegative, check_fields, checked, entri
 from lava_dyads.elements import Element
 from lava_dyads.elements.stacked_populations import OWN
 from lava_dyads.errors import CheckpointError, invalid, message, shown
-from lava_dyads.files import AnyPath, ArrayFile, as_path, opened_arrays, write_arrays
+from lava_dyads.files import AnyPath, ArrayFile, as_path, opened_arrays, reason, write_arrays
 from lava_dyads.native.blas import library
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.metrics import Epoch
+from lava_dyads.training.reference import Backend
 
 FORMAT = "lava_dyads run state 1"
 
@@ -262,8 +263,16 @@ PROGRESS: dict[str, Any] = {
 """What a state knows of where in a run it was made."""
 
 
-def progress_of(state: RunState, epochs: int, samples: int) -> dict[str, Any]:
-    """Return the progress of a state; ``samples``: shown in an epoch.
+def progress_of(state: RunState, epochs: int | None, samples: int) -> dict[str, Any]:
+    """Return the progress of a state.
+
+    Parameters
+    ----------
+    state : RunState
+    epochs : int or None
+        Most epochs that there can be; None: any number.
+    samples : int
+        Shown in an epoch.
 
     Raises
     ------
@@ -271,9 +280,11 @@ def progress_of(state: RunState, epochs: int, samples: int) -> dict[str, Any]:
         If an entry is missing or of another kind, or it lies beyond the run.
     """
     progress = entries(state.progress, "state: progress", PROGRESS, error=CheckpointError)
-    if progress["position"] > samples or len(progress["epochs"]) > epochs:
-        got = progress["position"], len(progress["epochs"])
-        limit = f"must lie within {epochs} epochs of {samples} samples"
+    done = len(progress["epochs"])
+    if progress["position"] > samples or (epochs is not None and done > epochs):
+        got = progress["position"], done
+        many = "epochs" if epochs is None else f"{epochs} epochs"
+        limit = f"must lie within {many} of {samples} samples"
         raise CheckpointError(message("state: position", limit, got, "another state"))
     return progress
 
@@ -311,6 +322,42 @@ def put_back(elements: Sequence[Element], arrays: Mapping[str, AnyArray]) -> Non
     for name, element, register, part in _places(elements):
         value = arrays[name]
         element.memory[register][...] = value if part is None else value[part]
+
+
+def set_generators(
+    generators: Sequence[np.random.Generator], states: Sequence[dict[str, Any]]
+) -> None:
+    """Let generators draw what others would have drawn next.
+
+    Raises
+    ------
+    CheckpointError
+        If a state is that of none.
+    """
+    try:
+        for generator, state in zip(generators, states, strict=True):
+            generator.bit_generator.state = state
+    except Exception as error:  # each reads what it has written, and trusts it
+        raise _unreadable(error) from error
+
+
+def set_backend(backend: Backend, state: dict[str, Any]) -> None:
+    """Let a backend go on from where another was.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot read that.
+    """
+    try:
+        backend.restore(state)
+    except Exception as error:  # as above
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: Exception) -> CheckpointError:
+    why = f"its generators cannot be read ({reason(error)})"
+    return CheckpointError(f"state: {why}. Try: another state")
 
 
 def why_inexact(execution: Execution, noise: float) -> str:

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
-from lava_dyads.checks import checked
+from lava_dyads.checks import Count, checked
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Element, Population, Sink, Source
 from lava_dyads.elements.clock import FROZEN, PresentationSchedule
-from lava_dyads.errors import CheckpointError, invalid
-from lava_dyads.executors.backprop import BackpropNetwork, zero_skipping_operations
+from lava_dyads.errors import invalid
+from lava_dyads.executors.backprop import BackpropNetwork
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.transport import Transport
-from lava_dyads.files import AnyPath, reason
+from lava_dyads.files import AnyPath
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AXES, Execution
 from lava_dyads.rules.arithmetic import Arithmetic
@@ -30,13 +30,16 @@ from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.checks import (
     check_converging,
+    check_epochs,
     check_fit,
     check_learns,
     check_streams,
     loss_at,
     set_up_sweep,
+    why_no_more_epochs,
 )
 from lava_dyads.training.config import TrainingConfig, numbers_for, optimiser_for
+from lava_dyads.training.costs import PIECE, zero_skipping
 from lava_dyads.training.metrics import Cost, History, Metrics, feedback_drift, measured
 from lava_dyads.training.prediction import Predicting, Predictor
 from lava_dyads.training.resume import (
@@ -48,6 +51,8 @@ from lava_dyads.training.resume import (
     progress_of,
     put_back,
     registers,
+    set_backend,
+    set_generators,
     why_inexact,
 )
 
@@ -56,9 +61,6 @@ if TYPE_CHECKING:  # importing the runtime costs a second
 
 LEARN = 1
 """Value of the ``learn`` register that learns."""
-
-_PIECE = 1000
-"""Rows that backprop is asked about at a time."""
 
 
 class Trainer(Predicting):
@@ -221,19 +223,21 @@ class Trainer(Predicting):
     @checked
     def fit(
         self,
-        on_epoch: Callable[[dict[str, float]], None] | None = None,
+        on_epoch: Callable[[dict[str, float]], bool | None] | None = None,
         on_progress: Callable[[int], None] | None = None,
         on_checkpoint: Callable[[], None] | None = None,
         every: Interval | None = None,
+        epochs: Count | None = None,
     ) -> History:
         """Train for the configured epochs, with an evaluation after each.
 
-        After :meth:`restore` it goes on where the state was made.
+        After :meth:`restore` it goes on where the state was made, and a second call where the
+        first one ended.
 
         Parameters
         ----------
         on_epoch : callable or None
-            Called with the metrics of each epoch.
+            Called with the metrics of each epoch; the training ends where it returns True.
         on_progress : callable or None
             Called with the number of samples of the current pass that are done.
         on_checkpoint : callable or None
@@ -241,17 +245,22 @@ class Trainer(Predicting):
             ``every`` says, and after each epoch (before ``on_epoch``).
         every : Interval or None
             How often within an epoch; None: never.
+        epochs : int or None
+            Epochs there are in all when it ends; None: those of the configuration.
 
         Raises
         ------
+        ValidationError
+            If it is to go beyond the configured epochs, and the learning rate falls over these.
         DivergedError
             If an epoch ends with numbers that are none, or a loss beyond all sense; ``state`` and
             checkpoints are those of before.
         """
-        keep = on_checkpoint or (lambda: None)
+        check_epochs(self.spec, self.config, self.execution, epochs)
+        keep, last = on_checkpoint or (lambda: None), epochs or self.config.epochs
         if not (self.history.epochs or self.position):
             keep()
-        for epoch in range(len(self.history.epochs) + 1, self.config.epochs + 1):
+        for epoch in range(len(self.history.epochs) + 1, last + 1):
             learnt = self._train_epoch(every or Interval(), keep, on_progress)
             self.train_seconds += learnt.seconds
             check_converging(self.spec, epoch, learnt, self._loss_before)
@@ -266,8 +275,8 @@ class Trainer(Predicting):
             }
             self.history.epochs.append(entry)
             keep()
-            if on_epoch:
-                on_epoch(entry)
+            if on_epoch and on_epoch(entry):
+                break
         return self.history
 
     def _train_epoch(
@@ -327,20 +336,16 @@ class Trainer(Predicting):
         """
         state.check(self._made_for())
         shown = len(self.train_rows) * self.config.repeats_per_batch
-        progress = progress_of(state, self.config.epochs, shown)
+        bounded = why_no_more_epochs(self.spec, self.config, self.execution)
+        progress = progress_of(state, self.config.epochs if bounded else None, shown)
         check_registers(registers(self._owners()), state.arrays)
         put_back(self._owners(), state.arrays)
         self.position, self._pass_seconds = progress["position"], progress["pass_seconds"]
         self.train_seconds = progress["train_seconds"]
         self.history.epochs[:] = progress["epochs"]
-        try:
-            self._generator.bit_generator.state = progress["order"]
-            for generator, drawn in zip(self._noise(), progress["noise"], strict=True):
-                generator.bit_generator.state = drawn
-            self._backend.restore(progress["backend"])
-        except Exception as error:  # each part reads what it has written, and trusts it
-            why = f"its generators cannot be read ({reason(error)})"
-            raise CheckpointError(f"state: {why}. Try: another state") from error
+        generators = [self._generator, *self._noise()]
+        set_generators(generators, [progress["order"], *progress["noise"]])
+        set_backend(self._backend, progress["backend"])
 
     @property
     def inexact(self) -> str:
@@ -372,7 +377,7 @@ class Trainer(Predicting):
 
     def _loss_before(self) -> float:
         """Return the loss of some training samples with the weights of the beginning."""
-        rows = self.train_rows[:_PIECE]
+        rows = self.train_rows[:PIECE]
         return loss_at(self.spec, self._parameters, self.data.x[rows], self.data.labels[rows])
 
     def evaluate(self) -> Metrics:
@@ -381,13 +386,8 @@ class Trainer(Predicting):
 
     def cost(self) -> Cost:
         """Measure what training a sample costs, on the present weights; nothing learns."""
-        total, parameters = 0, self.parameters()
-        for start in range(0, len(self.train_rows), _PIECE):  # all at once would take gigabytes
-            rows = self.train_rows[start : start + _PIECE]
-            x, y = self.source.x[rows], self.source.y[rows]
-            total += zero_skipping_operations(self.spec.backpropagate(x, y, *parameters))
         dense = self.spec.dense_operations
-        skipping = total / len(self.train_rows)
+        skipping = zero_skipping(self.spec, self.source, self.train_rows, self.parameters())
         if isinstance(self.network, BackpropNetwork):
             return Cost(None, None, float(dense), dense, skipping)
         metrics = self.run(self.train_rows, FROZEN)
