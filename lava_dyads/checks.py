@@ -266,7 +266,7 @@ def _taken(value: object, kind: Kind, what: str, default: object) -> Any:
         return kind.take(value)
     except RefusedError as error:
         plain = isinstance(default, int | float | str) and default != "" and kind.example in GENERIC
-        example = repr(default) if plain else kind.example
+        example = error.try_ or (repr(default) if plain else kind.example)
         invalid(what, str(error) or f"must be {kind.words}", value, example)
     except Exception as error:  # an object that fails even where it is asked for its class
         limit = f"must be {kind.words}"

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, NamedTuple, Union
 
 import numpy as np
 
+from lava_dyads.suggestions import nearest
+
 
 class Limit(NamedTuple):
     """What a value has to satisfy beyond its type: ``Annotated[float, Limit(...)]``.
@@ -36,7 +38,17 @@ class Limit(NamedTuple):
 
 
 class RefusedError(Exception):
-    """A value is not of a kind; the text says what is, where the kind's words would not."""
+    """A value is not of a kind; the text says what is, where the kind's words would not.
+
+    Attributes
+    ----------
+    try_ : str
+        What to try, where the kind's example is not it.
+    """
+
+    def __init__(self, text: str = "", try_: str = "") -> None:
+        super().__init__(text)
+        self.try_ = try_
 
 
 class Kind(NamedTuple):
@@ -183,7 +195,7 @@ def _choice(choices: tuple[Any, ...]) -> Kind:
         for choice in choices:
             if type(value) is type(choice) and value == choice:
                 return choice
-        raise RefusedError
+        raise RefusedError("", nearest(value, map(str, choices)))
 
     words = " or ".join(map(str, choices))
     return Kind(words, words, words, take)
@@ -209,13 +221,13 @@ def _limited(annotation: Any, limit: Limit) -> Kind:
 
 def _union(members: list[Kind]) -> Kind:
     def take(value: Any) -> Any:
-        beyond = ""
+        beyond = try_ = ""
         for member in members:
             try:
                 return member.take(value)
             except RefusedError as error:
-                beyond = beyond or str(error)
-        raise RefusedError(beyond)
+                beyond, try_ = beyond or str(error), try_ or error.try_
+        raise RefusedError(beyond, try_)
 
     words = " or ".join(dict.fromkeys(member.words for member in members))
     plural = " or ".join(dict.fromkeys(member.plural for member in members))

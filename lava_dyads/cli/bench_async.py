@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from rich.table import Table
 
-from lava_dyads.cli.common import OK, AllSizes, console, print_json, working
+from lava_dyads.choices import Granularity
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments.bench_async import GRANULARITIES, bench_async
 
 
@@ -14,9 +15,9 @@ from lava_dyads.experiments.bench_async import GRANULARITIES, bench_async
 class BenchAsync:
     """Time a message of an asynchronous network, compiled and interpreted, in alternating runs."""
 
-    sizes: AllSizes = (64, 32, 10)
+    all_layers: Sizes = (64, 32, 10)
     """Sizes of all layers, input and output included."""
-    granularities: tuple[str, ...] = GRANULARITIES
+    granularities: tuple[Granularity, ...] = GRANULARITIES
     """How finely the network is cut into Processes: neuron, layer."""
     samples: int = 20
     """Samples that a run shows and learns, one after the other."""
@@ -31,7 +32,7 @@ class BenchAsync:
         """Measure; return the exit code."""
         with working() as report:
             found = bench_async(
-                self.sizes, self.granularities, self.samples, self.rounds, self.lanes, report
+                self.all_layers, self.granularities, self.samples, self.rounds, self.lanes, report
             )
         if self.json:
             print_json({"bench": "async", "rounds": self.rounds, **found.as_dict()})

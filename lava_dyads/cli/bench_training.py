@@ -9,7 +9,8 @@ from typing import Annotated
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, Backend, Sizes, console, print_json, working
+from lava_dyads.choices import Backend
+from lava_dyads.cli.common import OK, Sizes, console, print_json, working
 from lava_dyads.experiments.bench_training import PEERS, BenchmarkConfig, Comparison, bench_training
 from lava_dyads.plots.canvas import check_picture
 

@@ -10,10 +10,10 @@ from rich.table import Table
 from lava_dyads.cli.common import (
     FAILED,
     OK,
-    AllSizes,
     LossName,
     NetworkOptions,
     OrderName,
+    Sizes,
     console,
     print_json,
     result_table,
@@ -39,7 +39,7 @@ class CheckGradient(NetworkOptions):
     W^T. The cosine is that to backprop with W^T.
     """
 
-    all_layers: AllSizes = (16, 32, 24, 5)
+    all_layers: Sizes = (16, 32, 24, 5)
     """Sizes of all layers, input and output included."""
     loss: LossName = "squared-error"
     """Loss of the output."""

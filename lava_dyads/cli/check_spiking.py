@@ -12,7 +12,6 @@ from rich.table import Table
 from lava_dyads.cli.common import (
     FAILED,
     OK,
-    AllSizes,
     Sizes,
     console,
     print_json,
@@ -38,7 +37,7 @@ class CheckSpiking:
     against backprop: exact where no dyad straddles its kink. Exit code 1 where one does not hold.
     """
 
-    all_layers: AllSizes = (8, 16, 12, 4)
+    all_layers: Sizes = (8, 16, 12, 4)
     """Sizes of all layers, input and output included."""
     dataset: str = ""
     """Data set whose first samples are shown (digits: --all-layers 64,32,10); empty: random."""

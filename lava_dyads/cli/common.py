@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields, make_dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_type_hints
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lava_dyads.choices import Backend, Clock, Coding, Granularity, Precision, Runtime
 from lava_dyads.errors import invalid
 from lava_dyads.executors.latency import LATENCIES
 from lava_dyads.executors.schedules import ORDERS
@@ -59,9 +60,6 @@ Sizes = Annotated[
 ]
 """Layer sizes as 128,64; an empty text for none."""
 
-AllSizes = Annotated[Sizes, tyro.conf.arg(aliases=["--layers"])]
-"""Sizes of a network without data: input and output belong to them, as in no other ``--layers``."""
-
 
 def _names(registry: Iterable[str]) -> Any:
     """Show the registered names in the help; the specification checks them."""
@@ -77,12 +75,6 @@ LatencyName = Annotated[str, _names(LATENCIES)]
 NudgeName = Annotated[str, _names(NUDGES)]
 OrderName = Annotated[str, _names((*ORDERS, "async"))]
 OptimiserName = Annotated[str, _names(OPTIMISERS)]
-
-Granularity = Literal["network", "layer", "neuron"]
-Clock = Literal["sync", "async"]
-Precision = Literal["float", "loihi2"]
-Runtime = Literal["lava", "in-process", "reference"]
-Backend = Literal["numpy", "jax"]
 
 
 Groups = Mapping[str, tuple[str, ...]]
@@ -131,7 +123,7 @@ class TransportOptions:
     """Latency model of every channel, mean 1."""
     message_seed: int = 0
     """Of latencies and faults; the same seed gives the same run."""
-    coding: Literal["change", "value", "robust"] = "change"
+    coding: Coding = "change"
     """What a message carries: the change of an entry, or its new value; robust: values with check
     bits, and what was not understood is sent again."""
     drop: float = 0.0

@@ -16,8 +16,8 @@ from lava_dyads.cli.common import (
     FAILED,
     OK,
     ActivationName,
-    AllSizes,
     RuleName,
+    Sizes,
     console,
     print_json,
 )
@@ -57,7 +57,7 @@ class Deploy:
 
     checkpoint: Positional[Annotated[Path | None, arg(metavar="RUN")]] = None
     """A run directory of ``lava-dyads train``, or its checkpoint.npz."""
-    all_layers: AllSizes = ()
+    all_layers: Sizes = ()
     """Instead of it, sizes of all layers, e.g. 784,512,512,10; the network is not trained."""
     activation: ActivationName = "relu"
     """Activation of the hidden layers of --all-layers."""

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from rich.table import Table
 
+from lava_dyads.choices import BACKENDS
 from lava_dyads.cli.common import OK, console, print_json, release, result_table
 from lava_dyads.data import available
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.registry import EXECUTORS, STEP, choose_executor
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.networks import Graph, NetworkSpec, describe, table
-from lava_dyads.networks.support import BACKENDS, absent
+from lava_dyads.networks.support import absent
 from lava_dyads.options import label, options
 from lava_dyads.plots.canvas import check_picture
 from lava_dyads.rules.activations import ACTIVATIONS

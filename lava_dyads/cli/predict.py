@@ -14,10 +14,10 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 from lava_dyads.array_types import Array
+from lava_dyads.choices import Runtime
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
-    Runtime,
     print_json,
     progress_console,
 )

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from rich.text import Text
 from tyro.conf import Positional, arg
 
 from lava_dyads.checks import check_fields
+from lava_dyads.choices import RUNTIMES, DType, LrSchedule
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
@@ -30,7 +31,7 @@ from lava_dyads.cli.common import (
 )
 from lava_dyads.data import Dataset, load
 from lava_dyads.errors import CheckpointError, invalid, message
-from lava_dyads.networks import AXES, NetworkSpec
+from lava_dyads.networks import NetworkSpec
 from lava_dyads.plots import LearningCurve
 from lava_dyads.training import RunDirectory, TrainingConfig, run
 from lava_dyads.training.checks import check_learns
@@ -86,7 +87,7 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     """Local optimiser of every weight. Default: adam (precision loihi2: sgd)."""
     learning_rate: float | None = None
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
-    lr_schedule: Literal["constant", "linear"] = "constant"
+    lr_schedule: LrSchedule = "constant"
     """Course of the learning rate over all epochs; linear: it falls to 0."""
     weight_decay: float = 0.0
     """Decoupled weight decay, in units of the learning rate."""
@@ -99,7 +100,7 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     """Of the stratified split into training and test part; mnist has an official one."""
     test_share: float = 0.25
     """Share of the test part, where it is drawn."""
-    dtype: Literal["float64", "float32"] = "float64"
+    dtype: DType = "float64"
     """Floating point numbers of precision float."""
     skip_error: float = 0.0
     """Output error below which a sample is left out of the backward half."""
@@ -176,7 +177,7 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
         begun = RunDirectory.reopen(self.resume).config if self.resume else None
         data = self._data(begun)
         spec, config = self._network(data, begun), self._training()
-        within = ("in-process",) if self.profile or self.trace or self.ledger else AXES["runtime"]
+        within = ("in-process",) if self.profile or self.trace or self.ledger else RUNTIMES
         execution, chosen = spec.choose(self.request(), within)
         check_learns(execution, config)
         transport = self.transport(execution)

@@ -9,11 +9,10 @@ from functools import cached_property
 from typing import TypeAlias
 
 from lava_dyads.checks import Count, Natural, NotNegative, Share, check_fields, checked
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.choices import Coding, Packets
+from lava_dyads.errors import invalid
 from lava_dyads.executors.latency import Latency
 
-CODINGS = ("change", "value", "robust")
-PACKETS = ("event", "vector")
 FRACTION_BITS, PAYLOAD_BITS = 16, 24
 """A graded payload of Loihi 2 has 24 bits; here 16 of them are behind the point."""
 CHECK_BITS = 8
@@ -128,17 +127,13 @@ class Transport:
 
     latency: Latencies = "exponential"
     seed: Natural = 0
-    coding: str = "change"
-    packets: str = "event"
+    coding: Coding = "change"
+    packets: Packets = "event"
     faults: Faults = field(default_factory=Faults)
     max_deliveries: Count | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name, choices in (("coding", CODINGS), ("packets", PACKETS)):
-            choice = getattr(self, name)
-            if choice not in choices:
-                invalid(f"Transport.{name}", "unknown choice", choice, nearest(choice, choices))
         models = self.latency.values() if isinstance(self.latency, Mapping) else [self.latency]
         for model in models:
             _latency(model)

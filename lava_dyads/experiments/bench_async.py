@@ -13,6 +13,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from lava_dyads.checks import checked
+from lava_dyads.choices import Granularity
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Sink, Source
 from lava_dyads.elements.clock import PresentationSchedule
@@ -26,7 +27,7 @@ from lava_dyads.rules.optimisers import Adam
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.backends import LavaBackend
 
-GRANULARITIES = ("neuron", "layer")
+GRANULARITIES: tuple[Granularity, ...] = ("neuron", "layer")
 DENSITY = 0.19
 """Share of the inputs that are not zero, about that of MNIST's pixels."""
 
@@ -49,7 +50,7 @@ class AsyncCost:
         How many times more a message costs interpreted, and in SimPy: medians round by round.
     """
 
-    granularity: str
+    granularity: Granularity
     messages: float
     compiled: float
     interpreted: float
@@ -75,7 +76,7 @@ class AsyncBench:
 @checked
 def bench_async(
     layers: tuple[int, ...] = (64, 32, 10),
-    granularities: tuple[str, ...] = GRANULARITIES,
+    granularities: tuple[Granularity, ...] = GRANULARITIES,
     samples: int = 20,
     rounds: int = 5,
     lanes: int = 1,
@@ -137,7 +138,12 @@ class _Engine:
     """A network that learns, in one of the engines."""
 
     def __init__(
-        self, layers: tuple[int, ...], data: Dataset, granularity: str, lanes: int, compiled: bool
+        self,
+        layers: tuple[int, ...],
+        data: Dataset,
+        granularity: Granularity,
+        lanes: int,
+        compiled: bool,
     ) -> None:
         spec, schedule = NetworkSpec(layers, seed=1), PresentationSchedule(1, lanes, lanes)
         network = spec.build(lanes=lanes, optimiser=Adam(3e-3), executor="step")
@@ -193,7 +199,7 @@ def simpy_seconds(events: int) -> float | None:
 
 
 def _cost(
-    granularity: str, samples: int, measured: list[tuple[float, float, float | None, int]]
+    granularity: Granularity, samples: int, measured: list[tuple[float, float, float | None, int]]
 ) -> AsyncCost:
     def cost(k: int) -> float:
         return median(m[k] / m[3] * 1e6 for m in measured)  # type: ignore[operator]

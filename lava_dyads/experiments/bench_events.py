@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.choices import LrSchedule
 from lava_dyads.data import load
 from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
@@ -79,7 +80,7 @@ def bench_events(
     epochs: int = 5,
     batch_size: int = 100,
     beta: float = 0.1,
-    lr_schedule: str = "linear",
+    lr_schedule: LrSchedule = "linear",
     seeds: int = 1,
     on_setting: Callable[[str], None] | None = None,
 ) -> EventBench:

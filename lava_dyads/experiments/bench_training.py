@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 import psutil
 
+from lava_dyads.choices import BACKENDS, Backend
 from lava_dyads.data import load
 from lava_dyads.errors import LavaRuntimeError, UnsupportedError, invalid
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import BACKENDS, absent
+from lava_dyads.networks.support import absent
 from lava_dyads.rules.optimisers import optimiser
 
 FOLDER = Path(__file__).parent / "peers"
@@ -129,7 +130,7 @@ class BenchmarkConfig:
     threads: int = 2
     samples: int | None = None
     seed: int = 0
-    backend: str = BACKENDS[0]
+    backend: Backend = BACKENDS[0]
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.choices import CODINGS, Coding
 from lava_dyads.data import load
 from lava_dyads.elements.clock import FROZEN
 from lava_dyads.errors import NotSettledError, ValidationError, invalid, nearest
 from lava_dyads.executors.step import Network
-from lava_dyads.executors.transport import CODINGS, SHARES, Faults, Transport
+from lava_dyads.executors.transport import SHARES, Faults, Transport
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.training import Trainer, TrainingConfig
@@ -50,7 +51,7 @@ class FaultRow:
 
     fault: str
     share: float
-    coding: str
+    coding: Coding
     cosine: float
     accuracy: float | None
     cost: float | None
@@ -226,7 +227,7 @@ def _flat(gradients: tuple[Any, Any]) -> Any:
 
 
 def _transport(
-    kind: str, share: float, coding: str, hidden: tuple[int, ...], seed: int
+    kind: str, share: float, coding: Coding, hidden: tuple[int, ...], seed: int
 ) -> Transport:
     if kind != KILLED:
         shares: dict[str, Any] = dict.fromkeys(SHARES if kind == ALL else (kind,), share)

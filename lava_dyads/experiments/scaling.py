@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 
+from lava_dyads.choices import Clock
 from lava_dyads.errors import LavaRuntimeError, NotSettledError
 from lava_dyads.experiments.bench_async import simpy_seconds
 
@@ -50,13 +51,13 @@ class Scaling:
     build_seconds: float
     memory_mb: float
     us_per_scalar: float
-    clock: str = "sync"
+    clock: Clock = "sync"
     interpreted_us: float | None = None
     simpy_us: float | None = None
     loop_ns: float = 0.0
 
 
-def scaling(dyads: tuple[int, ...], rounds: int, clock: str = "sync") -> list[Scaling]:
+def scaling(dyads: tuple[int, ...], rounds: int, clock: Clock = "sync") -> list[Scaling]:
     """Build networks of single dyads, smallest first, each in an interpreter of its own.
 
     They are timed in turn, so that what a message costs can be compared between them.
@@ -88,7 +89,7 @@ def _simpy() -> float | None:
 class _Remote:
     """A network in an interpreter of its own, which answers by lines."""
 
-    def __init__(self, dyads: int, clock: str) -> None:
+    def __init__(self, dyads: int, clock: Clock) -> None:
         code = f"from lava_dyads.experiments.scaling import serve; serve({dyads}, {clock!r})"
         pipe = subprocess.PIPE
         self._child = subprocess.Popen([sys.executable, "-c", code], stdin=pipe, stdout=pipe)
@@ -114,7 +115,7 @@ class _Remote:
         self._child.communicate()
 
 
-def serve(dyads: int, clock: str) -> None:
+def serve(dyads: int, clock: Clock) -> None:
     """Build a network; answer what is asked on the standard input, line by line."""
     import resource  # Linux and macOS have it
 
@@ -174,7 +175,7 @@ class Layers:
     """
 
     def __init__(
-        self, dyads: int, clock: str = "sync", compiled: bool | None = None, most: int = 10**9
+        self, dyads: int, clock: Clock = "sync", compiled: bool | None = None, most: int = 10**9
     ) -> None:
         from lava_dyads.elements.clock import PresentationSchedule
         from lava_dyads.processes import Conductor, Dyad

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lava_dyads.array_types import Array
+from lava_dyads.choices import Granularity
 from lava_dyads.data import load
 from lava_dyads.elements import Source
 from lava_dyads.elements.clock import Clock, PresentationSchedule
@@ -190,8 +191,8 @@ def simulate(
     else:
         if steps > (longest := problem.rule.window):
             invalid("steps", f"must not exceed the window, {longest}", steps)
-        runtime, _, granularity = simulator.partition(", ")
-        ticks = _processes(network, problem, runtime, granularity)
+        runtime, _, cut = simulator.partition(", ")
+        ticks = _processes(network, problem, runtime, "neuron" if cut == "neuron" else "layer")
     with closing(ticks):
         return _record(network, problem, ticks, steps)
 
@@ -255,7 +256,7 @@ def _engine(network: Network, problem: SpikingProblem) -> Generator[None, None, 
 
 
 def _processes(
-    network: Network, problem: SpikingProblem, runtime: str, granularity: str
+    network: Network, problem: SpikingProblem, runtime: str, granularity: Granularity
 ) -> Generator[None, None, None]:
     from lava_dyads.processes import DatasetSource, DyadNetwork
     from lava_dyads.runtime import DyadRunConfig, InProcessSession, LavaSession, Session

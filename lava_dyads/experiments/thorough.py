@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.choices import LR_SCHEDULES
 from lava_dyads.data import Dataset
 from lava_dyads.errors import ValidationError
 from lava_dyads.experiments.equivalence import (
@@ -35,7 +36,6 @@ from lava_dyads.rules.units import RULES, Rule
 from lava_dyads.rules.units.base import RelaxingRule
 from lava_dyads.rules.units.dyad import DyadRule
 from lava_dyads.training import TrainingConfig
-from lava_dyads.training.config import LR_SCHEDULES
 
 Draw = np.random.Generator
 

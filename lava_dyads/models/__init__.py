@@ -3,6 +3,7 @@
 Importing this package makes Lava find the models of all Processes, with any run configuration.
 """
 
+from lava_dyads.choices import Clock, Granularity
 from lava_dyads.lava_compat import require_lava
 
 require_lava(__name__)
@@ -59,7 +60,7 @@ _NETWORKS = {
 
 
 def model_of(
-    process: ElementProcess, granularity: str, clock: str = "sync"
+    process: ElementProcess, granularity: Granularity, clock: Clock = "sync"
 ) -> type[AbstractProcessModel]:
     """Return the ProcessModel that runs a Process of this library.
 

@@ -21,6 +21,7 @@ from lava_dyads.checks import (
     real_array,
     taken,
 )
+from lava_dyads.choices import RUNTIMES, Runtime
 from lava_dyads.elements.population import Noise
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.executors.backprop import BackpropNetwork, Pass, differentiate, graph_operations
@@ -41,7 +42,7 @@ from lava_dyads.networks.initial import initial_feedback, initial_parameters
 from lava_dyads.networks.lifted_chain import REPEATS as LIFTED_REPEATS
 from lava_dyads.networks.lifted_chain import lifted_chain
 from lava_dyads.networks.node_graph import Density, Graph, synapses
-from lava_dyads.networks.support import AXES, Execution, choose
+from lava_dyads.networks.support import Execution, choose
 from lava_dyads.options import Becomes, Preset, options, short_form
 from lava_dyads.plan.chain import chain_vertices
 from lava_dyads.plan.depth import branch_scales, default_beta, longest_way
@@ -283,7 +284,7 @@ class NetworkSpec:
 
     @checked
     def choose(
-        self, request: Execution, within: Sequence[str] = AXES["runtime"]
+        self, request: Execution, within: Sequence[Runtime] = RUNTIMES
     ) -> tuple[Execution, str]:
         """Settle what a request leaves open, see :func:`lava_dyads.networks.support.choose`."""
         return choose(request, self.why_not, f"rule {self.rule.name}", within)

@@ -12,7 +12,20 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from lava_dyads.checks import check_fields, checked
-from lava_dyads.errors import MissingLavaError, UnsupportedError, invalid, message, nearest
+from lava_dyads.choices import (
+    BACKENDS,
+    CLOCKS,
+    GRANULARITIES,
+    PRECISIONS,
+    RUNTIMES,
+    Auto,
+    Backend,
+    Clock,
+    Granularity,
+    Precision,
+    Runtime,
+)
+from lava_dyads.errors import MissingLavaError, UnsupportedError, message
 from lava_dyads.executors.jax_sweep import missing_jax
 from lava_dyads.lava_compat import has_lava, missing_lava
 from lava_dyads.plan.vertex import Vertex
@@ -21,17 +34,14 @@ from lava_dyads.rules.units import Rule
 from lava_dyads.rules.units import rule as rule_by_name
 
 AXES: dict[str, tuple[str, ...]] = {
-    "granularity": ("network", "layer", "neuron"),
-    "clock": ("sync", "async"),
-    "precision": ("float", "loihi2"),
-    "runtime": ("lava", "in-process", "reference"),
+    "granularity": GRANULARITIES,
+    "clock": CLOCKS,
+    "precision": PRECISIONS,
+    "runtime": RUNTIMES,
 }
 """Every axis with its choices; of a runtime and a granularity the first that can be is taken."""
 
-BACKENDS = ("numpy", "jax")
-"""Array libraries of the runtime ``reference``."""
-
-AUTO = "auto"
+AUTO: Auto = "auto"
 """A runtime or a granularity that is left to the request and the machine, see :func:`choose`."""
 
 
@@ -57,11 +67,11 @@ class Execution:
         granularity ``network``).
     """
 
-    granularity: str = AUTO
-    clock: str = "sync"
-    precision: str = "float"
-    runtime: str = AUTO
-    backend: str = BACKENDS[0]
+    granularity: Granularity | Auto = AUTO
+    clock: Clock = "sync"
+    precision: Precision = "float"
+    runtime: Runtime | Auto = AUTO
+    backend: Backend = BACKENDS[0]
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -150,7 +160,7 @@ def _not_compiled(e: Execution, rule: Rule) -> str | None:
     return None
 
 
-def absent(runtime: str, backend: str = BACKENDS[0]) -> str | None:
+def absent(runtime: str, backend: Backend = BACKENDS[0]) -> str | None:
     """Return why this machine does not have a runtime or a backend; None if it has."""
     if runtime == "reference":
         return missing_jax() if backend == "jax" else None
@@ -165,7 +175,7 @@ def choose(
     request: Execution,
     why_not: Callable[[Execution], str | None],
     what: str,
-    within: Sequence[str] = AXES["runtime"],
+    within: Sequence[Runtime] = RUNTIMES,
 ) -> tuple[Execution, str]:
     """Settle what a request leaves open: the first that the table and this machine support.
 
@@ -190,21 +200,16 @@ def choose(
 
     Raises
     ------
-    ValidationError
-        If a choice is unknown.
     UnsupportedError
         If nothing fits, with the reason.
     """
-    for axis, choices in AXES.items():
-        choice = getattr(request, axis)
-        if choice not in choices and (choice != AUTO or axis not in ("granularity", "runtime")):
-            invalid(axis, "unknown choice", choice, nearest(choice, choices))
-    if request.backend not in BACKENDS:
-        invalid("backend", "unknown choice", request.backend, nearest(request.backend, BACKENDS))
-    orders = _ASYNC if request.clock == "async" else AXES
-    asked = request.granularity, request.runtime
-    granularities = orders["granularity"] if asked[0] == AUTO else asked[:1]
-    runtimes = [r for r in orders["runtime"] if r in within] if asked[1] == AUTO else asked[1:]
+    granularities, runtimes = _TRIED[request.clock]
+    if request.granularity != "auto":
+        granularities = (request.granularity,)
+    if request.runtime != "auto":
+        runtimes = (request.runtime,)
+    else:
+        runtimes = tuple(r for r in runtimes if r in within)
     reasons: list[str] = []
     missing = ""
     for granularity, runtime in product(granularities, runtimes):
@@ -224,11 +229,11 @@ def choose(
     )
 
 
-_ASYNC = {
-    "granularity": ("layer", "neuron", "network"),
-    "runtime": ("in-process", "lava", "reference"),
+_TRIED: dict[Clock, tuple[tuple[Granularity, ...], tuple[Runtime, ...]]] = {
+    "sync": (GRANULARITIES, RUNTIMES),
+    "async": (("layer", "neuron", "network"), ("in-process", "lava", "reference")),
 }
-"""What is tried first where there is no clock."""
+"""Granularities and runtimes, what is tried first in front."""
 
 
 def _said(request: Execution, execution: Execution, first: str) -> str:
@@ -245,7 +250,7 @@ def table(
     rule: str | Rule = "dp-transpose", neurons: int | None = None
 ) -> list[tuple[Execution, str | None]]:
     """Return every combination with the reason why not (None: supported)."""
-    every = (Execution(*choices) for choices in product(*AXES.values()))
+    every = (Execution(*c) for c in product(GRANULARITIES, CLOCKS, PRECISIONS, RUNTIMES))
     return [(e, reason(e, rule, neurons)) for e in every]
 
 

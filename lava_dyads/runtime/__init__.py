@@ -6,7 +6,7 @@ require_lava(__name__)
 
 from lava_dyads.executors.transport import Faults, Transport
 from lava_dyads.runtime.chip import DEVICES, Loihi2RunConfig, check_device
-from lava_dyads.runtime.config import GRANULARITIES, DyadRunConfig
+from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.in_process import InProcessRuntime
 from lava_dyads.runtime.in_process_session import InProcessSession, in_process
 from lava_dyads.runtime.interface import Session
@@ -15,7 +15,6 @@ from lava_dyads.runtime.trace import Trace
 
 __all__ = [
     "DEVICES",
-    "GRANULARITIES",
     "DyadRunConfig",
     "Faults",
     "InProcessRuntime",

@@ -25,6 +25,7 @@ from lava.magma.core.resources import Loihi2NeuroCore, NeuroCore
 from lava.magma.core.run_configs import AbstractLoihiHWRunCfg
 from lava.utils import loihi
 
+from lava_dyads.choices import Granularity
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.processes import POPULATIONS, DyadDense, DyadNetwork, ElementProcess
 from lava_dyads.runtime.config import DyadRunConfig, models_beside
@@ -82,7 +83,7 @@ class Loihi2RunConfig(DyadRunConfig, AbstractLoihiHWRunCfg):  # type: ignore[mis
 
     def __init__(
         self,
-        granularity: str = "layer",
+        granularity: Granularity = "layer",
         select_tag: str | None = None,
         *,
         host_tag: str = "fixed_pt",

@@ -12,16 +12,9 @@ from lava.magma.core.sync.protocols.async_protocol import AsyncProtocol
 from lava.magma.core.sync.protocols.loihi_protocol import LoihiProtocol
 
 from lava_dyads.checks import checked
-from lava_dyads.errors import invalid
+from lava_dyads.choices import Clock, Granularity
 from lava_dyads.models import model_of
 from lava_dyads.processes import ElementProcess
-
-GRANULARITIES = ("neuron", "layer", "network")
-"""How finely a DyadNetwork is cut into Lava processes."""
-
-
-CLOCKS = ("sync", "async")
-"""Steps, or messages when they come."""
 
 
 class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
@@ -49,15 +42,11 @@ class DyadRunConfig(Loihi2SimCfg):  # type: ignore[misc]
     @checked
     def __init__(
         self,
-        granularity: str = "layer",
+        granularity: Granularity = "layer",
         select_tag: str | None = "floating_pt",
         *,
-        clock: str = "sync",
+        clock: Clock = "sync",
     ) -> None:
-        if clock not in CLOCKS:
-            invalid("clock", f"must be one of {', '.join(CLOCKS)}", clock)
-        if granularity not in GRANULARITIES:
-            invalid("granularity", f"must be one of {', '.join(GRANULARITIES)}", granularity)
         super().__init__(select_tag=select_tag, select_sub_proc_model=True)
         self.granularity, self.clock = granularity, clock
         # Lava looks instances up here before it searches; it also asks for classes, in vain.

@@ -50,6 +50,7 @@ class LavaBackend:
             weights = sum(c.op.n_in * c.op.n_out for c in network.connections.values())
             self.conductor = Conductor(schedule, max_deliveries=max(1_000_000, 50 * weights))
             self.conductor.lead(self.source, self.network, self.sink)
+        assert execution.granularity != "auto"
         config = DyadRunConfig(execution.granularity, clock=execution.clock)
         self.session: Session
         self._threads = 0

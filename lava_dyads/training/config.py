@@ -9,6 +9,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import Count, Natural, NotNegative, Positive, Size, check_fields
+from lava_dyads.choices import DType, LrSchedule, Precision
 from lava_dyads.data.dataset import SplitSeed, TestShare
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
@@ -21,12 +22,6 @@ from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
 
 CHIP_RATE = 2.0**-6
 """Learning rate of precision loihi2 where none is given."""
-
-LR_SCHEDULES = ("constant", "linear")
-"""Courses of the learning rate over all epochs."""
-
-DTYPES = ("float64", "float32")
-"""Floating point numbers of precision float."""
 
 
 @dataclass(frozen=True)
@@ -91,24 +86,19 @@ class TrainingConfig:
     optimiser: str = "adam"
     optimiser_options: Mapping[str, float] = field(default_factory=dict)
     learning_rate: Positive | None = None
-    lr_schedule: str = "constant"
+    lr_schedule: LrSchedule = "constant"
     weight_decay: NotNegative = 0.0
     decay: NotNegative | None = None
     split_seed: SplitSeed = 0
     test_share: TestShare = 0.25
     seed: Natural = 0
-    dtype: str = "float64"
+    dtype: DType = "float64"
     skip_error: NotNegative = 0.0
     counting: bool = True
     stream: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.dtype not in DTYPES:
-            invalid("dtype", "unknown name", self.dtype, " or ".join(DTYPES))
-        if self.lr_schedule not in LR_SCHEDULES:
-            hint = " or ".join(LR_SCHEDULES)
-            invalid("lr_schedule", "unknown name", self.lr_schedule, hint)
         PresentationSchedule(lanes=self.chosen_lanes, batch_size=self.batch_size)
         self.build_optimiser()
 
@@ -151,7 +141,7 @@ class TrainingConfig:
 
 def numbers_for(
     config: TrainingConfig,
-    precision: str,
+    precision: Precision,
     arithmetic: Arithmetic | None,
     weights: list[Array],
     feedback_weights: list[Array | None],
@@ -164,7 +154,7 @@ def numbers_for(
         If the given one, or the type of floating point numbers, is of another precision.
     """
     default: Arithmetic = Float(config.dtype)
-    if precision != "float" and config.dtype != DTYPES[0]:
+    if precision != "float" and config.dtype != "float64":
         invalid("dtype", f"precision {precision} has integers", config.dtype, "float64")
     if precision == "loihi2":
         # Initial weights have to fit, and from +-1 on there is room to learn.

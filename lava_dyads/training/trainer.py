@@ -13,6 +13,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import Count, checked
+from lava_dyads.choices import RUNTIMES
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Element, Population, Sink, Source
 from lava_dyads.elements.clock import FROZEN, PresentationSchedule
@@ -22,7 +23,7 @@ from lava_dyads.executors.step import Network
 from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath
 from lava_dyads.networks.specification import NetworkSpec
-from lava_dyads.networks.support import AXES, Execution
+from lava_dyads.networks.support import Execution
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.losses import loss
@@ -132,10 +133,11 @@ class Trainer(Predicting):
     ) -> None:
         self.spec, self.data = spec, data
         simulated = any(o is not None for o in (transport, trace, ledger)) or measure
-        within = ("in-process",) if simulated else AXES["runtime"]
+        within = ("in-process",) if simulated else RUNTIMES
         self.execution, self.chosen = spec.choose(execution or Execution(), within)
         config = config or TrainingConfig()
-        decay = feedback(spec.feedback).decay_of(config.decay, self.execution.precision == "loihi2")
+        precision = self.execution.precision
+        decay = feedback(spec.feedback).decay_of(config.decay, precision == "loihi2")
         self.config = replace(config, decay=decay)
         check_fit(spec, data)
         self._parameters = parameters
@@ -144,9 +146,7 @@ class Trainer(Predicting):
             spec.check_parameters(given[0], given[1], feedback_weights)
         parameters = parameters or spec.initial_parameters()
         feedback_weights = feedback_weights or spec.initial_feedback()
-        numbers = numbers_for(
-            self.config, self.execution.precision, arithmetic, parameters[0], feedback_weights
-        )
+        numbers = numbers_for(self.config, precision, arithmetic, parameters[0], feedback_weights)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.chosen_lanes
         self.schedule = PresentationSchedule(

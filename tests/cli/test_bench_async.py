@@ -12,8 +12,8 @@ pytestmark = [NEEDS_LAVA, pytest.mark.timeout(120)]
 
 
 def test_both_engines_are_timed_on_the_same_messages(capsys):
-    arguments = ["--layers", "6,5,3", "--samples", "3", "--rounds", "1", "--lanes", "2", "--json"]
-    assert main(["bench", "async", *arguments]) == 0
+    line = "bench async --all-layers 6,5,3 --samples 3 --rounds 1 --lanes 2 --json"
+    assert main(line.split()) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["layers"] == [6, 5, 3]
     assert [cost["granularity"] for cost in found["costs"]] == ["neuron", "layer"]
@@ -32,7 +32,7 @@ def test_both_engines_are_timed_on_the_same_messages(capsys):
     ],
 )
 def test_what_it_cannot_measure_is_refused(capsys, arguments, text):
-    assert main(["bench", "async", "--layers", "4,3", *arguments]) == 2
+    assert main(["bench", "async", "--all-layers", "4,3", *arguments]) == 2
     error = capsys.readouterr().err
     assert text in error
     assert len(error.strip().splitlines()) == 1

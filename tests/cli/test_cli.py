@@ -463,7 +463,7 @@ def test_check_spiking_fails_where_a_comparison_does_not_hold(capsys):
     [
         ("--alpha 0.3", "alpha: must be a multiple of 2^-8"),
         ("--scale 1", "times every activity it has to stay below 1"),
-        ("--layers 8,4 --dataset digits", "the network has 8 inputs"),
+        ("--all-layers 8,4 --dataset digits", "the network has 8 inputs"),
     ],
 )
 def test_check_spiking_refuses_in_one_line(capsys, options, text):
@@ -473,7 +473,9 @@ def test_check_spiking_refuses_in_one_line(capsys, options, text):
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("words", ["train digits --drp 1", "deploy --layers 64,10 --densty 0.5"])
+@pytest.mark.parametrize(
+    "words", ["train digits --drp 1", "deploy --all-layers 64,10 --densty 0.5"]
+)
 def test_an_unknown_option_is_named(capsys, words):
     assert main(words.split()) == 2
     error = capsys.readouterr().err

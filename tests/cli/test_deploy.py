@@ -32,7 +32,7 @@ def trained(tmp_path_factory):
 
 
 def test_784_512_512_10_by_hand(capsys):
-    code, text, _ = run(capsys, "deploy --layers 784,512,512,10 --json")
+    code, text, _ = run(capsys, "deploy --all-layers 784,512,512,10 --json")
     result = json.loads(text)
     assert code == 0
     # tests/loihi/test_placement.py does the division.
@@ -49,14 +49,14 @@ def test_784_512_512_10_by_hand(capsys):
 
 
 def test_what_does_not_fit_ends_with_exit_code_1_and_the_table(capsys):
-    code, text, error = run(capsys, "deploy --layers 784,4096,4096,10 --json")
+    code, text, error = run(capsys, "deploy --all-layers 784,4096,4096,10 --json")
     result = json.loads(text)
     assert (code, error) == (1, "")
     assert [layer["cores"] for layer in result["layers"]] == [128, 128, 1]
     assert [v["text"] for v in result["violations"]] == ["chip: cores 257 of 128 (200.8 %)"]
     assert result["chips_needed"] == 3
-    assert run(capsys, "deploy --layers 784,4096,4096,10 --chips 3")[0] == 0
-    code, text, _ = run(capsys, "deploy --layers 784,5000,10 --learning")
+    assert run(capsys, "deploy --all-layers 784,4096,4096,10 --chips 3")[0] == 0
+    code, text, _ = run(capsys, "deploy --all-layers 784,5000,10 --learning")
     assert code == 1
     assert f"{5000 * 784 + 5000 * 10 + 10 * 5000 + 10:,}" in text  # W, feedback, W, loss
     assert "does not fit: layer 2: input axons of a core 5,010 of 4,096 (122.3 %)" in text
@@ -94,7 +94,7 @@ def test_the_table_for_people_says_how_lava_dl_reads_the_file(capsys, tmp_path, 
 
 
 def test_learning_finds_the_smallest_rate_the_engine_has_a_rule_for(capsys):
-    line = "deploy --layers 64,32,10 --learning --json"
+    line = "deploy --all-layers 64,32,10 --learning --json"
     result = json.loads(run(capsys, line)[1])
     rate = result["learning_rate"]
     assert run(capsys, f"{line} --learning-rate {rate}")[0] == 0
@@ -108,20 +108,20 @@ def test_learning_finds_the_smallest_rate_the_engine_has_a_rule_for(capsys):
     ("line", "words"),
     [
         ("deploy", "needs a run directory or --all-layers"),
-        ("deploy nowhere --layers 3,2", "needs a run directory or --all-layers"),
+        ("deploy nowhere --all-layers 3,2", "needs a run directory or --all-layers"),
         ("deploy nowhere", "no such file"),
-        ("deploy --layers 64,32,10 --activation tanh", "got 'tanh'). Try: relu"),
-        ("deploy --layers 64,32,10 --rule spiking", "rule spiking"),
-        ("deploy --layers 64,32,10 --rule backprop --learning", "backprop has no place on"),
-        ("deploy --layers 64,32,10 --rule dp --learning", "nudge: precision loihi2"),
-        ("deploy --layers 64", "layers: needs two or more"),
-        ("deploy --layers 64,10 --export a.net", "needs a trained network"),
-        ("deploy --layers 64,10 --chips 0", "chips: must be at least 1"),
-        ("deploy --layers 64,10 --samples 5", "--samples: needs a trained network"),
-        ("deploy --layers 64,10 --learning-rate 0.1", "--learning-rate: needs --learning"),
+        ("deploy --all-layers 64,32,10 --activation tanh", "got 'tanh'). Try: relu"),
+        ("deploy --all-layers 64,32,10 --rule spiking", "rule spiking"),
+        ("deploy --all-layers 64,32,10 --rule backprop --learning", "backprop has no place on"),
+        ("deploy --all-layers 64,32,10 --rule dp --learning", "nudge: precision loihi2"),
+        ("deploy --all-layers 64", "layers: needs two or more"),
+        ("deploy --all-layers 64,10 --export a.net", "needs a trained network"),
+        ("deploy --all-layers 64,10 --chips 0", "chips: must be at least 1"),
+        ("deploy --all-layers 64,10 --samples 5", "--samples: needs a trained network"),
+        ("deploy --all-layers 64,10 --learning-rate 0.1", "--learning-rate: needs --learning"),
         ("deploy {run} --beta 1", "--beta: needs --all-layers: a run has its own"),
-        ("deploy --layers 64,10 --learning --learning-rate 0", "must be positive"),
-        ("deploy --layers 64,10 --device loihi2", "lava-loihi) is not installed"),
+        ("deploy --all-layers 64,10 --learning --learning-rate 0", "must be positive"),
+        ("deploy --all-layers 64,10 --device loihi2", "lava-loihi) is not installed"),
         ("deploy {run} --export a.txt", "knows files by their ends"),
         ("deploy {run} --export a.nir", "NIR has no relu"),
         ("deploy {run} --dataset mnist.npz --export a.net", "mnist.npz"),

@@ -743,7 +743,7 @@ def command_line(folder: Path) -> Attempt:
         "deploy": [str(run)],
         "info": [],
         "data list": [],
-        "check gradient": ["--networks", "1", "--samples", "2", "--layers", "4,3,2"],
+        "check gradient": ["--networks", "1", "--samples", "2", "--all-layers", "4,3,2"],
     }
     options: dict[str, list[str]] = {}
     for name in base:

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lava_dyads.choices import CODINGS
 from lava_dyads.data import load
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import NotSettledError
 from lava_dyads.executors.latency import LATENCIES, Latency
-from lava_dyads.executors.transport import CODINGS, ROUNDS_IN_VAIN, SHARES, Faults, Transport
+from lava_dyads.executors.transport import ROUNDS_IN_VAIN, SHARES, Faults, Transport
 from lava_dyads.native.programs import TRACED, Program
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.processes import Conductor, DatasetSource, DyadNetwork, MetricSink

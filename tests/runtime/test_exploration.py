@@ -8,10 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from lava_dyads.choices import CODINGS
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import NotSettledError
 from lava_dyads.executors.latency import LATENCIES
-from lava_dyads.executors.transport import CODINGS, SHARES, Faults, Transport
+from lava_dyads.executors.transport import SHARES, Faults, Transport
 from lava_dyads.experiments.settled import verifier
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.processes import Conductor, DatasetSource, DyadNetwork, MetricSink

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lava_dyads.choices import CODINGS
 from lava_dyads.cli import main
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import DataError, UnsupportedError
 from lava_dyads.executors.latency import LATENCIES
-from lava_dyads.executors.transport import CODINGS, Faults, Transport
+from lava_dyads.executors.transport import Faults, Transport
 from lava_dyads.experiments.settled import Verifier, verifier
 from lava_dyads.files import opened_arrays, write_arrays
 from lava_dyads.networks import Graph, NetworkSpec, Node

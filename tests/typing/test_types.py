@@ -32,6 +32,7 @@ def train() -> float:
     reveal_type(spec.rule)  # Rule
     reveal_type(NetworkSpec((2, 2), rule=DualPropagation(alpha=0.5)))  # NetworkSpec
     reveal_type(describe(spec).rows)  # tuple[Row, ...]
+    reveal_type(Execution("layer").clock)  # the clocks
     data = load("digits")
     reveal_type(data)  # Dataset
     config = TrainingConfig(epochs=5, optimiser="adam")
@@ -77,9 +78,26 @@ NetworkSpec("wrong")  # error
 NetworkSpec((2, 2), alpha="one")  # error
 Trainer(NetworkSpec((2, 2)))  # error
 Dyad((2,)).no_such_port  # error
+Execution("layr")  # error
+Execution(runtime="loihi")  # error
+TrainingConfig(dtype="float16")  # error
+TrainingConfig(lr_schedule="cosine")  # error
+Transport(coding="values")  # error
+DyadRunConfig(clock="asink")  # error
 lava_dyads.NoSuchName  # error
 from lava_dyads import NoSuchName  # error
 """
+
+
+def whole_api():
+    """Yield a program that asks for the type of every public name, and of what classes have."""
+    for name in lava_dyads.__all__:
+        value = getattr(lava_dyads, name)
+        yield f"reveal_type(lava_dyads.{name})  # a type"
+        members = [m for m in vars(value) if m[0] != "_"] if inspect.isclass(value) else []
+        if members:
+            yield f"def with_{name}(it: lava_dyads.{name}) -> None:"
+            yield from (f"    reveal_type(it.{member})  # a type" for member in members)
 
 
 def said_by_mypy(folder, cache):
@@ -101,7 +119,10 @@ def said_by_mypy(folder, cache):
 
 def said_by_pyright(folder, cache):
     """Return the same of Pyright; what it calls unknown is an error, too."""
-    pyright = shutil.which("pyright") or pytest.skip("needs pyright")
+    beside = Path(sys.executable).with_name("pyright")
+    pyright = str(beside) if beside.exists() else shutil.which("pyright")
+    if not pyright or subprocess.run([pyright, "--version"], capture_output=True).returncode:
+        pytest.skip("needs pyright, and node for it")
     pytest.importorskip("lava")  # whose classes ours derive from, to Pyright
     home = str(Path(lava_dyads.__file__).parents[1])
     settings = {"typeCheckingMode": "strict", "reportUnusedImport": False, "extraPaths": [home]}
@@ -121,7 +142,7 @@ def said_by_pyright(folder, cache):
 @pytest.mark.parametrize("asked", [said_by_mypy, said_by_pyright])
 def test_a_users_program_has_types_and_its_slips_are_errors(tmp_path, request, asked):
     program = tmp_path / "program.py"
-    program.write_text("import lava_dyads\n" + PROGRAM)
+    program.write_text("\n".join(["import lava_dyads", PROGRAM, *whole_api()]))
     said = asked(tmp_path, request.config.cache.mkdir("mypy"))
     lines = program.read_text().splitlines()
     expected = {number for number, line in enumerate(lines, 1) if "  # " in line}
@@ -130,6 +151,16 @@ def test_a_users_program_has_types_and_its_slips_are_errors(tmp_path, request, a
         kind, text = said[number]
         wanted = lines[number - 1].rpartition("  # ")[2]
         assert (kind == "error") == (wanted == "error"), (lines[number - 1], text)
+        if wanted == "a type":  # and a call of it has one
+            kept = re.fullmatch(r'.*? is "(.*)"', text)[1]
+            assert not re.search(r"^(Any|Unknown)|-> (Any|Unknown)$", kept), (
+                lines[number - 1],
+                text,
+            )
+            continue
+        if wanted == "the clocks":
+            assert set(re.findall(r"'(\w+)'", text)) == {"sync", "async"}
+            continue
         # The one says where a class comes from, the other does not.
         revealed = re.sub(r"\b(\w+\.)+(?=\w)", "", text)
         assert kind == "error" or revealed.endswith(f' is "{wanted}"'), (lines[number - 1], text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,7 +86,10 @@ STUDIES: dict[str, Study] = {}
 """Every figure by name; each file of this folder enters its own."""
 
 
-def register(study: type[Study]) -> type[Study]:
+S = TypeVar("S", bound=Study)
+
+
+def register(study: type[S]) -> type[S]:
     """Enter a figure under its name."""
     if study.name in STUDIES:
         raise AssertionError(f"a figure {study.name} is there already")

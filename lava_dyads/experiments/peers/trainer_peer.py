@@ -44,7 +44,7 @@ def main(folder: str, rule: str, skip_error: float, backend: str) -> None:
     orders = arrays["orders"].astype(np.int64)
 
     def opened() -> Trainer:
-        execution = Execution(runtime="reference", backend=backend)
+        execution = Execution(runtime="reference", backend="jax" if backend == "jax" else "numpy")
         return Trainer(spec, data, training, execution, parameters=(weights, biases))
 
     trainer = opened()

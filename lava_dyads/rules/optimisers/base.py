@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -219,7 +219,10 @@ OPTIMISERS: dict[str, type[Optimiser]] = {}
 """Every optimiser by name: adam, momentum, sgd."""
 
 
-def register(chosen: type[Optimiser]) -> type[Optimiser]:
+Chosen = TypeVar("Chosen", bound=Optimiser)
+
+
+def register(chosen: type[Chosen]) -> type[Chosen]:
     """Enter an optimiser under its name; a class decorator.
 
     Raises

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -303,7 +303,10 @@ BASELINES: dict[str, Rule] = {}
 """What rules are compared with, behind the same ports, by name."""
 
 
-def register(chosen: type[Rule]) -> type[Rule]:
+R = TypeVar("R", bound=Rule)
+
+
+def register(chosen: type[R]) -> type[R]:
     """Enter a rule into ``RULES``, or into ``BASELINES`` (class decorator)."""
     (BASELINES if chosen.baseline else RULES)[chosen.name] = chosen()
     return chosen

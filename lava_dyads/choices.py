@@ -1,0 +1,30 @@
+"""The choices that are closed sets, as types: checkers, editors, checks and help read them here.
+
+What one registers by a name (rules, activations, losses, data sets, ...) is no closed set.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias, get_args
+
+Granularity: TypeAlias = Literal["network", "layer", "neuron"]
+Clock: TypeAlias = Literal["sync", "async"]
+Precision: TypeAlias = Literal["float", "loihi2"]
+Runtime: TypeAlias = Literal["lava", "in-process", "reference"]
+Backend: TypeAlias = Literal["numpy", "jax"]
+Auto: TypeAlias = Literal["auto"]
+
+DType: TypeAlias = Literal["float64", "float32"]
+LrSchedule: TypeAlias = Literal["constant", "linear"]
+
+Coding: TypeAlias = Literal["change", "value", "robust"]
+Packets: TypeAlias = Literal["event", "vector"]
+
+GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
+CLOCKS: tuple[Clock, ...] = get_args(Clock)
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
+CODINGS: tuple[Coding, ...] = get_args(Coding)
+DTYPES: tuple[DType, ...] = get_args(DType)
+LR_SCHEDULES: tuple[LrSchedule, ...] = get_args(LrSchedule)
