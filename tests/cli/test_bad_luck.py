@@ -13,7 +13,7 @@ import pytest
 
 from lava_dyads import Checkpoint, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
-from lava_dyads.data.nmnist import read_events
+from lava_dyads.data.event_formats import read_events
 from lava_dyads.errors import ValidationError
 from lava_dyads.networks import Execution
 from lava_dyads.runtime.trace import COLUMNS, Trace

@@ -14,7 +14,7 @@ import pytest
 import lava_dyads
 from lava_dyads import Checkpoint, Graph, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
-from lava_dyads.data.nmnist import read_events
+from lava_dyads.data.event_formats import read_events
 from lava_dyads.errors import UnwritableError, ValidationError
 from lava_dyads.experiments.deployment import export
 from lava_dyads.files import write_atomically

@@ -456,16 +456,35 @@ def idx(folder: Path) -> Attempt:
     return attempt
 
 
-def nmnist(folder: Path) -> Attempt:
-    """Event files of N-MNIST."""
-    from lava_dyads.data.nmnist import read_events
+def events(folder: Path) -> Attempt:
+    """Event files of every format that needs no package."""
+    from lava_dyads.data.event_formats import read_events
 
-    good = bytes(b for i in range(50) for b in (i % 34, i % 30, 0x80 * (i % 2), i, i))
-    path = folder / "events.bin"
+    counted = range(50)
+    packet = struct.pack("<2h6i", 1, 0, 8, 4, 0, 50, 50, 50)
+    good = {
+        "e.bin": bytes(b for i in counted for b in (i % 34, i % 30, 0x80 * (i % 2), i, i)),
+        "e.aedat": b"#!AER-DAT2.0\r\n# DVS128\r\n"
+        + b"".join(struct.pack(">II", i << 8 | i, 9 * i) for i in counted),
+        "three.aedat": b"#!AER-DAT3.1\r\n#!END-HEADER\r\n"
+        + packet
+        + b"".join(struct.pack("<II", i << 17 | i << 2 | 3, 9 * i) for i in counted),
+        "e.dat": b"% Width 64\n% Height 64\n\x0c\x08"
+        + b"".join(struct.pack("<II", 9 * i, i << 14 | i) for i in counted),
+        "two.raw": b"% evt 2.0\n% end\n"
+        + b"".join(struct.pack("<II", 8 << 28 | i, 1 << 28 | i << 11 | i) for i in counted),
+        "three.raw": b"% evt 3.0\n% end\n"
+        + b"".join(
+            struct.pack("<6H", 8 << 12 | i, 6 << 12 | i, i, 2 << 12 | i, 3 << 12 | i, 4 << 12 | 9)
+            for i in counted
+        ),
+    }
 
     def attempt(rng: Rng) -> None:
-        path.write_bytes(spoil_bytes(good, rng))
-        read_events(path)
+        name = rng.choice(list(good))
+        path = folder / name
+        path.write_bytes(spoil_bytes(good[name], rng))
+        read_events(path, sort=rng.random() < 0.2)
 
     return attempt
 
@@ -790,7 +809,7 @@ TARGETS: dict[str, Callable[[Path], Attempt]] = {
     "dataset": datasets,
     "rows": new_rows,
     "idx": idx,
-    "nmnist": nmnist,
+    "events": events,
     "python": python,
     "command": command_line,
 }
@@ -798,7 +817,7 @@ TARGETS: dict[str, Callable[[Path], Attempt]] = {
 SHARES: dict[str, float] = {
     "graph": 5000, "state": 1500, "config": 500, "trace": 1500, "checkpoint": 4000,
     "directory": 1500, "netx": 1500, "nir": 1000, "dataset": 4000, "rows": 1000, "idx": 4000,
-    "nmnist": 4000, "python": 8000, "command": 2500,
+    "events": 4000, "python": 8000, "command": 2500,
 }  # fmt: skip
 """How many of 40,000 inputs each gets."""
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lava_dyads.data import Dataset, load
-from lava_dyads.data.nmnist import read_events
+from lava_dyads.data.event_formats import read_events
 from lava_dyads.errors import CheckpointError, DataError, ValidationError
 from lava_dyads.files import EXPANSION, SMALL, opened_arrays, unzipped
 from lava_dyads.networks import Execution, Graph, NetworkSpec
