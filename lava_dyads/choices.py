@@ -17,6 +17,10 @@ Auto: TypeAlias = Literal["auto"]
 DType: TypeAlias = Literal["float64", "float32"]
 LrSchedule: TypeAlias = Literal["constant", "linear"]
 
+ClassWeight: TypeAlias = Literal["none", "balanced"]
+Task: TypeAlias = Literal["classes", "labels", "values"]
+ScalingKind: TypeAlias = Literal["none", "standard", "min-max"]
+
 Coding: TypeAlias = Literal["change", "value", "robust"]
 Packets: TypeAlias = Literal["event", "vector"]
 
@@ -28,3 +32,5 @@ BACKENDS: tuple[Backend, ...] = get_args(Backend)
 CODINGS: tuple[Coding, ...] = get_args(Coding)
 DTYPES: tuple[DType, ...] = get_args(DType)
 LR_SCHEDULES: tuple[LrSchedule, ...] = get_args(LrSchedule)
+TASKS: tuple[Task, ...] = get_args(Task)
+SCALINGS: tuple[ScalingKind, ...] = get_args(ScalingKind)

@@ -38,7 +38,6 @@ from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.networks.checks import check_on_chip
 from lava_dyads.rules.arithmetic import Loihi2
 from lava_dyads.rules.arithmetic.limits import CORES
-from lava_dyads.rules.targets import OneHot
 from lava_dyads.training import Checkpoint
 from lava_dyads.training.checks import check_fit
 from lava_dyads.training.files import checkpoint_file
@@ -200,7 +199,7 @@ class Deploy:
     ) -> Traffic:
         """Count the messages of dyads that learn."""
         spec, parameters = checkpoint.spec, (checkpoint.weights, checkpoint.biases)
-        targets = OneHot(data.labels, spec.layers[-1])[train]
+        targets = data.taught(spec.layers[-1])[train]
         back: dict[str, Any] = {"feedback_weights": checkpoint.feedback}
         numbers = calibrated(spec, *parameters, data.x[train], targets, **back)
         return traffic(spec, numbers, parameters, data, test, learning=True, **back)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,12 +50,14 @@ class Evaluate(ExecutionOptions):
         meta = checkpoint.meta
         name = meta.get("dataset") if self.dataset is None else self.dataset
         data = checkpoint.data(path.parent) if self.dataset is None else load(self.dataset)
+        data = replace(data, target_scaling=checkpoint.target_scaling)
         seed = self._split_seed(meta, data)
         config = TrainingConfig(
             epochs=1,
             batch_size=self.batch_size,
             split_seed=seed,
             test_share=meta.get("test_share", 0.25),
+            scale_targets=False,
         )
         request, kind = self.request(), checkpoint.spec.weight_format
         if request.precision == "loihi2":
@@ -65,9 +67,8 @@ class Evaluate(ExecutionOptions):
         numbers = None
         if execution.precision == "loihi2":
             rows = data.split(seed, config.test_share)[0]
-            numbers = calibrated_numbers(
-                checkpoint.spec, parameters, checkpoint.feedback, data, rows
-            )
+            back, scaling = checkpoint.feedback, checkpoint.target_scaling
+            numbers = calibrated_numbers(checkpoint.spec, parameters, back, data, rows, scaling)
         spec = checkpoint.spec
         begin: dict[str, Any] = {
             "arithmetic": numbers,
@@ -86,7 +87,7 @@ class Evaluate(ExecutionOptions):
             **asdict(execution),
             "split_seed": seed,
             "samples": metrics.samples,
-            "test_accuracy": metrics.accuracy,
+            **{f"test_{name}": score for name, score in metrics.scores.items()},
             "test_loss": metrics.loss,
             "events_per_sample": metrics.events,
             "synops_per_sample": metrics.operations,

@@ -90,7 +90,7 @@ class Predict(ExecutionOptions):
     def _found(self, predictor: Predictor, rows: object) -> dict[str, Array]:
         """Return the columns of the result; the network is shown the rows once."""
         outputs = predictor.decision(rows)
-        found: dict[str, Any] = {"prediction": predictor.classes_of(outputs)}
+        found: dict[str, Any] = {"prediction": predictor.said_by(outputs)}
         if self.proba:
             found["p"] = predictor.probabilities_of(outputs)
         if self.decision:

@@ -12,7 +12,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from lava_dyads.checks import check_fields
-from lava_dyads.choices import RUNTIMES, DType, LrSchedule
+from lava_dyads.choices import RUNTIMES, ClassWeight, DType, LrSchedule
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
@@ -38,6 +38,7 @@ from lava_dyads.training.checks import check_learns
 from lava_dyads.training.origin import check_unchanged, recalled
 from lava_dyads.training.progress import ProgressBar
 from lava_dyads.training.reporting import Reporter, RunContext
+from lava_dyads.training.tasks import fitting
 
 T = TypeVar("T")
 
@@ -55,6 +56,7 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
         "rule_specific": (),
         "network": ("threshold", "error_threshold", "anneal", "bias_deviation", "repeats"),
         "training": ("repeats_per_batch", "lanes", "lr_schedule", "weight_decay", "decay",
+                     "class_weight", "no_scale_targets",
                      "split_seed", "test_share", "dtype", "skip_error", "no_count"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
         "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "json"),
@@ -89,6 +91,10 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
     lr_schedule: LrSchedule = "constant"
     """Course of the learning rate over all epochs; linear: it falls to 0."""
+    class_weight: ClassWeight = "none"
+    """balanced: show the rows of rare classes more often, so that all classes count alike."""
+    no_scale_targets: bool = False
+    """Show real values as they are, and not less their mean in units of their deviation."""
     weight_decay: float = 0.0
     """Decoupled weight decay, in units of the learning rate."""
     decay: float | None = None
@@ -214,14 +220,15 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     def _network(self, data: Dataset, begun: Mapping[str, Any] | None) -> NetworkSpec:
         if begun:  # its graph may be elsewhere by now
             return NetworkSpec.from_dict(begun.get("spec", {}))
-        return self.spec(
-            (data.x.shape[1], *self.layers, data.classes),
+        spec = self.spec(
+            (data.x.shape[1], *self.layers, data.outputs),
             repeats=self.repeats,
             bias_deviation=self.bias_deviation,
             threshold=self.threshold,
             error_threshold=self.error_threshold,
             anneal=self.anneal,
         )
+        return spec if self.loss else fitting(spec, data)
 
     def _training(self) -> TrainingConfig:
         on_chip = self.precision == "loihi2"
@@ -236,6 +243,8 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
             lr_schedule=self.lr_schedule,
             weight_decay=self.weight_decay,
             decay=self.decay,
+            class_weight=self.class_weight,
+            scale_targets=not self.no_scale_targets,
             split_seed=self.split_seed,
             test_share=self.test_share,
             seed=self.seed,

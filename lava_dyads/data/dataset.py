@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lava_dyads.array_types import Array
 from lava_dyads.checks import Count, check_fields, checked, plain_array
-from lava_dyads.data.split import stratified
+from lava_dyads.choices import TASKS
+from lava_dyads.data.scaling import Scaling
+from lava_dyads.data.split import shuffled, stratified
 from lava_dyads.errors import DataError, message
 from lava_dyads.kinds import Limit
+from lava_dyads.rules.targets import OneHot
 
 
 @dataclass(frozen=True)
@@ -46,89 +50,175 @@ InputRange: TypeAlias = Annotated[
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows of features with class labels, checked at construction.
+    """Rows of features with what is to be said of them, checked at construction.
 
     Parameters
     ----------
     name : str
     x : array, shape (samples, features)
         Finite numbers, dimensionless, about 0 .. 1.
-    labels : int array, shape (samples,)
+    labels : int array, shape (samples,), or None
         Classes 0 .. classes - 1.
     official_training_rows : int or None
         Rows of the training part where one is published, the rest is for tests; None: the split
         is drawn.
+    targets : array, shape (samples, outputs) or (samples,), or None
+        In the place of labels: real values, or 0 and 1 for labels of which a row may have several.
+    task : str
+        ``classes``, ``labels`` or ``values``. Empty: classes where there are labels; several
+        columns of 0 and 1 are labels, other targets values.
+    weights : array, shape (samples,), or None
+        How much a row counts in training, see ``TrainingConfig.order``. None: all alike.
+    class_names, feature_names, output_names : tuples of str
+        Names of the classes, the columns of x and those of targets; empty: they have none.
+    target_scaling : Scaling or None
+        How a network is shown real values; None: as ``TrainingConfig.scale_targets`` says.
 
     Raises
     ------
     DataError
         If shapes do not fit, a value is not finite or a label cannot be a class.
+
+    Examples
+    --------
+    >>> lines = Dataset("line", [[0.0], [1.0], [2.0]], targets=[0.0, 0.5, 1.0])
+    >>> lines.task, lines.outputs
+    ('values', 1)
     """
 
     name: str
     x: NDArray[np.float64]
-    labels: NDArray[np.int64]
+    labels: NDArray[np.int64] | None = None
     official_training_rows: Count | None = None
+    targets: NDArray[np.float64] | None = None
+    task: str = ""
+    weights: NDArray[np.float64] | None = None
+    class_names: tuple[str, ...] = ()
+    feature_names: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
+    target_scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        x, labels = (plain_array(getattr(self, n), f"Dataset.{n}") for n in ("x", "labels"))
-        if x.ndim != 2 or labels.shape != (len(x),) or not x.size:
-            raise DataError(
-                message(
-                    f"data {self.name}",
-                    "needs x of shape (samples, features) and one label per row",
-                    (x.shape, labels.shape),
-                    "x.reshape(len(labels), -1)",
-                )
-            )
-        if x.dtype.kind not in "iuf" or labels.dtype.kind not in "iu":
-            raise DataError(
-                message(
-                    f"data {self.name}",
-                    "needs numbers in x and whole numbers as labels",
-                    (str(x.dtype), str(labels.dtype)),
-                    "x.astype(float), labels.astype(int)",
-                )
-            )
+        x = plain_array(self.x, "Dataset.x")
+        rows, width = len(x) if x.ndim else 0, x.shape[-1] if x.ndim else 0
+        if x.ndim != 2 or not x.size:
+            limit = "needs x of shape (samples, features)"
+            self._refuse("", limit, x.shape, "x.reshape(len(labels), -1)")
+        if x.dtype.kind not in "iuf":
+            self._refuse("", "needs numbers in x", str(x.dtype), "x.astype(float)")
+        object.__setattr__(self, "x", x.astype(np.float64, copy=False))
+        self._check_finite("x", self.x)
+        if (self.labels is None) == (self.targets is None):
+            got = "both" if self.labels is not None else "neither"
+            self._refuse("", "needs labels (classes) or targets", got, "one of them")
+        if self.labels is not None:
+            self._check_labels(rows)
+        else:
+            self._check_targets(rows)
+        self._check_task()
+        if self.weights is not None:
+            self._check_weights(rows)
+        official = self.official_training_rows
+        if official is not None and official >= rows:
+            limit = f"must leave some of the {rows} rows for tests"
+            self._refuse("official_training_rows", limit, official, "None, for a drawn split")
+        sizes = (("class_names", self.classes), ("feature_names", width),
+                 ("output_names", self.outputs))  # fmt: skip
+        for what, size in sizes:
+            names = getattr(self, what)
+            if names and len(names) != size:
+                self._refuse(what, f"needs {size} names, or none", len(names), "one for each")
+
+    def _check_labels(self, rows: int) -> None:
+        labels = plain_array(self.labels, "Dataset.labels")
+        if labels.shape != (rows,):
+            limit = "needs x of shape (samples, features) and one label per row"
+            got, hint = (self.x.shape, labels.shape), "x.reshape(len(labels), -1)"
+            self._refuse("", limit, got, hint)
+        if labels.dtype.kind not in "iu":
+            limit, hint = "needs whole numbers as labels", "labels.astype(int), or targets="
+            self._refuse("", limit, str(labels.dtype), hint)
         if labels.min() < 0:
-            raise DataError(
-                message(
-                    f"data {self.name}",
-                    "labels must be at least 0",
-                    int(labels.min()),
-                    "classes from 0 on",
-                )
-            )
-        rows = self.official_training_rows
-        if rows is not None and rows >= len(x):
-            limit = f"must leave some of the {len(x)} rows for tests"
-            raise DataError(
-                message(
-                    f"data {self.name}: official_training_rows",
-                    limit,
-                    rows,
-                    "None, for a drawn split",
-                )
-            )
-        if labels.max() >= max(len(labels), 2):
+            limit = "labels must be at least 0"
+            self._refuse("", limit, int(labels.min()), "classes from 0 on")
+        if labels.max() >= max(len(labels), 2, len(self.class_names)):
             row = int(labels.argmax())
             limit = f"must be a class number below the number of samples, {len(labels)}"
-            what = f"data {self.name}: labels[{row}]"
-            raise DataError(message(what, limit, int(labels[row]), "classes from 0 on"))
-        object.__setattr__(self, "x", x.astype(np.float64, copy=False))
+            self._refuse(f"labels[{row}]", limit, int(labels[row]), "classes from 0 on")
         object.__setattr__(self, "labels", labels.astype(np.int64, copy=False))
-        bad = np.argwhere(~np.isfinite(self.x))
-        if len(bad):
-            row, column = (int(i) for i in bad[0])
-            what = f"data {self.name}: x[{row}, {column}]"
+
+    def _check_targets(self, rows: int) -> None:
+        targets = plain_array(self.targets, "Dataset.targets")
+        if targets.ndim == 1:
+            targets = targets[:, None]
+        if targets.ndim != 2 or len(targets) != rows or not targets.size:
+            limit = "needs targets of shape (samples, outputs), one row for each of x"
+            got = (self.x.shape, targets.shape)
+            self._refuse("", limit, got, "targets.reshape(len(x), -1)")
+        if targets.dtype.kind not in "iufb":
+            self._refuse("", "needs numbers as targets", str(targets.dtype), "labels=")
+        targets = targets.astype(np.float64, copy=False)
+        self._check_finite("targets", targets)
+        object.__setattr__(self, "targets", targets)
+
+    def _check_task(self) -> None:
+        """Settle the task, and raise where it does not fit."""
+        targets = self.targets
+        binary = targets is not None and bool(np.all((targets == 0) | (targets == 1)))
+        several = targets is not None and targets.shape[1] > 1
+        found = "classes" if targets is None else "labels" if binary and several else "values"
+        task = self.task or found
+        if task not in TASKS or (task == "classes") != (targets is None):
+            allowed = TASKS[:1] if targets is None else TASKS[1:]
+            self._refuse("task", f"must be {' or '.join(allowed)}", task, found)
+        if task == "labels" and not binary:
+            self._refuse("targets", "labels are 0 or 1 each", "others", "task values")
+        object.__setattr__(self, "task", task)
+
+    def _check_weights(self, rows: int) -> None:
+        weights = plain_array(self.weights, "Dataset.weights")
+        if weights.shape != (rows,) or weights.dtype.kind not in "iufb":
+            got = weights.shape, str(weights.dtype)
+            self._refuse("weights", "must be a number for each row", got, "numpy.ones(len(x))")
+        weights = weights.astype(np.float64, copy=False)
+        self._check_finite("weights", weights[:, None])
+        if weights.min() < 0 or not weights.max() > 0:
+            limit = "must be at least 0, some above"
+            self._refuse("weights", limit, float(weights.min()), "numpy.ones(len(x))")
+        object.__setattr__(self, "weights", weights)
+
+    def _check_finite(self, what: str, array: NDArray[np.float64]) -> None:
+        if not np.isfinite(array).all():
+            row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
             hint = "drop or impute such rows before"
-            raise DataError(message(what, "must be finite", float(self.x[row, column]), hint))
+            where = f"{what}[{row}, {column}]"
+            if what == "x" and self.feature_names:
+                where += f" ({self.feature_names[column]})"
+            self._refuse(where, "must be finite", float(array[row, column]), hint)
+
+    def _refuse(self, what: str, limit: str, value: object, hint: str) -> NoReturn:
+        name = f"data {self.name}{what and ': '}{what}"
+        raise DataError(message(name, limit, value, hint))
 
     @property
     def classes(self) -> int:
-        """Number of classes."""
-        return int(self.labels.max()) + 1
+        """Number of classes; 0 where there are targets instead."""
+        if self.labels is None:
+            return 0
+        return max(int(self.labels.max()) + 1, len(self.class_names))
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs that a network needs."""
+        return self.classes if self.targets is None else self.targets.shape[1]
+
+    def taught(self, outputs: int = 0) -> OneHot | Array:
+        """Return what a network of so many outputs (0: just as many as needed) is taught."""
+        if self.labels is not None:
+            return OneHot(self.labels, outputs or self.classes)
+        assert self.targets is not None
+        return self.targets
 
     @property
     def input_range(self) -> tuple[float, float]:
@@ -137,22 +227,37 @@ class Dataset:
 
     @property
     def checksum(self) -> int:
-        """CRC-32 of features and labels in the order of the rows: other data have another."""
-        features, labels = (np.ascontiguousarray(a).reshape(-1) for a in (self.x, self.labels))
-        return zlib.crc32(labels.data, zlib.crc32(features.data))
+        """CRC-32 of features, targets and weights by rows: other data have another."""
+        found = 0
+        for array in (self.x, self.labels, self.targets, self.weights):
+            if array is not None:
+                found = zlib.crc32(np.ascontiguousarray(array).reshape(-1).data, found)
+        return found
 
     @property
-    def targets(self) -> NDArray[np.float64]:
-        """One-hot targets, shape (samples, classes)."""
-        targets = np.zeros((len(self.labels), self.classes))
-        targets[np.arange(len(targets)), self.labels] = 1.0
-        return targets
+    def one_hot(self) -> NDArray[np.float64]:
+        """One-hot targets of the classes, shape (samples, classes)."""
+        return np.asarray(OneHot(self.classes_of(), self.classes)[:], np.float64)
+
+    def classes_of(self, rows: Any = slice(None)) -> NDArray[np.int64]:
+        """Return the classes of some rows.
+
+        Raises
+        ------
+        DataError
+            If the data has none.
+        """
+        if self.labels is None:
+            self._refuse("", "has no classes", self.task, "data with labels")
+        return np.asarray(self.labels[rows])
 
     @checked
     def split(
         self, seed: SplitSeed, test_share: TestShare = 0.25
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return row numbers of the training and test part: the official ones, or stratified.
+        """Return row numbers of the training and test part: the official ones, or drawn.
+
+        They are drawn as scikit-learn's ``train_test_split`` does it, for classes stratified.
 
         Parameters
         ----------
@@ -170,6 +275,8 @@ class Dataset:
             rows = np.arange(len(self.x))
             return rows[: self.official_training_rows], rows[self.official_training_rows :]
         try:
+            if self.labels is None:
+                return shuffled(len(self.x), test_share, seed)
             return stratified(self.labels, test_share, seed)
         except ValueError as error:
             hint = "more samples per class, or another test share"

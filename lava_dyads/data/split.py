@@ -1,7 +1,7 @@
-"""A stratified split into training and test part: the one that scikit-learn draws.
+"""Splits into training and test part, stratified and not: those that scikit-learn draws.
 
-To import ``sklearn.model_selection`` takes longer than all of Lava; this is ``train_test_split(...,
-stratify=labels)`` with the same random numbers in the same order.
+To import ``sklearn.model_selection`` takes longer than all of Lava; this is ``train_test_split``,
+with ``stratify=labels`` or without, with the same random numbers in the same order.
 """
 
 from __future__ import annotations
@@ -51,6 +51,31 @@ def stratified(
         test.append(shuffled[n : n + m])
     first = generator.permutation(np.concatenate(train))
     return first, generator.permutation(np.concatenate(test))
+
+
+def shuffled(
+    samples: int, test_share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return row numbers of the training and the test part, drawn from all rows alike.
+
+    Parameters
+    ----------
+    samples : int
+    test_share : float
+        In (0, 1).
+    seed : int
+        Of the shuffle.
+
+    Raises
+    ------
+    ValueError
+        If a part is empty.
+    """
+    test_rows = math.ceil(test_share * samples)
+    if not 0 < test_rows < samples:
+        raise ValueError(f"{samples - test_rows} samples in the training part of {samples}")
+    order = np.random.RandomState(seed).permutation(samples)
+    return order[test_rows:], order[:test_rows]
 
 
 def _shares(

@@ -10,6 +10,7 @@ from lava_dyads.elements.clock import Clock
 from lava_dyads.errors import invalid
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.scores import ClassScores, Scores
 from lava_dyads.rules.send_on_change import send_on_change
 from lava_dyads.rules.targets import OneHot
 
@@ -124,8 +125,9 @@ class Sink(Element):
     """Integrate outputs and targets, and collect metrics.
 
     In the read step of a presentation: the loss and the predicted class of each lane.
-    Registers: ``totals`` = [samples, correct, sum of losses], ``predicted`` (capacity,) the
-    class per sample number of the run.
+    Registers: ``totals`` = [samples, of which the largest output is right, sum of losses],
+    ``predicted`` (capacity,) the number of the largest output per sample number of the run,
+    ``scores`` what the scores add up.
 
     Parameters
     ----------
@@ -138,6 +140,8 @@ class Sink(Element):
         What the outputs carry beyond the activity they stand for.
     keep : bool
         Keep the outputs, in units of the activity, in the register ``outputs`` (capacity, n).
+    scores : Scores or None
+        How right they are; None: as classes.
     """
 
     def __init__(
@@ -150,13 +154,15 @@ class Sink(Element):
         baseline: float = 0.0,
         arithmetic: Arithmetic | None = None,
         keep: bool = False,
+        scores: Scores | None = None,
     ) -> None:
         super().__init__(lanes, {"output_in": n, "target_in": n}, {}, arithmetic)
         self.loss, self.baseline = loss, baseline
         zeros = self.arithmetic.zeros
         self.memory |= {name: zeros((lanes, n)) for name in ("output", "target")}
         self.memory |= {"totals": np.zeros(3), "predicted": np.full(capacity, -1, np.int64)}
-        self.keep = keep
+        self.keep, self.scores = keep, scores or ClassScores(n)
+        self.memory["scores"] = np.zeros(self.scores.size)
         self.memory["outputs"] = np.zeros((capacity if keep else 1, n))
 
     def reset(self) -> None:
@@ -184,6 +190,7 @@ class Sink(Element):
         correct = np.count_nonzero(predicted == target.argmax(axis=1))
         losses = self.loss.value(output, target)
         m["totals"][:2] += samples, correct
+        self.scores.add(m["scores"], output, target)
         for presentation in range(0, samples, self.lanes):
             m["totals"][2] += losses[presentation : presentation + self.lanes].sum()
         index = np.arange(start, start + samples) % len(m["predicted"])

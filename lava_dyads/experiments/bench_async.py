@@ -24,7 +24,6 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.optimisers import Adam
-from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.backends import LavaBackend
 
 GRANULARITIES: tuple[Granularity, ...] = ("neuron", "layer")
@@ -149,7 +148,7 @@ class _Engine:
         network = spec.build(lanes=lanes, optimiser=Adam(3e-3), executor="step")
         assert isinstance(network, Network)
         self._backend = LavaBackend(
-            Source(data.x, OneHot(data.labels, layers[-1]), lanes=lanes),
+            Source(data.x, data.taught(layers[-1]), lanes=lanes),
             network,
             Sink(loss(spec.loss), layers[-1], lanes=lanes, capacity=len(data.x)),
             schedule,

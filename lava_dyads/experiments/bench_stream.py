@@ -164,7 +164,7 @@ def bench_stream(
             on_stream(f"{hold} frames per pixel")
         seen = [moving(data.x[row].reshape(side, side), hold, speck) for row in chosen]
         x = np.concatenate(seen).reshape(-1, side * side)
-        y = OneHot(np.repeat(data.labels[chosen], len(PATH) * hold), data.classes)[:]
+        y = OneHot(np.repeat(data.classes_of(chosen), len(PATH) * hold), data.classes)[:]
         streams.append(_measured(spec, parameters, hold, x, y))
     facts = {"dataset": dataset, "layers": list(spec.layers), "images": images, "epochs": epochs,
              "seed": seed, "speck": speck}  # fmt: skip

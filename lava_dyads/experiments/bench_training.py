@@ -246,9 +246,9 @@ def _write(config: BenchmarkConfig, folder: Path) -> int:
     generator = np.random.default_rng(config.seed)
     arrays: dict[str, Any] = {
         "x": data.x[train].astype(np.float32),
-        "y": data.targets[train].astype(np.float32),
+        "y": data.one_hot[train].astype(np.float32),
         "test_x": data.x[test].astype(np.float32),
-        "test_labels": data.labels[test],
+        "test_labels": data.classes_of(test),
         "orders": np.array([generator.permutation(len(train)) for _ in range(config.epochs)]),
     }
     for k, (w, b) in enumerate(zip(weights, biases, strict=True), 1):

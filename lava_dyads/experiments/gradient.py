@@ -253,6 +253,8 @@ def _random_samples(spec: NetworkSpec, samples: int, seed: int, stream: int) -> 
     y = generator.normal(size=(samples, spec.layers[-1]))
     if spec.loss == "cross-entropy":
         y = np.eye(spec.layers[-1])[y.argmax(axis=1)]
+    elif spec.loss == "binary-cross-entropy":
+        y = (y > 0).astype(float)
     return x, y
 
 

@@ -36,7 +36,12 @@ def _softmax(a: AnyArray) -> AnyArray:
     return np.asarray(e / e.sum(axis=-1, keepdims=True))
 
 
-_ERRORS = {"squared-error": lambda a, y: a - y, "cross-entropy": lambda a, y: _softmax(a) - y}
+_ERRORS: dict[str, Any] = {
+    "squared-error": lambda a, y, _: a - y,
+    "cross-entropy": lambda a, y, _: _softmax(a) - y,
+    "binary-cross-entropy": lambda a, y, _: 1 / (1 + np.exp(-a)) - y,
+    "huber": lambda a, y, delta: np.clip(a - y, -delta, delta),
+}
 
 
 def verifier(path: AnyPath) -> Verifier:
@@ -178,7 +183,8 @@ class Verifier:
 
     def _head(self, p: int, valid: int, mode: int, name: str, about: Any) -> Iterator[str]:
         output, target = (self._kept(p, valid, name, f"held_{n}") for n in ("output", "target"))
-        due = -about["beta"] * _ERRORS[about["loss"]](output, target) * bool(mode)
+        loss, _, option = about["loss"].partition(":")
+        due = -about["beta"] * _ERRORS[loss](output, target, float(option or 1)) * bool(mode)
         found = self._kept(p, valid, name, "sent_drive")
         yield from self._compare(p, f"{name}.sent_drive", found, due, about["threshold"])
 

@@ -120,7 +120,7 @@ def random_problem(spec: NetworkSpec, samples: int, dataset: str = "") -> Spikin
     if dataset:
         data = load(dataset)
         check_fit(spec, data)
-        x, classes = data.x[:samples], data.labels[:samples]
+        x, classes = data.x[:samples], data.classes_of(slice(samples))
     else:
         x = generator.uniform(size=(samples, spec.layers[0]))
         classes = generator.integers(spec.layers[-1], size=samples)

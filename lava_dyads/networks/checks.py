@@ -16,7 +16,6 @@ from lava_dyads.rules.activations import activation
 from lava_dyads.rules.arithmetic import Float, Loihi2
 from lava_dyads.rules.binary import FLOAT, check_weights
 from lava_dyads.rules.feedback import RANDOM, TIED, feedback
-from lava_dyads.rules.losses import loss
 from lava_dyads.rules.nudges import LINEARISED, NUDGES
 from lava_dyads.rules.units.baselines import ALIGNMENT
 
@@ -100,7 +99,7 @@ def check_rule(spec: NetworkSpec) -> None:
     """Raise where a network has something that its rule does not know."""
     chosen = spec.rule
     _check_supported(spec, "nudge", (spec.nudge,), chosen.nudges)
-    losses = {v.loss.name for v in spec.vertices if v.loss}
+    losses = {v.loss.name: v.loss for v in spec.vertices if v.loss}
     _check_supported(spec, "loss", tuple(sorted(losses)), chosen.losses)
     if chosen.activations:
         _check_supported(spec, "activations", tuple(spec.activations), chosen.activations)
@@ -117,8 +116,8 @@ def check_rule(spec: NetworkSpec) -> None:
         what = "compartment_noise"
         invalid(what, "the states of a spiking dyad are counts", spec.compartment_noise, "0")
     if not NUDGES[spec.nudge].head:
-        for name in losses:
-            chosen.output(loss(name))  # raises where no point exists
+        for each in losses.values():
+            chosen.output(each)  # raises where no point exists
 
 
 def _check_supported(

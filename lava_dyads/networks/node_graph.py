@@ -355,6 +355,17 @@ def _tables(text: str) -> dict[str, Any]:
 _MOST_DOTS = 1000
 
 
+def _check_names(node: Node, here: str) -> None:
+    """Raise where an activation or a loss is not registered."""
+    if node.activation and node.activation not in ACTIVATIONS:
+        hint = nearest(node.activation, ACTIVATIONS)
+        invalid(f"{here}: activation", "unknown name", node.activation, hint)
+    try:
+        loss(node.loss or next(iter(LOSSES)))
+    except ValidationError as error:
+        raise ValidationError(f"{here}: {error}") from error
+
+
 def _check(node: Node, by_name: Mapping[str, Node]) -> None:
     """Raise where a node by itself is wrong."""
     here = f"node {node.name}"
@@ -379,12 +390,6 @@ def _check(node: Node, by_name: Mapping[str, Node]) -> None:
         if there and f.name not in (*kind.options, *kind.may):
             takes = ", ".join((*kind.options, *kind.may)) or "nothing but from"
             invalid(here, f"kind {kind.name} takes {takes}", f.name)
-    registered: tuple[tuple[str, str, Iterable[str]], ...] = (
-        ("activation", node.activation, ACTIVATIONS),
-        ("loss", node.loss, LOSSES),
-    )
-    for what, name, known in registered:
-        if name and name not in known:
-            invalid(f"{here}: {what}", "unknown name", name, nearest(name, known))
+    _check_names(node, here)
     if node.kind == "input" and node.activation:
         invalid(here, "an input has no neurons", node.activation, "kind sum with an activation")

@@ -105,5 +105,5 @@ def _label(vertex: Vertex) -> str:
     if vertex.activation and not vertex.loss:
         lines.append(vertex.activation.name)
     if vertex.loss:
-        lines.append(vertex.loss.name)
+        lines.append(vertex.loss.label)
     return "\n".join(lines)

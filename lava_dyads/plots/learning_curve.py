@@ -12,7 +12,7 @@ from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
 @checked
 def learning_curve(history: History, title: str, path: AnyPath) -> None:
-    """Draw loss and accuracy over the epochs, training and test, into a file.
+    """Draw loss and accuracy (of values R2) over the epochs, training and test, into a file.
 
     Parameters
     ----------
@@ -24,9 +24,9 @@ def learning_curve(history: History, title: str, path: AnyPath) -> None:
     figure = canvas(8, 3.6)
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-    epochs = history.column("epoch")
+    score, epochs = history.score, history.column("epoch")
     left, right = figure.subplots(1, 2)
-    for axes, name, words in ((left, "loss", "loss"), (right, "accuracy", "accuracy")):
+    for axes, name, words in ((left, "loss", "loss"), (right, score, score)):
         for part, colour in (("train", "#0b5fa5"), ("test", "#d1495b")):
             values = history.column(f"{part}_{name}")
             axes.plot(epochs, values, "o-", color=colour, markersize=3, label=part)
@@ -36,7 +36,8 @@ def learning_curve(history: History, title: str, path: AnyPath) -> None:
         axes.grid(alpha=0.3)
         axes.legend(frameon=False)
     left.set_yscale("log")
-    right.yaxis.set_major_formatter(PercentFormatter(1.0))
+    if score == "accuracy":
+        right.yaxis.set_major_formatter(PercentFormatter(1.0))
     figure.suptitle(verbatim(title), fontsize=10)
     save(figure, path)
 

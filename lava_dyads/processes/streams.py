@@ -70,8 +70,8 @@ class MetricSink(ElementProcess):
     """Collect what a network answers: samples, correct classes, losses, predictions.
 
     Ports: ``output_in``, ``target_in`` (n,) or (lanes, n), changes. Vars: ``totals`` =
-    [samples, correct, sum of losses], ``predicted`` (capacity,), ``output``, ``target``;
-    ``outputs`` (capacity, n) of elements that keep them.
+    [samples, correct, sum of losses], ``predicted`` (capacity,), ``scores``, ``output``,
+    ``target``; ``outputs`` (capacity, n) of elements that keep them.
 
     Parameters
     ----------
@@ -86,6 +86,7 @@ class MetricSink(ElementProcess):
     target: Member[Var]
     totals: Member[Var]
     predicted: Member[Var]
+    scores: Member[Var]
     outputs: Member[Var]
     output_in: Member[InPort]
     target_in: Member[InPort]

@@ -52,6 +52,7 @@ _KEPT = {
     Head: ("held_output", "held_target", "sent_drive"),
 }
 OPTIMISERS = ("sgd", "momentum", "adam")
+LOSSES = ("squared-error", "cross-entropy", "binary-cross-entropy", "huber")
 
 
 class Ledger:
@@ -204,6 +205,8 @@ def _unknown(element: Any) -> str | None:
     elif type(element) is Head:
         if element.frozen or element.anneal:
             return "a head that looks at the output once, or has a threshold that falls"
+        if element.loss.name not in LOSSES:
+            return f"a head of the loss {element.loss.label}"
     elif type(element) is not Connection:
         return f"a {type(element).__name__}"
     names = [rule["optimiser"] for rule in _described(element).get("learners", ())]
@@ -214,7 +217,7 @@ def _unknown(element: Any) -> str | None:
 def _described(element: Any) -> dict[str, Any]:
     """Return what the verifier has to know about an element."""
     if isinstance(element, Head):
-        about = {"loss": element.loss.name, "beta": element.beta, "threshold": element.threshold}
+        about = {"loss": element.loss.label, "beta": element.beta, "threshold": element.threshold}
         return {"kind": "head", **about}
     if isinstance(element, Population):
         unit: Any = element.unit

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lava_dyads.array_types import Array, IntArray
+from lava_dyads.array_types import Array
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import DivergedError, UnsupportedError, invalid
 from lava_dyads.executors.backprop import BackpropNetwork
@@ -16,8 +16,7 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.options import label
 from lava_dyads.rules.binary import FLOAT
-from lava_dyads.rules.losses import loss
-from lava_dyads.rules.targets import OneHot
+from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.units.spiking import OFFSET, SpikingDualPropagation
 from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.metrics import Metrics
@@ -76,10 +75,9 @@ def loss_at(
     spec: NetworkSpec,
     parameters: tuple[list[Array], list[Array]] | None,
     x: Array,
-    labels: IntArray,
+    y: Array,
 ) -> float:
     """Return the mean loss of some samples at some parameters; None: the initial ones."""
-    y = OneHot(labels, spec.layers[-1])[:]
     weights, biases = parameters or spec.initial_parameters()
     with np.errstate(all="ignore"):
         output = spec.backpropagate(x, y, weights, biases).output
@@ -154,12 +152,15 @@ def check_fit(spec: NetworkSpec, data: Dataset) -> None:
     if isinstance(rule, SpikingDualPropagation) and not rule.scale * (1 + OFFSET) < 1:
         limit = f"outputs count up to {1 + OFFSET:g}, times which it has to stay below 1"
         invalid("scale", limit, rule.scale, "0.375")
-    if spec.layers[-1] < data.classes:
-        invalid(
-            f"data {data.name}",
-            f"the network has {spec.layers[-1]} outputs, the data has {data.classes} classes",
-            (spec.layers[-1], data.classes),
-        )
+    width, what = spec.layers[-1], data.task if data.task == "classes" else "targets"
+    if width < data.outputs or (width > data.outputs and data.labels is None):
+        limit = f"the network has {width} outputs, the data has {data.outputs} {what}"
+        invalid(f"data {data.name}", limit, (width, data.outputs))
+    head = loss(spec.loss)
+    if data.task not in head.tasks:
+        fit = " or ".join(name for name, each in LOSSES.items() if data.task in each.tasks)
+        limit = f"targets are {data.task}, which loss {head.name} cannot be trained on"
+        invalid(f"data {data.name}", limit, head.name, f"loss {fit}")
 
 
 def set_up_sweep(

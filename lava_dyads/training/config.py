@@ -9,7 +9,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import Count, Natural, NotNegative, Positive, Size, check_fields
-from lava_dyads.choices import DType, LrSchedule, Precision
+from lava_dyads.choices import ClassWeight, DType, LrSchedule, Precision
 from lava_dyads.data.dataset import SplitSeed, TestShare
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
@@ -19,6 +19,7 @@ from lava_dyads.rules.arithmetic import Arithmetic, Float, Loihi2
 from lava_dyads.rules.arithmetic.loihi2 import feedback_exponents, fitting_exponent
 from lava_dyads.rules.binary import BINARY, FLOAT, Latent, growth_for
 from lava_dyads.rules.optimisers import ChipSGD, Optimiser, optimiser
+from lava_dyads.training.sampling import drawn
 
 CHIP_RATE = 2.0**-6
 """Learning rate of precision loihi2 where none is given."""
@@ -53,6 +54,11 @@ class TrainingConfig:
     decay : float or None
         Share of a weight lost per update where W and its feedback learn as a pair, of both alike;
         None: that of the kind of feedback, see ``rules.feedback``.
+    class_weight : str
+        ``balanced``: rows of rare classes are shown more often, see ``training.sampling``.
+    scale_targets : bool
+        Show real values as (y - mean) / deviation of the training part; what is predicted is in
+        their own units again.
     split_seed : int
         Of the stratified split.
     test_share : float
@@ -89,6 +95,8 @@ class TrainingConfig:
     lr_schedule: LrSchedule = "constant"
     weight_decay: NotNegative = 0.0
     decay: NotNegative | None = None
+    class_weight: ClassWeight = "none"
+    scale_targets: bool = True
     split_seed: SplitSeed = 0
     test_share: TestShare = 0.25
     seed: Natural = 0
@@ -126,12 +134,21 @@ class TrainingConfig:
         full, rest = divmod(samples, self.batch_size)
         return full * self.repeats_per_batch + (rest > 0)
 
-    def order(self, rows: IntArray, generator: np.random.Generator) -> IntArray:
+    def rows_per_epoch(self, samples: int) -> int:
+        """Return the rows that are shown in an epoch of so many samples, repeats counted."""
+        full, rest = divmod(samples, self.batch_size)
+        return full * self.batch_size * self.repeats_per_batch + rest
+
+    def order(
+        self, rows: IntArray, generator: np.random.Generator, weights: Array | None = None
+    ) -> IntArray:
         """Return the rows of an epoch, in a new order but for streams.
 
-        Each full batch stands there as often as it is shown.
+        Each full batch stands there as often as it is shown; a row as often as its weight says,
+        see ``training.sampling``.
         """
         size = self.batch_size
+        rows = drawn(rows, weights, generator)
         if not self.stream:
             rows = generator.permutation(rows)
         full = len(rows) // size * size

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lava_dyads.array_types import Array, IntArray
-from lava_dyads.elements import Source
-from lava_dyads.executors.backprop import zero_skipping_operations
-from lava_dyads.networks.specification import NetworkSpec
+from lava_dyads.elements.clock import FROZEN
+from lava_dyads.executors.backprop import BackpropNetwork, zero_skipping_operations
+from lava_dyads.training.metrics import Cost
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime.usage import Usage
+    from lava_dyads.training.trainer import Trainer
 
 PIECE = 1000
 """Rows that backprop is asked about at a time: all at once would take gigabytes."""
@@ -19,17 +19,19 @@ PIECE = 1000
 Profile = dict[str, dict[str, str | float]]
 
 
-def zero_skipping(
-    spec: NetworkSpec, source: Source, rows: IntArray, parameters: tuple[list[Array], list[Array]]
-) -> float:
-    """Return the products per sample of backprop that leaves out exact zeros."""
-    total = 0
+def cost_of(trainer: Trainer) -> Cost:
+    """Return what training a sample costs, on a trainer's present weights; nothing learns."""
+    spec, rows, parameters, total = trainer.spec, trainer.train_rows, trainer.parameters(), 0
     for start in range(0, len(rows), PIECE):
         piece = rows[start : start + PIECE]
-        total += zero_skipping_operations(
-            spec.backpropagate(source.x[piece], source.y[piece], *parameters)
-        )
-    return total / len(rows)
+        x, y = trainer.source.x[piece], trainer.source.y[piece]
+        total += zero_skipping_operations(spec.backpropagate(x, y, *parameters))
+    dense, skipping = spec.dense_operations, total / len(rows)
+    if isinstance(trainer.network, BackpropNetwork):
+        return Cost(None, None, float(dense), dense, skipping)
+    metrics = trainer.run(rows, FROZEN)
+    spikes = metrics.spikes if trainer.network.spiking else None
+    return Cost(metrics.events, spikes, metrics.operations, dense, skipping)
 
 
 def profile_of(usage: Usage) -> Profile:

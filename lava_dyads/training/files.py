@@ -15,7 +15,9 @@ import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.checks import Natural, check_fields, entries, real_array
+from lava_dyads.choices import TASKS, Task
 from lava_dyads.data.dataset import Dataset, InputRange, SplitSeed, TestShare
+from lava_dyads.data.scaling import Scaling
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
     PART,
@@ -109,7 +111,13 @@ class Checkpoint(Predicting):
             "precision": trainer.execution.precision,
             "epochs": len(trainer.history.epochs),
             "input_range": list(trainer.data.input_range),
+            "task": trainer.data.task,
         }
+        if trainer.teaching.scaling is not None:
+            meta["target_scaling"] = trainer.teaching.scaling.as_dict()
+        for names in NAMES:
+            if getattr(trainer.data, names):
+                meta[names] = list(getattr(trainer.data, names))
         return cls(trainer.spec, *trainer.stored(), meta, trainer.network.feedback())
 
     def data(self, folder: AnyPath = "") -> Dataset:
@@ -162,8 +170,9 @@ class Checkpoint(Predicting):
         if execution.precision == "loihi2":
             data = data or self.data()
             split = self.meta.get("split_seed", 0), self.meta.get("test_share", 0.25)
-            rows = data.split(*split)[0]
-            numbers = calibrated_numbers(shown.spec, parameters, self.feedback, data, rows)
+            rows, back = data.split(*split)[0], self.feedback
+            scaling = self.target_scaling
+            numbers = calibrated_numbers(shown.spec, parameters, back, data, rows, scaling)
         seen = self.meta.get("input_range")
         return Predictor(
             shown.spec,
@@ -174,7 +183,15 @@ class Checkpoint(Predicting):
             batch_size=batch_size,
             seen=None if any_range or seen is None else (seen[0], seen[1]),
             units=units_of(self.meta),
+            task=self.meta.get("task", TASKS[0]),
+            target_scaling=self.target_scaling,
         )
+
+    @property
+    def target_scaling(self) -> Scaling | None:
+        """How real values were scaled in training."""
+        held = self.meta.get("target_scaling")
+        return None if held is None else Scaling.from_dict(held)
 
     def save(self, path: AnyPath) -> None:
         """Write an .npz file atomically."""
@@ -236,6 +253,9 @@ def checkpoint_file(path: AnyPath) -> Path:
         return path
 
 
+NAMES = ("class_names", "feature_names", "output_names")
+"""Names of a data set that a checkpoint keeps."""
+
 META: dict[str, Any] = {
     "dataset": str,
     "data": Mapping[str, Any],
@@ -244,6 +264,9 @@ META: dict[str, Any] = {
     "precision": str,
     "epochs": Natural,
     "input_range": InputRange,
+    "task": Task,
+    "target_scaling": Mapping[str, Any],
+    **dict.fromkeys(NAMES, tuple[str, ...]),
 }
 """What a checkpoint may know of its training."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Annotated, Any
 
 from lava_dyads.array_types import Array
-from lava_dyads.elements import Element
+from lava_dyads.elements import Element, Sink
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.kinds import Limit
@@ -21,8 +21,11 @@ class Metrics:
     Attributes
     ----------
     samples : int
-    loss, accuracy : float
-        Mean loss (nats or squared units), share of correct classes.
+    loss : float
+        Mean loss (nats or squared units).
+    scores : dict of str to float
+        How right the outputs are, see ``rules.scores``: accuracy, balanced_accuracy and f1 of
+        classes; accuracy, label_accuracy and f1 of labels; r2, mae and rmse of values.
     residual : float
         Largest residual of the certifying step (0: every presentation was at rest).
     straddling : float
@@ -42,7 +45,7 @@ class Metrics:
 
     samples: int
     loss: float
-    accuracy: float
+    scores: dict[str, float]
     residual: float
     straddling: float
     messages: float
@@ -54,6 +57,26 @@ class Metrics:
     spikes: float
     saturated: float
     seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """Share of rows whose class, or all of whose labels, are right.
+
+        Raises
+        ------
+        ValidationError
+            For real values, which have none.
+        """
+        if "accuracy" not in self.scores:
+            scores = ", ".join(self.scores)
+            invalid("accuracy", "real values are never just right", scores, "scores['r2']")
+        return self.scores["accuracy"]
+
+    def as_dict(self) -> dict[str, float]:
+        """Return all of it, the scores by their names."""
+        named: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        scores: dict[str, float] = named.pop("scores")
+        return {"samples": named.pop("samples"), "loss": named.pop("loss"), **scores, **named}
 
 
 @dataclass(frozen=True)
@@ -87,6 +110,12 @@ class History:
 
     epochs: list[dict[str, float]] = field(default_factory=list)
 
+    @property
+    def score(self) -> str:
+        """Name of the score that tells most: ``accuracy``, or ``r2`` of real values."""
+        epoch = self.epochs[0] if self.epochs else {"test_accuracy": 0.0}
+        return next(name for name in SCORES if f"test_{name}" in epoch)
+
     def column(self, name: str) -> list[float]:
         """Return one metric over the epochs.
 
@@ -101,12 +130,16 @@ class History:
         return [epoch[name] for epoch in self.epochs]
 
 
-_MEASURED = {"epoch", *(f"train_{f.name}" for f in fields(Metrics)), "test_loss", "test_accuracy"}
+SCORES = ("accuracy", "r2")
+"""The scores that tell most, of which every task has one."""
+
+_MEASURED = {"epoch", *(f"train_{f.name}" for f in fields(Metrics)), "test_loss"} - {"train_scores"}
 
 
 def _is_epoch(entry: Any) -> bool:
     numbers = isinstance(entry, dict) and all(type(v) in (int, float) for v in entry.values())
-    return numbers and entry.keys() >= _MEASURED
+    scored = any({f"train_{name}", f"test_{name}"} <= entry.keys() for name in SCORES)
+    return numbers and scored and entry.keys() >= _MEASURED
 
 
 Epoch = Annotated[Any, Limit("must be metrics of epochs", "another state", _is_epoch)]
@@ -114,7 +147,7 @@ Epoch = Annotated[Any, Limit("must be metrics of epochs", "another state", _is_e
 
 def measured(
     elements: Sequence[Element],
-    totals: Array,
+    sink: Sink,
     schedule: PresentationSchedule,
     neurons: int,
     seconds: float,
@@ -124,8 +157,8 @@ def measured(
     Parameters
     ----------
     elements : sequence of Element
-    totals : array
-        Of a sink: samples, correct classes, sum of the losses.
+    sink : Sink
+        What has measured the outputs.
     schedule : PresentationSchedule
     neurons : int
         All but the inputs.
@@ -141,13 +174,13 @@ def measured(
         if "residual" in element.memory:
             largest = float(element.memory["residual"][1])
             residual = max(residual, largest * element.arithmetic.unit)
-    samples, correct, losses = (float(v) for v in totals)
+    samples, _, losses = (float(v) for v in sink.memory["totals"])
     per = 1.0 / max(samples, 1.0)
     parts = {kind: sums.get(kind, 0) * per for kind in ("forward", "backward", "learning")}
     return Metrics(
         samples=round(samples),
         loss=losses * per,
-        accuracy=correct * per,
+        scores=sink.scores.read(sink.memory["scores"], samples),
         residual=residual,
         straddling=sums.get("straddling", 0) / max(1, sums.get("settled", 0)),
         messages=sums.get("messages", 0) / max(1, schedule.presentations(round(samples))),

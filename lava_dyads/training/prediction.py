@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lava_dyads.array_types import Array, IntArray
+from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.checks import Count, checked
+from lava_dyads.choices import TASKS
 from lava_dyads.data.dataset import Dataset
+from lava_dyads.data.scaling import Scaling
 from lava_dyads.elements import Sink, Source
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid, nearest
@@ -27,18 +29,23 @@ from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import AUTO, Execution
 from lava_dyads.plan.vertex import Vertex
 from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
-from lava_dyads.rules.losses import CrossEntropy, loss
+from lava_dyads.rules.losses import Loss, loss
+from lava_dyads.rules.scores import decided
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.checks import check_fit
 from lava_dyads.training.new_rows import check_seen, rows_of
 from lava_dyads.training.reference import threads_for
+from lava_dyads.training.tasks import shown_targets
 
 if TYPE_CHECKING:
     from lava_dyads.training.trainer import Trainer
 
 CALIBRATION_ROWS = 5000
 """Training samples that decide on the chip's numbers."""
+
+_PROBABILITIES = ("cross-entropy", "binary-cross-entropy")
+"""Losses whose gradient is a probability less the target."""
 
 _PIECE = 4096
 """Rows that are shown at a time, where the network can be kept: memory stays bounded."""
@@ -52,6 +59,7 @@ def calibrated_numbers(
     feedback_weights: list[Array | None] | None,
     data: Dataset,
     rows: IntArray,
+    scaling: Scaling | None = None,
 ) -> Loihi2:
     """Return the chip's numbers for a trained network, decided by the first of some rows.
 
@@ -64,11 +72,12 @@ def calibrated_numbers(
         What it was trained on.
     rows : int array
         Its training part.
+    scaling : Scaling or None
+        Of real values, as it was in training.
     """
     check_fit(spec, data)
     rows = rows[:CALIBRATION_ROWS]
-    targets = OneHot(data.labels, spec.layers[-1])[rows]
-    shown = data.x[rows], targets
+    shown = data.x[rows], shown_targets(data, spec, scaling)[rows]
     return calibrated(spec, *parameters, *shown, feedback_weights=feedback_weights)
 
 
@@ -100,6 +109,11 @@ class Predictor:
         they leave it by more than half its width: they are in other units.
     units : str
         What to do about that, for the message.
+    task : str
+        What it says of a row: its class (``classes``), which of several labels it has
+        (``labels``), or real values (``values``).
+    target_scaling : Scaling or None
+        How values were scaled in training: it is undone.
 
     Raises
     ------
@@ -132,7 +146,10 @@ class Predictor:
         batch_size: Count = 32,
         seen: tuple[float, float] | None = None,
         units: str = "",
+        task: str = TASKS[0],
+        target_scaling: Scaling | None = None,
     ) -> None:
+        self.task, self.target_scaling = task, target_scaling
         self.spec, self._parameters, self._feedback = spec, parameters, feedback_weights
         self.execution = settled(spec, execution or Execution())
         self.arithmetic, self.batch_size = arithmetic, batch_size
@@ -152,49 +169,67 @@ class Predictor:
             arithmetic=trainer.network.arithmetic,
             batch_size=trainer.config.chosen_lanes,
             seen=trainer.data.input_range,
+            task=trainer.data.task,
+            target_scaling=trainer.teaching.scaling,
         )
 
-    def predict(self, x: object) -> IntArray:
-        """Return the class of every row, the number of its largest output, shape (rows,)."""
+    def predict(self, x: object) -> AnyArray:
+        """Return what the network says of every row.
+
+        Returns
+        -------
+        array
+            Classes, the number of the largest output, shape (rows,); or 0 and 1 for each label,
+            (rows, labels); or real values in the units of the targets, (rows, outputs), of a single
+            one (rows,).
+        """
         self._check_one_head("predict")
-        return self.classes_of(self.decision(x))
+        return self.said_by(self.decision(x))
 
     def predict_proba(self, x: object) -> Array:
-        """Return the probabilities of the classes, softmax of the outputs, (rows, classes).
+        """Return probabilities, (rows, outputs): softmax or, of each label, sigmoid of the outputs.
 
         Raises
         ------
         ValidationError
-            If the network was not trained with cross-entropy: its outputs say no probabilities.
+            If the network was not trained with cross-entropy or binary cross-entropy: its outputs
+            say no probabilities.
         """
         self.check_probabilities()
         return self.probabilities_of(self.decision(x))
 
-    def classes_of(self, outputs: Array) -> IntArray:
-        """Return the classes that outputs say."""
+    def said_by(self, outputs: Array) -> AnyArray:
+        """Return what outputs say, see :meth:`predict`."""
         self._check_one_head("predict")
-        return np.asarray(outputs.argmax(axis=1), np.int64)
+        said = decided(outputs, self.task, self._loss.boundary)
+        return said[:, 0] if self.task == "values" and said.shape[1] == 1 else said
 
     def probabilities_of(self, outputs: Array) -> Array:
         """Return the probabilities that outputs say."""
         self.check_probabilities()
-        return CrossEntropy().gradient(outputs, np.zeros_like(outputs))
+        return self._loss.gradient(outputs, np.zeros_like(outputs))
 
     def check_probabilities(self) -> None:
         """Raise where outputs say no probabilities."""
         self._check_one_head("predict_proba")
-        head = next(v.loss for v in self.spec.vertices if v.loss)
-        if not isinstance(head, CrossEntropy):
-            limit, hint = "needs a network trained with loss cross-entropy", "decision, or predict"
-            invalid("predict_proba", limit, head.name, hint)
+        if self._loss.name not in _PROBABILITIES:
+            names = " or ".join(_PROBABILITIES)
+            limit, hint = f"needs a network trained with loss {names}", "decision, or predict"
+            invalid("predict_proba", limit, self._loss.name, hint)
+
+    @property
+    def _loss(self) -> Loss:
+        return next(v.loss for v in self.spec.vertices if v.loss)
 
     def decision(self, x: object) -> Array:
-        """Return the outputs, (rows, outputs): logits, or estimates of one-hot targets."""
+        """Return the outputs, (rows, outputs): logits, or estimates of the targets."""
         rows = self._rows(x)
         found = np.zeros((len(rows), self.spec.layers[-1]))
         network = self._build() if self._keeps else None
         for place in self._pieces(len(rows)):
             found[place] = self._shown(rows[place], network or self._build())
+        if self.target_scaling is not None:
+            found = self.target_scaling.undo(found)
         return self._finite(found)
 
     def transform(self, x: object, layer: int | str | None = None) -> Array | list[Array]:
@@ -315,8 +350,8 @@ class Predicting:
         """Return the network as it is now, to be shown new rows."""
         raise NotImplementedError
 
-    def predict(self, x: object) -> IntArray:
-        """Return the class of every row, see :meth:`Predictor.predict`.
+    def predict(self, x: object) -> AnyArray:
+        """Return class, labels or values of every row, see :meth:`Predictor.predict`.
 
         Parameters
         ----------
@@ -326,7 +361,7 @@ class Predicting:
         return self.predictor().predict(x)
 
     def predict_proba(self, x: object) -> Array:
-        """Return the probabilities of the classes, see :meth:`Predictor.predict_proba`."""
+        """Return probabilities of classes or labels, see :meth:`Predictor.predict_proba`."""
         return self.predictor().predict_proba(x)
 
     def decision(self, x: object) -> Array:

@@ -6,11 +6,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from lava_dyads.training.metrics import SCORES
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
 
 class ProgressBar(Reporter):
-    """A bar over all samples of a run, with the accuracy so far.
+    """A bar over all samples of a run, with the score so far.
 
     Parameters
     ----------
@@ -24,7 +25,7 @@ class ProgressBar(Reporter):
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("test accuracy {task.fields[accuracy]}"),
+            TextColumn("test {task.fields[score]}"),
             TimeElapsedColumn(),
         )
         self._bar = Progress(*columns, console=self._console, transient=True)
@@ -32,7 +33,7 @@ class ProgressBar(Reporter):
     def on_begin(self, run: RunContext) -> None:
         """Draw the empty bar."""
         self._epochs = run.epochs
-        self._task = self._bar.add_task("", total=run.epochs * run.samples, epoch=1, accuracy="-")
+        self._task = self._bar.add_task("", total=run.epochs * run.samples, epoch=1, score="-")
         self._bar.start()
 
     def on_note(self, text: str) -> None:
@@ -46,10 +47,11 @@ class ProgressBar(Reporter):
         self._bar.update(self._task, completed=done)
 
     def on_epoch(self, entry: dict[str, float]) -> None:
-        """Show the accuracy."""
+        """Show the score."""
         epoch = min(self._epochs, int(entry["epoch"]) + 1)
-        accuracy = f"{entry['test_accuracy']:.4f}"
-        self._bar.update(self._task, epoch=epoch, accuracy=accuracy)
+        name = next(name for name in SCORES if f"test_{name}" in entry)
+        score = f"{name} {entry[f'test_{name}']:.4f}"
+        self._bar.update(self._task, epoch=epoch, score=score)
 
     def on_end(self, result: RunResult | None) -> None:
         """Take it away."""

@@ -142,7 +142,9 @@ def measure(sink: Sink, outputs: Array, targets: Array, begun: int) -> None:
         baseline=sink.baseline,
         arithmetic=sink.arithmetic,
         keep=sink.keep,
+        scores=sink.scores,
     )
+    whole.memory["scores"] = sink.memory["scores"]  # added to where they are
     clock = Clock(1, True, True, False, len(outputs), read=True)
     whole.after(clock, {"output_in": outputs, "target_in": targets})
     sink.memory["totals"] += whole.memory["totals"]

@@ -206,7 +206,7 @@ class _Run:
     @contextlib.contextmanager
     def _told(self, trainer: Trainer, record: Mapping[str, Any]) -> Iterator[list[RunResult]]:
         """Tell reporters of beginning and end; the block puts its result into the list."""
-        rows = len(trainer.train_rows) * self.config.repeats_per_batch
+        rows = trainer.epoch_size
         folder = self.folder.path if self.folder else None
         name = self.dataset or self.data.name
         context = RunContext(trainer, name, folder, self.last, rows, record)
@@ -251,7 +251,7 @@ class _Run:
             self._note(f"note: the last bits may differ from those of a run in one go: {why}")
 
     def _fit(self, trainer: Trainer, every: Interval) -> None:
-        rows = len(trainer.train_rows) * self.config.repeats_per_batch
+        rows = trainer.epoch_size
         total, shown, folder = rows * self.last, [0], self.folder
 
         def on_progress(done: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,8 @@ from lava_dyads.checks import Count, checked
 from lava_dyads.choices import RUNTIMES
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Element, Population, Sink, Source
-from lava_dyads.elements.clock import FROZEN, PresentationSchedule
+from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
-from lava_dyads.executors.backprop import BackpropNetwork
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath
@@ -27,7 +26,6 @@ from lava_dyads.networks.support import Execution
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.losses import loss
-from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.checks import (
     check_converging,
@@ -40,7 +38,7 @@ from lava_dyads.training.checks import (
     why_no_more_epochs,
 )
 from lava_dyads.training.config import TrainingConfig, numbers_for, optimiser_for
-from lava_dyads.training.costs import PIECE, zero_skipping
+from lava_dyads.training.costs import PIECE, cost_of
 from lava_dyads.training.metrics import Cost, History, Metrics, feedback_drift, measured
 from lava_dyads.training.prediction import Predicting, Predictor
 from lava_dyads.training.resume import (
@@ -56,6 +54,7 @@ from lava_dyads.training.resume import (
     set_generators,
     why_inexact,
 )
+from lava_dyads.training.tasks import Teaching
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime.usage import Usage
@@ -155,12 +154,13 @@ class Trainer(Predicting):
         if self.config.stream:
             check_streams(spec, self.execution)
             self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
-        targets = OneHot(data.labels, spec.layers[-1])
-        capacity = max(len(self.train_rows) * self.config.repeats_per_batch, len(self.test_rows))
-        self.source = Source(data.x, targets, lanes=lanes, capacity=capacity, arithmetic=numbers)
+        self.teaching = Teaching(spec, data, self.train_rows, self.config)
+        capacity = max(self.epoch_size, len(self.test_rows), len(self.train_rows))
+        y = self.teaching.targets
+        self.source = Source(data.x, y, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(
             lanes=lanes,
-            optimiser=optimiser_for(spec, self.config, numbers, len(self.train_rows)),
+            optimiser=optimiser_for(spec, self.config, numbers, self.teaching.rows),
             arithmetic=numbers,
             parameters=parameters,
             feedback_weights=feedback_weights,
@@ -174,6 +174,7 @@ class Trainer(Predicting):
             capacity=capacity,
             baseline=self.network.baseline,
             arithmetic=numbers,
+            scores=self.teaching.scores,
         )
         self._generator = np.random.default_rng(self.config.seed)
         self.history, self._measuring = History(), measure
@@ -268,9 +269,9 @@ class Trainer(Predicting):
             check_converging(self.spec, epoch, tested, self._loss_before)
             entry = {
                 "epoch": epoch,
-                **{f"train_{k}": v for k, v in asdict(learnt).items()},
+                **{f"train_{k}": v for k, v in learnt.as_dict().items()},
                 "test_loss": tested.loss,
-                "test_accuracy": tested.accuracy,
+                **{f"test_{k}": v for k, v in tested.scores.items()},
                 **self.feedback_drift(),
             }
             self.history.epochs.append(entry)
@@ -287,7 +288,7 @@ class Trainer(Predicting):
     ) -> Metrics:
         """Show the training part once, from where it is, in pieces of whole batches."""
         self._drawn_from = self._generator.bit_generator.state
-        order = self.config.order(self.train_rows, self._generator)
+        order = self.config.order(self.train_rows, self._generator, self.teaching.weights)
         rows = every.rows(len(order), self.config.batch_size)
         kept = time.monotonic()
         if not self.position:
@@ -335,9 +336,8 @@ class Trainer(Predicting):
             If it was made with other options or other data.
         """
         state.check(self._made_for())
-        shown = len(self.train_rows) * self.config.repeats_per_batch
         bounded = why_no_more_epochs(self.spec, self.config, self.execution)
-        progress = progress_of(state, self.config.epochs if bounded else None, shown)
+        progress = progress_of(state, self.config.epochs if bounded else None, self.epoch_size)
         check_registers(registers(self._owners()), state.arrays)
         put_back(self._owners(), state.arrays)
         self.position, self._pass_seconds = progress["position"], progress["pass_seconds"]
@@ -346,6 +346,11 @@ class Trainer(Predicting):
         generators = [self._generator, *self._noise()]
         set_generators(generators, [progress["order"], *progress["noise"]])
         set_backend(self._backend, progress["backend"])
+
+    @property
+    def epoch_size(self) -> int:
+        """Rows that are shown in an epoch of training."""
+        return self.config.rows_per_epoch(self.teaching.rows)
 
     @property
     def inexact(self) -> str:
@@ -378,7 +383,7 @@ class Trainer(Predicting):
     def _loss_before(self) -> float:
         """Return the loss of some training samples with the weights of the beginning."""
         rows = self.train_rows[:PIECE]
-        return loss_at(self.spec, self._parameters, self.data.x[rows], self.data.labels[rows])
+        return loss_at(self.spec, self._parameters, self.source.x[rows], self.source.y[rows])
 
     def evaluate(self) -> Metrics:
         """Measure on the test part; nothing learns."""
@@ -386,13 +391,7 @@ class Trainer(Predicting):
 
     def cost(self) -> Cost:
         """Measure what training a sample costs, on the present weights; nothing learns."""
-        dense = self.spec.dense_operations
-        skipping = zero_skipping(self.spec, self.source, self.train_rows, self.parameters())
-        if isinstance(self.network, BackpropNetwork):
-            return Cost(None, None, float(dense), dense, skipping)
-        metrics = self.run(self.train_rows, FROZEN)
-        spikes = metrics.spikes if self.network.spiking else None
-        return Cost(metrics.events, spikes, metrics.operations, dense, skipping)
+        return cost_of(self)
 
     def run(
         self, rows: IntArray, learn: int, on_progress: Callable[[int], None] | None = None
@@ -414,7 +413,8 @@ class Trainer(Predicting):
     def _begin_pass(self) -> None:
         """Count and measure from 0."""
         self._pass_seconds = 0.0
-        self.sink.memory["totals"].fill(0)
+        for sums in ("totals", "scores"):
+            self.sink.memory[sums].fill(0)
         for element in self._elements():
             element.memory["counts"].fill(0)
             if "residual" in element.memory:
@@ -482,7 +482,7 @@ class Trainer(Predicting):
     def _measure(self, seconds: float) -> Metrics:
         """Return the metrics since the pass began."""
         elements, neurons = self._elements(), sum(self.spec.layers[1:])
-        return measured(elements, self.sink.memory["totals"], self.schedule, neurons, seconds)
+        return measured(elements, self.sink, self.schedule, neurons, seconds)
 
     def _elements(self) -> list[Element]:
         owners = self._owners()

@@ -19,7 +19,7 @@ def test_every_built_in_set_is_scaled_and_labelled(name):
     assert data.x.min() >= 0
     assert data.x.max() == pytest.approx(1, abs=0.01)
     np.testing.assert_array_equal(np.unique(data.labels), np.arange(data.classes))
-    np.testing.assert_array_equal(data.targets.argmax(axis=1), data.labels)
+    np.testing.assert_array_equal(data.one_hot.argmax(axis=1), data.labels)
 
 
 def test_digits_are_the_ones_of_scikit_learn(monkeypatch):

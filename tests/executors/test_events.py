@@ -73,7 +73,7 @@ def test_there_is_no_storm():
         for population in network.populations.values():
             population.memory["counts"].fill(0)
         row = slice(i, i + 1)
-        assert settle_asynchronously(network, DIGITS.x[row], DIGITS.targets[row], seed=i).converged
+        assert settle_asynchronously(network, DIGITS.x[row], DIGITS.one_hot[row], seed=i).converged
         up += sum(p.counts["events_mean"] for p in network.populations.values())
         down += sum(p.counts["events_difference"] for p in network.populations.values())
     assert up / (42 * 20) <= 3

@@ -76,7 +76,7 @@ def trained():
 def test_digits_lose_next_to_nothing_in_integers(trained):
     spec, (weights, biases), exact, train, test = trained
     assert exact.accuracy > 0.95
-    numbers = calibrated(spec, weights, biases, DIGITS.x[train], DIGITS.targets[train])
+    numbers = calibrated(spec, weights, biases, DIGITS.x[train], DIGITS.one_hot[train])
     # Inputs beyond the calibration data need the headroom; strict mode sees that it is enough.
     begin = {"arithmetic": numbers, "parameters": (weights, biases)}
     with Trainer(spec, DIGITS, TrainingConfig(), CHIP, **begin) as trainer:

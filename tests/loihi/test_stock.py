@@ -211,7 +211,7 @@ def learnt_digits(hidden, shifts, samples, tests, classes=range(10)):
     for shift in shifts:
         with StockDyads(weights, biases, StockNumbers(shift=shift)) as network:
             for i in generator.permutation(train)[:samples]:
-                network.present(data.x[i], data.targets[i][classes])
+                network.present(data.x[i], data.one_hot[i][classes])
             weights, biases = network.parameters()
     with StockDyads(weights, biases, learn=False) as network:
         made = [classes[np.argmax(network.present(data.x[i]))] for i in test[:tests]]

@@ -93,7 +93,7 @@ def build(spec, samples, lanes, leave_out=lambda link: False):
     network = spec.build(lanes=lanes, optimiser=Adam(0.01))
     processes, links = layer_processes(network, schedule)
     schedule.window[:] = 0, samples
-    targets = DIGITS.targets
+    targets = DIGITS.one_hot
     source = DatasetSource(DIGITS.x, targets, lanes=lanes, schedule=schedule, name="source")
     sink = MetricSink(10, loss=spec.loss, lanes=lanes, schedule=schedule, capacity=samples)
     links = [link for link in links if OUTSIDE not in (link.source, link.target)] + [

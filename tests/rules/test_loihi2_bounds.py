@@ -14,7 +14,7 @@ All bounds are in units of 2^-F, with a gain written g (a multiple of 2^-7), [..
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.special import softmax
+from scipy.special import expit, softmax
 
 from lava_dyads.elements import Connection, Head
 from lava_dyads.rules.activations import ACTIVATIONS
@@ -98,9 +98,7 @@ def test_connection(seed):
     np.testing.assert_array_equal(op.transpose(stored, down) / scale, down @ weights)
 
 
-@given(
-    seed=seeds, beta=gains.filter(bool), loss=st.sampled_from(["squared-error", "cross-entropy"])
-)
+@given(seed=seeds, beta=gains.filter(bool), loss=st.sampled_from(list(LOSSES)))
 def test_head(seed, beta, loss):
     generator = np.random.default_rng(seed)
     output = generator.integers(-(2**15), 2**15, (1, 6)).astype(np.int32)
@@ -108,6 +106,11 @@ def test_head(seed, beta, loss):
     made = Head(LOSSES[loss], 6, beta=beta, arithmetic=CHIP).drive(output, target)
     error = output - target
     bound = whole(beta)
+    if loss == "huber":
+        error = np.clip(error, -(2**F), 2**F)
+    if loss == "binary-cross-entropy":
+        error = expit(output / 2**F) * 2**F - target
+        bound += beta * 2 ** (F - 7)
     if loss == "cross-entropy":
         error = softmax(output / 2**F, axis=-1) * 2**F - target
         bound += beta * 2 ** (F - 7)

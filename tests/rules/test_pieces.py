@@ -16,6 +16,8 @@ from lava_dyads.rules.send_on_change import send_on_change
 
 numbers = st.floats(-5, 5, allow_subnormal=False)
 
+NAMES = [*LOSSES, "huber:0.3"]
+
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_the_derivative_is_that_of_the_function(name):
@@ -43,27 +45,27 @@ def test_relu_has_no_slope_at_its_kink():
     assert ACTIVATIONS["relu"].derivative(np.zeros(1)) == 0
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_loss_gradient_is_that_of_the_value(name):
     generator = np.random.default_rng(1)
     s, y = generator.normal(size=5), np.eye(5)[2]
-    oracle = approx_fprime(s, lambda z: LOSSES[name].value(z[None], y[None])[0], 1e-7)
-    np.testing.assert_allclose(LOSSES[name].gradient(s[None], y[None])[0], oracle, atol=1e-6)
+    oracle = approx_fprime(s, lambda z: loss(name).value(z[None], y[None])[0], 1e-7)
+    np.testing.assert_allclose(loss(name).gradient(s[None], y[None])[0], oracle, atol=1e-6)
 
 
 def test_losses_are_per_sample():
     s, y = np.random.default_rng(0).normal(size=(2, 3, 4))
-    for each in LOSSES.values():
+    for each in map(loss, NAMES):
         assert each.value(s, y).shape == (3,)
         np.testing.assert_array_equal(each.gradient(s, y)[1], each.gradient(s[1:2], y[1:2])[0])
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("c", [0.4, -0.3])
 def test_the_proximal_point_minimises_its_objective(name, c):
     generator = np.random.default_rng(2)
     a, y = generator.normal(size=4), np.eye(4)[1]
-    each = LOSSES[name]
+    each = loss(name)
     oracle = minimize(
         lambda z: 0.5 * np.sum((z - a) ** 2) + c * each.value(z[None], y[None])[0],
         a,
@@ -73,10 +75,52 @@ def test_the_proximal_point_minimises_its_objective(name, c):
     np.testing.assert_allclose(each.proximal(a[None], y[None], c)[0], oracle.x, atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "c"), [("squared-error", -1.0), ("cross-entropy", 2.0)])
+@pytest.mark.parametrize(
+    ("name", "c"),
+    [("squared-error", -1.0), ("huber", -1.0), ("cross-entropy", 2.0), ("cross-entropy", -2.0),
+     ("binary-cross-entropy", 4.0)],
+)  # fmt: skip
 def test_a_proximal_point_that_does_not_exist_is_refused(name, c):
     with pytest.raises(ValidationError, match="beta"):
-        LOSSES[name].check_proximal(c)
+        loss(name).check_proximal(c)
+    loss(name).check_proximal(0.99 * c)
+
+
+def test_losses_of_classes_agree_where_there_are_two():
+    """A sigmoid of the difference of two logits is their softmax; far off it does not overflow."""
+    generator = np.random.default_rng(5)
+    s, y = 300 * generator.normal(size=(9, 1)), generator.integers(0, 2, (9, 1)).astype(float)
+    pair, both = np.concatenate([s, 0 * s], 1), np.concatenate([y, 1 - y], 1)
+    one, two = loss("binary-cross-entropy"), loss("cross-entropy")
+    np.testing.assert_allclose(one.value(s, y), two.value(pair, both), atol=1e-12)
+    np.testing.assert_allclose(one.gradient(s, y)[:, 0], two.gradient(pair, both)[:, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_loss_is_steeper_than_it_says(name):
+    """Its largest second derivative bounds the proximal strengths."""
+    each, h = loss(name), 1e-6
+    s = np.linspace(-4, 4, 401)[:, None] * np.ones((1, 2)) * [[1, -1]]
+    y = np.zeros_like(s)
+    y[:, 0] = 1
+    steps = h * np.array([[1, 0], [1 / np.sqrt(2), -1 / np.sqrt(2)]])
+    slopes = [
+        np.linalg.norm(each.gradient(s + step, y) - each.gradient(s, y), axis=1) / h
+        for step in steps
+    ]
+    assert np.max(slopes) == pytest.approx(each.curvature, rel=1e-3)
+
+
+def test_a_loss_takes_its_option_behind_a_colon():
+    assert loss("huber:0.5").label == "huber:0.5"
+    assert loss("huber:1").label == "huber"
+    for wrong, said in (
+        ("huber:x", "huber:1"),
+        ("huber:-1", "positive"),
+        ("squared-error:2", "no"),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            loss(wrong)
 
 
 def test_unknown_names_suggest_the_nearest():

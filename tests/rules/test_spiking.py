@@ -132,7 +132,7 @@ def test_the_trainer_measures_outputs_without_their_baseline_and_counts_spikes()
     hidden = [ACTIVATIONS["relu"]]
     out = forward(t.data.x[rows], *spec.initial_parameters(), hidden)[1][-1]
     clipped = np.maximum(out, -1)  # what a count can say
-    expected = LOSSES["squared-error"].value(clipped, t.data.targets[rows]).mean()
+    expected = LOSSES["squared-error"].value(clipped, t.data.one_hot[rows]).mean()
     assert measured.loss == pytest.approx(expected, rel=0.05)
     assert measured.residual == 0
     with Trainer(spec, load("digits"), TrainingConfig(), Execution(runtime="reference")) as t:

@@ -19,7 +19,7 @@ from lava_dyads.networks import Graph, NetworkSpec, Node
 from lava_dyads.processes import Conductor, DatasetSource, Dyad, DyadNetwork
 from lava_dyads.rules.optimisers import optimiser
 from lava_dyads.runtime import DyadRunConfig, InProcessSession
-from lava_dyads.runtime.ledger import _chained
+from lava_dyads.runtime.ledger import LOSSES, _chained
 
 pytestmark = pytest.mark.timeout(300)
 GRAPH = Graph([
@@ -71,7 +71,7 @@ def arrays_of(path):
 @given(
     rule=st.sampled_from([("dp-transpose", 1.0), ("dp-transpose", 0.0), ("dp", 0.5)]),
     activation=st.sampled_from(["relu", "tanh", "hard-sigmoid"]),
-    loss=st.sampled_from(["cross-entropy", "squared-error"]),
+    loss=st.sampled_from([*LOSSES, "huber:0.3"]),
     feedback=st.sampled_from(["tied", "random", "kolen_pollack"]),
     learner=st.sampled_from(["sgd", "momentum", "adam"]),
     decay=st.sampled_from([0.0, 0.01]),

@@ -23,7 +23,7 @@ def test_targets_are_those_of_the_unit_matrix_whatever_rows_are_looked_at():
     for rows in (slice(1, 3), np.array([3, 0, 0]), 2, slice(0, 0), [1]):
         np.testing.assert_array_equal(targets[rows], dense[rows])
         assert targets.astype(np.float32)[rows].dtype == np.float32
-    np.testing.assert_array_equal(Dataset("d", np.ones((4, 1)), labels).targets, dense[:, :4])
+    np.testing.assert_array_equal(Dataset("d", np.ones((4, 1)), labels).one_hot, dense[:, :4])
 
 
 def test_ten_thousand_classes_take_no_square_of_them():

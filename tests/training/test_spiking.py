@@ -66,7 +66,7 @@ def test_the_update_goes_down_the_gradient_of_backprop(window):
     network = spec.build(lanes=50)
     from lava_dyads.elements.clock import Clock
 
-    x, y = DIGITS.x[:50], DIGITS.targets[:50]
+    x, y = DIGITS.x[:50], DIGITS.one_hot[:50]
     network.after(Clock(1, True, True, True, 50), {"input_in": x, "target_in": y})
     weights, biases = network.parameters()
     oracle = backpropagate(x, y, weights, biases, [ACTIVATIONS["relu"]], LOSSES["squared-error"])

@@ -243,7 +243,7 @@ def _case(training: Training, size: Size, data: Dataset, seed: int) -> dict[str,
     train, test = data.split(seed, 0.25)
     parameters, residual = _trained(spec, training, size, data, train, seed)
     rows = test[: size.tested]
-    x, y = data.x[rows], np.eye(data.classes)[data.labels[rows]]
+    x, y = data.x[rows], np.eye(data.classes)[data.classes_of(rows)]
     oracle = replace(spec, rule=BACKPROP, nudge="", repeats=None)
     attacks = {
         "clean": x,
@@ -257,7 +257,7 @@ def _case(training: Training, size: Size, data: Dataset, seed: int) -> dict[str,
     clean = _output(oracle, data.x[test], parameters).argmax(axis=1)
     return {
         "seed": seed,
-        "accuracy": float(np.mean(clean == data.labels[test])),
+        "accuracy": float(np.mean(clean == data.classes_of(test))),
         "product": float(np.linalg.norm(reduce(lambda a, w: w @ a, parameters[0]), 2)),
         "jacobian": float(np.mean(jacobian_norms(oracle, x, parameters))),
         **right,
@@ -276,7 +276,7 @@ def _trained(
         for start in range(0, len(order) - BATCH + 1, BATCH):
             batch = order[start : start + BATCH]
             x: Array = data.x[batch]
-            y = targets[data.labels[batch]]
+            y = targets[data.classes_of(batch)]
             if training.attacked:
                 x = attacked(oracle, x, y, network.parameters(), size.radius, 1)
             clock = Clock(1, True, True, True, BATCH, batch=BATCH)

@@ -42,7 +42,7 @@ from lava_dyads.kinds import Limit
 from lava_dyads.rules.activations import Activation
 from lava_dyads.rules.arithmetic.base import zeros
 from lava_dyads.rules.arithmetic.limits import GAIN_FRACTION, PAYLOAD, STATE, WEIGHT
-from lava_dyads.rules.losses import Loss
+from lava_dyads.rules.losses import Huber, Loss
 from lava_dyads.rules.namespaces import Namespace
 
 ON_CHIP = ("relu", "linear")
@@ -310,7 +310,10 @@ class Loihi2:
             invalid("activation", limit, activation.name, "relu")
 
     def error(self, loss: Loss, output: Array, target: Array) -> Array:
-        """Return l'(output) in units of the state: output - target, or softmax - target.
+        """Return l'(output) in units of the state.
+
+        output - target, that within delta, softmax - target, or the softmax of an output and 0
+        (which is the sigmoid) - target.
 
         Raises
         ------
@@ -319,8 +322,14 @@ class Loihi2:
         """
         if loss.name == "squared-error":
             return output - target
+        if isinstance(loss, Huber):
+            delta = int(self.number(loss.delta, "delta"))
+            return np.clip(output - target, -delta, delta)
         if loss.name == "cross-entropy":
             return integer_softmax(output, self.fraction) - target
+        if loss.name == "binary-cross-entropy":
+            pairs = np.stack([output, np.zeros_like(output)], axis=-1)
+            return integer_softmax(pairs, self.fraction)[..., 0] - target
         invalid("loss", "precision loihi2 knows no integer form", loss.name, "squared-error")
 
     def _integers(self, value: Array, what: str) -> Array:

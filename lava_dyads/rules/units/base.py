@@ -227,7 +227,9 @@ class Rule(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     nudges: ClassVar[tuple[str, ...]] = ("linearised",)
-    losses: ClassVar[tuple[str, ...]] = ("cross-entropy", "squared-error")
+    losses: ClassVar[tuple[str, ...]] = (
+        "cross-entropy", "squared-error", "binary-cross-entropy", "huber"
+    )  # fmt: skip
     activations: ClassVar[tuple[str, ...]] = ()
     baseline: ClassVar[bool] = False
     spiking: ClassVar[bool] = False

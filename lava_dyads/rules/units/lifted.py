@@ -180,7 +180,7 @@ class Lifted(Rule):
 
     name = "lrrn"
     summary = "lifted regression/reconstruction (LRRN): activities minimise an energy; 1-Lipschitz"
-    losses = ("squared-error", "cross-entropy")
+    losses = ("squared-error", "cross-entropy", "binary-cross-entropy", "huber")
     activations = ("relu", "hard-sigmoid", "linear")
     lifted = True
     settings = MappingProxyType({"learning_rate": 0.003})
