@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from lava.magma.core.run_configs import Loihi2SimCfg
 
-from lava_dyads import DyadRunConfig, LavaSession, NetworkSpec, Trainer, TrainingConfig, load
+from lava_dyads import (
+    DyadRunConfig,
+    InProcessSession,
+    LavaSession,
+    NetworkSpec,
+    Trainer,
+    TrainingConfig,
+    load,
+)
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.models import connect, layer_processes
 from lava_dyads.networks import Execution, describe
@@ -45,7 +53,7 @@ def test_layer_and_network_learn_the_same_weights(alpha, optimiser, loss):
     # 43 samples in batches of 10: the last one is partial, and lanes accumulate.
     options = {"samples": 43, "batch_size": 10, "lanes": 5, "optimiser": optimiser}
     fine, counted = trained(spec, "layer", **options)
-    fused, fused_counted = trained(spec, "network", **options)
+    fused, fused_counted = trained(spec, "network", runtime="in-process", **options)
     initial = np.concatenate([p.ravel() for part in spec.initial_parameters() for p in part])
     assert np.linalg.norm(fine - initial) > 0.01
     assert np.linalg.norm(fine - fused) <= 1e-9 * np.linalg.norm(fused)
@@ -53,38 +61,46 @@ def test_layer_and_network_learn_the_same_weights(alpha, optimiser, loss):
     assert counted.residual == fused_counted.residual == 0
 
 
-@pytest.mark.parametrize(
-    ("rule", "nudge", "own"),
-    [
-        ("dp", "proximal", {"alpha": 0.5}),
-        ("dp", "linearised", {"alpha": 0.5}),
-        ("activation-relaxation", "", {}),
-        ("derivative-free-relaxation", "", {}),
-        ("predictive-coding", "", {}),
-        ("predictive-coding-free", "", {}),
-        ("dp-transpose", "", {"alpha": 0.5}),
-    ],
-)
+RULES = [
+    ("dp", "proximal", {"alpha": 0.5}),
+    ("dp", "linearised", {"alpha": 0.5}),
+    ("activation-relaxation", "", {}),
+    ("derivative-free-relaxation", "", {}),
+    ("predictive-coding", "", {}),
+    ("predictive-coding-free", "", {}),
+    ("dp-transpose", "", {"alpha": 0.5}),
+]
+FEW = {"samples": 20, "batch_size": 8}
+
+
+def spec_of(rule, nudge, own):
+    numbers = {"beta": 0.02, "threshold": 1e-3, **own}
+    return NetworkSpec((64, 12, 10), rule=rule, nudge=nudge, activations="tanh", **numbers)
+
+
+@pytest.mark.parametrize(("rule", "nudge", "own"), RULES)
 def test_every_rule_runs_at_every_granularity(rule, nudge, own):
-    spec = NetworkSpec(
-        (64, 12, 10),
-        rule=rule,
-        nudge=nudge,
-        beta=0.02,
-        **own,
-        activations="tanh",
-        threshold=1e-3,
-    )
-    options = {"samples": 20, "batch_size": 8}
-    fine, _ = trained(spec, "layer", **options)
-    fused, _ = trained(spec, "network", **options)
-    reference, _ = trained(spec, "network", runtime="reference", **options)
-    for granularity, expected in (("layer", fine), ("network", fused)):
-        in_process, _ = trained(spec, granularity, runtime="in-process", **options)
-        np.testing.assert_array_equal(in_process, expected)
+    spec = spec_of(rule, nudge, own)
+    fine, fused, reference = (
+        trained(spec, granularity, runtime=runtime, **FEW)[0]
+        for granularity, runtime in (
+            ("layer", "in-process"), ("network", "in-process"), ("network", "reference")
+        )
+    )  # fmt: skip
     # Where one sweep is all, the fused network sums up in another order, and leaves zeros out.
     for summed in (fused, reference):
         np.testing.assert_allclose(fine, summed, rtol=0, atol=1e-13)
+
+
+@pytest.mark.sampled(3)
+@pytest.mark.parametrize("granularity", ["layer", "network"])
+@pytest.mark.parametrize("case", RULES, ids=lambda case: "-".join(filter(None, case[:2])))
+def test_a_rule_does_the_same_on_lava_as_in_process(case, granularity):
+    spec = spec_of(*case)
+    lavas, ours = (
+        trained(spec, granularity, runtime=runtime, **FEW)[0] for runtime in ("lava", "in-process")
+    )
+    np.testing.assert_array_equal(ours, lavas)
 
 
 def build(spec, samples, lanes, leave_out=lambda link: False):
@@ -117,12 +133,12 @@ def build(spec, samples, lanes, leave_out=lambda link: False):
 SPEC = NetworkSpec((64, 16, 10), loss="squared-error", activations="tanh", gain=0.7)
 
 
-def learn(leave_out=lambda link: False, *, samples):
+def learn(leave_out=lambda link: False, *, samples, session_of=LavaSession):
     """Return the share of correct classes among the last 200 of the samples, seen once."""
     processes, links, schedule = build(SPEC, samples, 10, leave_out)
     order = np.random.default_rng(0).permutation(len(DIGITS.labels))[:samples]
     processes["source"].element.memory["order"][:samples] = order
-    with LavaSession(processes["source"]) as session:
+    with session_of(processes["source"]) as session:
         session.run(schedule.presentations(samples) * schedule.steps)
     predicted = processes["sink"].read("predicted")[-200:]
     return np.mean(predicted == DIGITS.labels[order][-200:]), processes, links, schedule
@@ -151,12 +167,14 @@ def test_messages_at_the_ports_equal_their_closed_form():
 
 
 def test_intact_it_learns_and_with_any_one_connection_taken_out_it_does_not():
-    assert learn(samples=700)[0] > 0.8
+    # Which messages come to whom is the same on both runtimes; see above.
+    assert learn(samples=700, session_of=InProcessSession)[0] > 0.8
     for gone in ("connection_1", "connection_2"):
-        accuracy, *_ = learn(
-            lambda link, gone=gone: gone in (link.source, link.target), samples=250
-        )
-        assert accuracy < 0.25
+
+        def cut(link, gone=gone):
+            return gone in (link.source, link.target)
+
+        assert learn(cut, samples=250, session_of=InProcessSession)[0] < 0.25
 
 
 LINKS = [
@@ -170,7 +188,7 @@ def moved_parameters(leave_out=lambda link: False):
     """Return the weights and biases after one presentation of ten samples."""
     processes, _, schedule = build(SPEC, 10, 10, leave_out)
     # A link that is the only one to a part cuts it off: start both halves' worth of time.
-    with LavaSession(processes["population_1"]) as session:
+    with InProcessSession(processes["population_1"]) as session:
         session.run(schedule.steps)
     held = ((name, processes[name].element.memory) for name in SPEC_NAMES)
     return {
