@@ -16,6 +16,8 @@ Auto: TypeAlias = Literal["auto"]
 
 DType: TypeAlias = Literal["float64", "float32"]
 LrSchedule: TypeAlias = Literal["constant", "linear"]
+LearnAt: TypeAlias = Literal["end", "frame", "last"]
+Readout: TypeAlias = Literal["last", "mean"]
 
 ClassWeight: TypeAlias = Literal["none", "balanced"]
 Task: TypeAlias = Literal["classes", "labels", "values"]
@@ -31,6 +33,7 @@ RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
 BACKENDS: tuple[Backend, ...] = get_args(Backend)
 CODINGS: tuple[Coding, ...] = get_args(Coding)
 DTYPES: tuple[DType, ...] = get_args(DType)
+LEARN_AT: tuple[LearnAt, ...] = get_args(LearnAt)
 LR_SCHEDULES: tuple[LrSchedule, ...] = get_args(LrSchedule)
 TASKS: tuple[Task, ...] = get_args(Task)
 SCALINGS: tuple[ScalingKind, ...] = get_args(ScalingKind)

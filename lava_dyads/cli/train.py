@@ -221,7 +221,7 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
         if begun:  # its graph may be elsewhere by now
             return NetworkSpec.from_dict(begun.get("spec", {}))
         spec = self.spec(
-            (data.x.shape[1], *self.layers, data.outputs),
+            (data.inputs, *self.layers, data.outputs),
             repeats=self.repeats,
             bias_deviation=self.bias_deviation,
             threshold=self.threshold,

@@ -73,6 +73,8 @@ class Dataset:
         Names of the classes, the columns of x and those of targets; empty: they have none.
     target_scaling : Scaling or None
         How a network is shown real values; None: as ``TrainingConfig.scale_targets`` says.
+    frames : int
+        A sample is a sequence of so many frames, one after the other in its row.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class Dataset:
     feature_names: tuple[str, ...] = ()
     output_names: tuple[str, ...] = ()
     target_scaling: Scaling | None = None
+    frames: Count = 1
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -107,6 +110,9 @@ class Dataset:
             self._refuse("", limit, x.shape, "x.reshape(len(labels), -1)")
         if x.dtype.kind not in "iuf":
             self._refuse("", "needs numbers in x", str(x.dtype), "x.astype(float)")
+        if width % self.frames:
+            limit = f"needs frames of one size, and a row of x has {width} features"
+            self._refuse("frames", limit, self.frames, "1")
         object.__setattr__(self, "x", x.astype(np.float64, copy=False))
         self._check_finite("x", self.x)
         if (self.labels is None) == (self.targets is None):
@@ -207,6 +213,11 @@ class Dataset:
         if self.labels is None:
             return 0
         return max(int(self.labels.max()) + 1, len(self.class_names))
+
+    @property
+    def inputs(self) -> int:
+        """Number of inputs that a network needs: features of a frame."""
+        return int(self.x.shape[1]) // self.frames
 
     @property
     def outputs(self) -> int:

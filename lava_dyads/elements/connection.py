@@ -200,7 +200,7 @@ class Connection(Element):
         up, down = inbox.get("mean_in"), inbox.get("difference_in")
         numbers = self.arithmetic
         held = numbers.accumulate(m["held_mean"], up, "held_mean")
-        goes_on = clock.stream or not clock.last
+        goes_on = clock.goes_on
         if held and up is not None and goes_on:
             self._buffer["basal_out"] = self.upward(up)
             self.count(self.counted[0], self.op.forward_operations(up))
@@ -239,7 +239,7 @@ class Connection(Element):
             return
         down, up = self.evidence()
         if not clock.frozen:
-            goes_on = clock.stream and clock.batch
+            goes_on = clock.goes_on and clock.batch
             before = [self.weights.copy(), self.feedback.copy()] if goes_on else []
             for learner in self.learners:
                 learner.learn_pair(self.op, down, up, clock.batch)

@@ -140,7 +140,7 @@ class NonlinearConnection(Element):
         down = inbox.get("difference_in")
         fed = accumulate(m["held_difference"], down, "held_difference")
         self._fed |= fed
-        goes_on = clock.stream or not clock.last
+        goes_on = clock.goes_on
         if not (goes_on and (any(moved) or fed)):
             return {}
         changes = [_or_zeros(s, h) for s, h in zip(messages, self.held, strict=True)]

@@ -136,7 +136,7 @@ def check_streams(spec: NetworkSpec, execution: Execution) -> None:
 
 def check_fit(spec: NetworkSpec, data: Dataset) -> None:
     """Raise where a data set does not fit the first and last layer of a network."""
-    features = data.x.shape[1]
+    features = data.inputs
     heads = [vertex.name for vertex in spec.vertices if vertex.loss]
     if len(heads) > 1:
         limit = "data with one label per sample train one output"

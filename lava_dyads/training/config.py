@@ -9,7 +9,7 @@ import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import Count, Natural, NotNegative, Positive, Size, check_fields
-from lava_dyads.choices import ClassWeight, DType, LrSchedule, Precision
+from lava_dyads.choices import ClassWeight, DType, LearnAt, LrSchedule, Precision, Readout
 from lava_dyads.data.dataset import SplitSeed, TestShare
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
@@ -77,7 +77,14 @@ class TrainingConfig:
     stream : bool
         Samples are frames of a stream (of ``lanes`` streams, frame by frame): they are shown in
         the order of the data, state is kept from one to the next and only what changes costs
-        anything. For rules that settle in one sweep, clock sync.
+        anything. For rules that settle in one sweep, clock sync. Where samples are sequences
+        (``Dataset.frames``), state is kept from frame to frame of each and begins anew with the
+        next, and their order is a new one in every epoch; without it each frame is shown alone.
+    learn_at : str
+        Of sequences: ``end``, every frame teaches, weights learn from all of them after the last
+        one; ``frame``, they learn after every frame; ``last``, the last frame alone teaches.
+    readout : str
+        Of sequences: outputs of the ``last`` frame, or their ``mean`` over the frames.
 
     Raises
     ------
@@ -104,6 +111,8 @@ class TrainingConfig:
     skip_error: NotNegative = 0.0
     counting: bool = True
     stream: bool = False
+    learn_at: LearnAt = "end"
+    readout: Readout = "last"
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -115,15 +124,15 @@ class TrainingConfig:
         """Samples side by side: the batch size, where nothing else is asked for."""
         return self.batch_size if self.lanes is None else self.lanes
 
-    def build_optimiser(self, samples: int = 0) -> Optimiser:
-        """Return the optimiser for a number of training samples."""
+    def build_optimiser(self, samples: int = 0, frames: int = 1) -> Optimiser:
+        """Return the optimiser for a number of training samples, each of so many frames."""
         decay = self.decay or 0.0
-        updates = self.epochs * self.updates_per_epoch(samples)
+        updates = self.epochs * self.updates_per_epoch(samples, frames)
         horizon = updates if self.lr_schedule == "linear" else 0
         made = optimiser(self.optimiser, self.learning_rate, self.weight_decay, decay, horizon)
         return with_options(made, self.optimiser_options, "TrainingConfig.")
 
-    def updates_per_epoch(self, samples: int) -> int:
+    def updates_per_epoch(self, samples: int, frames: int = 1) -> int:
         """Return the updates of an epoch of so many samples; a batch that is not full gets one.
 
         Examples
@@ -132,7 +141,8 @@ class TrainingConfig:
         7
         """
         full, rest = divmod(samples, self.batch_size)
-        return full * self.repeats_per_batch + (rest > 0)
+        batches = full * self.repeats_per_batch + (rest > 0)
+        return batches * (frames if self.learn_at == "frame" else 1)
 
     def rows_per_epoch(self, samples: int) -> int:
         """Return the rows that are shown in an epoch of so many samples, repeats counted."""
@@ -140,16 +150,20 @@ class TrainingConfig:
         return full * self.batch_size * self.repeats_per_batch + rest
 
     def order(
-        self, rows: IntArray, generator: np.random.Generator, weights: Array | None = None
+        self,
+        rows: IntArray,
+        generator: np.random.Generator,
+        weights: Array | None = None,
+        frames: int = 1,
     ) -> IntArray:
-        """Return the rows of an epoch, in a new order but for streams.
+        """Return the rows of an epoch, in a new order but for streams without an end.
 
         Each full batch stands there as often as it is shown; a row as often as its weight says,
         see ``training.sampling``.
         """
         size = self.batch_size
         rows = drawn(rows, weights, generator)
-        if not self.stream:
+        if not self.stream or frames > 1:
             rows = generator.permutation(rows)
         full = len(rows) // size * size
         batches = np.repeat(rows[:full].reshape(-1, size), self.repeats_per_batch, axis=0)
@@ -186,11 +200,14 @@ def numbers_for(
 
 
 def optimiser_for(
-    spec: NetworkSpec, config: TrainingConfig, numbers: Arithmetic, samples: int
+    spec: NetworkSpec, config: TrainingConfig, numbers: Arithmetic, samples: int, frames: int = 1
 ) -> Optimiser | None:
-    """Return the optimiser; on the chip it learns one sample at a time, or not at all."""
-    made = config.build_optimiser(samples)
-    updates = config.updates_per_epoch(samples)
+    """Return the optimiser for samples of so many frames.
+
+    On the chip it learns one sample at a time, or not at all.
+    """
+    made = config.build_optimiser(samples, frames)
+    updates = config.updates_per_epoch(samples, frames)
     if spec.weight_format != FLOAT:
         epochs, kind = config.epochs, BINARY[spec.weight_format]
         growth, horizon = growth_for(epochs), epochs * updates

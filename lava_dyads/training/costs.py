@@ -20,13 +20,13 @@ Profile = dict[str, dict[str, str | float]]
 
 
 def cost_of(trainer: Trainer) -> Cost:
-    """Return what training a sample costs, on a trainer's present weights; nothing learns."""
+    """Return what training a sample, or a frame of it, costs on the present weights."""
     spec, rows, parameters, total = trainer.spec, trainer.train_rows, trainer.parameters(), 0
     for start in range(0, len(rows), PIECE):
-        piece = rows[start : start + PIECE]
+        piece = trainer.schedule.rows(rows[start : start + PIECE])
         x, y = trainer.source.x[piece], trainer.source.y[piece]
         total += zero_skipping_operations(spec.backpropagate(x, y, *parameters))
-    dense, skipping = spec.dense_operations, total / len(rows)
+    dense, skipping = spec.dense_operations, total / (len(rows) * trainer.data.frames)
     if isinstance(trainer.network, BackpropNetwork):
         return Cost(None, None, float(dense), dense, skipping)
     metrics = trainer.run(rows, FROZEN)

@@ -16,7 +16,7 @@ from lava_dyads.rules.feedback import drift
 
 @dataclass(frozen=True)
 class Metrics:
-    """What one pass over a part of the data measured.
+    """What one pass over a part of the data measured; of sequences, a sample is a frame.
 
     Attributes
     ----------

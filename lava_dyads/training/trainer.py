@@ -16,7 +16,6 @@ from lava_dyads.checks import Count, checked
 from lava_dyads.choices import RUNTIMES
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Element, Population, Sink, Source
-from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid
 from lava_dyads.executors.step import Network
 from lava_dyads.executors.transport import Transport
@@ -32,7 +31,6 @@ from lava_dyads.training.checks import (
     check_epochs,
     check_fit,
     check_learns,
-    check_streams,
     loss_at,
     set_up_sweep,
     why_no_more_epochs,
@@ -54,6 +52,7 @@ from lava_dyads.training.resume import (
     set_generators,
     why_inexact,
 )
+from lava_dyads.training.sequences import read_out, schedule_for, scored, shown_rows
 from lava_dyads.training.tasks import Teaching
 
 if TYPE_CHECKING:  # importing the runtime costs a second
@@ -148,19 +147,16 @@ class Trainer(Predicting):
         numbers = numbers_for(self.config, precision, arithmetic, parameters[0], feedback_weights)
         self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
         lanes = self.config.chosen_lanes
-        self.schedule = PresentationSchedule(
-            1, lanes, self.config.batch_size, stream=self.config.stream
-        )
-        if self.config.stream:
-            check_streams(spec, self.execution)
+        self.schedule = schedule_for(spec, data, self.config, self.execution)
+        if self.config.stream and data.frames == 1:
             self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
         self.teaching = Teaching(spec, data, self.train_rows, self.config)
-        capacity = max(self.epoch_size, len(self.test_rows), len(self.train_rows))
-        y = self.teaching.targets
-        self.source = Source(data.x, y, lanes=lanes, capacity=capacity, arithmetic=numbers)
+        most = max(self.epoch_size, len(self.test_rows), len(self.train_rows))
+        capacity, (x, y) = most * data.frames, shown_rows(data, self.teaching.targets)
+        self.source = Source(x, y, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(
             lanes=lanes,
-            optimiser=optimiser_for(spec, self.config, numbers, self.teaching.rows),
+            optimiser=optimiser_for(spec, self.config, numbers, self.teaching.rows, data.frames),
             arithmetic=numbers,
             parameters=parameters,
             feedback_weights=feedback_weights,
@@ -174,7 +170,8 @@ class Trainer(Predicting):
             capacity=capacity,
             baseline=self.network.baseline,
             arithmetic=numbers,
-            scores=self.teaching.scores,
+            keep=data.frames > 1,
+            scores=scored(self.teaching.scores, data, self.config.readout),
         )
         self._generator = np.random.default_rng(self.config.seed)
         self.history, self._measuring = History(), measure
@@ -288,7 +285,8 @@ class Trainer(Predicting):
     ) -> Metrics:
         """Show the training part once, from where it is, in pieces of whole batches."""
         self._drawn_from = self._generator.bit_generator.state
-        order = self.config.order(self.train_rows, self._generator, self.teaching.weights)
+        weights, frames = self.teaching.weights, self.data.frames
+        order = self.config.order(self.train_rows, self._generator, weights, frames)
         rows = every.rows(len(order), self.config.batch_size)
         kept = time.monotonic()
         if not self.position:
@@ -382,7 +380,7 @@ class Trainer(Predicting):
 
     def _loss_before(self) -> float:
         """Return the loss of some training samples with the weights of the beginning."""
-        rows = self.train_rows[:PIECE]
+        rows = self.schedule.rows(self.train_rows[:PIECE])
         return loss_at(self.spec, self._parameters, self.source.x[rows], self.source.y[rows])
 
     def evaluate(self) -> Metrics:
@@ -426,13 +424,15 @@ class Trainer(Predicting):
 
         def poll() -> None:
             if on_progress:
-                on_progress(int(totals[0]))
+                on_progress(int(totals[0]) // self.data.frames)
 
         if learn == LEARN:
             check_learns(self.execution, self.config)
         begin = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is named afterwards
-            self._backend.run(np.asarray(rows, np.int64), learn, poll)
+            shown = self.schedule.rows(np.asarray(rows, np.int64))
+            self._backend.run(shown, learn, poll)
+            read_out(self.sink, self.schedule, rows, self.source.y)
         return time.perf_counter() - begin
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
