@@ -43,6 +43,7 @@ from lava_dyads.runtime import Trace as Trace
 from lava_dyads.runtime import Transport as Transport
 from lava_dyads.runtime import in_process as in_process
 from lava_dyads.training import Checkpoint as Checkpoint
+from lava_dyads.training import EarlyStopping as EarlyStopping
 from lava_dyads.training import Reporter as Reporter
 from lava_dyads.training import RunResult as RunResult
 from lava_dyads.training import Trainer as Trainer

@@ -15,6 +15,7 @@ Backend: TypeAlias = Literal["numpy", "jax"]
 Auto: TypeAlias = Literal["auto"]
 
 DType: TypeAlias = Literal["float64", "float32"]
+LogName: TypeAlias = Literal["csv", "tensorboard", "mlflow", "wandb"]
 LrSchedule: TypeAlias = Literal["constant", "linear"]
 LearnAt: TypeAlias = Literal["end", "frame", "last"]
 Readout: TypeAlias = Literal["last", "mean"]

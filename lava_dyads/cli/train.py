@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -12,7 +13,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from lava_dyads.checks import check_fields
-from lava_dyads.choices import RUNTIMES, ClassWeight, DType, LrSchedule
+from lava_dyads.choices import RUNTIMES, ClassWeight, DType, LogName, LrSchedule
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
@@ -33,10 +34,11 @@ from lava_dyads.data import Dataset, load
 from lava_dyads.errors import CheckpointError, invalid, message
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.plots import LearningCurve
-from lava_dyads.training import RunDirectory, TrainingConfig, run
+from lava_dyads.training import EarlyStopping, RunDirectory, TrainingConfig, run
 from lava_dyads.training.checks import check_learns
+from lava_dyads.training.loggers import logger
 from lava_dyads.training.origin import check_unchanged, recalled
-from lava_dyads.training.progress import ProgressBar
+from lava_dyads.training.progress import EpochLines, ProgressBar
 from lava_dyads.training.reporting import Reporter, RunContext
 from lava_dyads.training.tasks import fitting
 
@@ -59,7 +61,8 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
                      "class_weight", "no_scale_targets",
                      "split_seed", "test_share", "dtype", "skip_error", "no_count"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
-        "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "json"),
+        "stopping": ("patience", "stop_metric", "keep_best"),
+        "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "json"),
     }  # fmt: skip
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
@@ -112,6 +115,17 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     """Output error below which a sample is left out of the backward half."""
     no_count: bool = False
     """Do not count events and operations while training; the final costs are counted anyway."""
+    patience: int | None = None
+    """End once --stop-metric has not become better for so many epochs, and go back to the best one;
+    default: all epochs, and the last one."""
+    stop_metric: str = "train_loss"
+    """Metric of the epochs that --patience watches. One of the test part fits the number of epochs
+    to it."""
+    keep_best: str = ""
+    """Metric (test_accuracy) whose best epoch is kept as best.npz beside the last one; default:
+    that of --patience."""
+    log: tuple[LogName, ...] = ()
+    """Write the metrics of each epoch as csv, tensorboard, mlflow or wandb, too."""
     out: Path | None = None
     """Run directory; default: runs/DATASET-RULE-TIME."""
     overwrite: bool = False
@@ -204,6 +218,8 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
             trace=self.trace,
             ledger=self.ledger,
             profile=self.profile,
+            stopping=self._stopping(),
+            keep_best=self.keep_best,
             reporters=self._reporters(chosen),
             dataset=self.dataset,
             options=rooted,
@@ -256,7 +272,17 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     def _reporters(self, chosen: str) -> list[Reporter]:
         """Return who is told: of what was chosen, of progress, and what draws the curve."""
         there: list[Reporter] = [] if self.json or not chosen else [_Chosen(chosen)]
-        return [*there, ProgressBar(progress_console()), LearningCurve()]
+        there += [ProgressBar(progress_console()), LearningCurve(), *map(logger, self.log)]
+        if not (self.json or sys.stdout.isatty()):  # into a file, where a bar is none
+            there.append(EpochLines(console().print, notes=False))
+        elif self.json and not sys.stderr.isatty():
+            there.append(EpochLines(progress_console().print, notes=False))
+        return there
+
+    def _stopping(self) -> EarlyStopping | None:
+        if self.patience is None:
+            return None
+        return EarlyStopping(self.stop_metric, self.patience)
 
     def _data(self, begun: Mapping[str, Any] | None) -> Dataset:
         """Return the data; those of a run that goes on have to be as they were."""

@@ -7,6 +7,8 @@ device it has. Numbers have the type of the network's, whatever the caller's JAX
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -21,6 +23,7 @@ from lava_dyads.errors import UnsupportedError
 from lava_dyads.executors.array_sweep import ArraySweep, Counts, Values
 from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import OUTSIDE, Port
+from lava_dyads.starts import tell, took
 
 BATCHES = 64
 """Batches that are shown in one call, at most: whoever wants to end it waits that long."""
@@ -113,6 +116,7 @@ class JaxSweep:
             self._sweep = ArraySweep(network, jnp)
             self._rows = Rows(jnp.asarray(x.astype(self._dtype, copy=False)), jnp.asarray(
                 y if self._classes else y.astype(self._dtype, copy=False)))  # fmt: skip
+        _watch(jax)
         self._compiled: dict[Any, Any] = {}
         self._learning = [p for p, r in self._sweep.registers.items() if r.learner is not None]
 
@@ -128,6 +132,8 @@ class JaxSweep:
         """
         if not clocks:
             return
+        if not self._compiled:
+            tell("JAX compiles how batches are shown: seconds", logging.DEBUG)
         learn, frozen = clocks[0].learn, clocks[0].frozen
         for connection in self.network.connections.values():
             connection.plasticity.show(exact=not learn)
@@ -291,6 +297,22 @@ class JaxSweep:
             now = {port: [n[0] for n in each] for port, each in numbers.items()}
             parameters, begun = self._sweep.learn(parameters, begun, now), None
         return (parameters, counts), begun, answer
+
+
+@functools.cache
+def _watch(jax: Any) -> None:
+    """Take the seconds for which JAX compiles off those of whoever measures."""
+
+    def compiled(event: str, seconds: float, **others: Any) -> None:
+        if event in _COMPILES:
+            took(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(compiled)
+
+
+_COMPILES = [
+    f"/jax/core/compile/{part}_duration" for part in ("jaxpr_to_mlir_module", "backend_compile")
+]
 
 
 def _sums(one: Values, other: Values) -> Values:

@@ -12,13 +12,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from lava_dyads.starts import starting
 
 if TYPE_CHECKING:
     from lava_dyads.native.thread_pool import ThreadTeam
@@ -56,13 +58,9 @@ def overlap() -> AbstractContextManager[None]:
 
 
 def load() -> None:
-    """Make compiled code ready, so that OS processes forked from here on need not.
-
-    The import takes half a second, the first call whatever it is another half.
-    """
-    descend = _alone("descend")
-    if descend:
-        descend(np.zeros(1), np.zeros(1), np.zeros(1))
+    """Make compiled code ready, so that OS processes forked from here on need not."""
+    if find_spec("numba") is not None:
+        kernels()
 
 
 @cache
@@ -75,18 +73,15 @@ def event_loop() -> Any:
         return None
     from filelock import FileLock
 
-    from lava_dyads.native.events import loop  # imports numba
-
     begin = time.perf_counter()
     word = "compiling the event loop, once per machine: half a minute, more on a busy one"
-    late = threading.Timer(4.0, _LOG.warning, (word,))
-    late.daemon = True
-    late.start()
-    name = f"lava_dyads-{getattr(os, 'getuid', int)()}-{loop.VERSION}.lock"
-    with suppress(OSError), FileLock(Path(tempfile.gettempdir()) / name):
-        loop.compile_ahead()
-    loop.compile_ahead()  # at once, but where no lock could be had
-    late.cancel()
+    with starting(word, patience=4.0):
+        from lava_dyads.native.events import loop  # imports numba
+
+        name = f"lava_dyads-{getattr(os, 'getuid', int)()}-{loop.VERSION}.lock"
+        with suppress(OSError), FileLock(Path(tempfile.gettempdir()) / name):
+            loop.compile_ahead()
+        loop.compile_ahead()  # at once, but where no lock could be had
     _LOG.info("compiled event loop: ready after %.1f s", time.perf_counter() - begin)
     return loop
 
@@ -95,16 +90,55 @@ def spiking_steps() -> Any:
     """Return the steps of spiking presentations, ``native.spiking``; None without numba."""
     if find_spec("numba") is None:
         return None
-    from lava_dyads.native import spiking  # imports numba
+    with starting(_IMPORT):
+        from lava_dyads.native import spiking
 
+        _watch_numba()
     return spiking
+
+
+@cache
+def kernels() -> Any:
+    """Return the module of the kernels, where there is numba, after a first call.
+
+    The import takes half a second, the first call whatever it is another half.
+    """
+    with starting(_IMPORT):
+        from lava_dyads.native import kernels
+
+        _watch_numba()
+        kernels.descend(np.zeros(1), np.zeros(1), np.zeros(1))
+    return kernels
+
+
+_IMPORT = "importing numba"
+
+
+@cache
+def _watch_numba() -> None:
+    """Let whoever waits for numba to compile something hear of it."""
+    from numba.core import event
+
+    class Compiling(event.Listener):  # type: ignore[misc]
+        """Turns numba's events into starts, each in the thread that compiles."""
+
+        def __init__(self) -> None:
+            self._open = threading.local()
+
+        def on_start(self, event: Any) -> None:
+            begun = ExitStack()
+            begun.enter_context(starting("compiling loops by numba, once per machine: seconds"))
+            self._open.starts = [*getattr(self._open, "starts", []), begun]
+
+        def on_end(self, event: Any) -> None:
+            self._open.starts.pop().close()
+
+    event.register("numba:compile", Compiling())
 
 
 @cache
 def _alone(name: str) -> Kernel | None:
     if find_spec("numba") is None:
         return None
-    from lava_dyads.native import kernels  # imports numba: half a second
-
-    compiled: Any = getattr(kernels, name, None)
+    compiled: Any = getattr(kernels(), name, None)
     return compiled  # type: ignore[no-any-return]

@@ -48,8 +48,7 @@ class ThreadTeam:
     """
 
     def __init__(self, threads: int) -> None:
-        from lava_dyads.native import kernels
-
+        kernels = registry.kernels()
         self.threads, self._compiled, self._overlapping = threads, kernels, False
         tasks = np.zeros((kernels.RING, kernels.WIDTH), np.int64)
         self._board = np.zeros(kernels.BOARD, np.int64), tasks, _system_calls()

@@ -28,6 +28,7 @@ from lava_dyads.runtime.config import DyadRunConfig
 from lava_dyads.runtime.interface import Session, step_count
 from lava_dyads.runtime.lava_internals.exchange import stopped
 from lava_dyads.runtime.lava_internals.os_processes import LavaRun
+from lava_dyads.starts import starting
 
 _POLL = 0.02
 _CHUNK_SECONDS = 1.0
@@ -96,7 +97,8 @@ class LavaSession(Session):
         # A session that goes out of scope ends its OS processes, or nobody could.
         weakref.finalize(self, _forgotten, self._run).atexit = False  # see processes/base
         try:
-            self._run.start(DyadRunConfig() if run_cfg is None else run_cfg, compile_config)
+            with starting("starting Lava: an OS process for each ProcessModel"):
+                self._run.start(DyadRunConfig() if run_cfg is None else run_cfg, compile_config)
         except BaseException as error:
             _abandon(self._run)
             trace = getattr(error, "trace", None)

@@ -426,7 +426,7 @@ class RunDirectory:
         """Write result.json, the last file of a complete run; its states are no longer needed."""
         with self.writing():
             write_atomically(self.path / RESULT, json.dumps(result, indent=2) + "\n")
-            for name in (STATE, PREVIOUS):
+            for name in (STATE, PREVIOUS, BEST_STATE):
                 (self.path / name).unlink(missing_ok=True)
 
     @contextmanager
@@ -443,7 +443,10 @@ class RunDirectory:
 
 
 RESULT, STATE, PREVIOUS = "result.json", "state.npz", "state.previous.npz"
+BEST_STATE = "best.state.npz"
+"""The state of the best epoch, while a run that goes back to it lasts."""
 
 _WRITTEN = (
-    "metrics.jsonl", RESULT, "checkpoint.npz", STATE, PREVIOUS, "learning_curve.png"
+    "metrics.jsonl", RESULT, "checkpoint.npz", "best.npz", STATE, PREVIOUS, BEST_STATE,
+    "learning_curve.png", "report.html", "metrics.csv",
 )  # fmt: skip

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from lava_dyads.checks import Count, check_fields
 from lava_dyads.data import Dataset, load
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.errors import CheckpointError, invalid, message, nearest
 from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath, plain
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
+from lava_dyads.starts import told
+from lava_dyads.training.best import Best
 from lava_dyads.training.checks import check_learns
 from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.costs import Profile, profile_of
 from lava_dyads.training.files import Checkpoint, RunDirectory
 from lava_dyads.training.origin import check_unchanged, remembered
+from lava_dyads.training.progress import watched
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 from lava_dyads.training.resume import Interval, RunState
+from lava_dyads.training.stopping import EarlyStopping
 from lava_dyads.training.summary import summarise
 from lava_dyads.training.trainer import Trainer
 
@@ -42,7 +46,9 @@ class RunOptions(TypedDict, total=False):
     trace: AnyPath | None
     ledger: AnyPath | None
     profile: bool
-    reporters: Sequence[Reporter]
+    stopping: EarlyStopping | None
+    keep_best: str
+    reporters: Sequence[Reporter] | None
     dataset: str
     options: Mapping[str, Any] | None
 
@@ -81,8 +87,12 @@ def run(
         As for :class:`Trainer`.
     profile : bool
         Measure time per ProcessModel and traffic per channel, in-process.
-    reporters : sequence of Reporter
-        Who is told how it goes.
+    stopping : EarlyStopping or None
+        When it ends before the last epoch, and whether it then takes the best one.
+    keep_best : str
+        A metric, ``test_accuracy`` for one: the network of its best epoch is kept as best.npz.
+    reporters : sequence of Reporter, or None
+        Who is told how it goes. None: a bar at a terminal or in a notebook.
     dataset : str
         Name or file to remember, where ``data`` is an object that came from there.
     options : mapping or None
@@ -138,12 +148,19 @@ class _Run:
     trace: Path | None = None
     ledger: Path | None = None
     profile: bool = False
-    reporters: Sequence[Reporter] = field(default=())
+    stopping: EarlyStopping | None = None
+    keep_best: str = ""
+    reporters: Sequence[Reporter] | None = None
     dataset: str = ""
     options: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "run.")
+
+    @cached_property
+    def listeners(self) -> Sequence[Reporter]:
+        """Who is told."""
+        return watched() if self.reporters is None else self.reporters
 
     @cached_property
     def folder(self) -> RunDirectory | None:
@@ -162,17 +179,7 @@ class _Run:
         every = Interval.parse(self.checkpoint_every)
         check_learns(self.execution, self.config)
         folder = self.folder
-        made = Trainer(
-            self.spec,
-            self.data,
-            self.config,
-            self.execution,
-            self.transport,
-            trace=self.trace,
-            measure=self.profile,
-            ledger=self.ledger,
-        )
-        with contextlib.ExitStack() as claim, made as trainer:
+        with told(self._note), self._trainer() as trainer, contextlib.ExitStack() as claim:
             state = folder.state if folder and self.resume else None
             record = self._record(trainer)
             if folder and not state:
@@ -182,14 +189,27 @@ class _Run:
             if folder:
                 claim.enter_context(folder.claimed())
             with self._told(trainer, record) as done:
+                best = Best(trainer, self.stopping, self.keep_best, folder)
                 if folder and state:
-                    self._go_on(trainer, folder, state)
-                self._fit(trainer, every)
-                result = self._result(trainer)
+                    self._go_on(trainer, folder, state, best)
+                self._fit(trainer, every, best)
+                result = self._result(trainer, best)
                 done.append(result)
             if folder:
                 folder.finish(result.table)
         return result
+
+    def _trainer(self) -> Trainer:
+        return Trainer(
+            self.spec,
+            self.data,
+            self.config,
+            self.execution,
+            self.transport,
+            trace=self.trace,
+            measure=self.profile,
+            ledger=self.ledger,
+        )
 
     def _record(self, trainer: Trainer) -> dict[str, Any]:
         """Return what config.json holds."""
@@ -199,6 +219,8 @@ class _Run:
             "spec": self.spec.as_dict(),
             "training": asdict(trainer.config),
             "execution": asdict(trainer.execution),
+            "stopping": self.stopping and asdict(self.stopping),
+            "keep_best": self.keep_best,
             "options": self.options,
         })  # fmt: skip
         return made
@@ -213,7 +235,7 @@ class _Run:
         done: list[RunResult] = []
         begun: list[Reporter] = []
         try:
-            for reporter in self.reporters:
+            for reporter in self.listeners:
                 begun.append(reporter)
                 reporter.on_begin(context)
             if trainer.chosen:
@@ -234,60 +256,76 @@ class _Run:
         return f"lava-dyads train --resume {path}" if self.options else f"run(..., resume={path!r})"
 
     def _note(self, text: str) -> None:
-        for reporter in self.reporters:
+        for reporter in self.listeners:
             reporter.on_note(text)
 
-    def _go_on(self, trainer: Trainer, folder: RunDirectory, state: RunState) -> None:
+    def _go_on(self, trainer: Trainer, folder: RunDirectory, state: RunState, best: Best) -> None:
         """Restore the trainer and the files of the run from a state."""
+        held, now = folder.config.get("stopping"), self.stopping and plain(asdict(self.stopping))
+        if held != now:
+            text = message("stopping", f"the run began with {held}", now, "the same")
+            raise CheckpointError(text)
         trainer.restore(state)
         done = trainer.history.epochs
         folder.add_metrics(*(plain(entry) for entry in done))
         if done and not trainer.position:
             self._checkpoint(trainer)
+            best.look(self._present)
         at = f"after {len(done)} of {self.last} epochs"
         at += f" and {trainer.position:,} samples" if trainer.position else ""
         self._note(f"resumed {at}")
         for why in filter(None, (trainer.inexact, state.other_machine)):
             self._note(f"note: the last bits may differ from those of a run in one go: {why}")
 
-    def _fit(self, trainer: Trainer, every: Interval) -> None:
+    def _fit(self, trainer: Trainer, every: Interval, best: Best) -> None:
         rows = trainer.epoch_size
         total, shown, folder = rows * self.last, [0], self.folder
 
         def on_progress(done: int) -> None:
             # Tests count from 0, too: what has been shown never becomes less.
             shown[0] = max(shown[0], min(len(trainer.history.epochs) * rows + done, total))
-            for reporter in self.reporters:
+            for reporter in self.listeners:
                 reporter.on_progress(shown[0], total)
 
-        def on_epoch(entry: dict[str, float]) -> None:
+        def on_epoch(entry: dict[str, float]) -> bool:
             if folder:
                 folder.add_metrics(plain(entry))
                 self._checkpoint(trainer)
-            for reporter in self.reporters:
+            best.look(self._present)
+            for reporter in self.listeners:
                 reporter.on_epoch(entry)
+            return bool(best.why())
 
         def on_checkpoint() -> None:
             assert folder is not None
             folder.keep(trainer.state())
 
         kept = on_checkpoint if folder else None
-        trainer.fit(on_epoch, on_progress, kept, every, self.epochs)
+        if trainer.position or not best.why():  # it may have been interrupted after that
+            trainer.fit(on_epoch, on_progress, kept, every, self.epochs)
+        if len(trainer.history.epochs) < self.last:
+            self._note(f"stopped after {len(trainer.history.epochs)} epochs: {best.why()}")
+        if best.restore():
+            self._note(f"back to the network of epoch {best.epoch}, the best by {best.metric}")
+            if folder:
+                self._checkpoint(trainer, best.epoch)
 
-    def _checkpoint(self, trainer: Trainer) -> None:
+    def _checkpoint(self, trainer: Trainer, epoch: int = 0) -> None:
         """Write the trainer's present weights."""
         assert self.folder is not None
         with self.folder.writing():
-            self._present(trainer).save(self.folder.path / "checkpoint.npz")
+            self._present(trainer, epoch).save(self.folder.path / "checkpoint.npz")
 
-    def _present(self, trainer: Trainer) -> Checkpoint:
-        return Checkpoint.of(trainer, self.dataset, self.folder.path if self.folder else "")
+    def _present(self, trainer: Trainer, epoch: int = 0) -> Checkpoint:
+        """Return the present network; 0: of the last epoch."""
+        made = Checkpoint.of(trainer, self.dataset, self.folder.path if self.folder else "")
+        return replace(made, meta={**made.meta, "epochs": epoch}) if epoch else made
 
-    def _result(self, trainer: Trainer) -> RunResult:
+    def _result(self, trainer: Trainer, best: Best) -> RunResult:
         measured: Profile = profile_of(trainer.usage()) if self.profile else {}
-        table: dict[str, Any] = plain(summarise(trainer))
+        table: dict[str, Any] = plain({**summarise(trainer, best.taken), **best.told()})
         if self.profile:
             table["profile"] = measured
-        checkpoint = self._present(trainer)
+        checkpoint = self._present(trainer, best.taken)
         folder = self.folder.path if self.folder else None
         return RunResult(trainer.history, table, checkpoint, folder, measured)

@@ -11,10 +11,17 @@ from lava_dyads.training.metrics import History
 from lava_dyads.training.trainer import Trainer
 
 
-def summarise(trainer: Trainer) -> dict[str, Any]:
-    """Return the results of a training; costs are those of the trained network."""
+def summarise(trainer: Trainer, epoch: int = 0) -> dict[str, Any]:
+    """Return the results of a training; costs are those of the trained network.
+
+    Parameters
+    ----------
+    trainer : Trainer
+    epoch : int
+        From which the network is; 0: from the last.
+    """
     history = trainer.history
-    last, spec = history.epochs[-1], trainer.spec
+    last, spec = history.epochs[epoch - 1], trainer.spec
     epochs = len(history.epochs)
     cost = trainer.cost()
     # Counts have no rest, so a spiking network has no residual.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +14,8 @@ from lava_dyads.array_types import Array, IntArray
 from lava_dyads.checks import Count, checked
 from lava_dyads.choices import RUNTIMES
 from lava_dyads.data.dataset import Dataset
-from lava_dyads.elements import Element, Population, Sink, Source
+from lava_dyads.elements import Sink, Source
 from lava_dyads.errors import invalid
-from lava_dyads.executors.step import Network
 from lava_dyads.executors.transport import Transport
 from lava_dyads.files import AnyPath
 from lava_dyads.networks.specification import NetworkSpec
@@ -25,6 +23,7 @@ from lava_dyads.networks.support import Execution
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.feedback import feedback
 from lava_dyads.rules.losses import loss
+from lava_dyads.starts import Stopwatch
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.checks import (
     check_converging,
@@ -33,24 +32,14 @@ from lava_dyads.training.checks import (
     check_learns,
     loss_at,
     set_up_sweep,
-    why_no_more_epochs,
 )
 from lava_dyads.training.config import TrainingConfig, numbers_for, optimiser_for
 from lava_dyads.training.costs import PIECE, cost_of
 from lava_dyads.training.metrics import Cost, History, Metrics, feedback_drift, measured
 from lava_dyads.training.prediction import Predicting, Predictor
+from lava_dyads.training.resumable import Resumable
 from lava_dyads.training.resume import (
     Interval,
-    RunState,
-    check_registers,
-    machine,
-    made_for,
-    progress_of,
-    put_back,
-    registers,
-    set_backend,
-    set_generators,
-    why_inexact,
 )
 from lava_dyads.training.sequences import read_out, schedule_for, scored, shown_rows
 from lava_dyads.training.tasks import Teaching
@@ -62,7 +51,7 @@ LEARN = 1
 """Value of the ``learn`` register that learns."""
 
 
-class Trainer(Predicting):
+class Trainer(Resumable, Predicting):
     """A specification, a data set and a way to execute them.
 
     Use it as a context manager: the Lava runtime holds OS processes until ``close``. A copy (by
@@ -193,16 +182,6 @@ class Trainer(Predicting):
             counting=self.config.counting,
         )
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle how it was made and what it has learnt: a copy goes on from there, by itself."""
-        for name, path in self._files.items():
-            if path is not None:
-                limit, hint = "a copy would write to the same file", f"a trainer without a {name}"
-                invalid(f"Trainer.{name}", limit, str(path), hint)
-        options = self._transport, None, self._measuring, self.network.arithmetic
-        made = self.spec, self.data, self.config, self.execution, *options
-        return _revived, (type(self), made, self.state())
-
     def __enter__(self) -> Trainer:
         return self
 
@@ -213,10 +192,6 @@ class Trainer(Predicting):
         trace: TracebackType | None,
     ) -> None:
         self._backend.stop(kill=error is not None)
-
-    def close(self) -> None:
-        """End the run; weights and metrics stay readable."""
-        self._backend.stop()
 
     @checked
     def fit(
@@ -302,82 +277,6 @@ class Trainer(Predicting):
         self.position = 0
         return self._measure(self._pass_seconds)
 
-    def state(self) -> RunState:
-        """Return all that the rest of the run depends on, see ``training.resume``.
-
-        To be asked for between two passes, or by ``on_checkpoint`` of :meth:`fit`.
-
-        Raises
-        ------
-        UnsupportedError
-            If a part of it cannot be read: Processes that are frozen by a fault.
-        """
-        within = self.position > 0
-        progress = {
-            "position": self.position,
-            "pass_seconds": self._pass_seconds if within else 0.0,
-            "train_seconds": self.train_seconds,
-            "epochs": self.history.epochs,
-            "order": self._drawn_from if within else self._generator.bit_generator.state,
-            "noise": [generator.bit_generator.state for generator in self._noise()],
-            "backend": self._backend.state(),
-        }
-        return RunState(self._made_for(), progress, registers(self._owners()), machine())
-
-    @checked
-    def restore(self, state: RunState) -> None:
-        """Go on from a state; the next :meth:`fit` does the rest of the run, bit by bit.
-
-        Raises
-        ------
-        CheckpointError
-            If it was made with other options or other data.
-        """
-        state.check(self._made_for())
-        bounded = why_no_more_epochs(self.spec, self.config, self.execution)
-        progress = progress_of(state, self.config.epochs if bounded else None, self.epoch_size)
-        check_registers(registers(self._owners()), state.arrays)
-        put_back(self._owners(), state.arrays)
-        self.position, self._pass_seconds = progress["position"], progress["pass_seconds"]
-        self.train_seconds = progress["train_seconds"]
-        self.history.epochs[:] = progress["epochs"]
-        generators = [self._generator, *self._noise()]
-        set_generators(generators, [progress["order"], *progress["noise"]])
-        set_backend(self._backend, progress["backend"])
-
-    @property
-    def epoch_size(self) -> int:
-        """Rows that are shown in an epoch of training."""
-        return self.config.rows_per_epoch(self.teaching.rows)
-
-    @property
-    def inexact(self) -> str:
-        """Return why a resumed run may differ in its bits from one in one go; empty: it does not.
-
-        (On the same machine, with as many threads.)
-        """
-        return why_inexact(self.execution, self.spec.compartment_noise)
-
-    @cached_property
-    def data_checksum(self) -> int:
-        """Checksum of the data, computed once: a state is kept more often than they change."""
-        return self.data.checksum
-
-    def _made_for(self) -> dict[str, Any]:
-        records = {"execution": self.execution, "transport": self._transport}
-        numbers = self.network.arithmetic
-        return made_for(self.spec, self.config, numbers, self.data_checksum, records)
-
-    def _noise(self) -> list[np.random.Generator]:
-        """Return the generators of the populations' noise."""
-        found = [e for e in self._elements() if isinstance(e, Population) and e.noise]
-        return [population._generator for population in found]
-
-    def _owners(self) -> list[Element]:
-        """Return the elements whose registers a state keeps."""
-        inner = self.network.elements.values() if isinstance(self.network, Network) else ()
-        return [self.source, self.network, self.sink, *inner]
-
     def _loss_before(self) -> float:
         """Return the loss of some training samples with the weights of the beginning."""
         rows = self.schedule.rows(self.train_rows[:PIECE])
@@ -428,12 +327,12 @@ class Trainer(Predicting):
 
         if learn == LEARN:
             check_learns(self.execution, self.config)
-        begin = time.perf_counter()
+        watch = Stopwatch()
         with np.errstate(over="ignore", invalid="ignore"):  # what has diverged is named afterwards
             shown = self.schedule.rows(np.asarray(rows, np.int64))
             self._backend.run(shown, learn, poll)
             read_out(self.sink, self.schedule, rows, self.source.y)
-        return time.perf_counter() - begin
+        return watch.seconds()
 
     def parameters(self) -> tuple[list[Array], list[Array]]:
         """Return copies of the weights (n_out, n_in) and biases (n,)."""
@@ -483,18 +382,3 @@ class Trainer(Predicting):
         """Return the metrics since the pass began."""
         elements, neurons = self._elements(), sum(self.spec.layers[1:])
         return measured(elements, self.sink, self.schedule, neurons, seconds)
-
-    def _elements(self) -> list[Element]:
-        owners = self._owners()
-        return [*owners, *(part for element in owners[3:] for part in element.parts)]
-
-
-def _revived(cls: type[Trainer], made: tuple[Any, ...], state: RunState) -> Trainer:
-    """Return a copy of a trainer."""
-    trainer = cls(*made)
-    try:
-        trainer.restore(state)
-    except BaseException:
-        trainer.close()
-        raise
-    return trainer

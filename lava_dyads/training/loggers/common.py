@@ -1,0 +1,50 @@
+"""What reporters for programs of others share."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from lava_dyads.errors import invalid
+
+
+def package(name: str, extra: str) -> Any:
+    """Import a package that only its users need.
+
+    Raises
+    ------
+    ValidationError
+        With the command that brings it, if it is not there.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        invalid("log", f"{name} is not installed", extra, f"pip install 'lava_dyads[{extra}]'")
+
+
+def flat(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return the settings of a run by one name each, ``training.epochs`` for one.
+
+    Examples
+    --------
+    >>> flat({"training": {"epochs": 3}, "dataset": "digits"})
+    {'training.epochs': 3, 'dataset': 'digits'}
+    """
+    found: dict[str, Any] = {}
+    for name, value in record.items():
+        if isinstance(value, Mapping):
+            found |= flat(value, f"{before}{name}.")
+        elif value is not None:
+            found[f"{before}{name}"] = value
+    return found
+
+
+def settings(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run was made with; not the options, which say it again."""
+    return flat({name: value for name, value in record.items() if name != "options"})
+
+
+def numbers(table: Mapping[str, Any]) -> dict[str, float]:
+    """Return the numbers of a table of results."""
+    return {n: v for n, v in table.items() if isinstance(v, int | float) and v is not True}
