@@ -21,7 +21,7 @@ from lava_dyads.cli.common import (
     console,
     print_json,
 )
-from lava_dyads.data import Dataset, load
+from lava_dyads.data import Dataset
 from lava_dyads.errors import CheckpointError, DataChangedError, DataError, invalid
 from lava_dyads.experiments import Exported, Traffic, export, learning_rules, traffic
 from lava_dyads.experiments.deployment import LearningRules, check_export
@@ -175,7 +175,9 @@ class Deploy:
     def _data(self, checkpoint: Checkpoint) -> Dataset:
         assert self.checkpoint is not None
         folder = checkpoint_file(self.checkpoint).parent
-        data = checkpoint.data(folder) if self.dataset is None else load(self.dataset)
+        other = self.dataset
+        data = checkpoint.data(folder) if other is None else checkpoint.other_data(other)
+        data = data.prepared()
         check_fit(checkpoint.spec, data)
         return data
 
@@ -183,8 +185,8 @@ class Deploy:
         self, checkpoint: Checkpoint, data: Dataset
     ) -> tuple[SigmaDelta, Traffic, list[Exported]]:
         """Quantise, count messages, export."""
-        meta, parameters = checkpoint.meta, (checkpoint.weights, checkpoint.biases)
-        train, test = data.split(meta.get("split_seed", 0), meta.get("test_share", 0.25))
+        parameters = checkpoint.weights, checkpoint.biases
+        train, _, test = data.parts(**checkpoint.split)
         train, test = train[:CALIBRATION_ROWS], test[: self.samples]
         network = sigma_delta(checkpoint.spec, *parameters, data.x[train])
         if self.learning:

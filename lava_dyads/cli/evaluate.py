@@ -17,7 +17,7 @@ from lava_dyads.cli.common import (
     progress_console,
     result_table,
 )
-from lava_dyads.data import Dataset, load
+from lava_dyads.data import Dataset
 from lava_dyads.errors import invalid
 from lava_dyads.training import Checkpoint, Trainer, TrainingConfig
 from lava_dyads.training.files import checkpoint_file
@@ -35,7 +35,7 @@ class Evaluate(ExecutionOptions):
     checkpoint: Positional[Annotated[Path, arg(metavar="CHECKPOINT")]]
     """A checkpoint.npz, or the run directory that holds it."""
     dataset: str | None = None
-    """Other data than the checkpoint was trained on: a name or an .npz file."""
+    """Other data than the checkpoint was trained on: a name, a file or a folder."""
     split_seed: int | None = None
     """Split of other data; by default as in training."""
     batch_size: int = 32
@@ -49,14 +49,15 @@ class Evaluate(ExecutionOptions):
         checkpoint = Checkpoint.load(path)
         meta = checkpoint.meta
         name = meta.get("dataset") if self.dataset is None else self.dataset
-        data = checkpoint.data(path.parent) if self.dataset is None else load(self.dataset)
+        folder, other = path.parent, self.dataset
+        data = checkpoint.data(folder) if other is None else checkpoint.other_data(other)
         data = replace(data, target_scaling=checkpoint.target_scaling)
         seed = self._split_seed(meta, data)
         config = TrainingConfig(
             epochs=1,
             batch_size=self.batch_size,
             split_seed=seed,
-            test_share=meta.get("test_share", 0.25),
+            **{name: share for name, share in checkpoint.split.items() if name != "seed"},
             scale_targets=False,
         )
         request, kind = self.request(), checkpoint.spec.weight_format
@@ -66,7 +67,7 @@ class Evaluate(ExecutionOptions):
         parameters = checkpoint.weights, checkpoint.biases
         numbers = None
         if execution.precision == "loihi2":
-            rows = data.split(seed, config.test_share)[0]
+            rows = data.parts(**{**checkpoint.split, "seed": seed})[0]
             back, scaling = checkpoint.feedback, checkpoint.target_scaling
             numbers = calibrated_numbers(checkpoint.spec, parameters, back, data, rows, scaling)
         spec = checkpoint.spec

@@ -30,7 +30,8 @@ from lava_dyads.cli.common import (
     release,
     result_table,
 )
-from lava_dyads.data import Dataset, load
+from lava_dyads.cli.data_options import DataOptions
+from lava_dyads.data import Dataset, read_as
 from lava_dyads.errors import CheckpointError, invalid, message
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.plots import LearningCurve
@@ -46,7 +47,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions):
+class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, TransportOptions):
     """Train a network on a data set and write a run directory.
 
     The test accuracy is that of the last epoch, never the best one.
@@ -59,14 +60,16 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
         "network": ("threshold", "error_threshold", "anneal", "bias_deviation", "repeats"),
         "training": ("repeats_per_batch", "lanes", "lr_schedule", "weight_decay", "decay",
                      "class_weight", "no_scale_targets",
-                     "split_seed", "test_share", "dtype", "skip_error", "no_count"),
+                     "split_seed", "test_share", "validation_share", "dtype", "skip_error",
+                     "no_count"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
         "stopping": ("patience", "stop_metric", "keep_best"),
         "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "json"),
     }  # fmt: skip
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
-    """Name (digits, mnist, fashion-mnist), or path to an .npz file with arrays x and labels."""
+    """Name (digits, mnist, fashion-mnist), a table (.csv, .tsv, .parquet), arrays (.npz, .npy,
+    .h5), or a folder of pictures by class."""
     layers: Sizes = (256, 128)
     """Sizes of the hidden layers."""
     threshold: float = 0.0
@@ -109,6 +112,8 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     """Of the stratified split into training and test part; mnist has an official one."""
     test_share: float = 0.25
     """Share of the test part, where it is drawn."""
+    validation_share: float = 0.0
+    """Share of the training part that is not learned from but measured after every epoch."""
     dtype: DType = "float64"
     """Floating point numbers of precision float."""
     skip_error: float = 0.0
@@ -263,6 +268,7 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
             scale_targets=not self.no_scale_targets,
             split_seed=self.split_seed,
             test_share=self.test_share,
+            validation_share=self.validation_share,
             seed=self.seed,
             dtype=self.dtype,
             skip_error=self.skip_error,
@@ -287,10 +293,10 @@ class Train(NetworkOptions, OptimiserOptions, ExecutionOptions, TransportOptions
     def _data(self, begun: Mapping[str, Any] | None) -> Dataset:
         """Return the data; those of a run that goes on have to be as they were."""
         if begun is None:
-            return load(self.dataset)
+            return read_as(self.dataset, self.reading())
         assert self.resume is not None
         if self.dataset != begun.get("dataset"):  # they have been moved
-            data = load(self.dataset)
+            data = read_as(self.dataset, self.reading())
             check_unchanged(begun, data, self.dataset)
             return data
         return recalled(begun, self.resume, f"lava-dyads train FILE --resume {self.resume}")

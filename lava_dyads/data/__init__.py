@@ -1,17 +1,30 @@
-"""Data sets. One file each, with NAME, SUMMARY and load(); a path to an .npz file works too."""
+"""Data sets. Built-in ones are a file each, with NAME, SUMMARY and load(); others are read.
+
+They are read from files, folders, frames and arrays, see :func:`load`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 from types import ModuleType
+from typing import Any
 
+import numpy as np
+
+from lava_dyads.choices import Auto, Channels, Header, InputScaling, Missing, Task
 from lava_dyads.data.dataset import Dataset
-from lava_dyads.errors import DataError, message, nearest
-from lava_dyads.files import AnyPath, as_path, opened_arrays
+from lava_dyads.data.formats import is_file_name, suffixes
+from lava_dyads.data.preparation import Preparation
+from lava_dyads.data.reading import AS_IT_IS, Reading
+from lava_dyads.data.schema import Schema
+from lava_dyads.data.sources import read_dataset
+from lava_dyads.errors import DataError, invalid, message, nearest
+from lava_dyads.files import AnyPath, as_path
 
-__all__ = ["Dataset", "available", "load"]
+__all__ = ["Dataset", "Reading", "available", "load", "read_as"]
 
 
 def available() -> dict[str, ModuleType]:
@@ -22,39 +35,134 @@ def available() -> dict[str, ModuleType]:
     return {module.NAME: module for module in modules if hasattr(module, "NAME")}
 
 
-def load(name: AnyPath) -> Dataset:
-    """Return a data set by name, or from an .npz file with arrays ``x`` and ``labels``.
+def load(
+    source: Any,
+    target: Any = None,
+    *,
+    task: Task | Auto = "auto",
+    ignore: str | Sequence[str] = (),
+    missing: Missing = "error",
+    scaling: InputScaling | Auto = "auto",
+    test: AnyPath | None = None,
+    group: str = "",
+    split: str = "",
+    header: Header = "auto",
+    image_size: int | Sequence[int] = (),
+    channels: Channels = 0,
+) -> Dataset:
+    """Return a data set: a built-in one by its name, or from a file, a folder, a frame or arrays.
+
+    Files are tables of text (.csv, .tsv, .txt), Parquet, .npy, .npz and HDF5; folders hold pictures
+    by class. ``told`` of what is returned says how it was read.
 
     Parameters
     ----------
-    name : str or path
-        ``digits``, ``mnist``, ``fashion-mnist``, or a path that ends in .npz.
+    source : str, path, frame of pandas or polars, array, or (x, y)
+        ``digits``, ``mnist``, ``fashion-mnist``, or what to read.
+    target : str, list of str, or array
+        What is to be learned: the column by its name or number, or several; values beside a frame
+        or an array; or a file of labels beside an array. None: a column of a usual name (label,
+        class, target, y, species), or the last one.
+    task : str
+        ``classes``, ``values`` (real ones), ``labels`` (several may hold); ``auto``: texts, truth
+        values and few different whole numbers are classes, other numbers values.
+    ignore : str, or list of str
+        Columns that are no inputs.
+    missing : str
+        What becomes of missing values: ``error``, ``mean`` (that of the column, in the training
+        part) or ``drop`` (the row is left out).
+    scaling : str
+        ``standard``, ``min-max``, ``bytes`` (/ 255) or ``none``, learnt on the training part alone;
+        ``auto``: none where all values lie in 0 .. 1, bytes for images, else standard.
+    test : path or None
+        A file of its own for the test part.
+    group : str
+        Column whose values are never in both the training and the test part.
+    split : str
+        ``time``: the test part is the last rows; ``time:COLUMN``: those of the largest values of a
+        column. Empty: it is drawn.
+    header : str
+        Whether the first line of a table holds names: ``auto``, ``yes`` or ``no``.
+    image_size : int, or pair of int
+        Height and width that pictures are brought to.
+    channels : int
+        1 (grey) or 3 (colour); 0: as the pictures are.
 
     Raises
     ------
     DataError
         If it is unknown (the nearest names are suggested), missing or malformed.
+
+    Examples
+    --------
+    >>> data = load([[0.1, 0.7], [0.3, 0.2], [0.2, 0.6]], ["yes", "no", "yes"])
+    >>> data.x.shape, data.labels, data.class_names
+    ((3, 2), array([1, 0, 1]), ('no', 'yes'))
     """
+    names, values = _target(target, isinstance(source, list | tuple | np.ndarray))
+    reading = Reading(
+        target=names,
+        task=task,
+        ignore=(ignore,) if isinstance(ignore, str) else ignore,  # type: ignore[arg-type]
+        missing=missing,
+        scaling=scaling,
+        test="" if test is None else str(as_path("test", test)),
+        group=group,
+        split=split,
+        header=header,
+        image_size=(image_size,) if isinstance(image_size, int) else image_size,  # type: ignore[arg-type]
+        channels=channels,
+    )
+    return read_as(source, reading, y=values)
+
+
+def read_as(
+    source: Any, reading: Reading = AS_IT_IS, like: Schema | None = None, y: object = None
+) -> Dataset:
+    """Return a data set as :func:`load` does, or with rows like those that it is given.
+
+    Parameters
+    ----------
+    source
+        As of :func:`load`.
+    reading : Reading
+    like : Schema or None
+        What the rows have to be: those that a network was trained on.
+    y : array-like or None
+        What is to be learned, beside a frame or an array.
+    """
+    if not isinstance(source, str) and not hasattr(source, "__fspath__"):
+        return read_dataset(source, reading, like, y)
     known = available()
-    path = as_path("data set", name, ", ".join(known))
-    if path.suffix == ".npz":
-        return _from_file(path)
+    path = as_path("data set", source, ", ".join(known))
     name = str(path)
-    if name not in known:
-        hint = f"{nearest(name, known)}, or a path to an .npz file with arrays x and labels"
+    if name in known:
+        return _built_in(name, known[name].load(), reading)
+    if not is_file_name(path):
+        hint = f"{nearest(name, known)}, or a file that ends in {', '.join(suffixes())}"
         raise DataError(message("data set", "unknown name", name, hint))
-    return known[name].load()  # type: ignore[no-any-return]
+    return read_dataset(path, reading, like, y)
 
 
-def _from_file(path: Path) -> Dataset:
-    try:
-        with opened_arrays(path) as file:
-            return Dataset(path.stem, file["x"], file["labels"])
-    except FileNotFoundError as error:
-        raise DataError(message("data set", "no such file", str(path))) from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
-            raise
-        hint = "numpy.savez(path, x=..., labels=...)"
-        what = f"data set {path}: cannot be read as .npz with arrays x and labels"
-        raise DataError(f"{what} ({error}). Try: {hint}") from error
+def _built_in(name: str, data: Dataset, reading: Reading) -> Dataset:
+    """Return a built-in set, scaled in another way where that is asked for."""
+    for option, value in reading.as_dict().items():
+        if option != "scaling":
+            invalid(option, f"{name} has its own", value, "to leave it out")
+    if reading.scaling in ("auto", "none"):
+        return data
+    return replace(data, preparation=Preparation(reading.scaling), reading=reading)
+
+
+def _target(target: Any, beside: bool) -> tuple[tuple[str, ...], object]:
+    """Return names of columns, or values; ``beside``: of arrays, which have no names."""
+    if target is None:
+        return (), None
+    if isinstance(target, str | int) and not isinstance(target, bool):
+        return tuple(name.strip() for name in str(target).split(",")), None
+    texts = isinstance(target, list | tuple) and all(isinstance(name, str) for name in target)
+    if texts and not beside:
+        return tuple(target), None
+    if hasattr(target, "__fspath__"):
+        return (str(target),), None
+    return (), np.asarray(target)

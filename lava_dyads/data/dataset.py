@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lava_dyads.array_types import Array
-from lava_dyads.checks import Count, check_fields, checked, plain_array
+from lava_dyads.checks import Count, Share, check_fields, checked, plain_array
 from lava_dyads.choices import TASKS
+from lava_dyads.data.preparation import NOTHING, Preparation
+from lava_dyads.data.reading import AS_IT_IS, Reading
 from lava_dyads.data.scaling import Scaling
-from lava_dyads.data.split import shuffled, stratified
-from lava_dyads.errors import DataError, message
+from lava_dyads.data.schema import ROWS, Schema
+from lava_dyads.data.split import by_groups, in_time, shuffled, stratified
+from lava_dyads.errors import DataError, invalid, message
 from lava_dyads.kinds import Limit
 from lava_dyads.rules.targets import OneHot
 
@@ -75,6 +78,19 @@ class Dataset:
         How a network is shown real values; None: as ``TrainingConfig.scale_targets`` says.
     frames : int
         A sample is a sequence of so many frames, one after the other in its row.
+    groups : int array, shape (samples,), or None
+        Rows of one group are never in both parts of a split.
+    ordered : bool
+        Whether the rows are in the order of time: then the test part is the last of them.
+    preparation : Preparation
+        How values become what a network is shown; what is to be learnt of that is learnt on the
+        training part. By default they are shown as they are.
+    schema : Schema
+        What the rows are, so that others become inputs of the same network.
+    reading : Reading
+        How they were read from a file.
+    told : tuple of str
+        Lines on that.
 
     Raises
     ------
@@ -100,6 +116,12 @@ class Dataset:
     output_names: tuple[str, ...] = ()
     target_scaling: Scaling | None = None
     frames: Count = 1
+    groups: NDArray[np.int64] | None = None
+    ordered: bool = False
+    preparation: Preparation = NOTHING
+    schema: Schema = ROWS
+    reading: Reading = AS_IT_IS
+    told: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -114,7 +136,8 @@ class Dataset:
             limit = f"needs frames of one size, and a row of x has {width} features"
             self._refuse("frames", limit, self.frames, "1")
         object.__setattr__(self, "x", x.astype(np.float64, copy=False))
-        self._check_finite("x", self.x)
+        if not self.preparation.fills:
+            self._check_finite("x", self.x)
         if (self.labels is None) == (self.targets is None):
             got = "both" if self.labels is not None else "neither"
             self._refuse("", "needs labels (classes) or targets", got, "one of them")
@@ -125,6 +148,7 @@ class Dataset:
         self._check_task()
         if self.weights is not None:
             self._check_weights(rows)
+        self._check_groups(rows)
         official = self.official_training_rows
         if official is not None and official >= rows:
             limit = f"must leave some of the {rows} rows for tests"
@@ -194,6 +218,17 @@ class Dataset:
             self._refuse("weights", limit, float(weights.min()), "numpy.ones(len(x))")
         object.__setattr__(self, "weights", weights)
 
+    def _check_groups(self, rows: int) -> None:
+        if self.groups is None:
+            return
+        groups = plain_array(self.groups, "Dataset.groups")
+        if groups.shape != (rows,) or groups.dtype.kind not in "iu":
+            got = groups.shape, str(groups.dtype)
+            self._refuse(
+                "groups", "must be a whole number for each row", got, "numpy.zeros(n, int)"
+            )
+        object.__setattr__(self, "groups", groups.astype(np.int64, copy=False))
+
     def _check_finite(self, what: str, array: NDArray[np.float64]) -> None:
         if not np.isfinite(array).all():
             row, column = (int(i) for i in np.argwhere(~np.isfinite(array))[0])
@@ -231,10 +266,15 @@ class Dataset:
         assert self.targets is not None
         return self.targets
 
+    def prepared(self) -> Dataset:
+        """Return the same with values as a network is shown them; all of that has to be learnt."""
+        x = np.asarray(self.preparation(self.x), np.float64)
+        return replace(self, x=x, preparation=NOTHING)
+
     @property
     def input_range(self) -> tuple[float, float]:
         """Lowest and highest value of all features."""
-        return float(self.x.min()), float(self.x.max())
+        return float(np.nanmin(self.x)), float(np.nanmax(self.x))
 
     @property
     def checksum(self) -> int:
@@ -282,14 +322,64 @@ class Dataset:
         DataError
             If a class is too small to be split.
         """
+        rows = np.arange(len(self.x))
         if self.official_training_rows is not None:
-            rows = np.arange(len(self.x))
             return rows[: self.official_training_rows], rows[self.official_training_rows :]
+        return self._divided(rows, seed, test_share)
+
+    @checked
+    def parts(
+        self, seed: SplitSeed, test_share: TestShare = 0.25, validation_share: Share = 0.0
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return row numbers of the training, validation and test part.
+
+        The validation part is taken from the training part in the way that the test part is from
+        all rows: drawn, by groups, or the last rows in time.
+
+        Parameters
+        ----------
+        seed, test_share
+            As of :meth:`split`.
+        validation_share : float
+            Share of the training part, in [0, 1); 0: there is none.
+        """
+        train, test = self.split(seed, test_share)
+        if not validation_share:
+            return train, np.zeros(0, np.int64), test
+        if validation_share == 1:
+            invalid("validation_share", "must lie in [0, 1)", validation_share, "0.1")
+        train, validation = self._divided(train, seed, validation_share)
+        return train, validation, test
+
+    def _divided(
+        self, rows: NDArray[np.int64], seed: int, share: float
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return some rows in two parts, of which the second has a share."""
         try:
-            if self.labels is None:
-                return shuffled(len(self.x), test_share, seed)
-            return stratified(self.labels, test_share, seed)
+            if self.ordered:
+                rows = np.sort(rows)
+                first, second = in_time(len(rows), share)
+            elif self.groups is not None:
+                first, second = by_groups(self.groups[rows], share, seed)
+            elif self.labels is None:
+                first, second = shuffled(len(rows), share, seed)
+            else:
+                first, second = stratified(self.labels[rows], share, seed)
         except ValueError as error:
+            alone = self._alone(rows)
             hint = "more samples per class, or another test share"
-            what = f"data {self.name}: cannot be split ({error})"
+            what = f"data {self.name}: cannot be split ({alone or error})"
             raise DataError(f"{what}. Try: {hint}") from error
+        return rows[first], rows[second]
+
+    def _alone(self, rows: NDArray[np.int64]) -> str:
+        """Return which class has a single sample; empty: none has."""
+        if self.labels is None or self.ordered or self.groups is not None:
+            return ""
+        counts = np.bincount(self.labels[rows])
+        alone = np.flatnonzero(counts == 1)
+        if not len(alone):
+            return ""
+        row = int(rows[np.flatnonzero(self.labels[rows] == alone[0])[0]])
+        name = repr(self.class_names[alone[0]]) if self.class_names else str(alone[0])
+        return f"class {name} has a single sample, row {row}"

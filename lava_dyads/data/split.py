@@ -78,6 +78,49 @@ def shuffled(
     return order[test_rows:], order[:test_rows]
 
 
+def in_time(samples: int, test_share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return row numbers of the training part and of the test part, which are the last.
+
+    Raises
+    ------
+    ValueError
+        If a part would be empty.
+    """
+    first = samples - math.ceil(test_share * samples)
+    if not 0 < first < samples:
+        raise ValueError(f"{samples} samples, {first} of them to train")
+    rows = np.arange(samples)
+    return rows[:first], rows[first:]
+
+
+def by_groups(
+    groups: NDArray[np.int64], test_share: float, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return row numbers of the training and the test part; no group is in both.
+
+    Parameters
+    ----------
+    groups : int array, shape (samples,)
+    test_share : float
+        Share of the groups.
+    seed : int
+
+    Raises
+    ------
+    ValueError
+        If there are too few groups.
+    """
+    from sklearn.model_selection import GroupShuffleSplit
+
+    try:
+        splitter = GroupShuffleSplit(1, test_size=test_share, random_state=seed)
+        train, test = next(splitter.split(groups, groups=groups))
+    except ValueError as error:
+        count = len(np.unique(groups))
+        raise ValueError(f"{count} group{'s' * (count > 1)}, {test_share:.0%} to test") from error
+    return np.asarray(train, np.int64), np.asarray(test, np.int64)
+
+
 def _shares(
     counts: NDArray[np.int64], rows: int, generator: np.random.RandomState
 ) -> NDArray[np.int64]:

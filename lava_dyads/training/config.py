@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lava_dyads.array_types import Array, IntArray
-from lava_dyads.checks import Count, Natural, NotNegative, Positive, Size, check_fields
+from lava_dyads.checks import Count, Natural, NotNegative, Positive, Share, Size, check_fields
 from lava_dyads.choices import ClassWeight, DType, LearnAt, LrSchedule, Precision, Readout
 from lava_dyads.data.dataset import SplitSeed, TestShare
 from lava_dyads.elements.clock import PresentationSchedule
@@ -63,14 +63,17 @@ class TrainingConfig:
         Of the stratified split.
     test_share : float
         Share of the test part, in (0, 1).
+    validation_share : float
+        Share of the training part that is not learned from but measured after every epoch, in
+        [0, 1); 0: none.
     seed : int
         Of the order of the samples.
     dtype : str
         ``float64`` or ``float32``: the floating point numbers of precision float. float32 needs
         beta >= 0.01.
     skip_error : float
-        A sample none of whose output errors ``|l'|`` exceeds it sends no error event: no work and
-        no update from it. Granularity network, rules that settle in one sweep.
+        A sample none of whose output errors |l'| exceeds it sends no error event: no work and no
+        update from it. Granularity network, rules that settle in one sweep.
     counting : bool
         Whether training passes count events and operations (some 5 % of the time of a sweep);
         :meth:`Trainer.cost` always does.
@@ -106,6 +109,7 @@ class TrainingConfig:
     scale_targets: bool = True
     split_seed: SplitSeed = 0
     test_share: TestShare = 0.25
+    validation_share: Share = 0.0
     seed: Natural = 0
     dtype: DType = "float64"
     skip_error: NotNegative = 0.0

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lava_dyads.array_types import Array
-from lava_dyads.checks import Natural, check_fields, entries, real_array
-from lava_dyads.choices import TASKS, Task
-from lava_dyads.data.dataset import Dataset, InputRange, SplitSeed, TestShare
+from lava_dyads.checks import check_fields, entries, real_array
+from lava_dyads.choices import TASKS
+from lava_dyads.data import read_as
+from lava_dyads.data.dataset import Dataset
+from lava_dyads.data.preparation import NOTHING, Preparation
 from lava_dyads.data.scaling import Scaling
+from lava_dyads.data.schema import Schema
 from lava_dyads.errors import CheckpointError, ValidationError, invalid, message
 from lava_dyads.files import (
     PART,
@@ -35,7 +38,8 @@ from lava_dyads.files import (
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules.binary import FLOAT, binary_weights
-from lava_dyads.training.origin import recalled, remembered, units_of
+from lava_dyads.training.meta import META, described, plain_reading, schema_of, split_of
+from lava_dyads.training.origin import recalled, units_of
 from lava_dyads.training.prediction import Predicting, Predictor, calibrated_numbers, settled
 from lava_dyads.training.resume import RunState, read_header
 
@@ -103,21 +107,7 @@ class Checkpoint(Predicting):
         folder : str or path
             Where the checkpoint will be; by default here.
         """
-        config = trainer.config
-        meta = {
-            **remembered(dataset, trainer.data_checksum, folder or Path()),
-            "split_seed": config.split_seed,
-            "test_share": config.test_share,
-            "precision": trainer.execution.precision,
-            "epochs": len(trainer.history.epochs),
-            "input_range": list(trainer.data.input_range),
-            "task": trainer.data.task,
-        }
-        if trainer.teaching.scaling is not None:
-            meta["target_scaling"] = trainer.teaching.scaling.as_dict()
-        for names in NAMES:
-            if getattr(trainer.data, names):
-                meta[names] = list(getattr(trainer.data, names))
+        meta = described(trainer, dataset, folder or Path())
         return cls(trainer.spec, *trainer.stored(), meta, trainer.network.feedback())
 
     def data(self, folder: AnyPath = "") -> Dataset:
@@ -135,7 +125,40 @@ class Checkpoint(Predicting):
         DataError
             If they are missing or, a :class:`DataChangedError`, have changed.
         """
-        return recalled(self.meta, folder or Path())
+        return replace(recalled(self.meta, folder or Path()), preparation=self.preparation)
+
+    def other_data(self, source: AnyPath) -> Dataset:
+        """Return other data, with rows and classes like those it was trained on.
+
+        Parameters
+        ----------
+        source : str or path
+            As of :func:`~lava_dyads.load`.
+
+        Raises
+        ------
+        DataError
+            If they are missing, or others.
+        """
+        return replace(
+            read_as(source, plain_reading(self.meta), self.schema), preparation=self.preparation
+        )
+
+    @property
+    def preparation(self) -> Preparation:
+        """How values become what the network is shown, as it was learnt on the training part."""
+        held = self.meta.get("preparation")
+        return NOTHING if held is None else Preparation.from_dict(held)
+
+    @property
+    def schema(self) -> Schema:
+        """What rows have to be, and the names of classes."""
+        return schema_of(self.meta)
+
+    @property
+    def split(self) -> dict[str, Any]:
+        """What decided on the parts of the training data, as :meth:`Dataset.parts` takes it."""
+        return split_of(self.meta)
 
     def predictor(
         self,
@@ -169,8 +192,7 @@ class Checkpoint(Predicting):
         parameters, numbers = (shown.weights, shown.biases), None
         if execution.precision == "loihi2":
             data = data or self.data()
-            split = self.meta.get("split_seed", 0), self.meta.get("test_share", 0.25)
-            rows, back = data.split(*split)[0], self.feedback
+            rows, back = data.parts(**self.split)[0], self.feedback
             scaling = self.target_scaling
             numbers = calibrated_numbers(shown.spec, parameters, back, data, rows, scaling)
         seen = self.meta.get("input_range")
@@ -185,6 +207,8 @@ class Checkpoint(Predicting):
             units=units_of(self.meta),
             task=self.meta.get("task", TASKS[0]),
             target_scaling=self.target_scaling,
+            preparation=self.preparation,
+            schema=self.schema,
         )
 
     @property
@@ -251,24 +275,6 @@ def checkpoint_file(path: AnyPath) -> Path:
         return path / "checkpoint.npz" if path.is_dir() else path
     except OSError:  # a name that is too long: reading it says so
         return path
-
-
-NAMES = ("class_names", "feature_names", "output_names")
-"""Names of a data set that a checkpoint keeps."""
-
-META: dict[str, Any] = {
-    "dataset": str,
-    "data": Mapping[str, Any],
-    "split_seed": SplitSeed,
-    "test_share": TestShare,
-    "precision": str,
-    "epochs": Natural,
-    "input_range": InputRange,
-    "task": Task,
-    "target_scaling": Mapping[str, Any],
-    **dict.fromkeys(NAMES, tuple[str, ...]),
-}
-"""What a checkpoint may know of its training."""
 
 
 def _real(file: ArrayFile, name: str, shape: tuple[int, ...]) -> Array:

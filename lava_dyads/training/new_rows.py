@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from lava_dyads.array_types import AnyArray, Array
-from lava_dyads.errors import invalid, message
+from lava_dyads.array_types import AnyArray, Array, IntArray
+from lava_dyads.data.contents import Table
+from lava_dyads.data.dataset import Dataset
+from lava_dyads.data.frames import is_frame, table_of
+from lava_dyads.data.schema import Schema
+from lava_dyads.errors import DataError, invalid, message
 
 FAR = 0.5
 """By how much of its width values may leave the range of the training data: further away they
 are in other units."""
 
 
-def rows_of(x: object, shape: tuple[int, ...], what: str = "x") -> Array:
+def rows_of(x: object, shape: tuple[int, ...], what: str = "x", gaps: bool = False) -> Array:
     """Return rows as an array (n, features) of float64.
 
     Parameters
@@ -24,6 +29,8 @@ def rows_of(x: object, shape: tuple[int, ...], what: str = "x") -> Array:
         Of the network's input: (n,), or (channels, height, width) of images.
     what : str
         As messages call them.
+    gaps : bool
+        Whether values may be missing (nan).
 
     Raises
     ------
@@ -45,7 +52,7 @@ def rows_of(x: object, shape: tuple[int, ...], what: str = "x") -> Array:
     if array.shape[1] != features:
         limit = f"the network has {features} inputs, the rows have {array.shape[1]} columns"
         invalid(what, limit, given, _way(array, features))
-    bad = np.argwhere(~np.isfinite(array))
+    bad = np.argwhere(np.isinf(array) if gaps else ~np.isfinite(array))
     if len(bad):
         row, column = bad[0].tolist()
         where = f"{what}[{row}, {names[column] if names else column}]"
@@ -62,7 +69,7 @@ def check_seen(rows: Array, seen: tuple[float, float], what: str, units: str = "
         If one leaves it by more than half its width: then they are in other units.
     """
     low, high = seen
-    least, most = float(rows.min()), float(rows.max())
+    least, most = float(np.nanmin(rows, initial=high)), float(np.nanmax(rows, initial=low))
     excess = max(low - least, most - high)
     if excess <= 0:
         return ""
@@ -74,6 +81,68 @@ def check_seen(rows: Array, seen: tuple[float, float], what: str, units: str = "
     if excess > FAR * (high - low):
         invalid(where, limit, value, f"{hint}, or any_range (--any-range)")
     return message(where, limit, value, hint)
+
+
+def needs_schema(x: object, schema: Schema) -> bool:
+    """Tell whether rows are a table of which more is known than that they are numbers."""
+    return isinstance(x, Table) or (bool(schema.features) and is_frame(x))
+
+
+def encoded(
+    x: object, schema: Schema, what: str = "x", lenient: bool = False, gaps: bool = False
+) -> Array:
+    """Return the rows of a table, or of a frame, as numbers: columns by name, texts one-hot.
+
+    Parameters
+    ----------
+    x : Table or frame
+    schema : Schema
+        Of the training.
+    what : str
+        As messages call them.
+    lenient : bool
+        Take texts that are not known for none of those that are.
+    gaps : bool
+        Whether values may be missing.
+
+    Raises
+    ------
+    DataError
+        If a column or a value is missing, or another than in the training.
+    """
+    table = x if isinstance(x, Table) else table_of(x, what)
+    made, _ = schema.encode(table, lenient)
+    bad = np.argwhere(np.isinf(made) if gaps else ~np.isfinite(made))
+    if len(bad):
+        row, k = bad[0].tolist()
+        owners = [f.name for f in schema.features for _ in f.names] or list(table.names)
+        where = table.place(row, owners[k])
+        if np.isinf(made[row, k]):
+            raise DataError(message(where, "must be finite", float(made[row, k]), "a number"))
+        hint = "a value, or a network trained with --missing mean"
+        raise DataError(message(where, "is missing", "", hint))
+    return made
+
+
+def schema_of(data: Dataset) -> Schema:
+    """Return what the rows of data are, with the names of its classes."""
+    return replace(data.schema, class_names=data.class_names or data.schema.class_names)
+
+
+def named(classes: IntArray, names: tuple[str, ...]) -> AnyArray:
+    """Return classes by their names: as whole numbers, where all names are some.
+
+    Examples
+    --------
+    >>> named(np.array([1, 0]), ("no", "yes")).tolist(), named(np.array([2]), ("1", "5", "9"))
+    (['yes', 'no'], array([9]))
+    """
+    if not names:
+        return classes
+    whole = all(name.lstrip("-").isdecimal() and str(int(name)) == name for name in names)
+    values = np.array([int(name) for name in names] if whole else list(names))
+    made: AnyArray = values[classes]
+    return made
 
 
 def _names(x: object) -> list[str]:

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lava_dyads.data import Dataset, available, load
+from lava_dyads.data import Dataset, Reading, available, read_as
+from lava_dyads.data.reading import AS_IT_IS
 from lava_dyads.errors import CheckpointError, DataChangedError, DataError, message
 from lava_dyads.files import AnyPath
 
 
-def remembered(name: AnyPath, checksum: int, folder: AnyPath) -> dict[str, Any]:
+def remembered(
+    name: AnyPath, checksum: int, folder: AnyPath, reading: Reading = AS_IT_IS
+) -> dict[str, Any]:
     """Return the description of a run's data, to be written as JSON.
 
     Parameters
@@ -28,9 +32,13 @@ def remembered(name: AnyPath, checksum: int, folder: AnyPath) -> dict[str, Any]:
         Of the data.
     folder : str or path
         Of the run.
+    reading : Reading
+        How the file was read.
     """
     kept: dict[str, Any] = {"checksum": checksum}
-    if str(name).endswith(".npz"):
+    if reading != AS_IT_IS:
+        kept["reading"] = replace(reading, test=_absolute(reading.test)).as_dict()
+    if _is_file(str(name)):
         path = Path(name).absolute()
         kept["file"] = str(path)
         try:
@@ -64,16 +72,17 @@ def recalled(kept: Mapping[str, Any], folder: AnyPath, way: str = "--dataset FIL
     name = kept.get("dataset")
     if not isinstance(name, str) or not name:
         raise CheckpointError("the run names no data set. Try: --dataset NAME")
-    if not name.endswith(".npz"):
-        data = load(name)
+    reading = reading_of(kept)
+    if not _is_file(name):
+        data = read_as(name, reading)
         check_unchanged(kept, data, name)
         return data
     failure: DataError | None = None
     places = _places(name, kept.get("data"), Path(folder))
     for place in places:
-        if place.is_file():
+        if place.exists():
             try:
-                data = load(place)
+                data = read_as(place, reading)
                 check_unchanged(kept, data, str(place))
                 return data
             except DataError as error:
@@ -102,6 +111,22 @@ def check_unchanged(kept: Mapping[str, Any], data: Dataset, what: str = "") -> N
                 "the data as they were, or --dataset FILE for data that it has not seen",
             )
         )
+
+
+def _is_file(name: str) -> bool:
+    """Tell whether data have the name of a file, and not of a built-in set."""
+    return bool(name) and name not in available()
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).absolute()) if path else ""
+
+
+def reading_of(kept: Mapping[str, Any]) -> Reading:
+    """Return how the data of a run were read."""
+    held = kept.get("data")
+    known = held.get("reading") if isinstance(held, Mapping) else None
+    return Reading.from_dict(known) if isinstance(known, Mapping) else AS_IT_IS
 
 
 def units_of(kept: Mapping[str, Any]) -> str:

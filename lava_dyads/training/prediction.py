@@ -17,7 +17,9 @@ from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.checks import Count, checked
 from lava_dyads.choices import TASKS
 from lava_dyads.data.dataset import Dataset
+from lava_dyads.data.preparation import NOTHING, Preparation
 from lava_dyads.data.scaling import Scaling
+from lava_dyads.data.schema import ROWS, Schema
 from lava_dyads.elements import Sink, Source
 from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid, nearest
@@ -34,7 +36,14 @@ from lava_dyads.rules.scores import decided
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.backends import open_backend
 from lava_dyads.training.checks import check_fit
-from lava_dyads.training.new_rows import check_seen, rows_of
+from lava_dyads.training.new_rows import (
+    check_seen,
+    encoded,
+    named,
+    needs_schema,
+    rows_of,
+    schema_of,
+)
 from lava_dyads.training.reference import threads_for
 from lava_dyads.training.tasks import shown_targets
 
@@ -77,7 +86,8 @@ def calibrated_numbers(
     """
     check_fit(spec, data)
     rows = rows[:CALIBRATION_ROWS]
-    shown = data.x[rows], shown_targets(data, spec, scaling)[rows]
+    inputs = data.preparation.learnt(data.x[rows])(data.x[rows])
+    shown = inputs, shown_targets(data, spec, scaling)[rows]
     return calibrated(spec, *parameters, *shown, feedback_weights=feedback_weights)
 
 
@@ -114,6 +124,10 @@ class Predictor:
         (``labels``), or real values (``values``).
     target_scaling : Scaling or None
         How values were scaled in training: it is undone.
+    preparation : Preparation
+        How values become what the network is shown; as learnt.
+    schema : Schema
+        What rows have to be, where they have names, texts or pixels; and the names of classes.
 
     Raises
     ------
@@ -148,7 +162,10 @@ class Predictor:
         units: str = "",
         task: str = TASKS[0],
         target_scaling: Scaling | None = None,
+        preparation: Preparation = NOTHING,
+        schema: Schema = ROWS,
     ) -> None:
+        self.preparation, self.schema = preparation, schema
         self.task, self.target_scaling = task, target_scaling
         self.spec, self._parameters, self._feedback = spec, parameters, feedback_weights
         self.execution = settled(spec, execution or Execution())
@@ -171,6 +188,8 @@ class Predictor:
             seen=trainer.data.input_range,
             task=trainer.data.task,
             target_scaling=trainer.teaching.scaling,
+            preparation=trainer.teaching.preparation,
+            schema=schema_of(trainer.data),
         )
 
     def predict(self, x: object) -> AnyArray:
@@ -179,7 +198,8 @@ class Predictor:
         Returns
         -------
         array
-            Classes, the number of the largest output, shape (rows,); or 0 and 1 for each label,
+            Classes, shape (rows,): their names, or the number of the largest output where they
+            have none; or 0 and 1 for each label,
             (rows, labels); or real values in the units of the targets, (rows, outputs), of a single
             one (rows,).
         """
@@ -202,6 +222,8 @@ class Predictor:
         """Return what outputs say, see :meth:`predict`."""
         self._check_one_head("predict")
         said = decided(outputs, self.task, self._loss.boundary)
+        if self.task == "classes":
+            return named(said, self.schema.class_names)
         return said[:, 0] if self.task == "values" and said.shape[1] == 1 else said
 
     def probabilities_of(self, outputs: Array) -> Array:
@@ -261,12 +283,15 @@ class Predictor:
         """Return rows as an array (n, features), checked."""
         inputs = [v.shape for v in self.spec.vertices if not v.sources]
         shape = inputs[0] if len(inputs) == 1 else (self.spec.layers[0],)
-        rows = rows_of(x, shape, self.what)
+        gaps = self.preparation.fills
+        if needs_schema(x, self.schema):
+            x = encoded(x, self.schema, self.what, lenient=self._seen is None, gaps=gaps)
+        rows = rows_of(x, self.schema.image or shape, self.what, gaps)
         if self._seen is not None:
             told = check_seen(rows, self._seen, self.what, self._units)
             if told:
                 warnings.warn(told, UserWarning, stacklevel=4)
-        return rows
+        return self.preparation(rows)
 
     def _check_one_head(self, what: str) -> None:
         heads = [v.name for v in self.spec.vertices if v.loss]

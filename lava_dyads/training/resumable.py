@@ -131,8 +131,8 @@ class Resumable:
 
     def _made_for(self) -> dict[str, Any]:
         records = {"execution": self.execution, "transport": self._transport}
-        numbers = self.network.arithmetic
-        return made_for(self.spec, self.config, numbers, self.data_checksum, records)
+        numbers, shown = self.network.arithmetic, self.data.preparation.key
+        return made_for(self.spec, self.config, numbers, self.data_checksum, records, shown)
 
     def _noise(self) -> list[np.random.Generator]:
         """Return the generators of the populations' noise."""

@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -223,17 +224,19 @@ def made_for(
     numbers: Arithmetic,
     checksum: int,
     records: Mapping[str, Any],
+    preparation: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the settings that have to be the same where a run goes on, as plain values.
 
-    ``records``: further dataclasses by name, or None.
+    ``records``: further dataclasses by name, or None. ``preparation``: of the inputs, before it is
+    learnt.
     """
     found = {
         "spec": spec.as_dict(),
         "training": asdict(config),
         **{name: record and asdict(record) for name, record in records.items()},
         "arithmetic": repr(vars(numbers)),
-        "data": {"checksum": checksum},
+        "data": {"checksum": checksum, **preparation},
     }
     made: dict[str, Any] = json.loads(json.dumps(found, default=str))
     return made

@@ -215,7 +215,7 @@ class _Run:
         """Return what config.json holds."""
         where = self.folder.path if self.folder else Path()
         made: dict[str, Any] = plain({
-            **remembered(self.dataset, trainer.data_checksum, where),
+            **remembered(self.dataset, trainer.data_checksum, where, self.data.reading),
             "spec": self.spec.as_dict(),
             "training": asdict(trainer.config),
             "execution": asdict(trainer.execution),
@@ -238,8 +238,9 @@ class _Run:
             for reporter in self.listeners:
                 begun.append(reporter)
                 reporter.on_begin(context)
-            if trainer.chosen:
-                self._note(trainer.chosen)
+            for line in (*self.data.told, trainer.chosen):
+                if line:
+                    self._note(line)
             yield done
         except KeyboardInterrupt:
             hint = [f"to go on: {self._way_on}"] if folder else []

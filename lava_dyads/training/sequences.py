@@ -105,11 +105,11 @@ def schedule_for(
     )
 
 
-def shown_rows(data: Dataset, targets: OneHot | Array) -> tuple[Array, OneHot | Array]:
+def shown_rows(data: Dataset, x: Array, targets: OneHot | Array) -> tuple[Array, OneHot | Array]:
     """Return inputs and targets of every frame, those of a sample one after the other."""
     if data.frames == 1:
-        return data.x, targets
-    x = data.x.reshape(-1, data.inputs)
+        return x, targets
+    x = x.reshape(-1, data.inputs)
     if isinstance(targets, OneHot):
         return x, OneHot(np.repeat(targets.labels, data.frames), targets.shape[1], targets.dtype)
     return x, np.repeat(targets, data.frames, axis=0)

@@ -42,6 +42,7 @@ def summarise(trainer: Trainer, epoch: int = 0) -> dict[str, Any]:
         "test_loss": last["test_loss"],
         f"train_{history.score}": last[f"train_{history.score}"],
         "train_loss": last["train_loss"],
+        **{name: value for name, value in last.items() if name.startswith("validation_")},
         "train_seconds": seconds,
         "samples_per_second": last["train_samples"] * epochs / seconds,
         "events_per_sample": cost.events,

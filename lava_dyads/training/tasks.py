@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from lava_dyads.array_types import Array, IntArray
+from lava_dyads.data.advice import warn_of
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.data.scaling import Scaling
 from lava_dyads.networks.specification import NetworkSpec
@@ -12,6 +15,7 @@ from lava_dyads.rules.losses import LOSSES, loss
 from lava_dyads.rules.scores import ClassScores, LabelScores, Scores, ValueScores
 from lava_dyads.rules.targets import OneHot
 from lava_dyads.training.config import TrainingConfig
+from lava_dyads.training.metrics import Metrics
 from lava_dyads.training.sampling import epoch_size, weights_of
 
 
@@ -28,18 +32,22 @@ def fitting(spec: NetworkSpec, data: Dataset) -> NetworkSpec:
 
 
 class Teaching:
-    """What the training part of data teaches a network, and how often.
+    """What a network is shown of data, what the training part teaches it, and how often.
 
     Parameters
     ----------
     spec : NetworkSpec
     data : Dataset
-    rows : int array
-        Its training part.
     config : TrainingConfig
 
     Attributes
     ----------
+    parts : tuple of three int arrays
+        Rows of the training, validation and test part; of a stream in their order.
+    preparation : Preparation
+        Of the inputs, learnt on the training part.
+    x : array (samples, features)
+        Of all rows, as the network is shown them.
     scaling : Scaling or None
         Of real values, learnt on the training part.
     targets : OneHot or array (samples, outputs)
@@ -52,9 +60,14 @@ class Teaching:
         Rows of an epoch, however often each batch is shown.
     """
 
-    def __init__(
-        self, spec: NetworkSpec, data: Dataset, rows: IntArray, config: TrainingConfig
-    ) -> None:
+    def __init__(self, spec: NetworkSpec, data: Dataset, config: TrainingConfig) -> None:
+        parts = data.parts(config.split_seed, config.test_share, config.validation_share)
+        if config.stream and data.frames == 1:
+            parts = np.sort(parts[0]), np.sort(parts[1]), np.sort(parts[2])
+        self.parts, rows = parts, parts[0]
+        self.preparation = data.preparation.learnt(data.x[rows])
+        self.x = self.preparation(data.x)
+        warn_of(data, self.x, rows)
         self.scaling = target_scaling(data, rows, config)
         self.targets = shown_targets(data, spec, self.scaling)
         self.scores = scores_of(data, spec, self.scaling)
@@ -86,3 +99,9 @@ def scores_of(data: Dataset, spec: NetworkSpec, scaling: Scaling | None) -> Scor
     if data.task == "labels":
         return LabelScores(n, loss(spec.loss).boundary)
     return ValueScores(n, 1.0 if scaling is None else scaling.scale)
+
+
+def named_scores(found: Metrics) -> dict[str, float]:
+    """Return loss and scores of the validation part, as an epoch has them."""
+    scores = {"loss": found.loss, **found.scores}
+    return {f"validation_{name}": value for name, value in scores.items()}

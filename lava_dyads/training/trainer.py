@@ -42,7 +42,7 @@ from lava_dyads.training.resume import (
     Interval,
 )
 from lava_dyads.training.sequences import read_out, schedule_for, scored, shown_rows
-from lava_dyads.training.tasks import Teaching
+from lava_dyads.training.tasks import Teaching, named_scores
 
 if TYPE_CHECKING:  # importing the runtime costs a second
     from lava_dyads.runtime.usage import Usage
@@ -134,14 +134,12 @@ class Trainer(Resumable, Predicting):
         parameters = parameters or spec.initial_parameters()
         feedback_weights = feedback_weights or spec.initial_feedback()
         numbers = numbers_for(self.config, precision, arithmetic, parameters[0], feedback_weights)
-        self.train_rows, self.test_rows = data.split(self.config.split_seed, self.config.test_share)
+        self.teaching = Teaching(spec, data, self.config)
+        self.train_rows, self.validation_rows, self.test_rows = self.teaching.parts
         lanes = self.config.chosen_lanes
         self.schedule = schedule_for(spec, data, self.config, self.execution)
-        if self.config.stream and data.frames == 1:
-            self.train_rows, self.test_rows = np.sort(self.train_rows), np.sort(self.test_rows)
-        self.teaching = Teaching(spec, data, self.train_rows, self.config)
-        most = max(self.epoch_size, len(self.test_rows), len(self.train_rows))
-        capacity, (x, y) = most * data.frames, shown_rows(data, self.teaching.targets)
+        capacity = max(self.epoch_size, *map(len, self.teaching.parts)) * data.frames
+        x, y = shown_rows(data, self.teaching.x, self.teaching.targets)
         self.source = Source(x, y, lanes=lanes, capacity=capacity, arithmetic=numbers)
         self.network = spec.build(
             lanes=lanes,
@@ -237,11 +235,13 @@ class Trainer(Resumable, Predicting):
             learnt = self._train_epoch(every or Interval(), keep, on_progress)
             self.train_seconds += learnt.seconds
             check_converging(self.spec, epoch, learnt, self._loss_before)
+            validated = self.validate(on_progress)
             tested = self.run(self.test_rows, 0, on_progress)
             check_converging(self.spec, epoch, tested, self._loss_before)
             entry = {
                 "epoch": epoch,
                 **{f"train_{k}": v for k, v in learnt.as_dict().items()},
+                **validated,
                 "test_loss": tested.loss,
                 **{f"test_{k}": v for k, v in tested.scores.items()},
                 **self.feedback_drift(),
@@ -281,6 +281,11 @@ class Trainer(Resumable, Predicting):
         """Return the loss of some training samples with the weights of the beginning."""
         rows = self.schedule.rows(self.train_rows[:PIECE])
         return loss_at(self.spec, self._parameters, self.source.x[rows], self.source.y[rows])
+
+    def validate(self, on_progress: Callable[[int], None] | None = None) -> dict[str, float]:
+        """Return ``validation_loss`` and the scores of the validation part; empty: none."""
+        rows = self.validation_rows
+        return named_scores(self.run(rows, 0, on_progress)) if len(rows) else {}
 
     def evaluate(self) -> Metrics:
         """Measure on the test part; nothing learns."""
@@ -349,7 +354,7 @@ class Trainer(Resumable, Predicting):
     def feedback_drift(self) -> dict[str, float]:
         """Return ``feedback_drift_k`` and ``feedback_angle_k`` of each layer k with B of its own.
 
-        ``|B - W^T| / |W|`` and the angle between both in degrees; empty where feedback is tied.
+        |B - W^T| / |W| and the angle between B and W^T in degrees; empty where feedback is tied.
         """
         return feedback_drift(self.parameters()[0], self.network.feedback())
 

@@ -62,7 +62,13 @@ def parameters():
                     yield f"{'/'.join(parts)}: {node.name}", argument.annotation
 
 
-INSIDE = {"data/download.py", "files.py: is_part", "files.py: remove_parts"}
+INSIDE = {
+    "data/download.py",
+    "data/formats/",
+    "data/event_formats/",
+    "files.py: is_part",
+    "files.py: remove_parts",
+}
 """Called by the package alone."""
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from lava_dyads import Checkpoint, NetworkSpec, Trainer, TrainingConfig, load
 from lava_dyads.cli import main
-from lava_dyads.data.rows import read_rows
+from lava_dyads.data.contents import How
+from lava_dyads.data.formats import read
+from lava_dyads.data.schema import ROWS
 from lava_dyads.errors import DataError
 from lava_dyads.networks import Execution
 
@@ -29,7 +31,7 @@ def folder(tmp_path_factory):
     x = DIGITS.x[TEST]
     np.save(made / "x.npy", x.reshape(-1, 8, 8))
     np.savez(made / "x.npz", X=x, y=DIGITS.labels[TEST])
-    np.savez(made / "other.npz", images=x)
+    np.savez(made / "other.npz", spikes=x)
     np.savetxt(made / "x.csv", x, "%.17g", delimiter=",", comments="",
                header=",".join(f"pixel {k}" for k in range(64)))  # fmt: skip
     np.savetxt(made / "x.txt", x, "%.17g")
@@ -89,9 +91,10 @@ def test_csv_and_json_hold_classes_probabilities_and_outputs(folder, capsys):
     ("file", "told"),
     [
         ("raw.tsv", "values of the training data lie in 0 .. 1 (got 1"),
-        ("other.npz", "needs an array x or X (got 'images')"),
+        ("other.npz", "needs an array x or X, or data or images (got 'spikes')"),
         ("none.csv", "no such file"),
-        ("run", "must end in .csv"),
+        ("run", "is a folder of none of the kinds"),
+        ("x.doc", "must end in .csv"),
     ],
 )
 def test_wrong_files_end_in_one_line_and_code_2(folder, capsys, file, told):
@@ -120,11 +123,15 @@ TABLES = {  # text, options: rows, or what is told
     "a,b\n": "holds a header and no rows",
     "1,2\n3\n": r"line 2: needs 2 fields, as the first line has \(got 1\)",
     "1,2\n3,4,5\n": "line 2: needs 2 fields",
-    "a,b\n1,2\n3,\n": "line 3, column 'b': is missing",
-    "1,\n2,3\n": "line 1, column 1: is missing",
+    "a,b\n1,2\n3,\n": [[1, 2], [3, np.nan]],
     "a,b\n1,2\n3,x\n": r"line 3, column 'b': must be a number \(got 'x'\)",
-    "5.1,red\n4,blue\n": "line 1, column 1: must be a number .*--header yes",
+    "5.1,red\n4,blue\n": r"line 1, column 1: must be a number \(got 'red'\)",
 }
+
+
+def numbers(path, header="auto"):
+    """Return the rows of a table of numbers."""
+    return ROWS.encode(read(path, How(header)))[0]
 
 
 @pytest.mark.parametrize("text", TABLES)
@@ -133,19 +140,19 @@ def test_tables_are_read_as_they_are_meant_or_not_at_all(tmp_path, text):
     path.write_bytes(text.encode())
     if isinstance(wanted, str):
         with pytest.raises(DataError, match=wanted):
-            read_rows(path)
+            numbers(path)
     elif wanted is None:
-        np.testing.assert_array_equal(read_rows(path).x, np.loadtxt(path))
+        np.testing.assert_array_equal(numbers(path), np.loadtxt(path))
     else:
-        np.testing.assert_array_equal(read_rows(path).x, wanted)
+        np.testing.assert_array_equal(numbers(path), wanted)
 
 
 def test_headers_are_what_the_user_says(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("0,1,2\n5,6,7\n")
-    assert len(read_rows(path, "no").x) == 2
+    assert len(numbers(path, "no")) == 2
     path.write_text("1,5\n5,6\n")
-    assert read_rows(path, "yes").columns == ("1", "5")
+    assert read(path, How("yes")).names == ("1", "5")
 
 
 def test_damaged_files_end_in_one_line(tmp_path):
@@ -153,17 +160,17 @@ def test_damaged_files_end_in_one_line(tmp_path):
                           ("b.csv", b"1,\x002\n")):  # fmt: skip
         (tmp_path / name).write_bytes(content)
         with pytest.raises(DataError):
-            read_rows(tmp_path / name)
+            numbers(tmp_path / name)
     np.save(tmp_path / "c.npy", np.zeros((40, 40)))
     whole = (tmp_path / "c.npy").read_bytes()
     (tmp_path / "c.npy").write_bytes(whole[:-9])
     with pytest.raises(DataError):
-        read_rows(tmp_path / "c.npy")
+        read(tmp_path / "c.npy")
     with pytest.raises(DataError):
-        read_rows(tmp_path)
+        read(tmp_path)
 
 
 def test_long_tables_are_read_in_full(tmp_path):
     x = np.random.default_rng(0).random((2501, 3))
     np.savetxt(tmp_path / "t.csv", x, "%.17g", delimiter=",")
-    np.testing.assert_array_equal(read_rows(tmp_path / "t.csv").x, x)
+    np.testing.assert_array_equal(numbers(tmp_path / "t.csv"), x)

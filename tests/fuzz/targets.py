@@ -397,13 +397,75 @@ def datasets(folder: Path) -> Attempt:
     return attempt
 
 
+def tables(folder: Path) -> Attempt:
+    """Data sets of every other format, read in any way: text, Parquet, arrays, HDF5, pictures."""
+    right = _formats(folder)
+    ways: dict[str, Any] = {
+        "target": (None, "y", "0", "-1", "a,b", "no such", ["a", "y"]),
+        "task": ("auto", "classes", "values", "labels", "no such"),
+        "missing": ("error", "mean", "drop"), "header": ("auto", "yes", "no"),
+        "scaling": ("auto", "none", "standard", "min-max", "bytes"), "ignore": ((), "b", "y"),
+        "group": ("", "b"), "split": ("", "time", "time:a", "time:"),
+        "image_size": ((), 3, (0, 1), (4, 2)), "channels": (0, 1, 3),
+    }  # fmt: skip
+
+    def attempt(rng: Rng) -> None:
+        kind = rng.choice(list(right))
+        path = folder / "spoilt" / ("a/0.png" if kind == "png" else f"t.{kind}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(spoil_bytes(right[kind], rng))
+        chosen = rng.sample(list(ways), rng.choice((0, 0, 1, 2, 3)))
+        options = {name: rng.choice(ways[name]) for name in chosen}
+        if rng.random() < 0.05:
+            options[rng.choice(list(ways))] = rng.choice(PYTHON)(rng)
+        made = d.load(path.parent.parent if kind == "png" else path, **options)
+        fills = made.preparation.fills
+        if not (np.isfinite(made.x).all() or (fills and not np.isinf(made.x).any())):
+            raise NonsenseError("a value is not finite")
+        train, _ = made.split(0)
+        if not np.isfinite(made.preparation.learnt(made.x[train])(made.x)).all():
+            raise NonsenseError("a value is not finite once it is scaled")
+
+    return attempt
+
+
+def _formats(folder: Path) -> dict[str, bytes]:
+    """Return a small file of every format, by its ending."""
+    import h5py
+    import pyarrow
+    import pyarrow.parquet
+    from PIL import Image
+
+    rows = {"a": [0.5, None, 2.0, -3e5, 1.0, 7.0], "b": ["u", "v", None, "u", "w", "v"],
+            "y": ["p", "q", "p", "q", "p", "q"]}  # fmt: skip
+    lines = [
+        ",".join("" if v is None else str(v) for v in row)
+        for row in zip(*rows.values(), strict=True)
+    ]
+    made = {"csv": "\n".join([",".join(rows), *lines]).encode()}
+    made["tsv"] = made["csv"].replace(b",", b"\t")
+    pyarrow.parquet.write_table(pyarrow.table(rows), folder / "t.parquet")
+    x = np.random.default_rng(0).random((6, 4))
+    np.save(folder / "t.npy", np.column_stack([x, [0, 1, 0, 1, 0, 1]]))
+    with h5py.File(folder / "t.h5", "w") as file:
+        file["x"], file["labels"] = x, rows["y"]
+    Image.fromarray((x * 255).astype("u1")).save(folder / "t.png")
+    for kind in ("parquet", "npy", "h5", "png"):
+        made[kind] = (folder / f"t.{kind}").read_bytes()
+    return made
+
+
 def new_rows(folder: Path) -> Attempt:
     """New rows for a network: tables, arrays, and whatever is no row."""
-    from lava_dyads.data.rows import HEADERS, read_rows
+    from lava_dyads.data.contents import How
+    from lava_dyads.data.formats import read
+    from lava_dyads.data.schema import Feature, Schema
     from lava_dyads.training.prediction import Predictor
 
     spec = d.NetworkSpec((3, 4, 2))
-    predictor = Predictor(spec, spec.initial_parameters())
+    named = Schema((Feature("a"), Feature("b"), Feature("c")), named=True)
+    schemas = (Schema(), named)
+    predictors = [Predictor(spec, spec.initial_parameters(), schema=s) for s in schemas]
     x, packed = np.random.default_rng(0).random((4, 3)), io.BytesIO()
     np.save(packed, x)
     lines = [",".join(map(repr, row)) for row in x.tolist()]
@@ -414,13 +476,15 @@ def new_rows(folder: Path) -> Attempt:
     }
 
     def attempt(rng: Rng) -> None:
+        predictor = rng.choice(predictors)
         if rng.random() < 0.3:
             found = predictor.predict(rng.choice((*PYTHON, array))(rng))
         else:
             kind = rng.choice(list(right))
             path = folder / f"spoilt.{kind}"
             path.write_bytes(spoil_bytes(right[kind], rng))
-            found = predictor.predict(read_rows(path, rng.choice(HEADERS)))
+            held = read(path, How(rng.choice(("auto", "yes", "no"))))
+            found = predictor.predict(getattr(held, "x", held))
         if not (found.ndim == 1 and len(found) and set(found.tolist()) <= {0, 1}):
             raise NonsenseError("no classes")
 
@@ -807,6 +871,7 @@ TARGETS: dict[str, Callable[[Path], Attempt]] = {
     "netx": netx,
     "nir": nir,
     "dataset": datasets,
+    "tables": tables,
     "rows": new_rows,
     "idx": idx,
     "events": events,
@@ -816,8 +881,8 @@ TARGETS: dict[str, Callable[[Path], Attempt]] = {
 
 SHARES: dict[str, float] = {
     "graph": 5000, "state": 1500, "config": 500, "trace": 1500, "checkpoint": 4000,
-    "directory": 1500, "netx": 1500, "nir": 1000, "dataset": 4000, "rows": 1000, "idx": 4000,
-    "events": 4000, "python": 8000, "command": 2500,
+    "directory": 1500, "netx": 1500, "nir": 1000, "dataset": 2000, "tables": 2000, "rows": 1000,
+    "idx": 4000, "events": 4000, "python": 8000, "command": 2500,
 }  # fmt: skip
 """How many of 40,000 inputs each gets."""
 

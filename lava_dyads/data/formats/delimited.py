@@ -38,7 +38,23 @@ def read(path: Path, how: How) -> Table:
     header, with ``auto``, if none of its fields is a number, or a text stands over a number, or it
     counts its columns from 0 or 1, as pandas does for arrays (three columns or more).
     """
-    return parse(str(path), read_whole(path).decode("utf-8-sig"), how.header)
+    return parse_bytes(str(path), read_whole(path), how.header)
+
+
+def parse_bytes(what: str, content: bytes, header: str = "auto") -> Table:
+    """Return the table of a text in UTF-8.
+
+    Raises
+    ------
+    DataError
+        If it is something else.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        hint = "to save it as UTF-8"
+        raise DataError(f"{what}: is no text in UTF-8 ({error.reason}). Try: {hint}") from error
+    return parse(what, text, header)
 
 
 def parse(what: str, text: str, header: str = "auto") -> Table:
