@@ -22,6 +22,7 @@ from numba.extending import intrinsic
 from lava_dyads.array_types import AnyArray
 
 _compiled: Any = njit(nogil=True, error_model="numpy", cache=True)
+Words = tuple[int, ...]
 
 
 @_compiled
@@ -312,36 +313,31 @@ def _edge(n: int, part: int, parts: int, even: int) -> int:
     return min(n, (n * part // parts + even - 1) // even * even)
 
 
+# Arrays come as sizes and addresses: numba would compile what follows once for every kind of number
+# and order in memory, half a second each.
+
+
 @_compiled
 def _set_product(
-    task: AnyArray,
-    gemm: AnyArray,
-    left: AnyArray,
-    right: AnyArray,
-    out: AnyArray,
-    by_rows: bool,
-    first: int,
-    last: int,
+    task: AnyArray, gemm: AnyArray, product: Words, by_rows: bool, first: int, last: int
 ) -> None:
     """Make a task of some rows, or columns, of out = left right.
 
     BLAS takes columns for rows: out^T = right^T left^T. ``gemm``: its address for this kind of
-    number, those of the letters N and T and of the numbers 1 and 0.
+    number, those of the letters N and T and of the numbers 1 and 0. ``product``: bytes of a number,
+    rows and columns of out, numbers that each sums up; address and strides of left, right and out.
     """
-    size = out.itemsize
-    turned_a, turned_b = left.strides[1] != size, right.strides[1] != size
-    lead_a = (left.strides[1] if turned_a else left.strides[0]) // size
-    lead_b = (right.strides[1] if turned_b else right.strides[0]) // size
-    lead_c = out.strides[0] // size
-    a, b, c = left.ctypes.data, right.ctypes.data, out.ctypes.data
-    rows, columns = out.shape
+    size, rows, columns, inner, a, down_a, along_a, b, down_b, along_b, c, down_c = product
+    turned_a, turned_b = along_a != size, along_b != size
+    lead_a = (along_a if turned_a else down_a) // size
+    lead_b = (along_b if turned_b else down_b) // size
     if by_rows:
         rows = last - first
-        a += first * (size if turned_a else lead_a * size)
-        c += first * lead_c * size
+        a += first * (size if turned_a else down_a)
+        c += first * down_c
     else:
         columns = last - first
-        b += first * (lead_b * size if turned_b else size)
+        b += first * along_b
         c += first * size
     task[0], task[1] = PRODUCT, gemm[0]
     task[2], task[3] = gemm[1 + int(turned_b)], gemm[1 + int(turned_a)]
@@ -350,27 +346,22 @@ def _set_product(
     task[8], task[9], task[10], task[11] = b, sizes + 24, a, sizes + 32
     task[12], task[13], task[14] = gemm[4], c, sizes + 40
     # Integers of 32 bits, read from the low half of a word (little-endian).
-    task[16], task[17], task[18] = columns, rows, left.shape[1]
-    task[19], task[20], task[21] = lead_b, lead_a, lead_c
+    task[16], task[17], task[18] = columns, rows, inner
+    task[19], task[20], task[21] = lead_b, lead_a, down_c // size
 
 
 @_compiled
-def _set_step(
-    task: AnyArray,
-    w: AnyArray,
-    g: int,
-    m: AnyArray,
-    v: AnyArray,
-    numbers: AnyArray,
-    first: int,
-    n: int,
-) -> None:
-    """Add the step of n weights to a task; ``g``: the address of their gradients."""
-    size = w.itemsize
+def _set_step(task: AnyArray, step: Words, first: int, n: int) -> None:
+    """Add the step of n weights to a task.
+
+    ``step``: bytes of a number; addresses of weights, gradients, both moments and
+    :func:`adam`'s numbers.
+    """
+    size, w, g, m, v, numbers = step
+    start = first * size
     task[0] |= _DOUBLE if size == 8 else 0
-    task[22], task[23], task[24] = n, w.ctypes.data + first * size, g
-    task[25], task[26] = m.ctypes.data + first * size, v.ctypes.data + first * size
-    task[27] = numbers.ctypes.data
+    task[22], task[23], task[24] = n, w + start, g + start
+    task[25], task[26], task[27] = m + start, v + start, numbers
 
 
 @_compiled
@@ -379,44 +370,34 @@ def shared_product(
     tasks: AnyArray,
     system: AnyArray,
     gemm: AnyArray,
-    left: AnyArray,
-    right: AnyArray,
-    out: AnyArray,
+    product: Words,
     by_rows: bool,
 ) -> None:
     """Set out (m, n) to left (m, k) right (k, n), every thread some of its rows or columns."""
     threads = board[THREADS]
-    whole = out.shape[0] if by_rows else out.shape[1]
+    whole = product[1] if by_rows else product[2]
     next_one, parts = _reserve(board, tasks, system, threads), 0
     for t in range(threads):
         first, last = _edge(whole, t, threads, _EVEN), _edge(whole, t + 1, threads, _EVEN)
         if last > first:
             task = tasks[(next_one + parts) % RING]
-            _set_product(task, gemm, left, right, out, by_rows, first, last)
+            _set_product(task, gemm, product, by_rows, first, last)
             parts += 1
     _publish(board, tasks, system, parts, True)
 
 
 @_compiled
 def shared_adam(
-    board: AnyArray,
-    tasks: AnyArray,
-    system: AnyArray,
-    w: AnyArray,
-    g: AnyArray,
-    m: AnyArray,
-    v: AnyArray,
-    numbers: AnyArray,
+    board: AnyArray, tasks: AnyArray, system: AnyArray, weights: int, step: Words
 ) -> None:
     """Take Adam's step, every thread for some weights."""
     threads = board[THREADS]
     next_one = _reserve(board, tasks, system, threads)
     for t in range(threads):
-        first, last = _edge(w.size, t, threads, _EVEN), _edge(w.size, t + 1, threads, _EVEN)
+        first, last = _edge(weights, t, threads, _EVEN), _edge(weights, t + 1, threads, _EVEN)
         task = tasks[(next_one + t) % RING]
         task[0] = STEP
-        gradient = g.ctypes.data + first * w.itemsize
-        _set_step(task, w, gradient, m, v, numbers, first, last - first)
+        _set_step(task, step, first, last - first)
     _publish(board, tasks, system, threads, True)
 
 
@@ -426,28 +407,22 @@ def shared_descent(
     tasks: AnyArray,
     system: AnyArray,
     gemm: AnyArray,
-    w: AnyArray,
-    down: AnyArray,
-    up: AnyArray,
-    g: AnyArray,
-    m: AnyArray,
-    v: AnyArray,
-    numbers: AnyArray,
+    product: Words,
+    step: Words,
     wait: bool,
 ) -> None:
     """Take Adam's step along g = down^T up (n, columns), a part for some neurons after others."""
     threads = board[THREADS]
-    n, columns = w.shape
+    n, columns = product[1], product[2]
     parts = min(RING, max(threads, n // _NEURONS))
     next_one, number = _reserve(board, tasks, system, parts), 0
     for t in range(parts):
         first, last = _edge(n, t, parts, _EVEN), _edge(n, t + 1, parts, _EVEN)
         if last > first:
             task = tasks[(next_one + number) % RING]
-            _set_product(task, gemm, down.T, up, g, True, first, last)
+            _set_product(task, gemm, product, True, first, last)
             task[0] |= STEP
-            gradient = g.ctypes.data + first * columns * g.itemsize
-            _set_step(task, w, gradient, m, v, numbers, first * columns, (last - first) * columns)
+            _set_step(task, step, first * columns, (last - first) * columns)
             number += 1
     _publish(board, tasks, system, number, wait)
 
@@ -457,23 +432,22 @@ def shared_adam_events(
     board: AnyArray,
     tasks: AnyArray,
     system: AnyArray,
-    w: AnyArray,
-    down: AnyArray,
-    up: AnyArray,
-    m: AnyArray,
-    v: AnyArray,
-    numbers: AnyArray,
+    sizes: Words,
+    step: Words,
     wait: bool,
 ) -> None:
-    """Take Adam's step along down^T up, a part for some neurons after others."""
+    """Take Adam's step along down^T up, a part for some neurons after others.
+
+    ``sizes``: neurons, columns and samples; addresses of down and up, which stand row by row.
+    """
     threads = board[THREADS]
-    n, columns = w.shape
+    n, columns, samples, down, up = sizes
     parts = min(RING, max(threads, n // _NEURONS))
     next_one = _reserve(board, tasks, system, parts)
     for t in range(parts):
         first, last = _edge(n, t, parts, 1), _edge(n, t + 1, parts, 1)
         task = tasks[(next_one + t) % RING]
-        task[0], task[1], task[2], task[3] = EVENTS, last - first, columns, len(down)
-        task[4], task[5], task[6], task[7] = first, n, down.ctypes.data, up.ctypes.data
-        _set_step(task, w, 0, m, v, numbers, first * columns, 0)
+        task[0], task[1], task[2], task[3] = EVENTS, last - first, columns, samples
+        task[4], task[5], task[6], task[7] = first, n, down, up
+        _set_step(task, step, first * columns, 0)
     _publish(board, tasks, system, parts, wait)

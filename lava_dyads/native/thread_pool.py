@@ -17,6 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -25,6 +26,9 @@ from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.native import registry
 from lava_dyads.native.blas import gemm_words
 from lava_dyads.native.registry import Kernel
+
+if TYPE_CHECKING:
+    from lava_dyads.native.kernels import Words
 
 WORTH = 1 << 19
 """Multiplications of a product from which on it is shared: those take some 8 us."""
@@ -88,17 +92,21 @@ class ThreadTeam:
             self._compiled.finish(*self._board)
             self._kept.clear()
 
-    def _adam(self, *arrays: Array) -> None:
-        self._compiled.shared_adam(*self._board, *arrays)
+    def _adam(self, weights: Array, *others: Array) -> None:
+        step = _step(weights, *others)
+        self._compiled.shared_adam(*self._board, weights.size, step)
 
-    def _adam_events(self, *arrays: Array) -> None:
-        self._keep(arrays)
-        self._compiled.shared_adam_events(*self._board, *arrays, not self._overlapping)
+    def _adam_events(self, weights: Array, down: Array, up: Array, *others: Array) -> None:
+        self._keep((weights, down, up, *others))
+        sizes = *weights.shape, len(down), _address(down), _address(up)
+        step = _step(weights, weights, *others)  # the gradient is made on the way
+        self._compiled.shared_adam_events(*self._board, sizes, step, not self._overlapping)
 
-    def _descent(self, *arrays: Array) -> None:
-        self._keep(arrays)
-        gemm, _ = self._gemm[arrays[0].dtype]
-        self._compiled.shared_descent(*self._board, gemm, *arrays, not self._overlapping)
+    def _descent(self, weights: Array, down: Array, up: Array, *others: Array) -> None:
+        self._keep((weights, down, up, *others))
+        gemm, _ = self._gemm[weights.dtype]
+        words, step = _product(down.T, up, others[0]), _step(weights, *others)
+        self._compiled.shared_descent(*self._board, gemm, words, step, not self._overlapping)
 
     def _keep(self, arrays: tuple[Array, ...]) -> None:
         """Keep arrays from being freed before they are used."""
@@ -122,8 +130,27 @@ class ThreadTeam:
         # Every thread reads all of the operand that is not cut: the smaller one, but where weights
         # learn. There rows are cut, which the same thread then has in its cache for their step.
         gemm, _ = self._gemm[kind]
-        self._compiled.shared_product(*self._board, gemm, left, right, out, 2 * m > n)
+        words = _product(left, right, out)
+        self._compiled.shared_product(*self._board, gemm, words, 2 * m > n)
         return True
+
+
+def _address(array: Array) -> int:
+    """Return where its first number stands (``ctypes.data`` takes three times as long)."""
+    address: int = array.__array_interface__["data"][0]
+    return address
+
+
+def _product(left: Array, right: Array, out: Array) -> Words:
+    """Return a product in sizes and addresses, see ``kernels._set_product``."""
+    operands = _address(left), *left.strides, _address(right), *right.strides
+    size = out.itemsize
+    return size, *out.shape, left.shape[1], *operands, _address(out), out.strides[0]
+
+
+def _step(weights: Array, *others: Array) -> Words:
+    """Return a step of Adam in addresses, see ``kernels._set_step``."""
+    return weights.itemsize, _address(weights), *(_address(array) for array in others)
 
 
 _NAP = 50
