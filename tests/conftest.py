@@ -2,6 +2,7 @@ import contextlib
 import datetime
 import importlib.util
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -64,6 +65,29 @@ def pytest_collection_modifyitems(config, items):
     if others:
         config.hook.pytest_deselected(items=[item for item in items if item in others])
         items[:] = [item for item in items if item not in others]
+
+
+_compiling = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config, specs):
+    """Compile the event loop beside the workers, where that has not been done on this machine.
+
+    The first worker that needs it would compile it, and be larger by 200 MB from then on, whose
+    page tables every fork copies; meanwhile the others would wait for it.
+    """
+    if importlib.util.find_spec("numba"):
+        program = "from lava_dyads.native.registry import event_loop; event_loop()"
+        _compiling.append(
+            subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL)
+        )
+
+
+def pytest_sessionfinish(session):
+    while _compiling:
+        _compiling[-1].kill()
+        _compiling.pop().wait()
 
 
 @pytest.fixture(autouse=True)

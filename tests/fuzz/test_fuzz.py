@@ -17,6 +17,7 @@ SEED = os.environ["LAVA_DYADS_TEST_SEED"]
 PYTHON = pytest.param("python", marks=NEEDS_LAVA)  # Processes are among its constructors
 
 
+@pytest.mark.sampled(2)  # each in an interpreter of its own
 @pytest.mark.parametrize("target", ["graph", "checkpoint", "state", PYTHON])
 def test_a_sample_of_spoilt_inputs_of_the_day(target):
     spec = importlib.util.spec_from_file_location("fuzz", FUZZ)

@@ -98,6 +98,7 @@ PROGRAM = """
 
 @NEEDS_LAVA
 @pytest.mark.skipif(sys.platform != "linux", reason="plays another system, on Linux")
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("system", list(MISSING))
 def test_rules_training_and_the_in_process_runtime_run_where_linux_is_not(system):
     parts = (OTHERS, MISSING[system], PROGRAM)
