@@ -32,6 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "bring Lava into this environment, where pip has not (Python 3.11 and newer)",
     ),
     "train": ("lava_dyads.cli.train:Train", "train a network on a data set"),
+    "runs": ("lava_dyads.cli.runs:Runs", "list runs; what they differ in"),
+    "rerun": ("lava_dyads.cli.rerun:RerunCommand", "do a run again, and compare the weights"),
     "eval": ("lava_dyads.cli.evaluate:Evaluate", "measure a checkpoint on its test data"),
     "predict": (
         "lava_dyads.cli.predict:Predict",

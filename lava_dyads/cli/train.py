@@ -30,6 +30,7 @@ from lava_dyads.cli.common import (
     release,
     result_table,
 )
+from lava_dyads.cli.config_file import options_of_file
 from lava_dyads.cli.data_options import DataOptions
 from lava_dyads.data import Dataset, read_as
 from lava_dyads.errors import CheckpointError, invalid, message
@@ -64,7 +65,8 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
                      "no_count"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
         "stopping": ("patience", "stop_metric", "keep_best"),
-        "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "json"),
+        "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "config",
+                "json"),
     }  # fmt: skip
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
@@ -145,22 +147,33 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     resume: Path | None = None
     """Go on with the interrupted run of this run directory, to the same weights; needs no other
     option and takes none that differs."""
+    config: Path | None = None
+    """Take options from a file (TOML or JSON, by name), or from an earlier run; those beside it
+    count before them."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
     @classmethod
     def begins_from(cls, words: list[str]) -> Train | None:
-        """Return the options that a run began with, where it is to be resumed."""
+        """Return the options of a run that is to be resumed, or of a --config."""
         for i, word in enumerate(words):
             name, _, given = word.partition("=")
             path = given or "".join(words[i + 1 : i + 2])
-            if name == "--resume" and path:
-                begun = cls._resumed(Path(path))
+            if name in ("--resume", "--config") and path:
+                begun = cls._resumed(Path(path)) if name == "--resume" else cls._of(Path(path))
                 # A flag that is on could only be switched off, and not be said again.
                 flags = (f.name for f in fields(cls) if getattr(begun, f.name) is True)
                 off: dict[str, Any] = dict.fromkeys(flags, False)
                 return replace(begun, **off)
         return None
+
+    @classmethod
+    def _of(cls, path: Path) -> Train:
+        """Return the options of a --config; a data set that it does not name is left open."""
+        options = options_of_file(path, {f.name for f in fields(cls)})
+        made = cls(**{"dataset": "", **options, "config": path})
+        check_fields(made, f"--config: {path}: ")
+        return made
 
     @classmethod
     def _resumed(cls, path: Path) -> Train:
@@ -196,7 +209,15 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
 
     def run(self) -> int:
         """Train; return the exit code."""
-        return self._as_begun()._run() if self.resume else self._run()
+        if self.resume:
+            return self._as_begun()._run()
+        if self.config is not None:
+            held = self._of(self.config)
+            flags: dict[str, Any] = {
+                f.name: True for f in fields(self) if getattr(held, f.name) is True
+            }
+            return replace(self, **flags, config=None)._run()
+        return self._run()
 
     def _run(self) -> int:
         begun = RunDirectory.reopen(self.resume).config if self.resume else None

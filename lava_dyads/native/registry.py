@@ -90,7 +90,7 @@ def spiking_steps() -> Any:
     """Return the steps of spiking presentations, ``native.spiking``; None without numba."""
     if find_spec("numba") is None:
         return None
-    with starting(_IMPORT):
+    with starting(_IMPORT, patience=5.0):
         from lava_dyads.native import spiking
 
         _watch_numba()
@@ -103,7 +103,7 @@ def kernels() -> Any:
 
     The import takes half a second, the first call whatever it is another half.
     """
-    with starting(_IMPORT):
+    with starting(_IMPORT, patience=5.0):
         from lava_dyads.native import kernels
 
         _watch_numba()

@@ -272,7 +272,7 @@ class Graph:
         """
         path = as_path("graph", path)
         try:
-            values = _tables(read_whole(path).decode())
+            values = toml_tables(read_whole(path).decode())
         except (OSError, ValueError, RecursionError) as error:
             hint = "Try: docs/graphs.md"
             raise ValidationError(f"graph {path}: cannot be read ({error}). {hint}") from error
@@ -344,7 +344,7 @@ class Graph:
         return list(made.values())
 
 
-def _tables(text: str) -> dict[str, Any]:
+def toml_tables(text: str) -> dict[str, Any]:
     """Return the content of TOML, whose reader takes the square of a key's parts in memory."""
     for number, line in enumerate(text.splitlines(), 1):
         if line.count(".") > _MOST_DOTS:

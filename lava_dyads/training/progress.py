@@ -57,7 +57,8 @@ class ProgressBar(Reporter):
         self._epochs = run.epochs
         total = run.epochs * run.samples
         self._task = self._bar.add_task("", total=total, epoch=1, score="-")
-        self._bar.start()
+        if self._console.is_terminal:
+            self._bar.start()
 
     def on_note(self, text: str) -> None:
         """Print the line above the bar."""

@@ -21,6 +21,7 @@ from lava_dyads.training.best import Best
 from lava_dyads.training.checks import check_learns
 from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.costs import Profile, profile_of
+from lava_dyads.training.environment import environment
 from lava_dyads.training.files import Checkpoint, RunDirectory
 from lava_dyads.training.origin import check_unchanged, remembered
 from lava_dyads.training.progress import watched
@@ -219,8 +220,11 @@ class _Run:
             "spec": self.spec.as_dict(),
             "training": asdict(trainer.config),
             "execution": asdict(trainer.execution),
+            "transport": self.transport and asdict(self.transport),
+            "epochs": self.epochs,
             "stopping": self.stopping and asdict(self.stopping),
             "keep_best": self.keep_best,
+            "environment": environment(),
             "options": self.options,
         })  # fmt: skip
         return made
