@@ -125,9 +125,9 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     patience: int | None = None
     """End once --stop-metric has not become better for so many epochs, and go back to the best one;
     default: all epochs, and the last one."""
-    stop_metric: str = "train_loss"
-    """Metric of the epochs that --patience watches. One of the test part fits the number of epochs
-    to it."""
+    stop_metric: str = ""
+    """Metric of the epochs that --patience watches; default: validation_loss where there is
+    --validation-share, else train_loss. One of the test part fits the number of epochs to it."""
     keep_best: str = ""
     """Metric (test_accuracy) whose best epoch is kept as best.npz beside the last one; default:
     that of --patience."""

@@ -38,14 +38,20 @@ class Best:
         folder: RunDirectory | None,
     ) -> None:
         self._trainer, self._stopping, self._folder = trainer, stopping, folder
-        self._keep = keep or (stopping.metric if stopping else "")
+        self._asked = keep
         self._state: RunState | None = None
         self.taken = 0
 
     @property
     def metric(self) -> str:
         """By which the training ends."""
-        return self._stopping.metric if self._stopping else self._keep
+        stopping = self._stopping
+        return stopping.named(self._trainer.history) if stopping else self._asked
+
+    @property
+    def _keep(self) -> str:
+        """By which best.npz is kept; empty: there is none."""
+        return self._asked or self.metric
 
     @property
     def epoch(self) -> int:

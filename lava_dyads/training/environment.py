@@ -53,7 +53,7 @@ def revision() -> str | None:
         return None
     try:
         commit = _git(root, "rev-parse", "HEAD")
-        changed = _git(root, "status", "--porcelain", "-uno")
+        changed = _git(root, "status", "-s", "-uno")
     except (OSError, subprocess.SubprocessError):  # no git, or not its own checkout
         return None
     return f"{commit}+" if changed else commit

@@ -48,7 +48,8 @@ class EarlyStopping:
     Parameters
     ----------
     metric : str
-        A name of the history. By the test part (``test_loss``, ``test_accuracy``) the number of
+        A name of the history; empty: ``validation_loss`` where there is such a part, else
+        ``train_loss``. By the test part (``test_loss``, ``test_accuracy``) the number of
         epochs is fitted to samples that are to tell how it does on new ones.
     patience : int
         Epochs without an improvement after which it ends.
@@ -63,7 +64,7 @@ class EarlyStopping:
         If a number is out of range.
     """
 
-    metric: str = "train_loss"
+    metric: str = ""
     patience: Count = 5
     min_change: NotNegative = 0.0
     restore: bool = True
@@ -73,7 +74,12 @@ class EarlyStopping:
 
     def best(self, history: History) -> int:
         """Return the number of the best epoch so far."""
-        return best_epoch(history, self.metric, self.min_change)
+        return best_epoch(history, self.named(history), self.min_change)
+
+    def named(self, history: History) -> str:
+        """Return the metric it goes by."""
+        known = history.epochs[0] if history.epochs else ()
+        return self.metric or ("validation_loss" if "validation_loss" in known else "train_loss")
 
     def why(self, history: History) -> str:
         """Return why the training ends after the last epoch there is; empty: it goes on."""
@@ -81,4 +87,4 @@ class EarlyStopping:
         if len(history.epochs) - best < self.patience:
             return ""
         epochs = f"{self.patience} epochs" if self.patience > 1 else "an epoch"
-        return f"{self.metric} has not become better for {epochs}, since epoch {best}"
+        return f"{self.named(history)} has not become better for {epochs}, since epoch {best}"
