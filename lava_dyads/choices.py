@@ -16,6 +16,8 @@ Auto: TypeAlias = Literal["auto"]
 
 DType: TypeAlias = Literal["float64", "float32"]
 LogName: TypeAlias = Literal["csv", "tensorboard", "mlflow", "wandb"]
+BinEdges: TypeAlias = Literal["time", "count"]
+EventValues: TypeAlias = Literal["count", "sign"]
 LrSchedule: TypeAlias = Literal["constant", "linear"]
 LearnAt: TypeAlias = Literal["end", "frame", "last"]
 Readout: TypeAlias = Literal["last", "mean"]

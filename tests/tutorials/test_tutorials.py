@@ -285,3 +285,25 @@ def test_the_sixth_notebook_counts_what_events_cost(executed):
     assert "64 frames, 8 of which cost anything" in stream
     assert float(re.search(rf"operations: {NUMBER}", stream)[1]) < 0.2
     assert float(re.search(r"at most (\S+)", stream)[1]) < 1e-12
+
+
+@pytest.mark.timeout(120)
+def test_the_seventh_notebook_learns_over_time_and_costs_less_than_frames_alone(executed):
+    notebook = executed("07")
+    drawn = [c.id for c in notebook.cells for o in c.get("outputs", ()) if "image/png" in str(o)]
+    assert drawn == ["frames-figure", "cost-figure", "delay-figure"]
+    learnt = printed(notebook, "learn-run")
+    kept, alone = re.search(rf"accuracy {NUMBER} kept, {NUMBER} alone", learnt).groups()
+    assert float(kept) >= 0.95
+    assert kept == alone
+    assert float(re.search(r"weight (\S+)", learnt)[1]) < 1e-8
+    shares = re.findall(rf"a share of {NUMBER}", learnt)
+    assert max(map(float, shares)) < 0.75
+    rows = re.findall(r"^(?:kept|alone) +(.*)  mean", printed(notebook, "cost-run"), re.MULTILINE)
+    kept, alone = np.array([row.split() for row in rows], int)
+    assert kept[0] == alone[0]  # from zero, both
+    assert (kept[1:] < alone[1:]).all()
+    delays = re.findall(rf"right after {NUMBER} frames, (\d+)", printed(notebook, "delay-run"))
+    (every, costs), (last, less) = np.array(delays, float)
+    assert every < last
+    assert less < costs
