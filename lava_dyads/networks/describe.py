@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import TextIO
 
 from lava_dyads.checks import checked
@@ -10,6 +10,7 @@ from lava_dyads.elements import Connection, Head, Population
 from lava_dyads.executors.step import Network
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.plan.plan import OUTSIDE, Link
+from lava_dyads.tables import Tabular
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Row:
 
 
 @dataclass(frozen=True, repr=False)
-class Description:
+class Description(Tabular):
     """A network's Process graph and its cost in closed form.
 
     Attributes
@@ -53,6 +54,8 @@ class Description:
         spikes, since the number then depends on the data.
     dense_operations : int
         Products of dense backprop per sample.
+    printed : bool
+        Whether :func:`describe` has printed it.
     """
 
     rows: tuple[Row, ...]
@@ -61,6 +64,15 @@ class Description:
     port_messages: int
     spoken_messages: int | None
     dense_operations: int
+    printed: bool = field(default=False, compare=False)
+
+    def records(self) -> list[dict[str, object]]:
+        """Return a row per Process."""
+        return [{f.name: getattr(row, f.name) for f in fields(row)} for row in self.rows]
+
+    def _repr_html_(self) -> str | None:
+        """Return the table for a notebook, unless the text stands above it."""
+        return None if self.printed else super()._repr_html_()
 
     def __repr__(self) -> str:
         """Return a line: the whole has been printed already."""
@@ -107,9 +119,10 @@ def describe(spec: NetworkSpec, file: TextIO | None = None, quiet: bool = False)
     48
     """
     description = _description(spec)
-    if not quiet:
-        print(description, file=file)
-    return description
+    if quiet:
+        return description
+    print(description, file=file)
+    return replace(description, printed=True)
 
 
 def _description(spec: NetworkSpec) -> Description:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.elements import Connection
+from lava_dyads.tables import Tabular
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class ChannelUsage:
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What a network has used.
+class Usage(Tabular):
+    """What a network has used; a notebook shows a row per channel.
 
     Attributes
     ----------
@@ -51,6 +52,10 @@ class Usage:
     channels: list[ChannelUsage]
     seconds: dict[str, float]
     engine: str = "steps"
+
+    def records(self) -> list[dict[str, object]]:
+        """Return a row per channel."""
+        return [asdict(channel) for channel in self.channels]
 
     @property
     def messages(self) -> int:

@@ -12,10 +12,11 @@ from lava_dyads.elements.clock import PresentationSchedule
 from lava_dyads.errors import invalid, nearest
 from lava_dyads.kinds import Limit
 from lava_dyads.rules.feedback import drift
+from lava_dyads.tables import Tabular
 
 
 @dataclass(frozen=True)
-class Metrics:
+class Metrics(Tabular):
     """What one pass over a part of the data measured; of sequences, a sample is a frame.
 
     Attributes
@@ -72,6 +73,10 @@ class Metrics:
             invalid("accuracy", "real values are never just right", scores, "scores['r2']")
         return self.scores["accuracy"]
 
+    def records(self) -> list[dict[str, object]]:
+        """Return the one row there is."""
+        return [dict(self.as_dict())]
+
     def as_dict(self) -> dict[str, float]:
         """Return all of it, the scores by their names."""
         named: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -80,7 +85,7 @@ class Metrics:
 
 
 @dataclass(frozen=True)
-class Cost:
+class Cost(Tabular):
     """What training one sample costs, the trained network on its training part.
 
     Attributes
@@ -103,10 +108,14 @@ class Cost:
     dense: int
     zero_skipping: float
 
+    def records(self) -> list[dict[str, object]]:
+        """Return the one row there is."""
+        return [{f.name: getattr(self, f.name) for f in fields(self)}]
+
 
 @dataclass
-class History:
-    """One entry per epoch."""
+class History(Tabular):
+    """One entry per epoch; a notebook shows it as a table."""
 
     epochs: list[dict[str, float]] = field(default_factory=list)
 
@@ -115,6 +124,10 @@ class History:
         """Name of the score that tells most: ``accuracy``, or ``r2`` of real values."""
         epoch = self.epochs[0] if self.epochs else {"test_accuracy": 0.0}
         return next(name for name in SCORES if f"test_{name}" in epoch)
+
+    def records(self) -> list[dict[str, object]]:
+        """Return a row per epoch."""
+        return [dict(epoch) for epoch in self.epochs]
 
     def column(self, name: str) -> list[float]:
         """Return one metric over the epochs.
