@@ -1,6 +1,6 @@
 # Every target works alone on a fresh clone: what it needs is set up first.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test slow coverage lint bench release clean
+.PHONY: help setup demo test slow coverage lint docs bench release clean
 
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -10,6 +10,7 @@ TEST_ARGS ?=
 # A third one works while the others wait for OS processes, which they do half of the time.
 WORKERS ?= 3
 BENCH_ARGS ?=
+DOCS_ARGS ?=
 
 # Hundreds of tests start an interpreter: each would compile whatever it imports, 5 s of it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -40,6 +41,10 @@ lint: $(READY) ## check style, format, types and the direction of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
+docs: $(READY) ## build the pages into docs/_build/html (DOCS_ARGS='-D nb_execution_mode=off': quickly)
+	$(BIN)/python -m sphinx -q -W --keep-going -n -j 2 -c docs $(DOCS_ARGS) . docs/_build/html
+	$(BIN)/python docs/check.py docs/_build/html
+
 bench: $(READY) ## measure times, as ratios to a peer (options: BENCH_ARGS=...)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
@@ -47,6 +52,6 @@ release: $(READY) ## build what is published into dist/, and check it
 	@PYTHON=$(BIN)/python bash scripts/release
 
 clean: ## remove caches and build products; .venv, .tools and runs stay
-	rm -rf build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache lava.log
+	rm -rf build dist docs/_build docs/api *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache lava.log
 	find . \( -name .venv -o -name .tools -o -name .git -o -name runs \) -prune -o \
 		-type d \( -name __pycache__ -o -name .ipynb_checkpoints \) -prune -exec rm -rf {} +

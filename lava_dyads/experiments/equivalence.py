@@ -94,8 +94,8 @@ class Pair:
     ----------
     execution : Execution
     distance : float
-        |w - w_ref| / |w_ref| over all weights, biases and separate feedback weights; inf where it
-        failed.
+        ``|w - w_ref| / |w_ref|`` over all weights, biases and separate feedback weights; inf where
+        it failed.
     same_events : bool
         Whether both sent as many events and touched as many weights.
     agrees : bool

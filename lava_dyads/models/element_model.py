@@ -188,7 +188,7 @@ def make_model(
     name : str
         Name of the class.
     members : dict of str to LavaPyType
-        See :func:`lava_members`.
+        See ``lava_members``.
     base : class
         ``ElementModel`` or ``ReactiveModel``.
     clock : class

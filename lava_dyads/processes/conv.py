@@ -38,7 +38,7 @@ class DyadConv(ElementProcess):
 
     Ports: ``mean_in`` (C * height * width), ``basal_out`` (channels * rows * columns);
     ``difference_in``, ``apical_out`` the other way (leave it unconnected above an input). Vars:
-    ``weights`` (channels, C, *kernel), ``held_mean``, ``held_difference``,
+    ``weights`` (channels, C, height, width), ``held_mean``, ``held_difference``,
     ``weights_accumulator``, ``weights_state``, ``weights_updates``, ``counts``
     (multiply-accumulates that events have caused: forward, backward, learning), ``learn``.
 

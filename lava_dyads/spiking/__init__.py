@@ -33,7 +33,7 @@ class SpikingRun:
     mean, difference : tuple of arrays, shape (samples, n_k)
         Estimates of alpha s+ + (1 - alpha) s- and of s+ - s-, in units of activity.
     weight_gradients, bias_gradients : tuple of arrays, (samples, n_k, n_{k-1}), (samples, n_k)
-        Estimates of the gradient of 1/2 |s_L - y|^2, of each sample.
+        Estimates of the gradient of ``1/2 |s_L - y|^2``, of each sample.
     total_spikes : int
         Spikes of all compartments and samples in the window.
     trains : tuple of bool arrays, shape (2, burn_in + steps, samples, n_k), or None

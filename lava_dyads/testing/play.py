@@ -37,9 +37,9 @@ class Played:
 
     Attributes
     ----------
-    outputs : dict of str to array, shape (steps, *port shape)
+    outputs : dict of str to array, shape (steps, shape of the port)
         What each output port sent in each time step.
-    vars : dict of str to array, shape (steps, *Var shape)
+    vars : dict of str to array, shape (steps, shape of the Var)
         The value of each watched Var after each time step.
     """
 
@@ -66,7 +66,7 @@ def play(
     process : AbstractProcess
         Any synchronous Process, of this library or not, freshly made and not connected.
     inputs : mapping of port name to series
-        Series of shape (steps, *port shape); a port not named hears nothing. Integers are
+        Series of shape (steps, shape of the port); a port not named hears nothing. Integers are
         delivered as integers, which is what fixed-point models hear.
     outputs : iterable of port names
         What to record.

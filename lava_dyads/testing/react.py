@@ -54,7 +54,7 @@ def react(
     process : AbstractProcess
         With a model of Lava's AsyncProtocol, freshly made and not connected.
     inputs : mapping of port name to series
-        Changes of shape (messages, *port shape), all sent at once.
+        Changes of shape (messages, shape of the port), all sent at once.
     outputs : iterable of port names
         What to add up.
     run_cfg : RunConfig or None

@@ -72,8 +72,8 @@ class TrainingConfig:
         ``float64`` or ``float32``: the floating point numbers of precision float. float32 needs
         beta >= 0.01.
     skip_error : float
-        A sample none of whose output errors |l'| exceeds it sends no error event: no work and no
-        update from it. Granularity network, rules that settle in one sweep.
+        A sample none of whose output errors ``|l'|`` exceeds it sends no error event: no work and
+        no update from it. Granularity network, rules that settle in one sweep.
     counting : bool
         Whether training passes count events and operations (some 5 % of the time of a sweep);
         :meth:`Trainer.cost` always does.

@@ -354,7 +354,7 @@ class Trainer(Resumable, Predicting):
     def feedback_drift(self) -> dict[str, float]:
         """Return ``feedback_drift_k`` and ``feedback_angle_k`` of each layer k with B of its own.
 
-        |B - W^T| / |W| and the angle between B and W^T in degrees; empty where feedback is tied.
+        ``|B - W^T| / |W|`` and the angle between both in degrees; empty where feedback is tied.
         """
         return feedback_drift(self.parameters()[0], self.network.feedback())
 

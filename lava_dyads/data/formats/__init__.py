@@ -1,6 +1,6 @@
 """Formats of files that data are read from: one file each, with NAME, SUFFIXES, SUMMARY and read.
 
-``read(path, how)`` returns a :class:`Table` or :class:`Arrays`; a format of folders has
+``read(path, how)`` returns a ``Table`` or ``Arrays``; a format of folders has
 ``fits(path)`` beside, which tells whether a folder is one of its own.
 """
 

@@ -291,7 +291,7 @@ class Loihi2:
         self.store(register, self.response(activation, basal, gain, apical), what)
 
     def response(self, activation: Activation, basal: Array, gain: float, apical: Signal) -> Array:
-        """Return f(basal +- round(|gain| apical))."""
+        """Return ``f(basal +- round(|gain| apical))``."""
         drive = basal
         if apical is not None and gain:
             scaled = self.scale(abs(gain), apical)

@@ -143,7 +143,7 @@ class Optimiser(ABC):
         Parameters
         ----------
         weights : array
-        state : array, shape (slots, *weights.shape)
+        state : array, shape (slots, shape of the weights)
         updates : int
             How many there have been.
         exact : bool

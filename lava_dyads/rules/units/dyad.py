@@ -205,7 +205,7 @@ class ProximalDyad(DyadUnit):
 
 @dataclass(frozen=True)
 class FrozenProximalDyad(ProximalDyad):
-    """A :class:`ProximalDyad` that looks at the loss once, at the free forward logits a0.
+    """A ``ProximalDyad`` that looks at the loss once, at the free forward logits a0.
 
     In the first nudged step, then in every one::
 
@@ -257,7 +257,7 @@ class DualPropagationAdjoint(DyadRule):
     nudges = ("linearised", "linearised-frozen")
 
     def hidden(self, activation: Activation) -> Unit:
-        """Return a :class:`DyadUnit` with adjoint gains."""
+        """Return a ``DyadUnit`` with adjoint gains."""
         return DyadUnit(activation, self.alpha, adjoint=True)
 
     def settles_in_one_sweep(self) -> bool:
@@ -276,11 +276,11 @@ class DualPropagation(DyadRule):
     exact = False
 
     def hidden(self, activation: Activation) -> Unit:
-        """Return a :class:`DyadUnit` with plain gains."""
+        """Return a ``DyadUnit`` with plain gains."""
         return DyadUnit(activation, self.alpha, adjoint=False)
 
     def output(self, loss: Loss, frozen: bool = False) -> Unit:
-        """Return a :class:`ProximalDyad`, or a :class:`FrozenProximalDyad`."""
+        """Return a ``ProximalDyad``, or a ``FrozenProximalDyad``."""
         kind = FrozenProximalDyad if frozen else ProximalDyad
         return kind(ACTIVATIONS["linear"], self.alpha, False, loss, self.beta)
 

@@ -289,11 +289,11 @@ class SpikingDualPropagation(DyadRule):
         return self.window
 
     def hidden(self, activation: Activation) -> Unit:
-        """Return a :class:`SpikingDyadUnit` with adjoint gains."""
+        """Return a ``SpikingDyadUnit`` with adjoint gains."""
         return SpikingDyadUnit(activation, *self._numbers)
 
     def output(self, loss: Loss, frozen: bool = False) -> Unit:
-        """Return a :class:`SpikingOutput`."""
+        """Return a ``SpikingOutput``."""
         return SpikingOutput(ACTIVATIONS["relu"], *self._numbers, beta=self.beta)
 
     def above_input(self, unit: Unit) -> Unit:
