@@ -164,11 +164,27 @@ def elsewhere(app: Any, env: Any, node: Any, contents: Any) -> Any:
     return None
 
 
+def plain_bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Let |w| in a docstring be a norm, and not the name of a substitution."""
+    margin = None  # of a literal block
+    for i, line in enumerate(lines):
+        indent = len(line) - len(line.lstrip())
+        if margin is not None and line.strip() and indent <= margin:
+            margin = None
+        if margin is None and not line.lstrip().startswith((">>>", "...")):
+            parts = line.split("``")
+            parts[::2] = [part.replace("|", r"\|") for part in parts[::2]]
+            lines[i] = "``".join(parts)
+            if line.rstrip().endswith("::"):
+                margin = indent
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Add to Sphinx what stands above."""
     app.add_html_math_renderer(
         "mathml", (as_mathml, None), (lambda self, node: as_mathml(self, node, True), None)
     )
     app.connect("missing-reference", elsewhere)
+    app.connect("autodoc-process-docstring", plain_bars, priority=400)  # before numpydoc
     app.connect("config-inited", lambda *_: write_api(ROOT / "docs" / "api"))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

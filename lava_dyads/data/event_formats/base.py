@@ -101,7 +101,7 @@ class EventFormat:
     begins : callable or None
         Whether a file that begins with these bytes is one; None: its files have no mark.
     read : callable
-        Returns the recording of a :class:`Content`.
+        Returns the recording of a ``Content``.
     """
 
     name: str
