@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any, ClassVar, TypeVar
 
 from rich.text import Text
@@ -342,10 +343,15 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
             "reference": "the numpy reference engine",
         }[result["runtime"]]
         measured = result.pop("profile", None)
-        out.print(result_table(f"{self.dataset} on {running_on}", result))
+        scores = [name for name in result if name.startswith("test_") and name != "test_loss"]
+        asked = [name for name in (*scores, "train_seconds", "out") if name in result]
+        rows = {name: result[name] for name in asked} | result  # what is asked first stands first
+        out.print(result_table(f"{self.dataset} on {running_on}", rows))
         if measured:
             for title, rows in measured.items():
                 out.print(result_table(title, rows))
+        if "out" in result:
+            out.print(f"for new rows: lava-dyads predict {quote(result['out'])} FILE")
         if result["settled"] is False:
             said = (
                 f": the network did not settle (residual {result['residual']:.2g}): its updates "

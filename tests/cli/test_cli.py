@@ -86,6 +86,18 @@ def test_training_and_evaluation_on_lava(capsys, tmp_path, granularity):
     assert json.loads(text)["test_accuracy"] == result["test_accuracy"]
 
 
+def test_the_table_begins_with_what_is_asked_first_and_ends_with_what_to_do_next(capsys, tmp_path):
+    out = tmp_path / "a run"
+    line = f"train {few_digits(tmp_path)} --layers 4 --epochs 1 --runtime reference --out".split()
+    assert main([*line, str(out)]) == 0
+    _, *rows, last = capsys.readouterr().out.splitlines()
+    names = [row.split()[1] for row in rows if "│" in row]
+    scores = [name for name in names if name.startswith("test_") and name != "test_loss"]
+    assert names[: len(scores) + 2] == [*scores, "train_seconds", "out"]
+    assert len(set(names)) == len(names)
+    assert last.endswith(f"lava-dyads predict '{out}' FILE")
+
+
 CHIP = "train digits --precision loihi2 --runtime reference"
 EVENTS = "--granularity neuron --clock async --runtime in-process"
 
