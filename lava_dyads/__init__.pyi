@@ -29,6 +29,7 @@ from lava_dyads.processes import DyadNetwork as DyadNetwork
 from lava_dyads.processes import DyadProduct as DyadProduct
 from lava_dyads.processes import LossHead as LossHead
 from lava_dyads.processes import MetricSink as MetricSink
+from lava_dyads.reports import report as report
 from lava_dyads.rules.optimisers import SGD as SGD
 from lava_dyads.rules.optimisers import Adam as Adam
 from lava_dyads.rules.optimisers import Momentum as Momentum

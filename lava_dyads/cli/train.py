@@ -37,6 +37,7 @@ from lava_dyads.data import Dataset, read_as
 from lava_dyads.errors import CheckpointError, invalid, message
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.plots import LearningCurve
+from lava_dyads.reports import report
 from lava_dyads.training import EarlyStopping, RunDirectory, TrainingConfig, run
 from lava_dyads.training.checks import check_learns
 from lava_dyads.training.loggers import logger
@@ -66,8 +67,8 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
                      "no_count"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
         "stopping": ("patience", "stop_metric", "keep_best"),
-        "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "config",
-                "json"),
+        "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "report",
+                "config", "json"),
     }  # fmt: skip
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
@@ -151,6 +152,8 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     config: Path | None = None
     """Take options from a file (TOML or JSON, by name), or from an earlier run; those beside it
     count before them."""
+    report: bool = False
+    """Write report.html, too: curve, confusion, errors and costs on one page."""
     json: bool = False
     """Print one JSON object instead of a table."""
 
@@ -253,6 +256,8 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
         )
         if self.trace:
             self._draw(self.trace)
+        if self.report and result.folder:
+            report(result.folder)
         told = {**result.table, **({"out": str(result.folder)} if result.folder else {})}
         if self.json:
             print_json(told)

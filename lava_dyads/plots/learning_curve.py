@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lava_dyads.checks import checked
 from lava_dyads.files import AnyPath
 from lava_dyads.options import label
@@ -9,17 +11,27 @@ from lava_dyads.plots.canvas import canvas, save, verbatim
 from lava_dyads.training import History, RunDirectory
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLOURS = {"train": "#0b5fa5", "validation": "#2a9d8f", "test": "#d1495b"}
+"""Of the parts of the data."""
+
 
 @checked
-def learning_curve(history: History, title: str, path: AnyPath) -> None:
-    """Draw loss and accuracy (of values R2) over the epochs, training and test, into a file.
+def learning_curve(history: History, title: str = "", path: AnyPath | None = None) -> Figure:
+    """Draw loss and accuracy (of values R2) over the epochs, of all parts that were measured.
 
     Parameters
     ----------
     history : History
     title : str
-    path : str or path
-        Written atomically.
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
     """
     figure = canvas(8, 3.6)
     from matplotlib.ticker import MaxNLocator, PercentFormatter
@@ -27,9 +39,10 @@ def learning_curve(history: History, title: str, path: AnyPath) -> None:
     score, epochs = history.score, history.column("epoch")
     left, right = figure.subplots(1, 2)
     for axes, name, words in ((left, "loss", "loss"), (right, score, score)):
-        for part, colour in (("train", "#0b5fa5"), ("test", "#d1495b")):
-            values = history.column(f"{part}_{name}")
-            axes.plot(epochs, values, "o-", color=colour, markersize=3, label=part)
+        for part, colour in COLOURS.items():
+            if f"{part}_{name}" in history.epochs[0]:
+                values = history.column(f"{part}_{name}")
+                axes.plot(epochs, values, "o-", color=colour, markersize=3, label=part)
         axes.set_xlabel("epoch")
         axes.set_ylabel(words)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -38,8 +51,11 @@ def learning_curve(history: History, title: str, path: AnyPath) -> None:
     left.set_yscale("log")
     if score == "accuracy":
         right.yaxis.set_major_formatter(PercentFormatter(1.0))
-    figure.suptitle(verbatim(title), fontsize=10)
-    save(figure, path)
+    if title:
+        figure.suptitle(verbatim(title), fontsize=10)
+    if path is not None:
+        save(figure, path)
+    return figure
 
 
 class LearningCurve(Reporter):
