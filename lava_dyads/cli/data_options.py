@@ -8,9 +8,18 @@ from typing import Annotated, Any, ClassVar
 
 from tyro.conf import arg
 
-from lava_dyads.choices import Auto, Channels, Header, InputScaling, Missing, Task
+from lava_dyads.choices import (
+    Auto,
+    BinEdges,
+    Channels,
+    EventValues,
+    Header,
+    InputScaling,
+    Missing,
+    Task,
+)
 from lava_dyads.cli.common import Groups, Sizes
-from lava_dyads.data.reading import Reading
+from lava_dyads.data.reading import EVENTS, Reading
 
 Names = Annotated[str, arg(metavar="COLUMN,...")]
 """Columns with commas between."""
@@ -22,7 +31,8 @@ class DataOptions:
 
     groups: ClassVar[Groups] = {
         "data": ("target", "task", "ignore", "missing", "scaling", "test", "group", "split",
-                 "header", "image_size", "channels")
+                 "header", "image_size", "channels"),
+        "events": EVENTS,
     }  # fmt: skip
 
     target: Names = ""
@@ -52,6 +62,23 @@ class DataOptions:
     """Height and width that pictures of a folder are brought to, 28 or 28,28."""
     channels: Channels = 0
     """Pictures become grey (1) or coloured (3); 0: as they are."""
+
+    bins: int | None = None
+    """Frames of a recording, bins of time in which its events are counted. Default: 8."""
+    window: int | None = None
+    """Microseconds of a bin, of which there are then as many as it takes."""
+    bin_by: BinEdges | None = None
+    """Bins hold as much time, or as many events. Default: time."""
+    shrink: int | None = None
+    """Pixels of the camera, to the right and down, that become one. Default: 1 (gestures: 2)."""
+    events: EventValues | None = None
+    """Events are counted, or there is one or not. Default: count."""
+    per_bin: bool = False
+    """A frame holds the events of its own bin alone, not of all up to it."""
+    peak: int | None = None
+    """Events of a pixel at which its input is 1; more are cut off. Default: 4 (gestures: 8)."""
+    sensor: Sizes = ()
+    """Rows and columns of the camera, 180,240, where its files do not say it."""
 
     def reading(self) -> Reading:
         """Return how files are read."""

@@ -14,7 +14,7 @@ from rich.text import Text
 from tyro.conf import Positional, arg
 
 from lava_dyads.checks import check_fields
-from lava_dyads.choices import RUNTIMES, ClassWeight, DType, LogName, LrSchedule
+from lava_dyads.choices import RUNTIMES, ClassWeight, DType, LearnAt, LogName, LrSchedule, Readout
 from lava_dyads.cli.common import (
     OK,
     ExecutionOptions,
@@ -64,7 +64,7 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
         "training": ("repeats_per_batch", "lanes", "lr_schedule", "weight_decay", "decay",
                      "class_weight", "no_scale_targets",
                      "split_seed", "test_share", "validation_share", "dtype", "skip_error",
-                     "no_count"),
+                     "no_count", "alone", "learn_at", "readout"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
         "stopping": ("patience", "stop_metric", "keep_best"),
         "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "report",
@@ -73,7 +73,7 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
 
     dataset: Positional[Annotated[str, arg(metavar="DATASET")]]
     """Name (digits, mnist, fashion-mnist), a table (.csv, .tsv, .parquet), arrays (.npz, .npy,
-    .h5), or a folder of pictures by class."""
+    .h5), or a folder of pictures or of event files by class."""
     layers: Sizes = (256, 128)
     """Sizes of the hidden layers."""
     threshold: float = 0.0
@@ -124,6 +124,13 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     """Output error below which a sample is left out of the backward half."""
     no_count: bool = False
     """Do not count events and operations while training; the final costs are counted anyway."""
+    alone: bool = False
+    """Of recordings: show each frame by itself, from zero. Learns the same, costs more."""
+    learn_at: LearnAt | None = None
+    """Of recordings: every frame teaches, and weights learn after the last one (end) or after every
+    frame; or the last one teaches alone. Default: end (precision loihi2: last)."""
+    readout: Readout = "last"
+    """Of recordings: the outputs of the last frame, or their mean over the frames."""
     patience: int | None = None
     """End once --stop-metric has not become better for so many epochs, and go back to the best one;
     default: all epochs, and the last one."""
@@ -226,7 +233,7 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     def _run(self) -> int:
         begun = RunDirectory.reopen(self.resume).config if self.resume else None
         data = self._data(begun)
-        spec, config = self._network(data, begun), self._training()
+        spec, config = self._network(data, begun), self._training(data)
         within = ("in-process",) if self.profile or self.trace or self.ledger else RUNTIMES
         execution, chosen = spec.choose(self.request(), within)
         check_learns(execution, config)
@@ -278,7 +285,7 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
         )
         return spec if self.loss else fitting(spec, data)
 
-    def _training(self) -> TrainingConfig:
+    def _training(self, data: Dataset) -> TrainingConfig:
         on_chip = self.precision == "loihi2"
         return TrainingConfig(
             epochs=self.epochs,
@@ -300,6 +307,9 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
             dtype=self.dtype,
             skip_error=self.skip_error,
             counting=not self.no_count,
+            stream=data.frames > 1 and not self.alone,
+            learn_at=self.learn_at or ("last" if on_chip and data.frames > 1 else "end"),
+            readout=self.readout,
         )
 
     def _reporters(self, chosen: str) -> list[Reporter]:

@@ -7,24 +7,52 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from lava_dyads.choices import Auto, Channels, Header, InputScaling, Missing, Task
+from lava_dyads.choices import (
+    Auto,
+    BinEdges,
+    Channels,
+    EventValues,
+    Header,
+    InputScaling,
+    Missing,
+    Task,
+)
+from lava_dyads.data.binning import Binning
 from lava_dyads.data.dataset import Dataset
+from lava_dyads.data.event_sets import is_event_set, load_events
 from lava_dyads.data.formats import is_file_name, suffixes
 from lava_dyads.data.preparation import Preparation
-from lava_dyads.data.reading import AS_IT_IS, Reading
+from lava_dyads.data.reading import AS_IT_IS, EVENTS, Reading
 from lava_dyads.data.schema import Schema
 from lava_dyads.data.sources import read_dataset
 from lava_dyads.errors import DataError, invalid, message, nearest
 from lava_dyads.files import AnyPath, as_path
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["Dataset", "Reading", "available", "load", "read_as"]
+
+
+class EventOptions(TypedDict, total=False):
+    """The options of :func:`load` on recordings of events, see there."""
+
+    bins: int
+    window: int
+    bin_by: BinEdges
+    shrink: int
+    events: EventValues
+    per_bin: bool
+    peak: int
+    sensor: Sequence[int]
 
 
 def available() -> dict[str, ModuleType]:
@@ -49,6 +77,7 @@ def load(
     header: Header = "auto",
     image_size: int | Sequence[int] = (),
     channels: Channels = 0,
+    **events: Unpack[EventOptions],
 ) -> Dataset:
     """Return a data set: a built-in one by its name, or from a file, a folder, a frame or arrays.
 
@@ -87,6 +116,11 @@ def load(
         Height and width that pictures are brought to.
     channels : int
         1 (grey) or 3 (colour); 0: as the pictures are.
+    bins, window, bin_by, shrink, events, per_bin, peak
+        Of recordings of events: how they become frames, ``bins``, ``window``, ``edges``,
+        ``shrink``, ``values``, not ``accumulate`` and ``peak`` of ``data.binning.Binning``.
+    sensor : pair of int
+        Rows and columns of the camera, where its files do not say it.
 
     Raises
     ------
@@ -112,6 +146,7 @@ def load(
         header=header,
         image_size=(image_size,) if isinstance(image_size, int) else image_size,  # type: ignore[arg-type]
         channels=channels,
+        **_known(events),
     )
     return read_as(source, reading, y=values)
 
@@ -137,21 +172,54 @@ def read_as(
     path = as_path("data set", source, ", ".join(known))
     name = str(path)
     if name in known:
-        return _built_in(name, known[name].load(), reading)
+        return _built_in(name, known[name], reading)
+    if is_event_set(path):
+        return _recorded(path, reading)
+    _check_none_of_events(reading, f"{name} holds no recordings of events")
     if not is_file_name(path):
         hint = f"{nearest(name, known)}, or a file that ends in {', '.join(suffixes())}"
         raise DataError(message("data set", "unknown name", name, hint))
     return read_dataset(path, reading, like, y)
 
 
-def _built_in(name: str, data: Dataset, reading: Reading) -> Dataset:
-    """Return a built-in set, scaled in another way where that is asked for."""
+def _built_in(name: str, module: ModuleType, reading: Reading) -> Dataset:
+    """Return a built-in set, scaled or binned in another way where that is asked for."""
+    usual: Binning | None = getattr(module, "BINNING", None)
     for option, value in reading.as_dict().items():
-        if option != "scaling":
+        if option != "scaling" and not (usual and option in EVENTS and option != "sensor"):
             invalid(option, f"{name} has its own", value, "to leave it out")
+    if usual:
+        made: Dataset = module.load(reading.binning(usual))
+        return replace(made, reading=reading)
+    data: Dataset = module.load()
     if reading.scaling in ("auto", "none"):
         return data
     return replace(data, preparation=Preparation(reading.scaling), reading=reading)
+
+
+def _recorded(path: Path, reading: Reading) -> Dataset:
+    """Return the recordings of a folder, or a file of spikes."""
+    for option, value in reading.as_dict().items():
+        if option not in EVENTS:
+            invalid(option, f"{path} holds recordings of events", value, "to leave it out")
+    rows_and_columns = (reading.sensor[0], reading.sensor[1]) if reading.sensor else None
+    made = load_events(path, reading.binning(Binning()), rows_and_columns)
+    return replace(made, reading=reading)
+
+
+def _check_none_of_events(reading: Reading, limit: str) -> None:
+    """Raise where an option on events is given."""
+    for option, value in reading.as_dict().items():
+        if option in EVENTS:
+            invalid(option, limit, value, "a folder of event files by class")
+
+
+def _known(events: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options on events; raise at others."""
+    for name, value in events.items():
+        if name not in EVENTS:
+            invalid(f"load.{name}", "unknown option", value, nearest(name, EVENTS))
+    return {name: tuple(value) if name == "sensor" else value for name, value in events.items()}
 
 
 def _target(target: Any, beside: bool) -> tuple[tuple[str, ...], object]:

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from lava_dyads.checks import check_fields, taken_fields
-from lava_dyads.choices import Auto, Channels, Header, InputScaling, Missing, Task
+from lava_dyads.checks import Count, Natural, check_fields, taken_fields
+from lava_dyads.choices import (
+    Auto,
+    BinEdges,
+    Channels,
+    EventValues,
+    Header,
+    InputScaling,
+    Missing,
+    Task,
+)
+from lava_dyads.data.binning import Binning
 from lava_dyads.data.contents import How
 from lava_dyads.errors import invalid
+
+EVENTS = ("bins", "window", "bin_by", "shrink", "events", "per_bin", "peak", "sensor")
+"""Options on how events become frames."""
 
 LARGEST_SIDE = 1 << 14
 """Pixels of a picture's side."""
@@ -30,6 +43,14 @@ class Reading:
     header: Header = "auto"
     image_size: tuple[int, ...] = ()
     channels: Channels = 0
+    bins: Count | None = None
+    window: Natural | None = None
+    bin_by: BinEdges | None = None
+    shrink: Count | None = None
+    events: EventValues | None = None
+    per_bin: bool = False
+    peak: Count | None = None
+    sensor: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self, "load.")
@@ -40,6 +61,10 @@ class Reading:
             if len(size) != 2 or not all(0 < n <= 1 << 14 for n in size):
                 invalid("image_size", "must be height and width", self.image_size, "28,28")
             object.__setattr__(self, "image_size", size)
+        if self.sensor and not (
+            len(self.sensor) == 2 and all(0 < n < 1 << 15 for n in self.sensor)
+        ):
+            invalid("sensor", "must be rows and columns", self.sensor, "180,240")
         if self.split and self.group:
             invalid("split", "is by time or by group, not both", self.split, "one of them")
 
@@ -47,6 +72,19 @@ class Reading:
     def how(self) -> How:
         """What the readers of files ask for."""
         return How(self.header, self.image_size, self.channels)
+
+    def binning(self, usual: Binning) -> Binning:
+        """Return how events become frames, where nothing is said as usual."""
+        said: dict[str, Any] = {
+            "bins": self.bins,
+            "window": self.window,
+            "edges": self.bin_by,
+            "shrink": self.shrink,
+            "values": self.events,
+            "peak": self.peak,
+            "accumulate": False if self.per_bin else None,
+        }
+        return replace(usual, **{name: value for name, value in said.items() if value is not None})
 
     def as_dict(self) -> dict[str, Any]:
         """Return what is not as by default, as what JSON knows."""

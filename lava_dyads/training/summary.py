@@ -31,6 +31,7 @@ def summarise(trainer: Trainer, epoch: int = 0) -> dict[str, Any]:
     return {
         "dataset": trainer.data.name,
         "layers": list(spec.layers),
+        **({"frames": trainer.data.frames} if trainer.data.frames > 1 else {}),
         "rule": spec.rule.name,
         **options(spec.rule),
         "feedback": spec.feedback,

@@ -1,12 +1,15 @@
 """Recordings as sequences of frames: by plain counting, from folders, from spikes."""
 
 import importlib.util
+import json
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+from lava_dyads import load
+from lava_dyads.cli import main
 from lava_dyads.data.binning import Binning
 from lava_dyads.data.encoders import GESTURES, EventCamera, Gestures, gesture
 from lava_dyads.data.event_formats.shd import is_shd, read_words
@@ -295,3 +298,55 @@ def test_a_video_that_is_none_is_refused():
     ):
         with pytest.raises(ValidationError, match=text):
             EventCamera().record(video, 1000)
+
+
+def test_a_folder_is_trained_on_and_measured_again_as_it_was_read(tmp_path, capsys):
+    folder_of(tmp_path / "pets", ".bin", files.nmnist, ("train", "test"))
+    run = str(tmp_path / "run")
+    line = f"train {tmp_path / 'pets'} --bins 3 --shrink 17 --peak 2 --bin-by count --layers 6"
+    line += f" --epochs 2 --batch-size 3 --out {run} --runtime reference --json"
+    assert main([*line.split(), "--readout", "mean"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    assert (table["layers"], table["frames"]) == ([8, 6, 2], 3)
+    assert 1 <= table["test_delay"] <= 3
+    assert main(["eval", run, "--json", "--runtime", "reference"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["test_accuracy"] == pytest.approx(table["test_accuracy"])
+    assert main([*line.split()[:-5], "--alone", "--no-save", "--json", "--learn-at", "last"]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ("train digits --bins 8", "bins: digits has its own"),
+        ("train gestures --sensor 9,9", "sensor: gestures has its own"),
+        ("train gestures --bins 0", "bins: must be at least 1"),
+        ("train gestures --header yes", "header: gestures has its own"),
+        ("train {folder} --target 3", "holds recordings of events"),
+        ("train {folder} --sensor 3", "sensor: must be rows and columns"),
+        ("train {folder} --sensor 9,9", "must lie within the sensor"),
+        ("train {folder} --bins 3 --clock async", "sequences: need the clock"),
+        ("train {folder} --rule dp", "stream: needs a rule that settles in one sweep"),
+        ("train {table} --bins 3", "bins: {table} holds no recordings of events"),
+    ],
+)
+def test_options_that_do_not_fit_are_one_line(words, text, tmp_path, capsys):
+    folder_of(tmp_path / "pets", ".bin", files.nmnist)
+    table = tmp_path / "rows.csv"
+    table.write_text("a,label\n1,x\n2,y\n")
+    names = {"folder": tmp_path / "pets", "table": table}
+    assert main([*words.format(**names).split(), "--no-save"]) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert text.format(**names) in line
+
+
+def test_gestures_are_a_data_set_by_name(monkeypatch):
+    from lava_dyads.data import gestures
+
+    monkeypatch.setattr(gestures, "Gestures", lambda: Gestures(per_class=2))
+    data = load("gestures", bins=2, shrink=8, peak=1)
+    assert data.x.shape == (16, 2 * 2 * 3 * 3)
+    assert (data.frames, data.class_names) == (2, tuple(GESTURES))
+    with pytest.raises(ValidationError, match=r"load\.bin: unknown option"):
+        load("gestures", bin=3)
