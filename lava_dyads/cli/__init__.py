@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lava_dyads.cli.train:Train", "train a network on a data set"),
     "runs": ("lava_dyads.cli.runs:Runs", "list runs; what they differ in"),
     "rerun": ("lava_dyads.cli.rerun:RerunCommand", "do a run again, and compare the weights"),
+    "plot": (
+        "lava_dyads.cli.plot:Plot",
+        "learning curves of runs with bands over seeds, confusion, weights, as PNG, PDF or SVG",
+    ),
     "report": ("lava_dyads.cli.report:Report", "write the page of a run, one file of HTML"),
     "eval": ("lava_dyads.cli.evaluate:Evaluate", "measure a checkpoint on its test data"),
     "predict": (

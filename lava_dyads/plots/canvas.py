@@ -79,6 +79,13 @@ def save(figure: Figure, path: AnyPath) -> None:
     write_atomically(path, buffer.getvalue())
 
 
+def finished(figure: Figure, path: AnyPath | None) -> Figure:
+    """Return a figure, written into a file where there is to be one."""
+    if path is not None:
+        save(figure, path)
+    return figure
+
+
 def verbatim(name: str) -> str:
     """Return a user's text for matplotlib: a formula between dollars is no formula here."""
     return name.replace("$", r"\$")

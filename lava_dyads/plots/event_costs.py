@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lava_dyads.experiments.bench_events import EventBench
 from lava_dyads.files import AnyPath
-from lava_dyads.plots.canvas import canvas, save
+from lava_dyads.plots.canvas import canvas, finished
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def event_costs(found: EventBench, path: AnyPath) -> None:
-    """Draw accuracy over operations, a line per error that is skipped, into a file.
+def event_costs(found: EventBench, path: AnyPath | None = None) -> Figure:
+    """Draw accuracy over operations, a line per error that is skipped.
 
     Parameters
     ----------
     found : EventBench
-    path : str or path
-        Written atomically.
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
     """
     figure = canvas(7, 4.4)
     from matplotlib import colormaps
@@ -41,4 +46,4 @@ def event_costs(found: EventBench, path: AnyPath) -> None:
     axes.set_ylabel("test accuracy")
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False, fontsize=8)
-    save(figure, path)
+    return finished(figure, path)

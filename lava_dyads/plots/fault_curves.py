@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lava_dyads.checks import checked
 from lava_dyads.experiments.faults import FaultStudy
 from lava_dyads.files import AnyPath
-from lava_dyads.plots.canvas import canvas, save
+from lava_dyads.plots.canvas import canvas, finished
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @checked
-def fault_curves(study: FaultStudy, path: AnyPath) -> None:
-    """Draw cosine and accuracy over the share of each fault and the noise, into a file.
+def fault_curves(study: FaultStudy, path: AnyPath | None = None) -> Figure:
+    """Draw cosine and accuracy over the share of each fault and the noise.
 
     Parameters
     ----------
     study : FaultStudy
-    path : str or path
-        Written atomically.
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
     """
     figure = canvas(10, 6.4)
     from matplotlib import colormaps
@@ -47,7 +52,7 @@ def fault_curves(study: FaultStudy, path: AnyPath) -> None:
     handles, labels = panels[0][0].get_legend_handles_labels()
     solid = [(h, x.partition(",")[0]) for h, x in zip(handles, labels, strict=True) if "chan" in x]
     panels[0][0].legend(*zip(*solid, strict=True), frameon=False, fontsize=8)
-    save(figure, path)
+    return finished(figure, path)
 
 
 def _line(axes: object, points: list[tuple[float, float | None]], line: str, colour: object,

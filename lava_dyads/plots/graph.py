@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from lava_dyads.checks import checked
 from lava_dyads.files import AnyPath
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.plan.vertex import Vertex
-from lava_dyads.plots.canvas import canvas, save, verbatim
+from lava_dyads.plots.canvas import canvas, finished, verbatim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _FILLS = {"input": "#dddddd", "op": "#ffffff", "neurons": "#cfe3f5", "output": "#f8d9c4"}
 
 
 @checked
-def graph_picture(spec: NetworkSpec, path: AnyPath) -> None:
-    """Draw a specification's graph into a file, atomically.
+def graph_picture(spec: NetworkSpec, path: AnyPath | None = None) -> Figure:
+    """Draw a specification's graph.
 
     Boxes are nodes with their shapes; filled ones have neurons. Errors go back along the same
     arrows, but for those from data.
@@ -23,7 +27,8 @@ def graph_picture(spec: NetworkSpec, path: AnyPath) -> None:
     Parameters
     ----------
     spec : NetworkSpec
-    path : str or path
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
     """
     vertices = spec.vertices
     places = _places(vertices)
@@ -53,7 +58,7 @@ def graph_picture(spec: NetworkSpec, path: AnyPath) -> None:
             shape = {"arrowstyle": "-|>", "connectionstyle": f"arc3,rad={bend}"}
             arrow = {"color": "#555555", **ends, **shape}
             axes.annotate("", places[vertex.name], places[source], arrowprops=arrow)
-    save(figure, path)
+    return finished(figure, path)
 
 
 _COLUMN, _ROW = 1.55, 0.9

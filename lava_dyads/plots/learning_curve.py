@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lava_dyads.checks import checked
 from lava_dyads.files import AnyPath
 from lava_dyads.options import label
-from lava_dyads.plots.canvas import canvas, save, verbatim
+from lava_dyads.plots.canvas import canvas, finished, verbatim
 from lava_dyads.training import History, RunDirectory
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
@@ -53,9 +53,7 @@ def learning_curve(history: History, title: str = "", path: AnyPath | None = Non
         right.yaxis.set_major_formatter(PercentFormatter(1.0))
     if title:
         figure.suptitle(verbatim(title), fontsize=10)
-    if path is not None:
-        save(figure, path)
-    return figure
+    return finished(figure, path)
 
 
 class LearningCurve(Reporter):

@@ -9,7 +9,7 @@ import numpy as np
 from lava_dyads.checks import checked
 from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath
-from lava_dyads.plots.canvas import canvas, save, verbatim
+from lava_dyads.plots.canvas import canvas, finished, verbatim
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -86,9 +86,7 @@ def raster(
     axes.set_xlabel("virtual time sent (mean latencies)")
     axes.set_title(f"events of presentation {presentation}", fontsize=10)
     figure.legend(loc="outside upper right", ncols=4, frameon=False, fontsize=9)
-    if path is not None:
-        save(figure, path)
-    return figure
+    return finished(figure, path)
 
 
 def _events(trace: Trace, presentation: int, lane: int) -> list[tuple[float, tuple[str, int], str]]:

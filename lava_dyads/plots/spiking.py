@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,27 @@ from numpy.typing import NDArray
 from lava_dyads.checks import Count, Positive, checked, plain_array, real_array
 from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath
-from lava_dyads.plots.canvas import canvas, save, verbatim
+from lava_dyads.plots.canvas import canvas, finished, verbatim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PLUS, MINUS = "#0b5fa5", "#d1495b"
 """Colours of the two compartments."""
 
 
 @checked
-def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: Count = 200) -> None:
-    """Draw the spikes of the first sample, a row per dyad, plus above minus, into a file.
+def spike_raster(
+    trains: Sequence[NDArray[np.bool_]], path: AnyPath | None = None, steps: Count = 200
+) -> Figure:
+    """Draw the spikes of the first sample, a row per dyad, plus above minus.
 
     Parameters
     ----------
     trains : sequence of bool arrays, shape (2, steps, samples, n_k)
         Of each layer, from the input up.
-    path : str or path
-        Written atomically.
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
     steps : int
         How many of the first steps to show.
 
@@ -59,20 +64,20 @@ def spike_raster(trains: Sequence[NDArray[np.bool_]], path: AnyPath, steps: Coun
     axes.set_ylabel("dyad")
     axes.set_xlim(0, min(steps, shown[0].shape[1]) + 1)
     axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, frameon=False)
-    save(figure, path)
+    return finished(figure, path)
 
 
 @checked
-def membrane(trace: NDArray[np.floating[Any]], title: str, path: AnyPath) -> None:
-    """Draw V+ and V- of one dyad before its resets into a file.
+def membrane(trace: NDArray[np.floating[Any]], title: str, path: AnyPath | None = None) -> Figure:
+    """Draw V+ and V- of one dyad before its resets.
 
     Parameters
     ----------
     trace : array, shape (2, steps)
         In thresholds; a value of at least 1 is a spike.
     title : str
-    path : str or path
-        Written atomically.
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
 
     Raises
     ------
@@ -94,14 +99,14 @@ def membrane(trace: NDArray[np.floating[Any]], title: str, path: AnyPath) -> Non
         axes.grid(alpha=0.3)
     upper.set_title(verbatim(title), fontsize=10)
     lower.set_xlabel("time (steps); dots are spikes, each takes one threshold away")
-    save(figure, path)
+    return finished(figure, path)
 
 
 @checked
 def error_law(
-    windows: Sequence[Count], errors: Sequence[Positive], slope: float, path: AnyPath
-) -> None:
-    """Draw the error of the gradient against the read-out window, log-log, into a file.
+    windows: Sequence[Count], errors: Sequence[Positive], slope: float, path: AnyPath | None = None
+) -> Figure:
+    """Draw the error of the gradient against the read-out window, log-log.
 
     Parameters
     ----------
@@ -111,8 +116,8 @@ def error_law(
         Relative errors of the gradient to the rate fixed point.
     slope : float
         Of the fitted line.
-    path : str or path
-        Written atomically.
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
 
     Raises
     ------
@@ -134,4 +139,4 @@ def error_law(
     axes.set_ylabel("relative error of the gradient")
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False)
-    save(figure, path)
+    return finished(figure, path)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from lava_dyads.experiments.bench_training import Comparison
 from lava_dyads.files import AnyPath
-from lava_dyads.plots.canvas import canvas, save, verbatim
+from lava_dyads.plots.canvas import canvas, finished, verbatim
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
-def training_comparison(comparison: Comparison, path: AnyPath) -> None:
+def training_comparison(comparison: Comparison, path: AnyPath | None = None) -> Figure:
     """Draw samples per second, epoch by epoch, and accuracy over training seconds.
 
     Parameters
     ----------
     comparison : Comparison
-    path : str or path
-        Written atomically.
+    path : str, path or None
+        Picture (PNG, PDF, SVG), written atomically.
     """
     figure = canvas(10, 4)
     from matplotlib import colormaps
@@ -47,4 +51,4 @@ def training_comparison(comparison: Comparison, path: AnyPath) -> None:
         f"{facts['optimiser']}, {facts['threads']} threads",
         fontsize=10,
     )
-    save(figure, path)
+    return finished(figure, path)
