@@ -292,7 +292,7 @@ def test_training_reports_the_drift_of_feedback_per_epoch(capsys, tmp_path):
 def test_check_gradient_knows_feedback_of_its_own(capsys):
     line = "check gradient --networks 2 --json --feedback"
     found = {}
-    for options in ("random", "kolen_pollack", "kolen_pollack --updates 1500 --decay 0.005"):
+    for options in ("random", "kolen_pollack", "kolen_pollack --updates 400 --decay 0.02"):
         code, text, _ = run(capsys, f"{line} {options}")
         found[options] = result = json.loads(text)
         assert code == 0
@@ -303,7 +303,7 @@ def test_check_gradient_knows_feedback_of_its_own(capsys):
         assert "feedback_angle" not in result["layers"][0]
     assert found["random"]["cosine"] < 0.8
     assert found["kolen_pollack"]["cosine"] < 0.8
-    assert found["kolen_pollack --updates 1500 --decay 0.005"]["cosine_min"] > 0.99
+    assert found["kolen_pollack --updates 400 --decay 0.02"]["cosine_min"] > 0.99
     assert run(capsys, f"{line} random --min-cosine 0.99")[0] == 1
 
 

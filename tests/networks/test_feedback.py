@@ -87,6 +87,7 @@ def test_the_chip_learns_digits_through_feedback_that_learns_in_strict_mode():
 
 
 @pytest.mark.lava
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("granularity", "clock", "precision"),
     [

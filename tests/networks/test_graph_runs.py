@@ -60,6 +60,7 @@ def test_every_way_learns_the_same_weights(graph, execution):
 
 @pytest.mark.lava
 @pytest.mark.timeout(120)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("rule", ["dp", "activation-relaxation", "predictive-coding"])
 @pytest.mark.parametrize("runtime", ["in-process", "lava"])
 def test_other_rules_take_the_same_steps_layer_by_layer(rule, runtime):

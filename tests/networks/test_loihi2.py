@@ -56,7 +56,7 @@ def test_granularities_learn_the_same_weights_to_the_bit(rule, options, loss):
 @pytest.mark.lava
 @pytest.mark.parametrize("granularity", ["layer", "network", "neuron"])
 def test_lavas_own_runtime_learns_them_too(granularity):
-    spec = NetworkSpec((64, 12, 10), beta=0.5)
+    spec = NetworkSpec((64, 4, 10), beta=0.5)
     ours = trained(spec, granularity, "lava", samples=8)
     reference = trained(spec, "network", "reference", samples=8)
     np.testing.assert_array_equal(ours[0], reference[0])

@@ -172,6 +172,7 @@ MAKERS = {
 
 
 @pytest.mark.lava
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", MAKERS)
 @pytest.mark.parametrize("lanes", [1, 2])
 def test_on_lavas_own_runtime_found_by_lavas_own_rules_they_do_the_same(kind, lanes):
