@@ -1,7 +1,9 @@
 """Recordings as sequences of frames: by plain counting, from folders, from spikes."""
 
+import hashlib
 import importlib.util
 import json
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -10,6 +12,7 @@ import pytest
 
 from lava_dyads import load
 from lava_dyads.cli import main
+from lava_dyads.data.archives import Archive, ArchivedEvents
 from lava_dyads.data.binning import Binning
 from lava_dyads.data.encoders import GESTURES, EventCamera, Gestures, gesture
 from lava_dyads.data.event_formats.shd import is_shd, read_words
@@ -312,7 +315,21 @@ def test_a_folder_is_trained_on_and_measured_again_as_it_was_read(tmp_path, caps
     assert main(["eval", run, "--json", "--runtime", "reference"]) == 0
     measured = json.loads(capsys.readouterr().out)
     assert measured["test_accuracy"] == pytest.approx(table["test_accuracy"])
-    assert main([*line.split()[:-5], "--alone", "--no-save", "--json", "--learn-at", "last"]) == 0
+    assert (
+        main(
+            [
+                *line.split()[:-5],
+                "--runtime",
+                "reference",
+                "--alone",
+                "--no-save",
+                "--json",
+                "--learn-at",
+                "last",
+            ]
+        )
+        == 0
+    )
     capsys.readouterr()
 
 
@@ -350,3 +367,60 @@ def test_gestures_are_a_data_set_by_name(monkeypatch):
     assert (data.frames, data.class_names) == (2, tuple(GESTURES))
     with pytest.raises(ValidationError, match=r"load\.bin: unknown option"):
         load("gestures", bin=3)
+
+
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return Archive(path.as_uri(), hashlib.md5(path.read_bytes()).hexdigest())
+
+
+def tiny(tmp_path):
+    """N-MNIST's two archives with six recordings each."""
+    made = []
+    for part in ("Train", "Test"):
+        members = {f"{part}/{k % 2}/{k}.bin": files.nmnist(files.drawn(60, seed=k))
+                   for k in range(6)}  # fmt: skip
+        made.append(zipped(tmp_path / f"{part}.zip", members))
+    return ArchivedEvents("tiny", tuple(made), "ask somebody")
+
+
+def test_archives_are_fetched_verified_and_unpacked_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tiny(tmp_path)
+    assert source.state().status == "absent"
+    said = []
+    assert source.get(said.append).status == "ready"
+    assert any("bytes" in text for text in said)
+    data = source.load(Binning(2, shrink=17))
+    assert (data.frames, data.official_training_rows, data.class_names) == (2, 6, ("0", "1"))
+    expected = Binning(2, shrink=17).frames(files.drawn(60, seed=2), (34, 34))
+    np.testing.assert_array_equal(data.x[1], expected.ravel())  # 0, 2, 4 are of the first class
+    for archive in ("Train", "Test"):
+        (tmp_path / f"{archive}.zip").rename(tmp_path / f"{archive}.gone")
+    assert source.get().status == "ready"  # nothing is asked for again
+    (source.folder / "Test" / "1" / "3.bin").write_bytes(b"12345")
+    state = source.state()
+    assert state.status == "damaged"
+    assert "3.bin is missing, or not as it was unpacked" in state.problem
+    assert "not fetched" in one_line(source.get)
+    (tmp_path / "Test.gone").rename(tmp_path / "Test.zip")
+    assert source.get().status == "ready"
+
+
+def test_archives_that_are_others_or_reach_outside_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    source = tiny(tmp_path)
+    other = zipped(tmp_path / "Train.zip", {"Train/0/1.bin": b"12345"})
+    text = one_line(source.get)
+    assert f"its MD5: must be {source.archives[0].md5} (got '{other.md5}')" in text
+    assert not list(source.folder.rglob("*.bin"))
+    for name, content in (("../out.bin", b"1"), ("/out.bin", b"1"), ("0/zeros.bin", bytes(10**7))):
+        bad = ArchivedEvents("bad", (zipped(tmp_path / "bad.zip", {name: content}),), "ask")
+        assert "cannot be unpacked" in one_line(bad.get)
+    assert not list(tmp_path.rglob("out.bin"))
+    (tmp_path / "bad.zip").write_bytes(b"no archive")
+    md5 = hashlib.md5(b"no archive").hexdigest()
+    none = ArchivedEvents("none", (Archive((tmp_path / "bad.zip").as_uri(), md5),), "ask")
+    assert "cannot be unpacked" in one_line(none.get)
