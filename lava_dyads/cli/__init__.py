@@ -8,7 +8,8 @@ import importlib
 import io
 import re
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, Protocol
 
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     0: done. 1: a check did not hold or a run failed. 2: bad input. 130: Ctrl-C (128 and its
     number for other signals that ask to end).
     """
-    with any_terminal(), Ending() as ending:
+    with any_terminal(), _plain_warnings(), Ending() as ending:
         try:
             code = _called(list(sys.argv[1:] if arguments is None else arguments))
             sys.stdout.flush()
@@ -119,6 +120,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with contextlib.suppress(OSError):  # the terminal may be gone
                 print("; ".join(["interrupted", *hints]), file=sys.stderr)
     return code
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Say warnings in a line each, without the place in the program."""
+    usual = warnings.showwarning
+
+    def show(text: Any, kind: Any, *place: Any, **others: Any) -> None:
+        if kind is UserWarning:
+            print(f"warning: {one_line(str(text))}", file=sys.stderr)
+        else:
+            usual(text, kind, *place, **others)
+
+    warnings.showwarning = show  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 def _called(words: list[str]) -> int:

@@ -31,6 +31,7 @@ from lava_dyads.errors import one_line
 from lava_dyads.files import check_writable, write_atomically
 from lava_dyads.training import Checkpoint
 from lava_dyads.training.files import checkpoint_file
+from lava_dyads.training.new_rows import held
 from lava_dyads.training.prediction import Predictor
 
 
@@ -103,22 +104,20 @@ class Predict(ExecutionOptions):
     def _read(self, schema: Schema) -> object:
         """Return the rows, and say how they were read."""
         if str(self.file) == "-":
-            text = sys.stdin.buffer.read()
-            held: Table | Arrays = parse_bytes("standard input", text, self.header)
+            said: Table | Arrays = parse_bytes(
+                "standard input", sys.stdin.buffer.read(), self.header
+            )
         else:
             image = schema.image
-            held = read(self.file, How(self.header, image[1:], image[0] if image else 0), "FILE")
-        told = [f"{held.what}: {held.taken}"]
-        if isinstance(held, Table) and schema.named and held.named:
+            said = read(self.file, How(self.header, image[1:], image[0] if image else 0), "FILE")
+        told = [f"{said.what}: {said.taken}"]
+        if isinstance(said, Table) and schema.named and said.named:
             used = {feature.name for feature in schema.features}
-            others = [repr(name) for name in held.names if name not in used]
+            others = [repr(name) for name in said.names if name not in used]
             told += [f"not among the inputs: {listed(others)}"] if others else []
         for line in told:
             progress_console().print(line, markup=False, soft_wrap=True)
-        if isinstance(held, Table):
-            return held
-        whole = held.channels_first and held.x.ndim > 2
-        return held.x.reshape(len(held.x), -1) if whole else held.x
+        return held(said, schema)
 
     def _found(self, predictor: Predictor, rows: object) -> dict[str, Array]:
         """Return the columns of the result; the network is shown the rows once."""

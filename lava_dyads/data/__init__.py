@@ -172,14 +172,14 @@ def read_as(
     path = as_path("data set", source, ", ".join(known))
     name = str(path)
     if name in known:
-        return _built_in(name, known[name], reading)
+        return replace(_built_in(name, known[name], reading), source=name)
     if is_event_set(path):
-        return _recorded(path, reading)
+        return replace(_recorded(path, reading), source=name)
     _check_none_of_events(reading, f"{name} holds no recordings of events")
     if not is_file_name(path):
         hint = f"{nearest(name, known)}, or a file that ends in {', '.join(suffixes())}"
         raise DataError(message("data set", "unknown name", name, hint))
-    return read_dataset(path, reading, like, y)
+    return replace(read_dataset(path, reading, like, y), source="" if y is not None else name)
 
 
 def _built_in(name: str, module: ModuleType, reading: Reading) -> Dataset:

@@ -38,7 +38,7 @@ def advice(data: Dataset, x: Array, rows: IntArray) -> list[str]:
         k = int(large[0])
         where = f"data {data.name}: feature {repr(names[k]) if names else k}"
         got = f"{low[k]:g} .. {high[k]:g}"
-        hint = "load(..., scaling='standard') (--scaling standard)"
+        hint = "scaling standard (--scaling standard)"
         said.append(message(where, "is not scaled", got, hint))
     if names:
         flat = np.flatnonzero(x[rows].min(axis=0) == x[rows].max(axis=0))
@@ -61,15 +61,17 @@ def advice(data: Dataset, x: Array, rows: IntArray) -> list[str]:
 
 def warn_of(data: Dataset, x: Array, rows: IntArray) -> None:
     """Warn of what is likely to be a slip, from where the package was called."""
-    said = advice(data, x, rows)
-    if said:
-        depth = _depth()
-        for line in said:
-            warnings.warn(line, UserWarning, stacklevel=depth)
+    for line in advice(data, x, rows):
+        warn_caller(line)
+
+
+def warn_caller(line: str) -> None:
+    """Warn, at the line that has called the package."""
+    warnings.warn(line, UserWarning, stacklevel=_depth())
 
 
 def _depth() -> int:
-    """Return how many frames above its caller the package was called."""
+    """Return how many frames above :func:`warn_caller` the package was called."""
     frame, depth = sys._getframe(1), 1
     while frame.f_back and str(frame.f_globals.get("__name__", "")).startswith("lava_dyads"):
         frame, depth = frame.f_back, depth + 1

@@ -87,8 +87,8 @@ class Dataset:
         training part. By default they are shown as they are.
     schema : Schema
         What the rows are, so that others become inputs of the same network.
-    reading : Reading
-        How they were read from a file.
+    source, reading : str, Reading
+        The name or the file that they are from, and how it was read.
     told : tuple of str
         Lines on that.
 
@@ -120,6 +120,7 @@ class Dataset:
     ordered: bool = False
     preparation: Preparation = NOTHING
     schema: Schema = ROWS
+    source: str = ""
     reading: Reading = AS_IT_IS
     told: tuple[str, ...] = ()
 

@@ -122,6 +122,8 @@ def outcome_of_array(
             row = int(column.missing.argmax())
             where = f"{what}, row {row}"
             raise DataError(message(where, "has no target", y[row], "to leave it out"))
+    if known and class_names and columns[0].name == "target" and not columns[0].is_text:
+        columns = [_by_name(columns[0], class_names)]
     made = outcome_of(columns, what, task, known)
     numbered = made.labels is not None and not made.class_names
     if class_names and numbered and made.labels is not None and known is None:
@@ -131,6 +133,15 @@ def outcome_of_array(
         limit = f"has {int(made.labels.max()) + 1} classes"
         raise DataError(message(what, limit, class_names, "a name for each"))
     return made
+
+
+def _by_name(column: Column, names: tuple[str, ...]) -> Column:
+    """Return classes that are numbers as texts."""
+    texts = np.empty(len(column.values), object)
+    for row, value in enumerate(column.values.tolist()):
+        place = int(value)
+        texts[row] = names[place] if 0 <= place < len(names) and place == value else as_text(value)
+    return Column(column.name, texts)
 
 
 def are_classes(column: Column) -> bool:

@@ -18,7 +18,7 @@ SCALINGS = {
     "none": "as they are",
     "standard": "to mean 0 and deviation 1 of every feature",
     "min-max": "to 0 .. 1 of every feature",
-    "bytes": "divided by 255",
+    "bytes": "by 1/255",
 }
 """Kinds of scaling, and what they make of the values."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array, IntArray
-from lava_dyads.data.contents import Table
+from lava_dyads.choices import Header
+from lava_dyads.data.contents import Arrays, How, Table
 from lava_dyads.data.dataset import Dataset
+from lava_dyads.data.formats import read
 from lava_dyads.data.frames import is_frame, table_of
 from lava_dyads.data.schema import Schema
 from lava_dyads.errors import DataError, invalid, message
@@ -81,6 +84,27 @@ def check_seen(rows: Array, seen: tuple[float, float], what: str, units: str = "
     if excess > FAR * (high - low):
         invalid(where, limit, value, f"{hint}, or any_range (--any-range)")
     return message(where, limit, value, hint)
+
+
+def held(x: object, schema: Schema, header: Header = "auto") -> Table | AnyArray:
+    """Return the rows of a file or a folder, read like the data of the training.
+
+    Parameters
+    ----------
+    x : str, path, Table or Arrays
+    schema : Schema
+        Of the training.
+    header : str
+        Whether the first line of a table holds names.
+    """
+    image = schema.image
+    if isinstance(x, str | os.PathLike):
+        x = read(x, How(header, image[1:], image[0] if image else 0), "FILE")
+    assert isinstance(x, Table | Arrays)
+    if isinstance(x, Table):
+        return x
+    whole = x.channels_first and x.x.ndim > 2
+    return np.asarray(x.x.reshape(len(x.x), -1) if whole else x.x)
 
 
 def needs_schema(x: object, schema: Schema) -> bool:

@@ -6,7 +6,7 @@ The rows are shown as an evaluation shows them, by the same backends: so the cla
 
 from __future__ import annotations
 
-import warnings
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ import numpy as np
 from lava_dyads.array_types import AnyArray, Array, IntArray
 from lava_dyads.checks import Count, checked
 from lava_dyads.choices import TASKS
+from lava_dyads.data.advice import warn_caller
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.data.preparation import NOTHING, Preparation
 from lava_dyads.data.scaling import Scaling
@@ -39,6 +40,7 @@ from lava_dyads.training.checks import check_fit
 from lava_dyads.training.new_rows import (
     check_seen,
     encoded,
+    held,
     named,
     needs_schema,
     rows_of,
@@ -96,10 +98,11 @@ class Predictor:
 
     :meth:`Checkpoint.predictor` and :meth:`Trainer.predictor` make one. Rows are a row of numbers,
     a list of rows, an array (n, features), images (n, height, width) or (n, height, width,
-    channels), or a frame of pandas or polars, in the units of the training data: the images of
-    ``digits`` are pixels of 0 .. 16 divided by 16, those of ``mnist`` and ``fashion-mnist`` bytes
-    divided by 255. Images are laid out as the network's input is, row by row, channel by channel
-    where it has channels.
+    channels), a frame of pandas or polars, or the name of a file of rows, in the units of the
+    training data: the images of ``digits`` are pixels of 0 .. 16 divided by 16, those of ``mnist``
+    and ``fashion-mnist`` bytes divided by 255. Images are laid out as the network's input is, row
+    by row, channel by channel where it has channels. Of tables and frames columns are found by
+    name.
 
     Parameters
     ----------
@@ -284,13 +287,15 @@ class Predictor:
         inputs = [v.shape for v in self.spec.vertices if not v.sources]
         shape = inputs[0] if len(inputs) == 1 else (self.spec.layers[0],)
         gaps = self.preparation.fills
+        if isinstance(x, str | os.PathLike):
+            x = held(x, self.schema)
         if needs_schema(x, self.schema):
             x = encoded(x, self.schema, self.what, lenient=self._seen is None, gaps=gaps)
         rows = rows_of(x, self.schema.image or shape, self.what, gaps)
         if self._seen is not None:
             told = check_seen(rows, self._seen, self.what, self._units)
             if told:
-                warnings.warn(told, UserWarning, stacklevel=4)
+                warn_caller(told)
         return self.preparation(rows)
 
     def _check_one_head(self, what: str) -> None:

@@ -124,7 +124,8 @@ def run(
     for name in given.keys() - known:
         invalid(f"run.{name}", "unknown option", given[name], nearest(name, known))
     if not isinstance(data, Dataset):
-        data, given["dataset"] = load(data), given.get("dataset") or str(data)
+        data = load(data)
+    given["dataset"] = given.get("dataset") or data.source
     config, execution = config or TrainingConfig(), execution or Execution()
     return _Run(spec, data, config, execution, **given).carry_out()
 
