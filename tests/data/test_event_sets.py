@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import time
 import zipfile
 from pathlib import Path
 
@@ -191,6 +192,26 @@ def test_spikes_of_words_are_read_in_full(tmp_path):
     expected[bins, units // 10] = 1
     np.testing.assert_array_equal(data.x[5 + 2].reshape(6, 70), expected)
     assert load_events(tmp_path / "shd_test.h5").official_training_rows is None
+
+
+def test_reading_spikes_costs_a_few_times_what_h5py_needs_for_them(tmp_path):
+    generator = np.random.default_rng(0)
+    times = [np.sort(generator.random(5000)).astype(np.float32) for _ in range(30)]
+    path = words(tmp_path / "shd_train.h5", times, [np.arange(5000) % 700] * 30, np.arange(30) % 3)
+
+    def by_h5py():
+        with h5py.File(path, "r") as file:
+            return file["spikes/times"][()], file["spikes/units"][()]
+
+    def best(call):
+        spent = []
+        for _ in range(5):
+            begin = time.process_time()
+            call()
+            spent.append(time.process_time() - begin)
+        return min(spent)
+
+    assert best(lambda: read_words(path)) < 10 * best(by_h5py) + 0.01
 
 
 def test_spikes_that_cannot_be_are_one_line(tmp_path):
