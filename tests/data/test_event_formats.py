@@ -262,6 +262,7 @@ def test_what_is_no_event_file_is_one_line(tmp_path):
         ("e.dat", b"% Version 2\n", "is truncated"),
         ("e.raw", b"% evt 2.1\n% end\n", "must be EVT 2.0 or 3.0"),
         ("e.aedat", b"#!AER-DAT3.1\r\n", "must end with #!END-HEADER"),
+        ("e.aedat", b"#!AER-DAT3.1", "must end with #!END-HEADER"),
         ("e.aedat", caer(drawn())[:-3], "the packet at byte"),
         ("e.aedat", caer(drawn(40), others=False) + bytes(9), "the header of a packet at byte"),
         ("e.aedat", caer(drawn(40)) + struct.pack("<2h6i", 1, 1, 9, 4, 0, 1, 1, 1), "of a size"),

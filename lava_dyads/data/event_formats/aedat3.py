@@ -36,8 +36,9 @@ def read(content: Content) -> Recording:
     """Return the valid events of pixels."""
     data = content.data
     lines, place = text_header(data, b"#", LAST_LINE)
-    if not lines[-1].startswith(LAST_LINE.decode()):
-        content.refuse("is truncated: its header must end with #!END-HEADER", lines[-1])
+    last = lines[-1] if lines else ""
+    if not last.startswith(LAST_LINE.decode()):
+        content.refuse("is truncated: its header must end with #!END-HEADER", last)
     order = content.order("<")
     head, starts, counts, full = struct.Struct(f"{order}2h6i"), [], [], []
     while place < len(data):
