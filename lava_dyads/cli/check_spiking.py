@@ -21,6 +21,7 @@ from lava_dyads.cli.common import (
 from lava_dyads.experiments import SpikingCheck, SpikingProblem, check_spiking, random_problem
 from lava_dyads.experiments.spike_trains import SIMULATORS, membrane
 from lava_dyads.experiments.spiking import BOUND, SLOPE, SLOPE_TOLERANCE, WINDOWS
+from lava_dyads.lava_compat import require_lava
 from lava_dyads.networks import NetworkSpec
 
 LAVA_STEPS = 256
@@ -84,6 +85,7 @@ class CheckSpiking:
             seed=self.seed,
         )
         problem = random_problem(spec, self.samples, self.dataset)
+        require_lava("check spiking")  # at once: the engine's own run comes first
         with working() as report:
             check = check_spiking(
                 problem,
