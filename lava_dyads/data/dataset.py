@@ -44,7 +44,7 @@ class State:
 SplitSeed: TypeAlias = Annotated[
     int, Limit("must lie in 0 .. 2^32 - 1, as scikit-learn has it", "0", lambda v: 0 <= v < 2**32)
 ]
-TestShare: TypeAlias = Annotated[float, Limit("must lie in (0, 1)", "0.25", lambda v: 0 < v < 1)]
+TestShare: TypeAlias = Annotated[float, Limit("must lie in [0, 1)", "0.25", lambda v: 0 <= v < 1)]
 InputRange: TypeAlias = Annotated[
     tuple[float, ...],
     Limit("must be lowest and highest", "[0, 1]", lambda v: len(v) == 2 and v[0] <= v[1]),
@@ -326,7 +326,7 @@ class Dataset:
         rows = np.arange(len(self.x))
         if self.official_training_rows is not None:
             return rows[: self.official_training_rows], rows[self.official_training_rows :]
-        return self._divided(rows, seed, test_share)
+        return self._divided(rows, seed, test_share) if test_share else (rows, rows[:0])
 
     @checked
     def parts(

@@ -46,7 +46,7 @@ class Scaling:
             invalid("Scaling.scale", "must be positive", float(self.scale.min()), "1")
 
     @classmethod
-    def learn(cls, rows: object, kind: str = "standard") -> Scaling:
+    def learn(cls, rows: object, kind: str = "standard", weights: object = None) -> Scaling:
         """Return the scaling of some rows; columns that are constant keep a scale of 1.
 
         Parameters
@@ -54,6 +54,8 @@ class Scaling:
         rows : array, shape (rows, columns)
         kind : str
             One of ``SCALINGS``.
+        weights : array, shape (rows,), or None
+            How often a row counts, for mean and deviation.
         """
         if kind not in SCALINGS:
             invalid("scaling", "unknown name", kind, nearest(kind, SCALINGS))
@@ -61,7 +63,9 @@ class Scaling:
         if kind == "none":
             return cls(np.zeros(x.shape[1]), np.ones(x.shape[1]))
         if kind == "standard":
-            offset, scale = x.mean(axis=0), x.std(axis=0)
+            w = None if weights is None else real_array(weights, "weights", 1)
+            offset = np.average(x, axis=0, weights=w)
+            scale = np.sqrt(np.average((x - offset) ** 2, axis=0, weights=w))
         else:
             offset = x.min(axis=0)
             scale = x.max(axis=0) - offset

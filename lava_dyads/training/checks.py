@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lava_dyads.array_types import Array
+from lava_dyads.array_types import Array, IntArray
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.errors import DivergedError, UnsupportedError, invalid
 from lava_dyads.executors.backprop import BackpropNetwork
@@ -109,6 +109,12 @@ def check_epochs(
     why = why_no_more_epochs(spec, config, execution)
     if epochs is not None and epochs > config.epochs and why:
         invalid("epochs", why, epochs, f"a new run with epochs={epochs} from the start")
+
+
+def check_tested(rows: IntArray) -> None:
+    """Raise where there is no test part."""
+    if not len(rows):
+        invalid("evaluate", "needs a test part", "test_share 0", "a larger test_share, or run")
 
 
 def check_streams(spec: NetworkSpec, execution: Execution) -> None:

@@ -62,7 +62,7 @@ class TrainingConfig:
     split_seed : int
         Of the stratified split.
     test_share : float
-        Share of the test part, in (0, 1).
+        Share of the test part, in [0, 1); 0: there is none, and no epoch is tested.
     validation_share : float
         Share of the training part that is not learned from but measured after every epoch, in
         [0, 1); 0: none.

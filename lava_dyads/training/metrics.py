@@ -122,8 +122,8 @@ class History(Tabular):
     @property
     def score(self) -> str:
         """Name of the score that tells most: ``accuracy``, or ``r2`` of real values."""
-        epoch = self.epochs[0] if self.epochs else {"test_accuracy": 0.0}
-        return next(name for name in SCORES if f"test_{name}" in epoch)
+        epoch = self.epochs[0] if self.epochs else {"train_accuracy": 0.0}
+        return next(name for name in SCORES if f"train_{name}" in epoch)
 
     def records(self) -> list[dict[str, object]]:
         """Return a row per epoch."""
@@ -146,12 +146,12 @@ class History(Tabular):
 SCORES = ("accuracy", "r2")
 """The scores that tell most, of which every task has one."""
 
-_MEASURED = {"epoch", *(f"train_{f.name}" for f in fields(Metrics)), "test_loss"} - {"train_scores"}
+_MEASURED = {"epoch", *(f"train_{f.name}" for f in fields(Metrics))} - {"train_scores"}
 
 
 def _is_epoch(entry: Any) -> bool:
     numbers = isinstance(entry, dict) and all(type(v) in (int, float) for v in entry.values())
-    scored = any({f"train_{name}", f"test_{name}"} <= entry.keys() for name in SCORES)
+    scored = any(f"train_{name}" in entry for name in SCORES)
     return numbers and scored and entry.keys() >= _MEASURED
 
 

@@ -21,14 +21,15 @@ REDRAW_SECONDS = 0.2
 
 
 def score_of(entry: Mapping[str, float]) -> tuple[str, float]:
-    """Return name and value of how good the test part was: accuracy, or what there is instead.
+    """Return name and value of the score of the test part, or the training part if there is none.
 
     Examples
     --------
     >>> score_of({"epoch": 1, "test_loss": 0.3, "test_accuracy": 0.9})
     ('test accuracy', 0.9)
     """
-    name = next((f"test_{name}" for name in SCORES if f"test_{name}" in entry), "test_loss")
+    there = [f"{part}_{name}" for part in ("test", "train") for name in SCORES]
+    name = next((name for name in there if name in entry), "train_loss")
     return name.replace("_", " "), entry[name]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import checked
 from lava_dyads.data.dataset import Dataset
 from lava_dyads.elements import Element, Population, Sink, Source
@@ -133,6 +134,10 @@ class Resumable:
         records = {"execution": self.execution, "transport": self._transport}
         numbers, shown = self.network.arithmetic, self.data.preparation.key
         return made_for(self.spec, self.config, numbers, self.data_checksum, records, shown)
+
+    def registers(self) -> dict[str, AnyArray]:
+        """Return all registers by 'element.register', neither copied nor stacked."""
+        return registers(self._owners())
 
     def _noise(self) -> list[np.random.Generator]:
         """Return the generators of the populations' noise."""

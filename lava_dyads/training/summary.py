@@ -28,6 +28,7 @@ def summarise(trainer: Trainer, epoch: int = 0) -> dict[str, Any]:
     spiking = cost.spikes is not None
     residual = None if spiking else max(history.column("train_residual"))
     seconds = trainer.train_seconds
+    tested = [f"test_{name}" for name in (*trainer.sink.scores.names, "loss")]
     return {
         "dataset": trainer.data.name,
         "layers": list(spec.layers),
@@ -39,8 +40,7 @@ def summarise(trainer: Trainer, epoch: int = 0) -> dict[str, Any]:
         "decay": trainer.config.decay,
         **asdict(trainer.execution),
         "epochs": epochs,
-        **{f"test_{name}": last[f"test_{name}"] for name in trainer.sink.scores.names},
-        "test_loss": last["test_loss"],
+        **{name: last[name] for name in tested if name in last},
         f"train_{history.score}": last[f"train_{history.score}"],
         "train_loss": last["train_loss"],
         **{name: value for name, value in last.items() if name.startswith("validation_")},

@@ -82,7 +82,8 @@ def target_scaling(data: Dataset, rows: IntArray, config: TrainingConfig) -> Sca
     if data.target_scaling is not None or not config.scale_targets:
         return data.target_scaling
     assert data.targets is not None
-    return Scaling.learn(data.targets[rows])
+    weights = None if data.weights is None else data.weights[rows]
+    return Scaling.learn(data.targets[rows], weights=weights)
 
 
 def shown_targets(data: Dataset, spec: NetworkSpec, scaling: Scaling | None) -> OneHot | Array:
@@ -101,7 +102,7 @@ def scores_of(data: Dataset, spec: NetworkSpec, scaling: Scaling | None) -> Scor
     return ValueScores(n, 1.0 if scaling is None else scaling.scale)
 
 
-def named_scores(found: Metrics) -> dict[str, float]:
-    """Return loss and scores of the validation part, as an epoch has them."""
+def named_scores(found: Metrics, part: str) -> dict[str, float]:
+    """Return loss and scores of a part of the data, as an epoch has them."""
     scores = {"loss": found.loss, **found.scores}
-    return {f"validation_{name}": value for name, value in scores.items()}
+    return {f"{part}_{name}": value for name, value in scores.items()}

@@ -30,6 +30,7 @@ from lava_dyads.training.checks import (
     check_epochs,
     check_fit,
     check_learns,
+    check_tested,
     loss_at,
     set_up_sweep,
 )
@@ -235,17 +236,13 @@ class Trainer(Resumable, Predicting):
             learnt = self._train_epoch(every or Interval(), keep, on_progress)
             self.train_seconds += learnt.seconds
             check_converging(self.spec, epoch, learnt, self._loss_before)
-            validated = self.validate(on_progress)
-            tested = self.run(self.test_rows, 0, on_progress)
-            check_converging(self.spec, epoch, tested, self._loss_before)
-            entry = {
-                "epoch": epoch,
-                **{f"train_{k}": v for k, v in learnt.as_dict().items()},
-                **validated,
-                "test_loss": tested.loss,
-                **{f"test_{k}": v for k, v in tested.scores.items()},
-                **self.feedback_drift(),
-            }
+            entry = {"epoch": epoch, **{f"train_{k}": v for k, v in learnt.as_dict().items()}}
+            entry |= self.validate(on_progress)
+            if len(self.test_rows):
+                tested = self.run(self.test_rows, 0, on_progress)
+                check_converging(self.spec, epoch, tested, self._loss_before)
+                entry |= named_scores(tested, "test")
+            entry |= self.feedback_drift()
             self.history.epochs.append(entry)
             keep()
             if on_epoch and on_epoch(entry):
@@ -285,10 +282,17 @@ class Trainer(Resumable, Predicting):
     def validate(self, on_progress: Callable[[int], None] | None = None) -> dict[str, float]:
         """Return ``validation_loss`` and the scores of the validation part; empty: none."""
         rows = self.validation_rows
-        return named_scores(self.run(rows, 0, on_progress)) if len(rows) else {}
+        return named_scores(self.run(rows, 0, on_progress), "validation") if len(rows) else {}
 
     def evaluate(self) -> Metrics:
-        """Measure on the test part; nothing learns."""
+        """Measure on the test part; nothing learns.
+
+        Raises
+        ------
+        ValidationError
+            If there is none.
+        """
+        check_tested(self.test_rows)
         return self.run(self.test_rows, 0)
 
     def cost(self) -> Cost:
