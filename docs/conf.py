@@ -54,9 +54,11 @@ os.environ.pop("LAVA_DYADS_DATA", None)
 # API
 nitpick_ignore_regex = [
     # Pages of others, and modules that are not public.
-    (r"py:.*", r"(abc|collections|contextlib|enum|lava|numpy|pathlib|reprlib|typing)\..*"),
+    (r"py:.*", r"(abc|collections|contextlib|enum|lava|numpy|pathlib|reprlib|sklearn|typing)\..*"),
     (r"py:.*", r"lava_dyads\.(\w+\.)+\w+"),
 ]
+# What estimators inherit refers to scikit-learn's own pages.
+suppress_warnings = ["ref.term", "ref.ref"]
 autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

@@ -65,7 +65,8 @@ class Teaching:
         if config.stream and data.frames == 1:
             parts = np.sort(parts[0]), np.sort(parts[1]), np.sort(parts[2])
         self.parts, rows = parts, parts[0]
-        self.preparation = data.preparation.learnt(data.x[rows])
+        held = data.preparation  # rows are copied only where there is something to learn
+        self.preparation = held if held.is_learnt else held.learnt(data.x[rows])
         self.x = self.preparation(data.x)
         warn_of(data, self.x, rows)
         self.scaling = target_scaling(data, rows, config)

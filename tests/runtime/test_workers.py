@@ -93,7 +93,8 @@ print(*[train(name).hex() for name in RUNTIMES])
 """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
     nbclient.NotebookClient(notebook, timeout=200, kernel_name="python3").execute()
-    said = "".join(output.get("text", "") for output in notebook.cells[0].outputs)
+    printed = [o for o in notebook.cells[0].outputs if o.get("name") == "stdout"]
+    said = "".join(output["text"] for output in printed)
     assert said.split() == [train("reference").hex()] * len(RUNTIMES)
 
 
