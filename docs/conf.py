@@ -57,8 +57,6 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(abc|collections|contextlib|enum|lava|numpy|pathlib|reprlib|sklearn|typing)\..*"),
     (r"py:.*", r"lava_dyads\.(\w+\.)+\w+"),
 ]
-# What estimators inherit refers to scikit-learn's own pages.
-suppress_warnings = ["ref.term", "ref.ref"]
 autosummary_generate = True
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
@@ -181,6 +179,13 @@ def plain_bars(app: Any, what: str, name: str, obj: Any, options: Any, lines: li
                 margin = indent
 
 
+def of_scikit_learn(
+    app: Any, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out what scikit-learn gives an estimator beside its own: its pages tell of it."""
+    return True if name.endswith("_request") or name == "get_metadata_routing" else None
+
+
 def setup(app: Any) -> dict[str, Any]:
     """Add to Sphinx what stands above."""
     app.add_html_math_renderer(
@@ -188,5 +193,6 @@ def setup(app: Any) -> dict[str, Any]:
     )
     app.connect("missing-reference", elsewhere)
     app.connect("autodoc-process-docstring", plain_bars, priority=400)  # before numpydoc
+    app.connect("autodoc-skip-member", of_scikit_learn)
     app.connect("config-inited", lambda *_: write_api(ROOT / "docs" / "api"))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from lava_dyads.errors import UnsupportedError
+from lava_dyads.optional import imported
 
 if TYPE_CHECKING:
     import pandas
@@ -31,12 +31,9 @@ class Tabular(ABC):
         UnsupportedError
             If pandas is not installed.
         """
-        try:
-            import pandas
-        except ImportError:
-            line = "to_frame: needs pandas, which is not installed. Try: pip install "
-            raise UnsupportedError(f"{line}'lava_dyads[tables]'") from None
-        return pandas.DataFrame(self.records())
+        frames = imported("pandas", "to_frame: frames", "tables")
+        made: pandas.DataFrame = frames.DataFrame(self.records())
+        return made
 
     def _repr_html_(self) -> str | None:
         """Return the table for a notebook; of a single row its columns stand below each other."""

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from lava_dyads.errors import DyadsError, UnsupportedError, ValidationError
+from lava_dyads.errors import DyadsError, ValidationError
 from lava_dyads.files import EXPANSION, SMALL, AnyPath, as_path, reason
+from lava_dyads.optional import imported
 
 
 @contextmanager
@@ -48,17 +49,5 @@ def _check(name: str, item: Any, most: int) -> None:
 
 
 def import_h5py() -> Any:
-    """Return the package h5py.
-
-    Raises
-    ------
-    UnsupportedError
-        If it is not installed.
-    """
-    try:
-        import h5py
-    except ImportError:
-        raise UnsupportedError(
-            "HDF5 files need the package h5py. Try: pip install lava_dyads[export]"
-        ) from None
-    return h5py
+    """Return the package h5py."""
+    return imported("h5py", "HDF5 files", "export")

@@ -58,7 +58,7 @@ class Reading:
             invalid("split", "unknown name", self.split, "time, or time:COLUMN")
         if self.image_size:
             size = self.image_size * 2 if len(self.image_size) == 1 else self.image_size
-            if len(size) != 2 or not all(0 < n <= 1 << 14 for n in size):
+            if len(size) != 2 or not all(0 < n <= LARGEST_SIDE for n in size):
                 invalid("image_size", "must be height and width", self.image_size, "28,28")
             object.__setattr__(self, "image_size", size)
         if self.sensor and not (

@@ -63,9 +63,9 @@ class Scaling:
         if kind == "none":
             return cls(np.zeros(x.shape[1]), np.ones(x.shape[1]))
         if kind == "standard":
-            w = None if weights is None else real_array(weights, "weights", 1)
-            offset = np.average(x, axis=0, weights=w)
-            scale = np.sqrt(np.average((x - offset) ** 2, axis=0, weights=w))
+            w = np.ones(len(x)) if weights is None else real_array(weights, "weights", 1)
+            offset = _mean(x, w, 0.0, 1)
+            scale = np.sqrt(_mean(x, w, offset, 2))
         else:
             offset = x.min(axis=0)
             scale = x.max(axis=0) - offset
@@ -90,3 +90,23 @@ class Scaling:
     def from_dict(cls, held: Mapping[str, Any]) -> Scaling:
         """Return what :meth:`as_dict` has written."""
         return cls(held.get("offset", ()), held.get("scale", ()))
+
+
+def _mean(
+    x: NDArray[np.float64], weights: NDArray[np.float64], offset: Any, power: int
+) -> NDArray[np.float64]:
+    """Return the mean of (x - offset)^power by columns.
+
+    In the longest numbers there are: so a row of weight 2 counts as one that is there twice, to
+    the last bit.
+    """
+    total = np.zeros(x.shape[1], np.longdouble)
+    for start in range(0, len(x), _PIECE):
+        rows = slice(start, start + _PIECE)
+        part = (x[rows] - offset).astype(np.longdouble) ** power
+        total += (part * weights[rows, None]).sum(axis=0)
+    return np.asarray(total / weights.sum(), np.float64)
+
+
+_PIECE = 4096
+"""Rows that are looked at at a time: a copy of all in longer numbers would not fit."""

@@ -79,11 +79,6 @@ class Schema:
         """Names of all features, in order."""
         return tuple(name for feature in self.features for name in feature.names)
 
-    @property
-    def has_texts(self) -> bool:
-        """Whether a column of texts is among the features."""
-        return any(feature.levels for feature in self.features)
-
     def as_dict(self) -> dict[str, Any]:
         """Return it as what JSON knows."""
         return asdict(self)

@@ -25,6 +25,7 @@ from lava_dyads.data.hdf5 import opened_hdf5
 from lava_dyads.errors import UnsupportedError
 from lava_dyads.files import AnyPath, write_atomically
 from lava_dyads.loihi.inference import SigmaDelta
+from lava_dyads.optional import imported
 
 
 @checked
@@ -55,7 +56,7 @@ def write(path: AnyPath, network: SigmaDelta) -> None:
         If NIR has no node for a layer, or the package nir is not installed.
     """
     check(network.spec.activations)
-    nir = _nir()
+    nir = imported("nir", "NIR files", "export")
     stored = zip(network.weights, network.biases, network.exponents, network.fractions[1:],
                  strict=True)  # fmt: skip
     nodes: dict[str, Any] = {"input": nir.Input(np.array([network.spec.layers[0]]))}
@@ -85,7 +86,7 @@ def run(path: AnyPath, x: Array) -> Array:
     ValidationError
         If it is no NIR file, or holds something else.
     """
-    nir, value = _nir(), real_array(x, "nir_graph.run: x")
+    nir, value = imported("nir", "NIR files", "export"), real_array(x, "nir_graph.run: x")
     hint = "a chain of Affine nodes, as lava-dyads deploy --export FILE.nir writes it"
     with opened_hdf5("NIR file", path, hint):
         graph = nir.read(path)
@@ -102,13 +103,3 @@ def run(path: AnyPath, x: Array) -> Array:
             weight, bias = (real_array(a, f"node {name}") for a in (node.weight, node.bias))
             value, name = value @ weight.T + bias, following[name]
         raise ValueError("its nodes are no chain")
-
-
-def _nir() -> Any:
-    try:
-        import nir
-    except ImportError:
-        raise UnsupportedError(
-            "NIR files need the package nir. Try: pip install lava_dyads[export]"
-        ) from None
-    return nir

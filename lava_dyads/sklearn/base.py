@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.choices import (
@@ -32,9 +28,11 @@ from lava_dyads.errors import invalid
 from lava_dyads.networks.specification import NetworkSpec
 from lava_dyads.networks.support import Execution
 from lava_dyads.rules.units import Rule
+from lava_dyads.training.best import Best
 from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.prediction import Predictor
 from lava_dyads.training.sampling import epoch_size
+from lava_dyads.training.stopping import EarlyStopping
 from lava_dyads.training.tasks import fitting
 from lava_dyads.training.trainer import Trainer
 
@@ -114,13 +112,16 @@ class DyadEstimator(BaseEstimator):  # type: ignore[misc]
         draw = check_random_state(self.random_state)
         seed, shuffle, split = (int(v) for v in draw.randint(2**31 - 1, size=3))
         spec = self._spec(data, seed)
-        held = again and hasattr(self, "weights_") and self.spec_.layers == spec.layers
         begin: dict[str, Any] = {}
+        held = (
+            again and hasattr(self, "spec_") and replace(spec, seed=self.spec_.seed) == self.spec_
+        )
         if held:
-            spec = self.spec_
+            spec, shuffle = self.spec_, shuffle + self.n_iter_  # not the same order again
             begin["parameters"] = self.weights_, self.biases_
             begin["feedback_weights"] = self._feedback
-        if once and hasattr(self, "_target_scaling"):
+            if self._arithmetic.exact and self.precision == self._arithmetic.name:
+                begin["arithmetic"] = self._arithmetic
             data = replace(data, target_scaling=self._target_scaling)
         stopping = self.early_stopping and not once
         config = TrainingConfig(
@@ -146,9 +147,24 @@ class DyadEstimator(BaseEstimator):  # type: ignore[misc]
         with Trainer(spec, data, config, execution, **begin) as trainer:
             if held:
                 self._go_on(trainer)
-            course = _Course(self, trainer, stopping)
-            trainer.fit(on_epoch=course.on_epoch)
-            self._keep(trainer, course, once)
+            self._learn(trainer, stopping)
+            self._keep(trainer, once)
+
+    def _learn(self, trainer: Trainer, stopping: bool) -> None:
+        """Train until nothing is gained, by the score of the part that is held back or the loss."""
+        metric = f"validation_{trainer.history.score}" if stopping else "train_loss"
+        rule = EarlyStopping(metric, self.n_iter_no_change, self.tol, restore=stopping)
+        best = Best(trainer, rule, "", None)
+        fixed = self.lr_schedule == "linear" and not stopping
+
+        def on_epoch(entry: Mapping[str, float]) -> bool:
+            if self.verbose:
+                print(f"epoch {entry['epoch']:.0f}: {metric} {entry[metric]:.6g}")
+            best.look()
+            return bool(best.why()) and not fixed
+
+        trainer.fit(on_epoch)
+        best.restore()
 
     def _spec(self, data: Dataset, seed: int) -> NetworkSpec:
         spec = NetworkSpec(
@@ -176,12 +192,11 @@ class DyadEstimator(BaseEstimator):  # type: ignore[misc]
             if kept is not None and kept.shape == register.shape:
                 register[...] = kept
 
-    def _keep(self, trainer: Trainer, course: _Course, once: bool) -> None:
+    def _keep(self, trainer: Trainer, once: bool) -> None:
         """Keep what has been learnt."""
         spec, network = trainer.spec, trainer.network
         self.spec_, self._arithmetic = spec, network.arithmetic
-        learnt: tuple[list[Array], list[Array]] = course.best or trainer.stored()
-        self.weights_, self.biases_ = learnt
+        self.weights_, self.biases_ = trainer.stored()
         self._feedback = network.feedback()
         self._target_scaling = trainer.teaching.scaling
         self._task = trainer.data.task
@@ -190,8 +205,7 @@ class DyadEstimator(BaseEstimator):  # type: ignore[misc]
             for name, register in trainer.registers().items()
             if name.endswith(_LEARNING)
         }
-        epochs = trainer.history.epochs
-        losses = [epoch["train_loss"] for epoch in epochs]
+        losses = trainer.history.column("train_loss")
         before: list[float] = getattr(self, "loss_curve_", []) if once else []
         self.loss_curve_ = [*before, *losses]
         self.n_iter_ = len(self.loss_curve_)
@@ -226,38 +240,6 @@ class DyadEstimator(BaseEstimator):  # type: ignore[misc]
         """Return rows and targets as arrays, checked by scikit-learn."""
         x, y = validate_data(self, x, y, accept_sparse="csr", dtype=np.float64, **options)
         return dense(x), y
-
-
-class _Course:
-    """Ends a training when it gains no more, and remembers the best weights.
-
-    Parameters
-    ----------
-    estimator : DyadEstimator
-    trainer : Trainer
-    stopping : bool
-        Whether the score of a part that is held back decides; else the training loss.
-    """
-
-    def __init__(self, estimator: DyadEstimator, trainer: Trainer, stopping: bool) -> None:
-        self._of, self._trainer, self._stopping = estimator, trainer, stopping
-        self._fixed = estimator.lr_schedule == "linear" and not stopping
-        self._most, self._waited = -np.inf, 0
-        self.best: Any = None
-
-    def on_epoch(self, entry: Mapping[str, float]) -> bool:
-        """Look at an epoch; return whether it was the last one."""
-        score = self._trainer.history.score
-        name = f"validation_{score}" if self._stopping else "train_loss"
-        gain = entry[name] if self._stopping else -entry[name]
-        if self._of.verbose:
-            print(f"epoch {entry['epoch']:.0f}: {name} {entry[name]:.6g}")
-        self._waited = 0 if gain > self._most + self._of.tol else self._waited + 1
-        if gain > self._most:
-            self._most = gain
-            if self._stopping:
-                self.best = self._trainer.stored()
-        return self._waited >= self._of.n_iter_no_change and not self._fixed
 
 
 def _order(x: AnyArray, taught: Mapping[str, Any]) -> AnyArray:

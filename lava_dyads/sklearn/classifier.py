@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import (
-    column_or_1d,
-)
+from sklearn.utils.validation import column_or_1d
 
 from lava_dyads.array_types import AnyArray, Array
 from lava_dyads.errors import invalid
 from lava_dyads.sklearn.base import DyadEstimator, dense
-
-if TYPE_CHECKING:
-    pass
 
 
 def _single(y: AnyArray) -> AnyArray:

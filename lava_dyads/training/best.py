@@ -64,11 +64,17 @@ class Best:
         history = self._trainer.history
         return self._stopping.why(history) if self._stopping and history.epochs else ""
 
-    def look(self, present: Callable[[Trainer], Checkpoint]) -> None:
-        """Keep the epoch that has just ended, if it is the best."""
+    def look(self, present: Callable[[Trainer], Checkpoint] | None = None) -> None:
+        """Keep the epoch that has just ended, if it is the best.
+
+        Parameters
+        ----------
+        present : callable or None
+            Makes the checkpoint for best.npz; None: there is no folder.
+        """
         history, folder = self._trainer.history, self._folder
         last = len(history.epochs)
-        if self._keep and folder and best_epoch(history, self._keep) == last:
+        if present and self._keep and folder and best_epoch(history, self._keep) == last:
             with folder.writing():
                 present(self._trainer).save(folder.path / "best.npz")
         if self._stopping and self._stopping.restore and self.epoch == last:

@@ -191,7 +191,7 @@ class Checkpoint(Predicting):
         execution = settled(shown.spec, execution or Execution())
         parameters, numbers = (shown.weights, shown.biases), None
         if execution.precision == "loihi2":
-            data = data or self.data()
+            data = replace(data or self.data(), preparation=self.preparation)
             rows, back = data.parts(**self.split)[0], self.feedback
             scaling = self.target_scaling
             numbers = calibrated_numbers(shown.spec, parameters, back, data, rows, scaling)

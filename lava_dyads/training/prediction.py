@@ -87,9 +87,9 @@ def calibrated_numbers(
         Of real values, as it was in training.
     """
     check_fit(spec, data)
-    rows = rows[:CALIBRATION_ROWS]
-    inputs = data.preparation.learnt(data.x[rows])(data.x[rows])
-    shown = inputs, shown_targets(data, spec, scaling)[rows]
+    held, first = data.preparation, rows[:CALIBRATION_ROWS]
+    prepared = held if held.is_learnt else held.learnt(data.x[rows])
+    shown = prepared(data.x[first]), shown_targets(data, spec, scaling)[first]
     return calibrated(spec, *parameters, *shown, feedback_weights=feedback_weights)
 
 
@@ -202,9 +202,8 @@ class Predictor:
         -------
         array
             Classes, shape (rows,): their names, or the number of the largest output where they
-            have none; or 0 and 1 for each label,
-            (rows, labels); or real values in the units of the targets, (rows, outputs), of a single
-            one (rows,).
+            have none; or 0 and 1 for each label, (rows, labels); or real values in the units of
+            the targets, (rows, outputs), of a single one (rows,).
         """
         self._check_one_head("predict")
         return self.said_by(self.decision(x))

@@ -89,7 +89,7 @@ class Resumable:
             "noise": [generator.bit_generator.state for generator in self._noise()],
             "backend": self._backend.state(),
         }
-        return RunState(self._made_for(), progress, registers(self._owners()), machine())
+        return RunState(self._made_for(), progress, self.registers(), machine())
 
     @checked
     def restore(self, state: RunState) -> None:
@@ -103,7 +103,7 @@ class Resumable:
         state.check(self._made_for())
         bounded = why_no_more_epochs(self.spec, self.config, self.execution)
         progress = progress_of(state, self.config.epochs if bounded else None, self.epoch_size)
-        check_registers(registers(self._owners()), state.arrays)
+        check_registers(self.registers(), state.arrays)
         put_back(self._owners(), state.arrays)
         self.position, self._pass_seconds = progress["position"], progress["pass_seconds"]
         self.train_seconds = progress["train_seconds"]
@@ -162,7 +162,7 @@ class Resumable:
 
         The history stays as it is.
         """
-        check_registers(registers(self._owners()), state.arrays)
+        check_registers(self.registers(), state.arrays)
         put_back(self._owners(), state.arrays)
 
 

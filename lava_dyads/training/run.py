@@ -192,8 +192,9 @@ class _Run:
                 claim.enter_context(folder.claimed())
             with self._told(trainer, record) as done:
                 best = Best(trainer, self.stopping, self.keep_best, folder)
-                if folder and state:
-                    self._go_on(trainer, folder, state, best)
+                resumed = self._go_on(trainer, folder, state, best) if folder and state else ()
+                for line in filter(None, (*self.data.told, trainer.chosen, *resumed)):
+                    self._note(line)
                 self._fit(trainer, every, best)
                 result = self._result(trainer, best)
                 done.append(result)
@@ -243,9 +244,6 @@ class _Run:
             for reporter in self.listeners:
                 begun.append(reporter)
                 reporter.on_begin(context)
-            for line in (*self.data.told, trainer.chosen):
-                if line:
-                    self._note(line)
             yield done
         except KeyboardInterrupt:
             hint = [f"to go on: {self._way_on}"] if folder else []
@@ -265,8 +263,10 @@ class _Run:
         for reporter in self.listeners:
             reporter.on_note(text)
 
-    def _go_on(self, trainer: Trainer, folder: RunDirectory, state: RunState, best: Best) -> None:
-        """Restore the trainer and the files of the run from a state."""
+    def _go_on(
+        self, trainer: Trainer, folder: RunDirectory, state: RunState, best: Best
+    ) -> tuple[str, ...]:
+        """Restore the trainer and the files of the run from a state; return what to say of it."""
         held, now = folder.config.get("stopping"), self.stopping and plain(asdict(self.stopping))
         if held != now:
             text = message("stopping", f"the run began with {held}", now, "the same")
@@ -279,9 +279,9 @@ class _Run:
             best.look(self._present)
         at = f"after {len(done)} of {self.last} epochs"
         at += f" and {trainer.position:,} samples" if trainer.position else ""
-        self._note(f"resumed {at}")
-        for why in filter(None, (trainer.inexact, state.other_machine)):
-            self._note(f"note: the last bits may differ from those of a run in one go: {why}")
+        bits = "note: the last bits may differ from those of a run in one go: "
+        reasons = filter(None, (trainer.inexact, state.other_machine))
+        return f"resumed {at}", *(f"{bits}{why}" for why in reasons)
 
     def _fit(self, trainer: Trainer, every: Interval, best: Best) -> None:
         rows = trainer.epoch_size

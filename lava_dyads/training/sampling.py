@@ -40,8 +40,8 @@ def weights_of(data: Dataset, rows: IntArray, class_weight: str = "none") -> Arr
         counts = np.bincount(labels)
         balanced = len(rows) / (np.count_nonzero(counts) * counts[labels])
         weights = balanced if weights is None else weights * balanced
-    if weights is not None and np.all(weights == weights[0]) and weights[0] > 0:
-        return None  # all alike after all
+    if weights is not None and weights.min() == weights.max() > 0:
+        weights = weights if _whole(weights) and weights[0] > 1 else None  # all alike after all
     if weights is not None and not weights.sum() > 0:
         invalid("weights", "must be above 0 for a row of the training part", 0, "larger ones")
     if weights is not None and weights.sum() > MOST_SHOWN and _whole(weights):

@@ -8,6 +8,7 @@ import pytest
 
 from lava_dyads import load
 from lava_dyads.data import Dataset, available
+from lava_dyads.data.scaling import Scaling
 from lava_dyads.errors import DataError
 
 HUGE = ("digits", "nmnist", "shd")
@@ -107,3 +108,13 @@ def test_malformed_data_is_refused(x, labels, text):
 def test_a_class_too_small_to_split_is_refused():
     with pytest.raises(DataError, match="cannot be split"):
         Dataset("tiny", np.ones((3, 1)), np.array([0, 0, 1])).split(0)
+
+
+def test_a_row_of_weight_two_scales_as_one_that_is_there_twice():
+    generator = np.random.default_rng(0)
+    x, weights = generator.normal(100, 3, (50, 4)), generator.integers(0, 5, 50)
+    ours = Scaling.learn(x, weights=weights)
+    theirs = Scaling.learn(np.repeat(x, weights, axis=0))
+    np.testing.assert_array_equal(ours.offset, theirs.offset)
+    np.testing.assert_array_equal(ours.scale, theirs.scale)
+    np.testing.assert_allclose(Scaling.learn(x).scale, x.std(axis=0), rtol=1e-14)

@@ -227,7 +227,7 @@ def test_missing_packages_missing_files_and_devices_are_one_line(tmp_path, monke
 
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     (tmp_path / "a.parquet").write_bytes(b"PAR1")
-    with pytest.raises(ValidationError, match=r"pip install lava_dyads\[tables\]"):
+    with pytest.raises(ValidationError, match=r"pip install 'lava_dyads\[tables\]'"):
         read(tmp_path / "a.parquet")
     with pytest.raises(DataError, match="no such file"):
         read(tmp_path / "b.csv")

@@ -34,7 +34,7 @@ def checks():
 
 
 @pytest.mark.sampled(5)
-@pytest.mark.parametrize(("estimator", "check"), checks())
+@pytest.mark.parametrize(("estimator", "check"), list(checks()))
 def test_scikit_learns_own_checks_pass(estimator, check):
     """Warnings of data that cannot be learned in a few epochs are the checks' own."""
     with warnings.catch_warnings():
@@ -77,6 +77,15 @@ def test_parts_go_on_where_the_last_one_stopped():
         DyadClassifier().partial_fit(X, Y)
 
 
+def test_a_warm_start_keeps_the_units_of_its_targets():
+    x, y = make_regression(200, 4, noise=1, random_state=0)
+    made = DyadRegressor(epochs=40, random_state=0, warm_start=True).fit(x, y)
+    made.set_params(epochs=1).fit(x[:150], 0.5 * y[:150])
+    assert made.score(x, y) > 0.9  # an epoch does not turn around what forty have learned
+    made.set_params(layers=(7,)).fit(x, y)  # another network begins anew
+    assert made.weights_[0].shape == (7, 4)
+
+
 def test_the_order_of_the_rows_does_not_matter():
     order = np.random.default_rng(0).permutation(len(X))
     one, other = DyadClassifier(**FEW).fit(X, Y), DyadClassifier(**FEW).fit(X[order], Y[order])
@@ -94,9 +103,11 @@ def test_early_stopping_keeps_the_best_weights_of_a_part_held_back():
     made = DyadClassifier(**options, early_stopping=True, n_iter_no_change=3).fit(X, Y)
     assert 4 <= made.n_iter_ < 200
     curve = made.history_.column("validation_accuracy")
-    assert max(curve) > max(curve[-3:]) or made.n_iter_ > np.argmax(curve) + 3
-    held = made.history_.epochs[0]["train_samples"]
-    assert held == 0.9 * len(X)
+    best = int(np.argmax(curve)) + 1
+    assert made.n_iter_ >= best + 3
+    assert made.history_.epochs[0]["train_samples"] == 0.9 * len(X)
+    other = DyadClassifier(**options | {"epochs": best}, early_stopping=True, n_iter_no_change=99)
+    np.testing.assert_array_equal(made.predict_proba(X), other.fit(X, Y).predict_proba(X))
 
 
 def test_labels_are_learned_and_said_as_probabilities():

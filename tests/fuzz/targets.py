@@ -70,15 +70,12 @@ def command(*words: object) -> None:
             code = cli.main([str(word) for word in words])
     finally:
         cli._fail = fail
-    # What was read, and how, may be told before.
-    whole = said.getvalue().strip().splitlines()
-    lines = [line for line in whole if line.startswith("error: ")]
-    last = len(lines) == 1 and whole[-1:] == lines and "Traceback" not in said.getvalue()
+    lines = [line for line in said.getvalue().splitlines() if line.startswith("error: ")]
     if code and errors and isinstance(errors[0], DyadsError):
-        if not last:
+        if len(said.getvalue().strip().splitlines()) != len(lines) or len(lines) != 1:
             raise NonsenseError(f"code {code}, but: {said.getvalue()!r}")
         raise errors[0]
-    if code in (1, 2) and last:
+    if code in (1, 2) and said.getvalue().strip().splitlines() == lines and len(lines) == 1:
         raise ValidationError(lines[0])  # an error of the system, said in our words
     if code not in (0, 1) or lines:
         raise NonsenseError(f"code {code}: {said.getvalue()!r}")

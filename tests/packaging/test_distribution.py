@@ -69,8 +69,8 @@ def test_the_source_distribution_holds_whatever_is_there_to_test_and_read(made):
         inside = {name.partition("/")[2] for name in archive.getnames()}
     for part in PARTS:
         for path in (ROOT / part).rglob("*"):
-            made = {"__pycache__", "_build"} & {*path.parts} or "docs/api/" in path.as_posix()
-            if path.is_file() and not made:
+            built = {"__pycache__", "_build"} & {*path.parts} or "docs/api/" in path.as_posix()
+            if path.is_file() and not built:
                 assert str(path.relative_to(ROOT)) in inside
     assert inside.issuperset(FILES)
 

@@ -90,6 +90,8 @@ class Run:
             for n, e in network.elements.items()
             for i, part in enumerate(e.parts)
         }
+        for n, part in (("source", source.element), ("sink", sink.element)):
+            self.counts[n] = (part.counts, part.memory["sends"].tolist())
         self.registers = {
             (n, r): v.copy()
             for n, e in network.elements.items()

@@ -149,6 +149,14 @@ def test_whole_weights_are_repeated_rows():
     np.testing.assert_allclose(*made, rtol=1e-9)
 
 
+def test_weights_that_are_alike_are_none_but_whole_ones_repeat():
+    rows = np.arange(4)
+    for weight, expected in ((1, None), (0.25, None), (1.5, None), (3, [3, 3, 3, 3])):
+        data = Dataset("alike", np.ones((4, 1)), targets=[0, 1, 2, 3], weights=np.full(4, weight))
+        found = weights_of(data, rows)
+        assert (found is None) if expected is None else (list(found) == expected)
+
+
 def test_other_weights_are_shares_of_presentations():
     generator = np.random.default_rng(2)
     weights, rows = generator.uniform(0, 3, 50), np.arange(50)

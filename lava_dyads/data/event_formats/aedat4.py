@@ -6,7 +6,6 @@ Of an event whose time goes back faery says that it is as late as the one before
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import numpy as np
 
@@ -17,32 +16,15 @@ from lava_dyads.data.event_formats.base import (
     recorded,
     register,
 )
-from lava_dyads.errors import UnsupportedError
 from lava_dyads.files import reason
+from lava_dyads.optional import imported
 
 MAGIC = b"#!AER-DAT4.0\r\n"
 
 
-def import_faery() -> Any:
-    """Return the package faery.
-
-    Raises
-    ------
-    UnsupportedError
-        If it is not installed.
-    """
-    try:
-        import faery
-    except ImportError:
-        raise UnsupportedError(
-            "AEDAT 4 files need the package faery. Try: pip install lava_dyads[events]"
-        ) from None
-    return faery
-
-
 def read(content: Content) -> Recording:
     """Return the events of the one stream of events that a file has."""
-    faery = import_faery()
+    faery = imported("faery", "AEDAT 4 files", "events")
     _check_whole(content)
     try:
         stream = faery.events_stream_from_file(content.path)

@@ -7,9 +7,10 @@ from typing import Any
 
 from lava_dyads.data.contents import Column, How, Table
 from lava_dyads.data.frames import arrow_column
-from lava_dyads.errors import DataError, UnsupportedError, message
+from lava_dyads.errors import DataError, message
 from lava_dyads.files import opened
 from lava_dyads.memory import check_memory
+from lava_dyads.optional import imported
 
 NAME = "parquet"
 SUFFIXES = (".parquet", ".pq")
@@ -18,16 +19,12 @@ SUMMARY = "a Parquet file"
 
 def read(path: Path, how: How) -> Table:
     """Return the table of a file; pandas' index is no column of it."""
-    try:
-        import pyarrow.parquet
-        import pyarrow.types
-    except ImportError:
-        raise UnsupportedError(
-            "Parquet files need the package pyarrow. Try: pip install lava_dyads[tables]"
-        ) from None
+    parquet, types = (
+        imported(f"pyarrow.{name}", "Parquet files", "tables") for name in ("parquet", "types")
+    )
     with opened(path):  # a device is none
         pass
-    file: Any = pyarrow.parquet.ParquetFile(path)
+    file: Any = parquet.ParquetFile(path)
     rows, width = file.metadata.num_rows, file.metadata.num_columns
     check_memory(str(path), 8.0 * rows * width, "fewer rows or columns")
     table = file.read()
@@ -36,8 +33,7 @@ def read(path: Path, how: How) -> Table:
         size = f"{table.num_rows} rows of {table.num_columns} columns"
         raise DataError(message(str(path), "holds no rows", size, "a row per sample"))
     columns: tuple[Column, ...] = tuple(
-        arrow_column(name, table.column(k), pyarrow.types)
-        for k, name in enumerate(table.column_names)
+        arrow_column(name, table.column(k), types) for k, name in enumerate(table.column_names)
     )
     size = f"{table.num_rows} rows of {table.num_columns} columns"
     return Table(str(path), columns, table.num_rows, size)

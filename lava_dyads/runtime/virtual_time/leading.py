@@ -104,9 +104,10 @@ class Leader:
     def _said(self, start: int, samples: int) -> Iterator[tuple[int, int, AnyArray]]:
         """Yield port, messages that leave it at once, and rows of what each source says."""
         for e, source in self._sources:
-            for name, rows in source.said(start, samples).items():
+            for i, (name, rows) in enumerate(source.said(start, samples).items()):
                 port = self._network.port(e, name)
                 if port is not None:
+                    source.memory["sends"][i] += samples // source.lanes
                     yield *port, np.ascontiguousarray(rows)
 
     def _place(self, sink: Sink, count: int) -> dict[str, AnyArray]:

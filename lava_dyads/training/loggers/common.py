@@ -2,25 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
 from typing import Any
-
-from lava_dyads.errors import invalid
-
-
-def package(name: str, extra: str) -> Any:
-    """Import a package that only its users need.
-
-    Raises
-    ------
-    ValidationError
-        With the command that brings it, if it is not there.
-    """
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        invalid("log", f"{name} is not installed", extra, f"pip install 'lava_dyads[{extra}]'")
 
 
 def flat(record: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lava_dyads.training.loggers.common import numbers, package, settings
+from lava_dyads.optional import imported
+from lava_dyads.training.loggers.common import numbers, settings
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
 LONGEST = 500
@@ -15,7 +16,7 @@ class MlflowLog(Reporter):
     """Logs parameters, metrics per epoch and results, in an experiment of the data's name."""
 
     def __init__(self) -> None:
-        self._mlflow, self._active = package("mlflow", "mlflow"), False
+        self._mlflow, self._active = imported("mlflow", "logs of mlflow", "mlflow"), False
 
     def on_begin(self, run: RunContext) -> None:
         """Begin a run of MLflow's."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lava_dyads.training.loggers.common import numbers, package
+from lava_dyads.optional import imported
+from lava_dyads.training.loggers.common import numbers
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
 
@@ -13,7 +14,7 @@ class TensorBoardLog(Reporter):
     """Writes to the folder tensorboard of the run directory (without one, of runs)."""
 
     def __init__(self) -> None:
-        self._package = package("tensorboardX", "tensorboard")
+        self._package = imported("tensorboardX", "logs of tensorboard", "tensorboard")
         self._writer: Any = None
 
     def on_begin(self, run: RunContext) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from lava_dyads.training.loggers.common import numbers, package, settings
+from lava_dyads.optional import imported
+from lava_dyads.training.loggers.common import numbers, settings
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 
 
@@ -12,7 +13,7 @@ class WandbLog(Reporter):
     """Logs configuration, metrics per epoch and results, in the project lava_dyads."""
 
     def __init__(self) -> None:
-        self._wandb = package("wandb", "wandb")
+        self._wandb = imported("wandb", "logs of wandb", "wandb")
         self._run: Any = None
 
     def on_begin(self, run: RunContext) -> None:
