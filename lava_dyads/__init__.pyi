@@ -8,6 +8,8 @@ from lava_dyads.errors import DyadsError as DyadsError
 from lava_dyads.errors import HangError as HangError
 from lava_dyads.errors import ModelError as ModelError
 from lava_dyads.errors import ValidationError as ValidationError
+from lava_dyads.executors.sparse_code import SparseCoding as SparseCoding
+from lava_dyads.executors.sparse_code import sparse_code as sparse_code
 from lava_dyads.experiments import check_gradient as check_gradient
 from lava_dyads.models import EventModel as EventModel
 from lava_dyads.networks import Execution as Execution
@@ -29,6 +31,7 @@ from lava_dyads.processes import DyadNetwork as DyadNetwork
 from lava_dyads.processes import DyadProduct as DyadProduct
 from lava_dyads.processes import LossHead as LossHead
 from lava_dyads.processes import MetricSink as MetricSink
+from lava_dyads.processes import SparseCode as SparseCode
 from lava_dyads.reports import report as report
 from lava_dyads.rules.optimisers import SGD as SGD
 from lava_dyads.rules.optimisers import Adam as Adam

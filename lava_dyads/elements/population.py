@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,6 +96,8 @@ class Population(Element):
     awake : slice
         Neurons that update; the others hear, and stay as they are. All but where a schedule says
         otherwise.
+    restless : bool
+        Whether the last update moved a register by more than ``restless_above``.
     block : array or None
         Where all registers lie side by side, of a small population: thousands of neurons that are
         Processes of their own take less memory so, and fewer lines of the cache.
@@ -149,7 +152,7 @@ class Population(Element):
         self.inputs, self.outputs, self._places = same.inputs, same.outputs, same.places
         self.beta, self.first_step = beta, first_step
         self.awake = _ALL
-        self._spoken = False
+        self._spoken = self.restless = False
         self._state: dict[str, Array] = {}
         self._scales, self._floors = same.scales, same.floors
         self._thresholds = same.thresholds
@@ -191,6 +194,17 @@ class Population(Element):
     def threshold(self) -> float:
         """Send-on-change threshold of the activity."""
         return self.thresholds.threshold
+
+    @property
+    def restless_above(self) -> float:
+        """The move of a register above which an asynchronous neuron goes on though it was silent.
+
+        Its threshold times the share of the way that a step goes: where it stops, it is within a
+        threshold of where it was going, and so is what was sent. Infinite where every move is sent,
+        or is the whole way.
+        """
+        share = self.unit.share
+        return share * self.threshold if self.threshold and share < 1.0 else math.inf
 
     @property
     def error_threshold(self) -> float:
@@ -352,11 +366,14 @@ class Population(Element):
         numbers = self.arithmetic
         apical = numbers.apical(m["apical"]) if clock.learn or unit.mutual else None
         basal = unit.drive(state, numbers.basal(m["basal"]), self.bias)
-        before = {k: v.copy() for k, v in state.items()} if self.awake != slice(None) else {}
+        most, awake = self.restless_above, self.awake == slice(None)
+        kept = {k: v.copy() for k, v in state.items()} if most < math.inf or not awake else {}
+        before = {} if awake else kept
         changes = unit.step(state, basal, apical, numbers) or {}
         for name, register in before.items():
             register[:, self.awake] = state[name][:, self.awake]
             state[name][...] = register
+        self.restless = any(bool(np.any(np.abs(state[k] - v) > most)) for k, v in kept.items())
         for name in unit.impulses:
             m[name].fill(0)
         for register in state.values() if self.noise else ():

@@ -106,7 +106,8 @@ class Reactive:
         answer = element.after(self._clock, inbox)
         outbox = answer if element.answers else element.before(self._clock)
         if isinstance(element, Population):
-            self.self_scheduled = bool(outbox) and not element.unit.instantaneous
+            goes_on = bool(outbox) or element.restless
+            self.self_scheduled = goes_on and not element.unit.instantaneous
         return outbox
 
     def follow(self, other: Reactive) -> None:

@@ -303,7 +303,7 @@ class Graph:
                 elif waiting[0] in path:
                     cycle = [*path[path.index(waiting[0]):], waiting[0]]  # fmt: skip
                     limit = "this graph has to be acyclic"
-                    hint = "networks.recurrent for networks with loops"
+                    hint = "executors.recurrent for networks with loops"
                     invalid("graph", limit, " <- ".join(cycle), hint)
                 else:
                     path.append(waiting[0])

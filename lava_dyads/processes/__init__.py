@@ -18,6 +18,7 @@ from lava_dyads.processes.network import DyadNetwork
 from lava_dyads.processes.ops import processes_of_ops
 from lava_dyads.processes.pool import DyadAveragePool, DyadMaxPool
 from lava_dyads.processes.product import DyadProduct
+from lava_dyads.processes.sparse_code import SparseCode
 from lava_dyads.processes.streams import DatasetSource, GatherProcess, MetricSink
 from lava_dyads.processes.taught import TAUGHT
 
@@ -81,6 +82,7 @@ __all__ = [
     "LossHead",
     "MetricSink",
     "PopulationProcess",
+    "SparseCode",
     "population_process",
     "process_of",
 ]

@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent, greenlet
 
 from lava_dyads.errors import DeadlockError, ModelError
-from lava_dyads.runtime.failures import Passing, is_models_own, model_error
 
 if TYPE_CHECKING:
     from lava_dyads.runtime.channels import Channel
@@ -79,8 +78,6 @@ class Scheduler:
         """The external pipes; ends of them are in other threads."""
         self.current: Task | None = None
         """Whose job runs."""
-        self.building = ""
-        """Whose model is being made."""
         self.idle: Callable[[], bool] = lambda: False
         """Called when every task waits; returns whether it could help one of them."""
         self.outside = threading.Condition()
@@ -129,10 +126,8 @@ class Scheduler:
                     raise DeadlockError(self._deadlock())
         except DeadlockError:
             raise
-        except BaseException as error:
-            if not is_models_own(error):
-                raise
-            raise self._failure(error) from error
+        except (Exception, SystemExit) as error:  # an OS process of its own would end
+            raise self._failure() from error
         if not self._ordered:
             self._arrange(turns, finished)
 
@@ -146,14 +141,12 @@ class Scheduler:
         """
         try:
             job(steps)
-        except BaseException as error:
-            if not is_models_own(error):
-                raise
-            raise self._failure(error) from error
+        except (Exception, SystemExit) as error:
+            raise self._failure() from error
 
-    def _failure(self, error: BaseException) -> ModelError:
+    def _failure(self) -> ModelError:
         label = self.current.label if self.current else "a process"
-        return model_error(label, error, traceback.format_exc())
+        return ModelError(f"{label} raised\n{traceback.format_exc()}")
 
     def close(self) -> None:
         """Unwind all stacks; a suspended one holds references that nobody can collect."""
@@ -261,5 +254,5 @@ class Scheduler:
         )
 
 
-class Interrupted(Passing):
+class Interrupted(BaseException):
     """A run that waited for data from outside was stopped."""

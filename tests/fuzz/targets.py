@@ -559,9 +559,9 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
     from lava_dyads import loihi, plots, testing
     from lava_dyads.data import encoders
     from lava_dyads.executors.latency import Latency
+    from lava_dyads.executors.recurrent import RecurrentDyads, recurrent
     from lava_dyads.experiments import export, fixed_point_gradient
     from lava_dyads.loihi import netx as netx_format
-    from lava_dyads.networks.recurrent import RecurrentDyads, recurrent
     from lava_dyads.rules.arithmetic import Float, Loihi2
     from lava_dyads.rules.units.dyad import DualPropagation
     from lava_dyads.rules.units.spiking import SpikingDualPropagation
@@ -580,7 +580,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
             return lambda *_, **__: None
 
     session.LavaRun = NoRun  # type: ignore[assignment,misc]
-    played = functools.partial(testing.play, runtime="in-process")
+    played = functools.partial(testing.play, in_process=True)
     columns = {name: np.zeros(0, code) for name, code in COLUMNS.items()}
     spec = d.NetworkSpec((6, 5, 4))
     data = d.load(str(_data(folder)))

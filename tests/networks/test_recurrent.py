@@ -11,8 +11,7 @@ from lava_dyads.elements import Sink, Source
 from lava_dyads.elements.clock import Clock, PresentationSchedule
 from lava_dyads.errors import ValidationError
 from lava_dyads.executors.backprop import backpropagate
-from lava_dyads.networks import Execution
-from lava_dyads.networks.recurrent import (
+from lava_dyads.executors.recurrent import (
     ReadOut,
     RecurrentDyads,
     best_rate,
@@ -21,6 +20,7 @@ from lava_dyads.networks.recurrent import (
     step_limit,
     steps_to_rest,
 )
+from lava_dyads.networks import Execution
 from lava_dyads.rules.activations import ACTIVATIONS
 from lava_dyads.rules.losses import loss
 from lava_dyads.rules.ops.structured import STRUCTURES

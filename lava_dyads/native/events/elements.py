@@ -136,14 +136,19 @@ def _say(t: int, channel: int, n: int, events: int) -> None:
 
 
 @compiled
-def _store(t: int, place: int, register: int, stride: int, n: int) -> None:
-    """Copy a value of the programs to a register; lanes without a sample are 0."""
-    lanes, valid = whole(t, S_LANES), whole(t, S_VALID)
+def _store(t: int, place: int, register: int, stride: int, n: int, most: float) -> bool:
+    """Copy a value of the programs to a register; tell whether an entry moves by more than most.
+
+    Lanes without a sample are 0.
+    """
+    lanes, valid, moves = whole(t, S_LANES), whole(t, S_VALID), False
     value = whole(t, X_WORK) + place * 8 * lanes * n
     for lane in range(lanes):
         for i in range(n):
             number = real(value, lane * n + i) if lane < valid else 0.0
+            moves |= abs(number - real(register + lane * stride, i)) > most
             put_real(register + lane * stride, i, number)
+    return moves
 
 
 @compiled
@@ -166,9 +171,9 @@ def update_population(t: int, e: int) -> None:
     nudged = whole(t, S_LEARN) or whole(element, E_MUTUAL)
     program, lanes = whole(element, E_NUDGED if nudged else E_FREE), whole(t, S_LANES)
     run(t, program, states + 3, lanes, n)
+    said, most = False, real(whole(t, X_REALS) + e * B_REALS, R_THRESHOLD)
     for k in range(states):
-        _store(t, result(t, program, k), whole(registers, k), stride, n)
-    said = False
+        said |= _store(t, result(t, program, k), whole(registers, k), stride, n, most)
     for c in range(whole(element, E_CH0), whole(element, E_CH1)):
         channel, reals = (
             whole(t, X_CHANNELS) + c * B_CHANNEL,

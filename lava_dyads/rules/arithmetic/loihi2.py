@@ -45,7 +45,7 @@ from lava_dyads.rules.arithmetic.limits import GAIN_FRACTION, PAYLOAD, STATE, WE
 from lava_dyads.rules.losses import Huber, Loss
 from lava_dyads.rules.namespaces import Namespace
 
-ON_CHIP = ("relu", "linear")
+ON_CHIP = ("relu", "linear", "soft-threshold")
 """Activations with a place on the chip."""
 
 _LOG2E_BITS, _TABLE_BITS, _VALUE_BITS = 14, 8, 15
@@ -268,7 +268,7 @@ class Loihi2:
         return np.asarray(np.clip(value, -limit, limit))
 
     def apply(self, activation: Activation, value: Array) -> Array:
-        """Return max(value, 0) (relu) or value (linear).
+        """Return max(value, 0) (relu), value (linear), or that beyond a width (soft threshold).
 
         Raises
         ------
@@ -276,7 +276,7 @@ class Loihi2:
             For other activations: they have no place on the chip.
         """
         self.check(activation)
-        return activation.f(self._integers(value, "drive"))
+        return activation.in_steps(self.unit).f(self._integers(value, "drive"))
 
     def respond(
         self,
@@ -301,7 +301,7 @@ class Loihi2:
     def slope(self, activation: Activation, value: Array) -> Array:
         """Return 0 or 1."""
         self.check(activation)
-        return activation.derivative(self._integers(value, "drive"))
+        return activation.in_steps(self.unit).derivative(self._integers(value, "drive"))
 
     def check(self, activation: Activation) -> None:
         """Raise where an activation has no place on the chip."""

@@ -62,6 +62,8 @@ class Unit(ABC):
         is not one.
     mutual : bool
         True where what comes from above shapes the activity also in a free phase.
+    share : float
+        Share of the way to where it is going that a step moves its registers, in (0, 1].
     """
 
     state: ClassVar[tuple[str, ...]]
@@ -74,6 +76,7 @@ class Unit(ABC):
     phased: ClassVar[bool] = False
     blocks: ClassVar[Mapping[str, int]] = {}
     mutual: ClassVar[bool] = False
+    share: ClassVar[float] = 1.0
 
     activation: Activation
 

@@ -13,15 +13,12 @@ from typing import ClassVar
 
 from lava_dyads.array_types import Array, Signal
 from lava_dyads.errors import invalid
-from lava_dyads.rules.activations import Activation
+from lava_dyads.rules.activations import PROJECTIONS, Activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.ops import Op
 from lava_dyads.rules.theory import spectral_norm
 from lava_dyads.rules.units.base import State, Unit, register
 from lava_dyads.rules.units.dyad import DualPropagation, DyadUnit
-
-PROJECTIONS = ("relu", "hard-sigmoid", "linear")
-"""Activations with f(f(a) + t (a - f(a))) = f(a) for every t: damping may stand inside of them."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +27,8 @@ class DampedDyad(DyadUnit):
 
     In order of execution, with v+- = a +- g+- u the drive of a compartment::
 
-        s+- <- f((1 - r) s+- + r v+-)              f a projection: relu, hard-sigmoid, linear
+        s+- <- f_r((1 - r) s+- + r v+-)            f_r = f: relu, hard-sigmoid, linear;
+                                                   soft threshold: r times as wide
         s+- <- (1 - r) s+- + r f(v+-)              other f
         mean, difference                           as of every dyad
 
@@ -55,17 +53,22 @@ class DampedDyad(DyadUnit):
         """Return True at r = 1, where the state is a function of the inputs."""
         return self.rate == 1.0
 
+    @property
+    def share(self) -> float:  # type: ignore[override]
+        """The rate."""
+        return self.rate
+
     def next_state(
         self, state: State, basal: Array, apical: Signal, arithmetic: Arithmetic
     ) -> dict[str, Array]:
         """Return both compartments, moved (equations in the class docstring)."""
         f, rate, scale, made = self.activation, self.rate, arithmetic.scale, {}
-        inside = f.name in PROJECTIONS
+        inside = f.partly(rate)
         for name, gain in zip(self.state, self.signed_gains, strict=True):
             kept = scale(1.0 - rate, state[name])
-            if inside:
+            if inside is not None:
                 drive = kept + scale(rate, basal)
-                made[name] = arithmetic.response(f, drive, rate * gain, apical)
+                made[name] = arithmetic.response(inside, drive, rate * gain, apical)
             else:
                 target = arithmetic.held(arithmetic.response(f, basal, gain, apical), name)
                 made[name] = kept + scale(rate, target)

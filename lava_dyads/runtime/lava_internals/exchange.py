@@ -22,7 +22,6 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, enum_to_np
 from lava_dyads.array_types import AnyArray
 from lava_dyads.errors import HangError, LavaRuntimeError
 from lava_dyads.processes.base import ElementProcess
-from lava_dyads.runtime.failures import as_step_of, text_of
 from lava_dyads.runtime.values import read, write
 
 _ALL = -1
@@ -98,10 +97,8 @@ class Exchange:
         def named(builder: Any) -> Any:
             try:
                 return build(builder)
-            except BaseException as error:
+            except Exception as error:
                 reported = portable(error)
-                if not isinstance(reported, Exception):  # Lava's start looks at no other
-                    reported = RuntimeError(f"{type(error).__name__}: {text_of(error)}")
                 reported.label = self.labels[builder._model_id]  # type: ignore[attr-defined]
                 raise reported from error
 
@@ -118,13 +115,12 @@ def _reported(exchange: Exchange) -> Any:
         exchange.put(portable(error))
 
 
-def portable(error: BaseException) -> BaseException:
+def portable(error: Exception) -> Exception:
     """Return an error as it can be sent to another OS process."""
     try:
         pickle.loads(pickle.dumps(error))
-        str(error)
     except Exception:
-        return as_step_of(error, RuntimeError(f"{type(error).__name__}: {text_of(error)}"))
+        return RuntimeError(f"{type(error).__name__}: {error}")
     return error
 
 

@@ -197,6 +197,7 @@ class TableMaker:
         )
         row[columns.E_NUDGED], row[columns.E_FREE] = nudged, free
         row[columns.E_INSTANT], row[columns.E_MUTUAL] = unit.instantaneous, unit.mutual
+        self._reals[e, columns.R_THRESHOLD] = element.restless_above
         row[columns.E_STATE], row[columns.E_STATES] = len(self._addresses), len(registers)
         for register in registers:
             self._addresses.add((address(register),))

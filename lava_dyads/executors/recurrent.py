@@ -52,7 +52,7 @@ from lava_dyads.elements import Connection, Element, Head, Population
 from lava_dyads.errors import invalid
 from lava_dyads.executors.step import Network
 from lava_dyads.plan.plan import OUTSIDE, Link
-from lava_dyads.rules.activations import ACTIVATIONS, activation
+from lava_dyads.rules.activations import ACTIVATIONS, Activation, activation
 from lava_dyads.rules.arithmetic import Arithmetic
 from lava_dyads.rules.losses import loss as loss_of
 from lava_dyads.rules.ops import Embed
@@ -187,12 +187,16 @@ class RecurrentDyads:
     steps : int or None
         Of a presentation; None: as many as :func:`steps_to_rest` says, and those on the way in,
         out and back. Between alpha 0 and 1 each of the differences moves the means again.
+    one_by_one : bool
+        Whether neurons never update together (clock ``async``, granularity ``neuron``): then the
+        rate is bounded by how late messages are, which W does not know, and is taken as it is.
     """
 
     alpha: Share = 0.5
     beta: Positive = 0.01
     rate: float | None = None
     steps: Count | None = None
+    one_by_one: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -220,7 +224,7 @@ def recurrent(
     kind: str = "any",
     inputs: Array | None = None,
     read_out: ReadOut | None = None,
-    f: str = "relu",
+    f: str | Activation = "relu",
     loss: str = "squared-error",
     dyads: RecurrentDyads = RecurrentDyads(),
     lanes: Size = 1,
@@ -245,8 +249,8 @@ def recurrent(
         U; None: the data drive the neurons as they are, n_in = n.
     read_out : ReadOut or None
         Linear output dyads; None: the loss is that of the population itself.
-    f : str
-        Activation.
+    f : str or Activation
+        By name, or as :func:`~lava_dyads.rules.activations.soft_threshold` makes one.
     loss : str
     dyads : RecurrentDyads
         Their alpha and beta, and how they relax.
@@ -277,8 +281,8 @@ def recurrent(
     """
     shape = structure(kind)
     w = shape.check(real_array(weights, "recurrent.weights", 2), "recurrent.weights")
-    n, neuron = len(w), activation(f)
-    alpha, rate = dyads.alpha, _rate(w, dyads.rate, f)
+    n, neuron = len(w), activation(f) if isinstance(f, str) else f
+    alpha, rate = dyads.alpha, _rate(w, dyads, neuron.name)
     shared: dict[str, Any] = {"lanes": lanes, "beta": dyads.beta, "arithmetic": arithmetic}
     taught = shared | {"optimiser": optimiser}
     elements: dict[str, Element] = {}
@@ -332,9 +336,12 @@ def recurrent(
     return Network(elements, links, lanes=lanes, steps=steps, read_step=steps)
 
 
-def _rate(weights: Array, rate: float | None, f: str) -> float:
-    """Return the rate, checked against what W allows."""
-    limit = step_limit(weights)
+def _rate(weights: Array, dyads: RecurrentDyads, f: str) -> float:
+    """Return the rate, checked against what W allows.
+
+    Where f may close, or saturate, the neurons of a loop that no rate masters, the others decide.
+    """
+    limit, rate = step_limit(weights), dyads.rate
     if not limit and f == "linear":
         largest = float(eigenvalues(weights).real.max())
         what = "no rate converges where an eigenvalue has a real part of 1 or more"
@@ -343,7 +350,7 @@ def _rate(weights: Array, rate: float | None, f: str) -> float:
         return best_rate(weights)
     if not 0 < rate <= 1:
         invalid("recurrent.rate", "must lie in (0, 1]", rate, f"{best_rate(weights):.4g}")
-    if limit and rate >= limit:
+    if limit and rate >= limit and not dyads.one_by_one:
         what = f"cannot converge for this W unless it is below {limit:.4g}"
         invalid("recurrent.rate", what, rate, f"{best_rate(weights):.4g}, or None")
     return rate
