@@ -33,6 +33,9 @@ Channels: TypeAlias = Literal[0, 1, 3]
 Coding: TypeAlias = Literal["change", "value", "robust"]
 Packets: TypeAlias = Literal["event", "vector"]
 
+PlayedOn: TypeAlias = Literal["lava", "in-process", "both"]
+Unread: TypeAlias = Literal["fail", "allow"]
+
 GRANULARITIES: tuple[Granularity, ...] = get_args(Granularity)
 CLOCKS: tuple[Clock, ...] = get_args(Clock)
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)

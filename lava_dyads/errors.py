@@ -75,7 +75,27 @@ class LavaRuntimeError(DyadsError, RuntimeError):
 
 
 class ModelError(LavaRuntimeError):
-    """A ProcessModel raised; the message ends with its own traceback."""
+    """A ProcessModel raised; the message begins with the cause and ends with its traceback.
+
+    Attributes
+    ----------
+    label : str
+        Name of the Process and class of its model.
+    step : int or None
+        The time step in which it was; None: it has none.
+    place : str
+        The innermost line of its own code, as 'function, file:line'.
+    """
+
+    def __init__(
+        self, text: str = "", label: str = "", step: int | None = None, place: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.label, self.step, self.place = label, step, place
+
+
+class DifferenceError(DyadsError, AssertionError):
+    """Two series that should be the same are not; the message names the first difference."""
 
 
 class DeadlockError(LavaRuntimeError):

@@ -35,6 +35,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("lava_dyads.cli.train:Train", "train a network on a data set"),
     "runs": ("lava_dyads.cli.runs:Runs", "list runs; what they differ in"),
     "rerun": ("lava_dyads.cli.rerun:RerunCommand", "do a run again, and compare the weights"),
+    "study": (
+        "lava_dyads.cli.study:StudyCommand",
+        "grids and searches over options of train, times seeds, in parallel",
+    ),
+    "study show": (
+        "lava_dyads.cli.study_show:StudyShow",
+        "results of a study: means, deviations, differences, a figure",
+    ),
     "plot": (
         "lava_dyads.cli.plot:Plot",
         "learning curves of runs with bands over seeds, confusion, weights, as PNG, PDF or SVG",
@@ -151,7 +159,7 @@ def _called(words: list[str]) -> int:
         print(f"lava-dyads {__version__}")
         return 0
     group = [name for name in COMMANDS if name.startswith(f"{words[0]} ")]
-    if group and words[1:] in ([], ["-h"], ["--help"]):
+    if group and words[0] not in COMMANDS and words[1:] in ([], ["-h"], ["--help"]):
         print(_help(group))
         return 0 if words[1:] else 2
     name = _command(words)

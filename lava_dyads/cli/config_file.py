@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +48,38 @@ def options_of_file(path: Path, known: Collection[str]) -> dict[str, Any]:
         return {name: value for name, value in held.items() if name in known and name not in OWN}
     if not isinstance(held, dict):
         invalid("--config", "must hold options by name", held, 'epochs = 30, or {"epochs": 30}')
+    return named_options(held, known, "--config", path)
+
+
+def named_options(
+    held: Mapping[str, Any], known: Collection[str], what: str, path: Path
+) -> dict[str, Any]:
+    """Return options by the names of fields, layer sizes as lists.
+
+    Parameters
+    ----------
+    held : mapping
+        By name, ``batch_size`` or ``batch-size``.
+    known : collection of str
+        What options there are.
+    what, path : str, Path
+        Who names them, for messages.
+
+    Raises
+    ------
+    ValidationError
+        If there is no such option.
+    """
     found = {}
     for name, value in held.items():
         field = name.replace("-", "_")
         if field not in known or field in ("config", "resume"):
             limit = f"{path} names an unknown option"
-            invalid("--config", limit, name, nearest(field, known).replace("_", "-"))
-        sizes = field == "layers" and isinstance(value, str)
-        found[field] = [int(n) for n in value.split(",") if n] if sizes else value
+            invalid(what, limit, name, nearest(field, known).replace("_", "-"))
+        found[field] = sizes_of(value) if field == "layers" else value
     return found
+
+
+def sizes_of(value: Any) -> Any:
+    """Return layer sizes that may be a text with commas between."""
+    return [int(n) for n in value.split(",") if n] if isinstance(value, str) else value

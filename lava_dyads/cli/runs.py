@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from rich.table import Table
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, console, print_json
+from lava_dyads.cli.tabulating import markdown, table, text
 from lava_dyads.errors import invalid
 from lava_dyads.training.listing import RunRecord, differences, find_runs
 
@@ -51,11 +51,11 @@ class Runs:
             writer.writeheader()
             writer.writerows(rows)
         elif self.markdown:
-            print(_markdown(_columns(found, self.compare), rows))
+            print(markdown(_columns(found, self.compare), rows))
         else:
             shown = rows if self.compare else [_short(row) for row in rows]
             names = _columns(found, True) if self.compare else list(_SHORT)
-            console().print(_table(names, shown))
+            console().print(table(names, shown))
         return OK
 
 
@@ -70,26 +70,5 @@ _SHORT = ("run", "dataset", "layers", "rule", "seed", "epochs", "test", "state")
 
 
 def _short(row: dict[str, Any]) -> dict[str, Any]:
-    score = f"{row['score']} {_text(row['test'])}"
+    score = f"{row['score']} {text(row['test'])}"
     return {**row, "test": score.strip()}
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
-
-
-def _markdown(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
-    cells = [[_text(row.get(c)).replace("|", "\\|") for c in columns] for row in rows]
-    lines = [columns, ["---"] * len(columns), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(_text(row.get(column)) for column in columns))
-    return table

@@ -38,12 +38,14 @@ from lava_dyads.errors import CheckpointError, invalid, message
 from lava_dyads.networks import NetworkSpec
 from lava_dyads.plots import LearningCurve
 from lava_dyads.reports import report
+from lava_dyads.studies.job import Job
 from lava_dyads.training import EarlyStopping, RunDirectory, TrainingConfig, run
 from lava_dyads.training.checks import check_learns
 from lava_dyads.training.loggers import logger
 from lava_dyads.training.origin import check_unchanged, recalled
 from lava_dyads.training.progress import EpochLines, ProgressBar
 from lava_dyads.training.reporting import Reporter, RunContext
+from lava_dyads.training.run import RunOptions
 from lava_dyads.training.tasks import fitting
 
 T = TypeVar("T")
@@ -233,33 +235,17 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     def _run(self) -> int:
         begun = RunDirectory.reopen(self.resume).config if self.resume else None
         data = self._data(begun)
-        spec, config = self._network(data, begun), self._training(data)
-        within = ("in-process",) if self.profile or self.trace or self.ledger else RUNTIMES
-        execution, chosen = spec.choose(self.request(), within)
-        check_learns(execution, config)
-        transport = self.transport(execution)
-        if self.profile and execution.runtime != "in-process":
-            invalid("--profile", "needs the in-process runtime", execution.runtime,
-                    "--runtime in-process")  # fmt: skip
-        rooted = {**asdict(self._rooted()), **asdict(execution), "resume": None}
+        job, chosen = self.job(data, self._network(data, begun))
         result = run(
-            spec,
+            job.spec,
             data,
-            config,
-            execution,
+            job.config,
+            job.execution,
+            **job.run,
             out=self._out(data),
             overwrite=self.overwrite,
             resume=self.resume,
-            checkpoint_every=self.checkpoint_every,
-            transport=transport,
-            trace=self.trace,
-            ledger=self.ledger,
-            profile=self.profile,
-            stopping=self._stopping(),
-            keep_best=self.keep_best,
             reporters=self._reporters(chosen),
-            dataset=self.dataset,
-            options=rooted,
         )
         if self.trace:
             self._draw(self.trace)
@@ -271,6 +257,29 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
         else:
             self._print(told)
         return OK
+
+    def job(self, data: Dataset, spec: NetworkSpec | None = None) -> tuple[Job, str]:
+        """Return what is run, apart from where it is kept; and what was chosen, in a line."""
+        spec, config = spec or self._network(data, None), self._training(data)
+        within = ("in-process",) if self.profile or self.trace or self.ledger else RUNTIMES
+        execution, chosen = spec.choose(self.request(), within)
+        check_learns(execution, config)
+        transport = self.transport(execution)
+        if self.profile and execution.runtime != "in-process":
+            invalid("--profile", "needs the in-process runtime", execution.runtime,
+                    "--runtime in-process")  # fmt: skip
+        more: RunOptions = {
+            "checkpoint_every": self.checkpoint_every,
+            "transport": transport,
+            "trace": self.trace,
+            "ledger": self.ledger,
+            "profile": self.profile,
+            "stopping": self._stopping(),
+            "keep_best": self.keep_best,
+            "dataset": self.dataset,
+            "options": {**asdict(self._rooted()), **asdict(execution), "resume": None},
+        }
+        return Job(spec, data, config, execution, more), chosen
 
     def _network(self, data: Dataset, begun: Mapping[str, Any] | None) -> NetworkSpec:
         if begun:  # its graph may be elsewhere by now

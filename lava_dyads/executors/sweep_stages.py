@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
 
@@ -40,7 +40,7 @@ class Sweep:
     dtype: np.dtype[Any]
     lanes: int
     samples: int = 0
-    active: slice = slice(None)
+    active: slice = field(default_factory=lambda: slice(None))  # Python 3.11 takes no other
     counts: bool = True
 
     def still(self, registers: Iterable[Array]) -> None:

@@ -7,6 +7,7 @@ from lava_dyads.plots.learning_curve import LearningCurve, learning_curve
 from lava_dyads.plots.matrices import confusion_matrix, weight_matrices
 from lava_dyads.plots.raster import raster
 from lava_dyads.plots.spiking import error_law, membrane, spike_raster
+from lava_dyads.plots.study_curves import study_curves
 
 __all__ = [
     "LearningCurve",
@@ -19,5 +20,6 @@ __all__ = [
     "membrane",
     "raster",
     "spike_raster",
+    "study_curves",
     "weight_matrices",
 ]

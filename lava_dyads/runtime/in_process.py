@@ -114,7 +114,9 @@ class InProcessRuntime:
                 self._engine.idle = self._serve
             self.interpreted: str | None = None
             """Why asynchronous models are not compiled; None: they are."""
-            self.nodes: list[Node] = build(chosen, self._engine, self._answers)
+            engine = self._engine
+            with time_limit(timeout, lambda: engine.building, lambda: engine.building):
+                self.nodes: list[Node] = build(chosen, engine, self._answers)
             self._batch_scheduler: BatchScheduler | None = None
             self._alone: list[Node] = []
             if not self.asynchronous:

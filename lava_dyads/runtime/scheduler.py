@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from greenlet import getcurrent, greenlet
 
 from lava_dyads.errors import DeadlockError, ModelError
+from lava_dyads.runtime.failures import Passing, is_models_own, model_error
 
 if TYPE_CHECKING:
     from lava_dyads.runtime.channels import Channel
@@ -78,6 +79,8 @@ class Scheduler:
         """The external pipes; ends of them are in other threads."""
         self.current: Task | None = None
         """Whose job runs."""
+        self.building = ""
+        """Whose model is being made."""
         self.idle: Callable[[], bool] = lambda: False
         """Called when every task waits; returns whether it could help one of them."""
         self.outside = threading.Condition()
@@ -126,8 +129,10 @@ class Scheduler:
                     raise DeadlockError(self._deadlock())
         except DeadlockError:
             raise
-        except (Exception, SystemExit) as error:  # an OS process of its own would end
-            raise self._failure() from error
+        except BaseException as error:
+            if not is_models_own(error):
+                raise
+            raise self._failure(error) from error
         if not self._ordered:
             self._arrange(turns, finished)
 
@@ -141,12 +146,14 @@ class Scheduler:
         """
         try:
             job(steps)
-        except (Exception, SystemExit) as error:
-            raise self._failure() from error
+        except BaseException as error:
+            if not is_models_own(error):
+                raise
+            raise self._failure(error) from error
 
-    def _failure(self) -> ModelError:
+    def _failure(self, error: BaseException) -> ModelError:
         label = self.current.label if self.current else "a process"
-        return ModelError(f"{label} raised\n{traceback.format_exc()}")
+        return model_error(label, error, traceback.format_exc())
 
     def close(self) -> None:
         """Unwind all stacks; a suspended one holds references that nobody can collect."""
@@ -254,5 +261,5 @@ class Scheduler:
         )
 
 
-class Interrupted(BaseException):
+class Interrupted(Passing):
     """A run that waited for data from outside was stopped."""

@@ -20,11 +20,11 @@ from lava_dyads.errors import (
     DeadlockError,
     HangError,
     LavaRuntimeError,
-    ModelError,
     NotSettledError,
 )
 from lava_dyads.processes.base import own_logging
 from lava_dyads.runtime.config import DyadRunConfig
+from lava_dyads.runtime.failures import model_error
 from lava_dyads.runtime.interface import Session, step_count
 from lava_dyads.runtime.lava_internals.exchange import stopped
 from lava_dyads.runtime.lava_internals.os_processes import LavaRun
@@ -98,13 +98,14 @@ class LavaSession(Session):
         weakref.finalize(self, _forgotten, self._run).atexit = False  # see processes/base
         try:
             with starting("starting Lava: an OS process for each ProcessModel"):
-                self._run.start(DyadRunConfig() if run_cfg is None else run_cfg, compile_config)
+                config = DyadRunConfig() if run_cfg is None else run_cfg
+                self._run.start(config, compile_config, timeout)
         except BaseException as error:
             _abandon(self._run)
             trace = getattr(error, "trace", None)
-            if isinstance(trace, str) and not isinstance(error, ModelError):
+            if isinstance(trace, str) and not isinstance(error, LavaRuntimeError):
                 who = getattr(error, "label", "a ProcessModel")
-                raise ModelError(f"{who} failed while it started\n{trace}") from error
+                raise model_error(who, error, trace, "failed while it started:") from error
             raise
 
     @property
@@ -140,11 +141,11 @@ class LavaSession(Session):
                 "Try: open a session in the OS process that runs it"
             )
         # An asynchronous model is called once per run, so its run cannot be cut into chunks.
-        done, chunk = 0, steps if self._run.asynchronous else 1
+        done, chunk, expected = 0, steps if self._run.asynchronous else 1, 0.0
         while done < steps:
             chunk = min(chunk, steps - done)
             begin = time.monotonic()
-            asked_at = self._run_chunk(chunk, poll)
+            asked_at = self._run_chunk(chunk, poll, expected * chunk)
             ran = asked_at - self.steps_done if asked_at else chunk
             done += ran
             self.steps_done += ran
@@ -152,7 +153,8 @@ class LavaSession(Session):
                 break
             # Chunks bound how long a hang goes unnoticed: aim at one second each.
             seconds = max(time.monotonic() - begin, 1e-6)
-            chunk = max(1, min(8 * chunk, int(chunk * _CHUNK_SECONDS / seconds)))
+            expected = seconds / chunk
+            chunk = max(1, min(8 * chunk, int(_CHUNK_SECONDS / expected)))
         return done
 
     def stop(self, kill: bool = False) -> None:
@@ -174,14 +176,17 @@ class LavaSession(Session):
         finally:
             _abandon(run)
 
-    def _run_chunk(self, steps: int, poll: Callable[[], None] | None) -> int:
-        """Run; return the time step in which a model asked for a pause or a stop, or 0."""
+    def _run_chunk(self, steps: int, poll: Callable[[], None] | None, expected: float) -> int:
+        """Run; return the time step in which a model asked for a pause or a stop, or 0.
+
+        ``expected`` says how many seconds that takes where all is well.
+        """
         run = self._run
         self._running = True
         try:
             with own_logging():
                 run.begin(steps)
-                self._supervise(run, steps, poll)
+                self._supervise(run, steps, poll, expected)
         except BaseException:
             self.stop(kill=True)
             raise
@@ -196,6 +201,7 @@ class LavaSession(Session):
         run: LavaRun,
         steps: int,
         poll: Callable[[], None] | None,
+        expected: float,
     ) -> None:
         begin = checked = quiet_since = time.monotonic()
         used = -1.0
@@ -214,13 +220,13 @@ class LavaSession(Session):
             for actor, error, trace in run.failures():
                 if isinstance(error, NotSettledError):  # a conductor's verdict on the network
                     raise error
-                raise ModelError(f"{actor.label} raised\n{trace}") from error
+                raise model_error(actor.label, error, trace) from error
             seconds, running = run.busy_time()
             if seconds > used or running:
                 used, quiet_since = seconds, now
             if now - quiet_since > self.idle_timeout:
                 raise DeadlockError(_deadlock(run, self.idle_timeout))
-            if now - begin > self.timeout + _CHUNK_SECONDS * 8:
+            if now - begin > self.timeout + 2 * expected:
                 raise HangError(
                     f"LavaSession.run: {steps} step(s) took more than {self.timeout:g} s. "
                     f"{_places(run)}\nTry: a larger timeout if the models are that slow"

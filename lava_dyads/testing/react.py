@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import checked
 from lava_dyads.runtime import DyadRunConfig, InProcessSession, Transport
-from lava_dyads.testing.play import check_ports, numbers
+from lava_dyads.runtime.lava_internals.discovery import discover
+from lava_dyads.testing.play import check_series, member_of, numbers
 from lava_dyads.testing.streams import Player, Recorder
 
 
@@ -83,15 +84,16 @@ def react(
     (array([1.5]), array([0.2]))
     """
     series = {port: values.astype(float) for port, values in numbers(process, inputs).items()}
-    outputs = list(outputs)
-    check_ports(process, series, outputs)
+    graph = discover(process)
+    played = {name: member_of(process, graph, "input port", name) for name in series}
+    recorded = {name: member_of(process, graph, "output port", name) for name in outputs}
+    check_series(process, played, series)
     config = DyadRunConfig(clock="async") if run_cfg is None else run_cfg
     for port, values in series.items():
         player = Player(values, name=f"player of {port}")
-        player.out.connect(getattr(process, port))
+        player.out.connect(played[port])
     recorders = {}
-    for port in outputs:
-        own = getattr(process, port)
+    for port, own in recorded.items():
         recorders[port] = Recorder(own.shape, 2, name=f"recorder of {port}")
         own.connect(recorders[port].inp)
     with InProcessSession(process, config, transport=transport) as session:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import NoReturn
 
 import numpy as np
 from lava.magma.core.decorator import implements, requires, tag
@@ -28,11 +29,17 @@ class Player(AbstractProcess):  # type: ignore[misc]
     Parameters
     ----------
     series : array, shape (steps, *port shape)
+    heard_by : str
+        'process.port' of who hears it, for messages.
+
+    Notes
+    -----
+    With the parameter ``last`` above 0 what has not been read after that time step is an error.
     """
 
-    def __init__(self, series: AnyArray, name: str = "player") -> None:
+    def __init__(self, series: AnyArray, name: str = "player", heard_by: str = "the port") -> None:
         with own_logging():
-            super().__init__(name=name, series=series)
+            super().__init__(name=name, series=series, heard_by=heard_by, last=0)
         self.out = OutPort(series.shape[1:])
 
 
@@ -47,6 +54,28 @@ class _Playing(PyLoihiProcessModel):  # type: ignore[misc]
         row = self.time_step - 1
         zeros = np.zeros(series.shape[1:], series.dtype)
         self.out.send(series[row] if row < len(series) else zeros)
+
+    def post_guard(self) -> bool:
+        """Ask for a phase when everybody has read."""
+        return bool(self.time_step == self.proc_params["last"])
+
+    def run_post_mgmt(self) -> None:
+        """Raise if messages have not been read."""
+        for end in self.out.csp_ports:
+            free = getattr(end, "_semaphore", None)  # Lava's own channels; in-process looks itself
+            deadline = time.monotonic() + 0.1  # the answer of another OS process
+            while free is not None and free._value < end.size:
+                if time.monotonic() > deadline:
+                    who = self.proc_params["heard_by"]
+                    refuse_unread(who, "the test", end.size - free._value, self.time_step)
+                time.sleep(0.001)
+
+
+def refuse_unread(target: str, source: str, left: int, step: int) -> NoReturn:
+    """Raise: messages have not been read."""
+    limit = f"at the end, after step {step}, it has not read all messages from {source}"
+    hint = "one recv() per time step for each connected port, or unread='allow'"
+    invalid(target, limit, f"{left} unread", hint)
 
 
 @implements(proc=Player, protocol=LoihiProtocol)

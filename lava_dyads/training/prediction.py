@@ -144,8 +144,8 @@ class Predictor:
     >>> predictor = Predictor(spec, spec.initial_parameters())
     >>> predictor.predict([[0.1, 0.2], [0.3, 0.4]]).shape
     (2,)
-    >>> predictor.predict_proba([0.1, 0.2]).sum().round(6)
-    np.float64(1.0)
+    >>> print(predictor.predict_proba([0.1, 0.2]).sum().round(6))
+    1.0
     """
 
     what = "x"

@@ -580,7 +580,7 @@ def _constructors(folder: Path) -> dict[str, tuple[Callable[..., Any], dict[str,
             return lambda *_, **__: None
 
     session.LavaRun = NoRun  # type: ignore[assignment,misc]
-    played = functools.partial(testing.play, in_process=True)
+    played = functools.partial(testing.play, runtime="in-process")
     columns = {name: np.zeros(0, code) for name, code in COLUMNS.items()}
     spec = d.NetworkSpec((6, 5, 4))
     data = d.load(str(_data(folder)))

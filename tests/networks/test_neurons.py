@@ -92,7 +92,7 @@ def test_a_whole_network_can_be_played_with():
         outputs=["output_out"],
         steps=6,
         run_cfg=DyadRunConfig("neuron"),
-        in_process=True,
+        runtime="in-process",
     )
     # The forward wave takes a step per connection; the sum of the changes is W2 W1 x.
     total = played.outputs["output_out"].sum(axis=0)

@@ -40,7 +40,7 @@ def test_a_convolution_carries_both_ways_with_one_step_of_delay():
         {"mean_in": rows(X, 0 * X), "difference_in": rows([[0] * 2] * 2, down)},
         outputs=["basal_out", "apical_out"],
         steps=3,
-        in_process=True,
+        runtime="in-process",
     ).outputs
     # x[i, j] - x[i + 1, j + 1]
     np.testing.assert_array_equal(out["basal_out"], rows([0] * 4, [1 - 3, 2, -0.0, 3 - 5], [0] * 4))
@@ -58,7 +58,7 @@ def test_a_kernel_learns_from_all_its_places():
     process = conv(DyadConv, beta=0.5, optimiser=SGD(0.1), schedule=schedule)
     down = np.array([[1.0, 0], [0, 2]])
     series = {"mean_in": rows(X, 0 * X), "difference_in": rows(down, 0 * down)}
-    played = play(process, series, watch=["weights"], in_process=True)
+    played = play(process, series, watch=["weights"], runtime="in-process")
     # d[0, 0] meets the patch at the upper left, d[1, 1] that at the lower right.
     expected = W + 0.1 / 0.5 * (X[:2, :2] + 2 * X[1:, 1:])
     np.testing.assert_array_equal(played.vars["weights"][0, 0, 0], W)
@@ -75,7 +75,7 @@ def test_feedback_kernels_of_their_own_carry_the_error_and_learn_beside():
     down = np.array([[1.0, 0], [0, 0]])
     series = {"mean_in": rows(X), "difference_in": rows(down)}
     played = play(process, series, outputs=["apical_out"], watch=["weights", "feedback"], steps=3,
-                  in_process=True)  # fmt: skip
+                  runtime="in-process")  # fmt: skip
     np.testing.assert_array_equal(played.outputs["apical_out"][1], [0, 2, 0, 0, 0, 0, 0, 0, 0])
     for name, start in (("weights", W), ("feedback", feedback[0, 0])):
         np.testing.assert_allclose(played.vars[name][-1, 0, 0], start + 0.2 * X[:2, :2])
@@ -91,7 +91,7 @@ def test_a_max_pool_passes_the_error_to_where_the_maximum_is():
         outputs=["basal_out", "apical_out"],
         watch=["held_mean", "sent_basal"],
         steps=5,
-        in_process=True,
+        runtime="in-process",
     )
     # Held: maximum 2; then 4, upper left; then 4, the first of two: nothing moves any more.
     np.testing.assert_array_equal(out.outputs["basal_out"].ravel(), [0, 2, 0, 2, 0])
@@ -109,7 +109,7 @@ def test_an_average_pool_shares_the_error_equally():
         {"mean_in": rows([2, 4, 0]), "difference_in": rows([1, 3])},
         outputs=["basal_out", "apical_out"],
         steps=2,
-        in_process=True,
+        runtime="in-process",
     ).outputs
     np.testing.assert_array_equal(played["basal_out"][1], [3, 2])
     np.testing.assert_array_equal(played["apical_out"][1], [0.5, 2, 1.5])
@@ -124,7 +124,7 @@ def test_places_move_and_pick():
         above = [5, 6, 7, 8][: len(up)]
         series = {"mean_in": rows([1, 2]), "difference_in": rows(above)}
         played = play(process, series, outputs=["basal_out", "apical_out"], steps=2,
-                      in_process=True).outputs  # fmt: skip
+                      runtime="in-process").outputs  # fmt: skip
         np.testing.assert_array_equal(played["basal_out"], rows([0] * len(up), up))
         np.testing.assert_array_equal(played["apical_out"], rows([0, 0], down))
 
@@ -138,7 +138,7 @@ def test_a_product_sends_the_error_down_times_the_other_side():
     }
     out = play(
         product, series, outputs=["basal_out", "apical_1_out", "apical_2_out"], steps=4,
-        in_process=True,
+        runtime="in-process",
     ).outputs  # fmt: skip
     np.testing.assert_array_equal(out["basal_out"].ravel(), [0, 6, 2, 4])  # of 6, 8, 12
     np.testing.assert_array_equal(out["apical_1_out"].ravel(), [0, 0, 2, 0])  # 0.5 times 4
@@ -156,7 +156,7 @@ def test_dyads_share_a_bias_by_channels():
         {"apical_in": rows([0.1, 0.2, 0, 0.4])},
         outputs=["mean_out"],
         watch=["bias"],
-        in_process=True,
+        runtime="in-process",
     )
     np.testing.assert_array_equal(played.outputs["mean_out"][0], [1, 1, -1, -1])
     np.testing.assert_allclose(played.vars["bias"][0], [1 + 0.2 * 0.3, -1 + 0.2 * 0.4])
@@ -186,7 +186,7 @@ def test_on_lavas_own_runtime_found_by_lavas_own_rules_they_do_the_same(kind, la
     run_cfg = Loihi2SimCfg(select_tag="floating_pt")
     one, other = (
         play(MAKERS[kind](lanes), series, outputs=ports, steps=4, **options)
-        for options in ({"run_cfg": run_cfg}, {"in_process": True})
+        for options in ({"run_cfg": run_cfg}, {"runtime": "in-process"})
     )
     for port in ports:
         assert other.outputs[port].any()

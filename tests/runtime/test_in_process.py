@@ -211,7 +211,7 @@ def test_process_run_can_use_it_in_place_of_lavas():
 def test_the_test_kit_and_vars_work_on_it():
     dyad = Dyad((1,), activation="linear", rule=DualPropagationAdjoint(alpha=0.5))
     series = {"basal_in": [[1.0], [0.0]], "apical_in": [[0.0], [0.2]]}
-    played = play(dyad, series, outputs=["difference_out"], watch=["s_plus"], in_process=True)
+    played = play(dyad, series, outputs=["difference_out"], watch=["s_plus"], runtime="in-process")
     np.testing.assert_allclose(played.vars["s_plus"].ravel(), [1.0, 1.1])
     np.testing.assert_allclose(played.outputs["difference_out"].ravel(), [0.0, 0.2])
 

@@ -30,11 +30,12 @@ from lava.magma.core.process.ports.ports import (
 from lava.magma.core.process.process import AbstractProcess
 from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND
 
-from lava_dyads.errors import DyadsError, ModelError, invalid
+from lava_dyads.errors import DyadsError, invalid
 from lava_dyads.models.element_model import RegisterModel
 from lava_dyads.models.events import EventModel, PyConductorModel, data_ports
 from lava_dyads.processes.virtual import neuron_of
 from lava_dyads.runtime.channels import Channel, FanOut, ReceiveBuffer
+from lava_dyads.runtime.failures import is_models_own, model_error
 from lava_dyads.runtime.isolation import own_class, own_copy, own_parameters
 from lava_dyads.runtime.lava_internals.discovery import destinations, ports_of
 from lava_dyads.runtime.lava_internals.node import Node, only_looks
@@ -394,14 +395,17 @@ def _node(
     if not ours:
         builder._proc_model = own_class(kind)
         builder.proc_params = own_parameters(process.proc_params)
+    engine.building = label
     with swapped(swap), SWITCH.drawing(lambda: stream):
         try:
             model = builder.build()
         except DyadsError as error:
             raise type(error)(f"{label}: {error}") from error
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
+            if not is_models_own(error):
+                raise
             trace = traceback.format_exc()
-            raise ModelError(f"{label} failed while it started\n{trace}") from error
+            raise model_error(label, error, trace, "failed while it started:") from error
     model.process_to_service = answers
     if not isinstance(builder, OwnBuilder):
         for port in model.py_ports:

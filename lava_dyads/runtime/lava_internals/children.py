@@ -22,6 +22,7 @@ from lava.magma.runtime.message_infrastructure.multiprocessing import SystemProc
 
 from lava_dyads.array_types import IntArray
 from lava_dyads.interrupts import ENDING
+from lava_dyads.runtime.failures import note_step
 from lava_dyads.runtime.lava_internals.exchange import Exchange, portable
 
 _PR_SET_PDEATHSIG = 1
@@ -112,6 +113,7 @@ def _run_and_report(actor: Any) -> None:
     try:
         multiprocessing.Process.run(actor)
         actor._cconn.send(None)
-    except Exception as error:
+    except BaseException as error:  # Ctrl-C does not reach it
         trace = traceback.format_exc()
+        note_step(error)
         actor._cconn.send((portable(error), trace))

@@ -22,6 +22,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, enum_to_np
 from lava_dyads.array_types import AnyArray
 from lava_dyads.errors import HangError, LavaRuntimeError
 from lava_dyads.processes.base import ElementProcess
+from lava_dyads.runtime.failures import as_step_of, text_of
 from lava_dyads.runtime.values import read, write
 
 _ALL = -1
@@ -97,8 +98,10 @@ class Exchange:
         def named(builder: Any) -> Any:
             try:
                 return build(builder)
-            except Exception as error:
+            except BaseException as error:
                 reported = portable(error)
+                if not isinstance(reported, Exception):  # Lava's start looks at no other
+                    reported = RuntimeError(f"{type(error).__name__}: {text_of(error)}")
                 reported.label = self.labels[builder._model_id]  # type: ignore[attr-defined]
                 raise reported from error
 
@@ -115,12 +118,13 @@ def _reported(exchange: Exchange) -> Any:
         exchange.put(portable(error))
 
 
-def portable(error: Exception) -> Exception:
+def portable(error: BaseException) -> BaseException:
     """Return an error as it can be sent to another OS process."""
     try:
         pickle.loads(pickle.dumps(error))
+        str(error)
     except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
+        return as_step_of(error, RuntimeError(f"{type(error).__name__}: {text_of(error)}"))
     return error
 
 

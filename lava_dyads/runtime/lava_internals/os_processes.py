@@ -29,7 +29,7 @@ from lava.magma.runtime.mgmt_token_enums import MGMT_COMMAND, MGMT_RESPONSE, enu
 from threadpoolctl import threadpool_limits
 
 from lava_dyads.array_types import IntArray
-from lava_dyads.errors import LavaRuntimeError, ModelError, invalid
+from lava_dyads.errors import HangError, LavaRuntimeError, ModelError, invalid
 from lava_dyads.interrupts import held_back
 from lava_dyads.native import registry
 from lava_dyads.processes.base import ElementProcess, own_logging, shared
@@ -53,10 +53,13 @@ class Actor:
     ----------
     label : str
         Process name and ProcessModel class, or the runtime service.
+    ended : int
+        How often it has been found without an error and without life.
     """
 
     label: str
     system: Any
+    ended: int = 0
 
     @property
     def pid(self) -> int | None:
@@ -78,8 +81,11 @@ class Actor:
             if self.system.exception:
                 error, trace = self.system.exception
                 return error, trace
-        if self.exitcode not in (None, 0):
-            return None, f"the OS process ended with {_ending(self.exitcode)}"
+        code = self.exitcode
+        if code == 0:  # in a run; one that is asked for ends it within a moment
+            self.ended += 1
+        if code or self.ended > 2:
+            return None, f"the OS process ended with {_ending(code or 0)}"
         return None
 
 
@@ -129,11 +135,19 @@ class LavaRun:
         self._exchange: Exchange | None = None
         self._last: dict[int, Any] | None = None
         self._released = threading.Event()
+        self._late: Any = None
+        """The error of a model that took too long to start."""
         self.asked_at: IntArray = shared(np.zeros(1, np.int64))
         """Time step in which a model last asked for a pause or a stop."""
 
-    def start(self, run_cfg: Any, compile_config: dict[str, Any] | None) -> None:
-        """Compile the graph and start its OS processes; after an error, ``kill``."""
+    def start(self, run_cfg: Any, compile_config: dict[str, Any] | None, timeout: float) -> None:
+        """Compile the graph and start its OS processes; after an error, ``kill``.
+
+        Raises
+        ------
+        HangError
+            If nothing has moved for ``timeout`` seconds.
+        """
         with own_logging():
             try:
                 executable = self.process.compile(run_cfg, compile_config)
@@ -148,7 +162,7 @@ class LavaRun:
             _check_open_files(len(models), len(executable.channel_builders))
             try:
                 with _allowed_children():
-                    _from_a_thread_that_lasts(self._released, self._start, executable)
+                    _from_a_thread_that_lasts(self._released, self._start, executable, timeout)
             except OSError as error:
                 if error.errno != errno.ENOSPC or error.filename:
                     raise
@@ -157,7 +171,7 @@ class LavaRun:
                     f"Try: make room there, or {IN_PROCESS}"
                 ) from error
 
-    def _start(self, executable: Any) -> None:
+    def _start(self, executable: Any, timeout: float) -> None:
         who = {
             p: f"{p.name} ({b.proc_model.__name__})"
             for p, b in executable.proc_builders.items()
@@ -171,7 +185,8 @@ class LavaRun:
         for process in (self.process, *self.processes):
             assign(process, runtime)
         watch = threading.Event()
-        watcher = threading.Thread(target=_watch_start, args=(runtime, models, watch), daemon=True)
+        arguments = (models, watch, timeout)
+        watcher = threading.Thread(target=self._watch_start, args=arguments, daemon=True)
         # One BLAS thread per actor: they would fight for the cores otherwise.
         with children_of_lava(self.dump, self.asked_at, exchange), threadpool_limits(1):
             watcher.start()
@@ -180,9 +195,49 @@ class LavaRun:
                     runtime.initialize()
             finally:
                 watch.set()
+                watcher.join()
+        if self._late is not None:
+            raise self._late
         actors = runtime._messaging_infrastructure.actors
         labels = models + ["runtime service"] * (len(actors) - len(models))
         self.actors = [Actor(n, a) for n, a in zip(labels, actors, strict=True)]
+
+    def _watch_start(self, models: list[str], done: threading.Event, timeout: float) -> None:
+        """Answer for actors that die or stay where they start: Lava would wait for ever."""
+        runtime, answered, last, since = self.runtime, set[int](), None, time.monotonic()
+        while not done.wait(min(0.2, timeout / 5)):
+            infrastructure = runtime._messaging_infrastructure
+            actors = list(infrastructure.actors) if infrastructure else []
+            queues = getattr(runtime, "exception_q", ())  # deleted at the end of the start
+            silent = [i for i, queue in enumerate(queues) if queue.empty() and i < len(actors)]
+            if (len(actors), silent) != last:
+                last, since = (len(actors), silent), time.monotonic()
+            if time.monotonic() - since > timeout:
+                # It may go on when it is asked where it is, and say that all is well.
+                asked = [Actor(*pair) for pair in zip(models[:20], actors, strict=False)]
+                self._late = error = self._hanging(asked, timeout)
+                for i in silent:
+                    queues[i].put(error)
+                return
+            for i in silent:
+                if i in answered or actors[i].exitcode is None:
+                    continue
+                answered.add(i)
+                name = models[i] if i < len(models) else "a runtime service"
+                how = _ending(actors[i].exitcode)
+                died: Any = ModelError(f"{name} died while it started, {how}", name)
+                died.trace = ""
+                queues[i].put(died)
+
+    def _hanging(self, actors: list[Actor], timeout: float) -> Any:
+        """Return the error of a start that makes no progress: who is still at it, and where."""
+        places = [(actor.label, self._place(actor)) for actor in actors]
+        at_it = [place for place in places if place[1] != _WAITING] or places
+        where = ", ".join(f"{who} is in {place}" for who, place in at_it)
+        hint = "Try: a larger timeout if the models are that slow"
+        error: Any = HangError(f"LavaSession: not started after {timeout:g} s: {where}. {hint}")
+        error.trace = ""
+        return error
 
     @property
     def alive(self) -> bool:
@@ -246,21 +301,22 @@ class LavaRun:
 
     def stacks(self) -> list[tuple[str, str]]:
         """Ask every model where it is; return labels and innermost lines outside Lava."""
-        found = []
-        for actor in self.actors:
-            if actor.label == "runtime service" or actor.pid is None:
-                continue
-            begin = os.fstat(self.dump.fileno()).st_size
+        models = [a for a in self.actors if a.label != "runtime service" and a.pid is not None]
+        return [(actor.label, self._place(actor)) for actor in models]
+
+    def _place(self, actor: Actor) -> str:
+        """Ask an actor where it is; return its innermost line outside Lava."""
+        begin = os.fstat(self.dump.fileno()).st_size
+        if actor.pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(actor.pid, DUMP_SIGNAL)
-            for _ in range(20):
-                time.sleep(0.01)
-                if os.fstat(self.dump.fileno()).st_size > begin:
-                    break
-            time.sleep(0.02)
-            self.dump.seek(begin)
-            found.append((actor.label, _innermost(self.dump.read().decode(errors="replace"))))
-        return found
+        for _ in range(100):
+            time.sleep(0.01)
+            if os.fstat(self.dump.fileno()).st_size > begin:
+                break
+        time.sleep(0.02)
+        self.dump.seek(begin)
+        return _innermost(self.dump.read().decode(errors="replace"))
 
     def keep_values(self, limit: float) -> None:
         """Read the Vars of all models, which :meth:`kill` ends; within a time, or not at all."""
@@ -337,9 +393,15 @@ def _from_a_thread_that_lasts(over: threading.Event, call: Callable[..., None], 
 
 def _end(infrastructure: Any) -> None:
     """End the OS processes of a runtime, and remove its shared memory."""
+    theirs = []
     for actor in infrastructure.actors:
-        with contextlib.suppress(ValueError):  # closed
+        with contextlib.suppress(ValueError, psutil.Error):  # closed, or gone
+            theirs += psutil.Process(actor.pid).children(recursive=True)
+        with contextlib.suppress(ValueError):
             actor.kill()
+    for process in theirs:  # that a model has started
+        with contextlib.suppress(psutil.Error):
+            process.kill()
     for actor in infrastructure.actors:
         with contextlib.suppress(ValueError):
             # The plain join of the base class: Lava's own closes pipes we still read.
@@ -363,23 +425,6 @@ def _check_open_files(models: int, channels: int) -> None:
         )
 
 
-def _watch_start(runtime: Any, models: list[str], done: threading.Event) -> None:
-    """Answer for actors that die while they start: Lava would wait for their word for ever."""
-    answered: set[int] = set()
-    while not done.wait(0.2):
-        infrastructure = runtime._messaging_infrastructure
-        queues = getattr(runtime, "exception_q", ())  # deleted at the end of the start
-        for i, actor in enumerate(infrastructure.actors if infrastructure else ()):
-            if i in answered or actor.exitcode is None or i >= len(queues):
-                continue
-            if queues[i].empty():
-                answered.add(i)
-                name = models[i] if i < len(models) else "a runtime service"
-                error = ModelError(f"{name} died while it started, {_ending(actor.exitcode)}")
-                error.trace = ""  # type: ignore[attr-defined]
-                queues[i].put(error)
-
-
 @contextlib.contextmanager
 def _quiet_stdout() -> Iterator[None]:
     """Keep Lava's print of a failed start off standard output; the error itself follows."""
@@ -399,11 +444,17 @@ def _innermost(dump: str) -> str:
                 continue
             line, _, function = frame.split('"')[2].removeprefix(", line ").partition(" in ")
             return f"{function} ({os.path.basename(path)}:{line}): {_code(path, int(line))}"
-        return "waits for its next command"
+        return _WAITING
     return "did not answer"
 
 
-_MACHINERY = (f"{os.sep}threading.py", f"{os.sep}queue.py", f"multiprocessing{os.sep}process.py")
+_WAITING = "waits for its next command"
+_MACHINERY = (
+    f"{os.sep}lava_internals{os.sep}children.py",
+    f"{os.sep}threading.py",
+    f"{os.sep}queue.py",
+    f"multiprocessing{os.sep}process.py",
+)
 
 
 def _code(path: str, line: int) -> str:

@@ -26,10 +26,11 @@ import numpy as np
 from greenlet import getcurrent
 
 from lava_dyads.elements.reactive import Command
-from lava_dyads.errors import DeadlockError, ModelError, NotSettledError, UnsupportedError
+from lava_dyads.errors import DeadlockError, NotSettledError, UnsupportedError
 from lava_dyads.executors.counter import FAULT, draw, seed_key, unit
 from lava_dyads.executors.transport import ROUNDS_IN_VAIN, Transport
 from lava_dyads.models.mailbox import not_settled
+from lava_dyads.runtime.failures import is_models_own, model_error
 from lava_dyads.runtime.pipes import Side
 from lava_dyads.runtime.randomness import swapped
 from lava_dyads.runtime.scheduler import Interrupted
@@ -100,6 +101,7 @@ class VirtualTimeEngine:
         self.idle_polls = 0
         """How often somebody has looked at an empty port since the last message came."""
         self.current: Task | None = None
+        self.building = ""
         """Who runs."""
         self.pipes: list[Any] = []
         self.outside = threading.Condition()
@@ -246,9 +248,10 @@ class VirtualTimeEngine:
                     task.enter()
         except NotSettledError:  # the network's, while its conductor had compiled code lead
             raise
-        except (Exception, SystemExit) as error:  # an OS process of its own would end
-            trace = traceback.format_exc()
-            raise ModelError(f"{task.label} raised\n{trace}") from error
+        except BaseException as error:
+            if not is_models_own(error):
+                raise
+            raise model_error(task.label, error, traceback.format_exc()) from error
         if self.measuring:
             task.seconds += time.perf_counter() - begin
 
