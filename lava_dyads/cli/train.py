@@ -44,6 +44,7 @@ from lava_dyads.training.checks import check_learns
 from lava_dyads.training.loggers import logger
 from lava_dyads.training.origin import check_unchanged, recalled
 from lava_dyads.training.progress import EpochLines, ProgressBar
+from lava_dyads.training.replicas.config import Replicas, Shards, Topology
 from lava_dyads.training.reporting import Reporter, RunContext
 from lava_dyads.training.run import RunOptions
 from lava_dyads.training.tasks import fitting
@@ -68,6 +69,7 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
                      "split_seed", "test_share", "validation_share", "dtype", "skip_error",
                      "no_count", "alone", "learn_at", "readout"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
+        "several": ("replicas", "topology", "every", "late", "lost", "shards", "scheduler"),
         "stopping": ("patience", "stop_metric", "keep_best"),
         "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "report",
                 "config", "json"),
@@ -98,7 +100,8 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     lanes: int | None = None
     """Samples side by side; default: the batch size."""
     optimiser: OptimiserName | None = None
-    """Local optimiser of every weight. Default: adam (precision loihi2: sgd)."""
+    """Local optimiser of every weight. Default: adam (precision loihi2: sgd; replicas that
+    gossip: momentum)."""
     learning_rate: float | None = None
     """Default: 0.001 (adam), 0.05 (momentum), 0.1 (sgd), precision loihi2: 1/64, falling."""
     lr_schedule: LrSchedule = "constant"
@@ -133,6 +136,23 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
     frame; or the last one teaches alone. Default: end (precision loihi2: last)."""
     readout: Readout = "last"
     """Of recordings: the outputs of the last frame, or their mean over the frames."""
+    replicas: int = 1
+    """Networks that learn one together: sums of their gradients, each of a part of the batch, give
+    what one would learn; with --topology each learns alone and they combine (docs/replicas.md)."""
+    topology: Topology = ""
+    """Who hears whom: replicas gossip, in a ring or all with all. The batch size is then that of
+    each."""
+    every: int = 1
+    """Updates between two exchanges of replicas that gossip."""
+    late: float = 0.0
+    """Share of their messages that arrive one exchange later."""
+    lost: float = 0.0
+    """Share of their messages that never arrive."""
+    shards: Shards = "drawn"
+    """Whose samples are whose: drawn, or two slices of the classes each (classes)."""
+    scheduler: str = ""
+    """Where replicas are: workers of Dask on this machine (local) or at an address; default: in
+    this process, one after the other."""
     patience: int | None = None
     """End once --stop-metric has not become better for so many epochs, and go back to the best one;
     default: all epochs, and the last one."""
@@ -262,6 +282,8 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
         """Return what is run, apart from where it is kept; and what was chosen, in a line."""
         spec, config = spec or self._network(data, None), self._training(data)
         within = ("in-process",) if self.profile or self.trace or self.ledger else RUNTIMES
+        if self.replicas > 1:
+            within = ("reference",)
         execution, chosen = spec.choose(self.request(), within)
         check_learns(execution, config)
         transport = self.transport(execution)
@@ -276,6 +298,7 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
             "profile": self.profile,
             "stopping": self._stopping(),
             "keep_best": self.keep_best,
+            "replicas": self._replicas(),
             "dataset": self.dataset,
             "options": {**asdict(self._rooted()), **asdict(execution), "resume": None},
         }
@@ -301,7 +324,9 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
             batch_size=_or(self.batch_size, 1 if on_chip else 32),
             repeats_per_batch=self.repeats_per_batch,
             lanes=self.lanes,
-            optimiser=_or(self.optimiser, "sgd" if on_chip else "adam"),
+            # Each replica's own units of Adam would pull towards its own classes.
+            optimiser=self.optimiser
+            or ("sgd" if on_chip else "momentum" if self.topology else "adam"),
             optimiser_options=given_of(self, OptimiserOptions),
             learning_rate=self.learning_rate,
             lr_schedule=self.lr_schedule,
@@ -330,6 +355,17 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
         elif self.json and not sys.stderr.isatty():
             there.append(EpochLines(progress_console().print, notes=False))
         return there
+
+    def _replicas(self) -> Replicas | None:
+        """Return how several networks learn one; None: there is one."""
+        options = ("topology", "every", "late", "lost", "shards", "scheduler")
+        given = {name: getattr(self, name) for name in options}
+        if self.replicas != 1:
+            return Replicas(self.replicas, seed=self.seed, **given)
+        for name, value in given.items():
+            if value != getattr(Replicas, name):
+                invalid(f"--{name}", "needs several replicas", value, "--replicas 4")
+        return None
 
     def _stopping(self) -> EarlyStopping | None:
         if self.patience is None:

@@ -35,6 +35,9 @@ BEYOND = 1 << 40
 FROZEN = 2
 """Value of the ``learn`` register that nudges without learning."""
 
+WITHHELD = 3
+"""Value of the ``learn`` register that adds up what weights would learn from, and leaves it."""
+
 
 class Clock(NamedTuple):
     """What one step is.
@@ -113,7 +116,7 @@ class PresentationSchedule:
     Attributes
     ----------
     learn : int array of shape (1,)
-        1 to nudge and learn, 0 to evaluate, 2 to nudge without learning.
+        1 to nudge and learn, 0 to evaluate, 2 to nudge without learning, 3 to add up alone.
     window : int array of shape (2,)
         Time step before the first one, and number of samples to come (``ENDLESS``: no end).
 
@@ -224,7 +227,7 @@ class PresentationSchedule:
             learn,
             valid,
             first * frames + frame * valid,
-            self._batch(presentation, samples) if last and learn else 0,
+            self._batch(presentation, samples) if last and learn and mode != WITHHELD else 0,
             offset + 1 == self.read_step,
             frozen and learn,
         )

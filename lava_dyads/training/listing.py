@@ -21,6 +21,7 @@ from lava_dyads.training.files import MARKER, RESULT, Checkpoint, RunDirectory
 from lava_dyads.training.loggers.common import flat
 from lava_dyads.training.metrics import SCORES
 from lava_dyads.training.origin import recalled
+from lava_dyads.training.replicas.config import Replicas
 from lava_dyads.training.reporting import Reporter, RunResult
 from lava_dyads.training.run import RunOptions, run
 from lava_dyads.training.stopping import EarlyStopping
@@ -191,7 +192,7 @@ def rerun(
     try:
         spec = NetworkSpec.from_dict(config["spec"])
         training, execution = TrainingConfig(**config["training"]), Execution(**config["execution"])
-        stopping = config.get("stopping")
+        stopping, replicas = config.get("stopping"), config.get("replicas")
         options: RunOptions = {
             "out": out,
             "reporters": reporters,
@@ -199,6 +200,7 @@ def rerun(
             "transport": _transport(config.get("transport")),
             "stopping": EarlyStopping(**stopping) if stopping else None,
             "keep_best": config.get("keep_best") or "",
+            "replicas": Replicas(**replicas) if replicas else None,
             "epochs": config.get("epochs"),
             "options": config.get("options"),
         }

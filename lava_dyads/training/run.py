@@ -25,6 +25,8 @@ from lava_dyads.training.environment import environment
 from lava_dyads.training.files import Checkpoint, RunDirectory
 from lava_dyads.training.origin import check_unchanged, remembered
 from lava_dyads.training.progress import watched
+from lava_dyads.training.replicas.config import Replicas
+from lava_dyads.training.replicas.trainer import ReplicaTrainer
 from lava_dyads.training.reporting import Reporter, RunContext, RunResult
 from lava_dyads.training.resume import Interval, RunState
 from lava_dyads.training.stopping import EarlyStopping
@@ -49,6 +51,7 @@ class RunOptions(TypedDict, total=False):
     profile: bool
     stopping: EarlyStopping | None
     keep_best: str
+    replicas: Replicas | None
     reporters: Sequence[Reporter] | None
     dataset: str
     options: Mapping[str, Any] | None
@@ -92,6 +95,8 @@ def run(
         When it ends before the last epoch, and whether it then takes the best one.
     keep_best : str
         A metric, ``test_accuracy`` for one: the network of its best epoch is kept as best.npz.
+    replicas : Replicas or None
+        Several that learn the network together, see there.
     reporters : sequence of Reporter, or None
         Who is told how it goes. None: a bar at a terminal or in a notebook.
     dataset : str
@@ -152,6 +157,7 @@ class _Run:
     profile: bool = False
     stopping: EarlyStopping | None = None
     keep_best: str = ""
+    replicas: Replicas | None = None
     reporters: Sequence[Reporter] | None = None
     dataset: str = ""
     options: Mapping[str, Any] | None = None
@@ -203,6 +209,13 @@ class _Run:
         return result
 
     def _trainer(self) -> Trainer:
+        if self.replicas:
+            for name in ("transport", "trace", "ledger", "profile"):
+                if getattr(self, name):
+                    limit = "is of one network in one process, and there are replicas"
+                    invalid(f"run.{name}", limit, getattr(self, name), "to leave it out")
+            made = self.spec, self.data, self.config, self.execution, self.replicas
+            return ReplicaTrainer(*made)
         return Trainer(
             self.spec,
             self.data,
@@ -226,6 +239,7 @@ class _Run:
             "epochs": self.epochs,
             "stopping": self.stopping and asdict(self.stopping),
             "keep_best": self.keep_best,
+            "replicas": self.replicas and asdict(self.replicas),
             "environment": environment(),
             "options": self.options,
         })  # fmt: skip

@@ -242,7 +242,7 @@ class Trainer(Resumable, Predicting):
                 tested = self.run(self.test_rows, 0, on_progress)
                 check_converging(self.spec, epoch, tested, self._loss_before)
                 entry |= named_scores(tested, "test")
-            entry |= self.feedback_drift()
+            entry |= self._beside()
             self.history.epochs.append(entry)
             keep()
             if on_epoch and on_epoch(entry):
@@ -257,9 +257,8 @@ class Trainer(Resumable, Predicting):
     ) -> Metrics:
         """Show the training part once, from where it is, in pieces of whole batches."""
         self._drawn_from = self._generator.bit_generator.state
-        weights, frames = self.teaching.weights, self.data.frames
-        order = self.config.order(self.train_rows, self._generator, weights, frames)
-        rows = every.rows(len(order), self.config.batch_size)
+        order = self._order()
+        rows = every.rows(len(order), self.update_rows)
         kept = time.monotonic()
         if not self.position:
             self._begin_pass()
@@ -273,6 +272,16 @@ class Trainer(Resumable, Predicting):
                 kept = time.monotonic()
         self.position = 0
         return self._measure(self._pass_seconds)
+
+    def _order(self) -> IntArray:
+        """Return the rows of the next epoch as they are shown."""
+        weights, frames = self.teaching.weights, self.data.frames
+        return self.config.order(self.train_rows, self._generator, weights, frames)
+
+    @property
+    def update_rows(self) -> int:
+        """Rows between two moments at which a state can be kept."""
+        return self.config.batch_size
 
     def _loss_before(self) -> float:
         """Return the loss of some training samples with the weights of the beginning."""
@@ -361,6 +370,10 @@ class Trainer(Resumable, Predicting):
         ``|B - W^T| / |W|`` and the angle between both in degrees; empty where feedback is tied.
         """
         return feedback_drift(self.parameters()[0], self.network.feedback())
+
+    def _beside(self) -> dict[str, float]:
+        """Return what an epoch tells beside its scores."""
+        return self.feedback_drift()
 
     def usage(self) -> Usage:
         """Return the usage of ProcessModels and channels so far.

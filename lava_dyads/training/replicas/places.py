@@ -1,0 +1,119 @@
+"""Where replicas are: in this process, or on workers of Dask."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lava_dyads.errors import LavaRuntimeError, invalid
+from lava_dyads.files import reason
+from lava_dyads.optional import imported
+from lava_dyads.training.replicas.config import LOCAL
+from lava_dyads.training.replicas.member import Member
+
+PATIENCE = 60.0
+"""Seconds in which workers have to appear."""
+
+
+class LostError(LavaRuntimeError):
+    """A replica whose worker has ended."""
+
+
+Answer = Callable[[], Any]
+"""Waits for what a replica answers, and returns it; raises LostError where it is no more."""
+
+
+class Place(Protocol):
+    """Some replicas, by their number."""
+
+    def ask(self, number: int, method: str, *arguments: Any) -> Answer:
+        """Ask a replica to do something; all that are asked work at the same time."""
+
+    def close(self) -> None:
+        """End them."""
+
+
+class Here:
+    """Replicas in this process: one does its work after the other, when it is asked."""
+
+    def __init__(self, count: int, *made: Any) -> None:
+        self.members = [Member(*made) for _ in range(count)]
+
+    def ask(self, number: int, method: str, *arguments: Any) -> Answer:
+        """Let a replica do something."""
+        found = getattr(self.members[number], method)(*arguments)
+        return lambda: found
+
+    def close(self) -> None:
+        """End them."""
+        for member in self.members:
+            member.close()
+
+
+class OnDask:
+    """Replicas as actors of Dask, each on a worker of its own as far as there are some."""
+
+    def __init__(self, scheduler: str, count: int, *made: Any) -> None:
+        dask = imported("distributed", "replicas on workers", "cluster")
+        self._cluster = None
+        if scheduler == LOCAL:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+            self._cluster = dask.LocalCluster(
+                n_workers=count, threads_per_worker=1, dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )  # fmt: skip
+        try:
+            self.client = dask.Client(self._cluster or scheduler, timeout=10)
+            self.client.wait_for_workers(1, timeout=PATIENCE)
+        except (OSError, ValueError, TimeoutError) as error:
+            limit = f"cannot be reached, or has no worker ({reason(error)})"
+            invalid("--scheduler", limit, scheduler, "local, or tcp://HOST:8786")
+        self.workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        sent = self.client.scatter(made, hash=False, broadcast=True)
+        self._futures = [
+            self.client.submit(_member, sent, actor=True, pure=False, allow_other_workers=False,
+                               workers=[self.workers[k % len(self.workers)]])
+            for k in range(count)
+        ]  # fmt: skip
+        self._actors = [future.result() for future in self._futures]
+
+    def ask(self, number: int, method: str, *arguments: Any) -> Answer:
+        """Ask a replica to do something."""
+        try:
+            future = getattr(self._actors[number], method)(*arguments)
+        except (OSError, ValueError) as error:
+            lost = LostError(reason(error))
+
+            def gone() -> Any:
+                raise lost
+
+            return gone
+        return lambda: self._heard(number, future)
+
+    def _heard(self, number: int, future: Any) -> Any:
+        while True:
+            try:
+                return future.result(timeout=5)
+            except TimeoutError:
+                address = self.workers[number % len(self.workers)]
+                if address in self.client.scheduler_info(n_workers=-1)["workers"]:
+                    continue  # it is at work
+                raise LostError(f"worker {address} has ended") from None
+            except (OSError, ValueError) as error:
+                raise LostError(reason(error)) from error
+
+    def close(self) -> None:
+        """End them."""
+        self._actors.clear()
+        self._futures.clear()
+        self.client.close()
+        if self._cluster is not None:
+            self._cluster.close()
+
+
+def _member(made: tuple[Any, ...]) -> Member:
+    """Return a replica in its worker."""
+    spec, data, config, execution = made
+    return Member(spec, data, config, execution, alone=True)
