@@ -85,6 +85,8 @@ class ModelError(LavaRuntimeError):
         The time step in which it was; None: it has none.
     place : str
         The innermost line of its own code, as 'function, file:line'.
+    messages : list of str
+        The last messages that it heard and sent, as far as somebody has seen them.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class ModelError(LavaRuntimeError):
     ) -> None:
         super().__init__(text)
         self.label, self.step, self.place = label, step, place
+        self.messages: list[str] = []
 
 
 class DifferenceError(DyadsError, AssertionError):

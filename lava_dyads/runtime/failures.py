@@ -96,10 +96,11 @@ def model_error(
     note_step(error)
     step = error.__dict__.get(_STEP)
     place = place_of(trace)
-    cause = f"{type(error).__name__}: {text_of(error)}".rstrip(": ")
+    what, text = type(error).__name__, text_of(error)
     when = f" in time step {step}" if step is not None else ""
     where = f" ({place})" if place else ""
-    return ModelError(f"{label} {did} {cause}{when}{where}\n{trace}", label, step, place)
+    said = f": {text}" if text else ""
+    return ModelError(f"{label} {did} {what}{when}{where}{said}\n{trace}", label, step, place)
 
 
 def text_of(error: BaseException) -> str:

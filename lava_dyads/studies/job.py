@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -59,7 +58,7 @@ class Job:
     data: Any
     config: TrainingConfig = field(default_factory=TrainingConfig)
     execution: Execution = field(default_factory=Execution)
-    run: Mapping[str, Any] = MappingProxyType({})
+    run: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self)

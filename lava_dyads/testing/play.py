@@ -64,7 +64,8 @@ def play(
     steps : int or None
         None: as many as the longest series has.
     run_cfg : RunConfig or None
-        None: :class:`~lava_dyads.runtime.DyadRunConfig`.
+        None: :class:`~lava_dyads.runtime.DyadRunConfig`, which takes floating-point models where
+        there are several.
     timeout : float
         Seconds for one step; a deadlock is noticed within a quarter of it.
     runtime : str
@@ -119,6 +120,14 @@ def play(
     )
     assert_same(lavas, ours, atol=atol, rtol=rtol, names=("lava", "in-process"))
     return ours
+
+
+class _OnlyModel(DyadRunConfig):
+    """As DyadRunConfig; takes the only model of a Process whatever its tag is."""
+
+    def select(self, proc: AbstractProcess, proc_models: list[Any]) -> Any:
+        """Return the ProcessModel of a Process."""
+        return proc_models[0] if len(proc_models) == 1 else super().select(proc, proc_models)
 
 
 class _Play:
@@ -182,6 +191,7 @@ class _Play:
             except ModelError as error:
                 found = verdict(error)
                 if found is error:
+                    error.messages = self._last_messages(error.step)
                     raise
                 raise found from None
             if read_all and isinstance(session, InProcessSession):
@@ -190,7 +200,7 @@ class _Play:
         return Played(heard, {name: np.array(rows) for name, rows in seen.items()})
 
     def _opened(self, runtime: str, run_cfg: Any, timeout: float) -> Session:
-        config = DyadRunConfig() if run_cfg is None else copy.copy(run_cfg)
+        config = _OnlyModel() if run_cfg is None else copy.copy(run_cfg)
         # Named by instance, Lava's own run configurations need not search this folder for models.
         if hasattr(config, "exception_proc_model_map"):
             known = config.exception_proc_model_map = copy.copy(config.exception_proc_model_map)
@@ -201,6 +211,21 @@ class _Play:
             return session
         with strict_in_children():
             return LavaSession(self.process, config, timeout=timeout, idle_timeout=timeout / 4)
+
+    def _last_messages(self, step: int | None) -> list[str]:
+        """Return what was played and recorded last, up to a time step."""
+        if step is None:
+            return []
+        last = []
+        for name, series in self.series.items():
+            if step <= len(series):
+                last.append(f"{name} heard {shown_array(series[step - 1])} in step {step}")
+        for name, recorder in self.recorders.items():
+            rows = recorder.heard[:step].reshape(min(step, self.steps), -1)
+            if len(said := np.flatnonzero(~np.isnan(rows).any(1))):
+                row = recorder.heard[said[-1]]
+                last.append(f"{name} said {shown_array(row)} in step {said[-1] + 1}")
+        return last
 
     def _check_types(self) -> None:
         """Refuse numbers that the type of the port which hears them does not hold."""
@@ -224,6 +249,11 @@ class _Play:
             left = len(channel) if hasattr(channel, "probe") else 0
             if left:
                 refuse_unread(channel.target, channel.source, left, self.steps)
+
+
+def shown_array(values: AnyArray) -> str:
+    """Return an array on one line, its middle left out where it is long."""
+    return np.array2string(values, threshold=10, max_line_width=10**6).replace("\n", "")
 
 
 def member_of(process: AbstractProcess, graph: list[AbstractProcess], kind: str, name: str) -> Any:

@@ -72,8 +72,9 @@ class Played:
             with opened_arrays(path) as file:
                 series = {name: file[name] for name in file.names}
         except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
             hint = f"Try: pytest --update-golden, or {UPDATE_GOLDEN}=1"
-            raise DataError(f"{path}: not a readable golden file ({error}). {hint}") from error
+            raise DataError(f"{path}: not a readable golden file ({why}). {hint}") from error
         kinds = [
             {n[4:]: s for n, s in series.items() if n.startswith(kind)} for kind in ("out ", "var ")
         ]

@@ -38,13 +38,14 @@ FOREIGN = {
 
 
 def test_every_option_that_a_text_of_the_package_names_exists():
-    named = {}
+    named, plugin = {}, (PACKAGE / "pytest_plugin.py").read_text()
+    of_pytest = set(re.findall(r'addoption\(\s*"(--[a-z-]+)"', plugin))
     for file in PACKAGE.rglob("*.py"):
         if file.name == "suggestions.py":
             continue
         for option in re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*[a-z0-9]", file.read_text()):
             named.setdefault(option, file.name)
-    assert {o: f for o, f in named.items() if o not in EVERY | FOREIGN} == {}
+    assert {o: f for o, f in named.items() if o not in EVERY | FOREIGN | of_pytest} == {}
 
 
 def test_other_words_are_those_of_names_there_are():

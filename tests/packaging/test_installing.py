@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
-from environments import LAVA, OURS, PIP, Environment, build_wheel
+from environments import LAVA, OURS, PIP, ROOT, Environment, build_wheel
 
 
 def has(package, release=0):
@@ -69,6 +70,23 @@ def test_the_wheel_holds_the_package_and_the_line_that_repairs_lava(wheel):
     assert line.count("\n") == 1
     assert "Requires-Python: >=3.10\n" in metadata
     assert "Requires-Dist: lava-nc==0.10.0; python_version < " in metadata
+
+
+@pytest.mark.lava
+def test_an_empty_project_tests_a_process_of_its_own_on_both_runtimes(tmp_path, wheel):
+    environment = unpacked(tmp_path / "env", wheel, OURS)
+    page = (ROOT / "docs" / "testing.md").read_text()
+    process, test, *_ = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert test.partition("\n\n\n")[2] in (ROOT / "README.md").read_text()
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "doubler.py").write_text(process)
+    (project / "test_doubler.py").write_text(test)
+    run = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore", str(project))
+    assert "2 passed" in environment.run(*run)[0]
+    (project / "doubler.py").write_text(process.replace("2 * self", "3 * self"))
+    out, _ = environment.run(*run, "--lava-runtime", "in-process", code=1)
+    assert "1 failed" in out
 
 
 @pytest.mark.parametrize(("tool", "options"), [("pip", ()), ("uv", ("-I",))])

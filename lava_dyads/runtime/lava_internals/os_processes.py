@@ -440,7 +440,7 @@ def _innermost(dump: str) -> str:
         frames = [line.strip() for line in thread.splitlines() if line.strip().startswith("File")]
         for frame in frames:
             path = frame.split('"')[1]
-            if f"{os.sep}lava{os.sep}magma{os.sep}" in path or path.endswith(_MACHINERY):
+            if any(part in path for part in _MACHINERY):
                 continue
             line, _, function = frame.split('"')[2].removeprefix(", line ").partition(" in ")
             return f"{function} ({os.path.basename(path)}:{line}): {_code(path, int(line))}"
@@ -449,11 +449,15 @@ def _innermost(dump: str) -> str:
 
 
 _WAITING = "waits for its next command"
-_MACHINERY = (
-    f"{os.sep}lava_internals{os.sep}children.py",
-    f"{os.sep}threading.py",
-    f"{os.sep}queue.py",
-    f"multiprocessing{os.sep}process.py",
+_MACHINERY = tuple(
+    f"{os.sep}{part}"
+    for part in (
+        f"lava{os.sep}magma{os.sep}",
+        f"lava_internals{os.sep}",
+        f"multiprocessing{os.sep}",
+        "threading.py",
+        "queue.py",
+    )
 )
 
 
