@@ -119,8 +119,12 @@ def print_settings(found: StudyResults, settings: Sequence[SettingResult]) -> No
         row["seconds"] = "" if seconds is None else f"{seconds:.2f}"
         row["p"] = "" if one.p is None else f"{one.p:.2g}"
         row.pop("test")
-        rows.append(row)
-    out.print(table(list(rows[0]) if rows else [], rows))
+        others = {k: v for k, v in row.items() if isinstance(v, float) and k.startswith("test_")}
+        row |= {name: f"{value:.4f}" for name, value in others.items()}
+        # Words break at spaces: a terminal of 80 columns has no place for names of options.
+        short = {"setting": "#"}
+        rows.append({short.get(k, k.replace("_", " ")): cell for k, cell in row.items()})
+    out.print(table(list(rows[0]) if rows else [], rows, compact=True))
     for line in notes(found, settings):
         out.print(line)
 

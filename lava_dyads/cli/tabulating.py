@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 
@@ -22,11 +23,14 @@ def markdown(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def table(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Table:
-    """Return rows as a table for a terminal."""
-    made = Table()
+def table(
+    columns: Sequence[str], rows: Sequence[Mapping[str, Any]], compact: bool = False
+) -> Table:
+    """Return rows as a table for a terminal; a number stands on one line."""
+    made = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0)) if compact else Table()
     for column in columns:
-        made.add_column(column, overflow="fold")
+        number = all("±" in text(row.get(column)) or not text(row.get(column)) for row in rows)
+        made.add_column(column, overflow="fold", no_wrap=bool(rows) and number)
     for row in rows:
         made.add_row(*(text(row.get(column)) for column in columns))
     return made

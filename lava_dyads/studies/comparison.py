@@ -119,8 +119,9 @@ def _tested(ours: Mapping[int, float], theirs: Mapping[int, float]) -> tuple[flo
     paired = ours.keys() == theirs.keys()
     one, other = list(ours.values()), [theirs[k] for k in (ours if paired else theirs)]
     spread = np.subtract(one, other) if paired else np.array([np.std(one), np.std(other)])
-    if np.ptp(spread) == 0 and (paired or not spread.any()):  # no spread at all, no t
-        same = np.mean(one) == np.mean(other)
+    largest = max(map(abs, (*one, *other)))
+    if (np.ptp(spread) if paired else spread.max()) <= 1e-12 * largest:  # no spread, no t
+        same = abs(np.mean(one) - np.mean(other)) <= 1e-12 * largest
         return float(same), PAIRED if paired else WELCH
     from scipy import stats
 

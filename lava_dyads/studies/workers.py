@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import multiprocessing
 import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Any, Protocol
@@ -18,14 +16,11 @@ from lava_dyads.errors import LavaRuntimeError, UnsupportedError, invalid, messa
 from lava_dyads.files import reason
 from lava_dyads.optional import imported
 from lava_dyads.studies.job import Outcome, Task, carry_out
+from lava_dyads.training.clusters import close, connected, for_workers
 
 TRIES = 3
 """Workers that may end over a job before it counts as failed."""
 
-START_SECONDS = 60
-"""In which a worker of Dask has to appear."""
-
-_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _READY = "ready"
 
 
@@ -58,21 +53,6 @@ def cores() -> int:
     return int(joblib.cpu_count())
 
 
-@contextmanager
-def _set(variables: dict[str, str]) -> Iterator[None]:
-    """Set variables of the environment in a block."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
 class _Worker:
     """A process of this machine that does a job after the other."""
 
@@ -81,7 +61,7 @@ class _Worker:
         self.pipe, theirs = context.Pipe()
         # No daemon: Lava's runtime has children.
         self.process = context.Process(target=_serve, args=(theirs,), name="lava_dyads study")
-        with _set(_ONE_THREAD):
+        with for_workers():
             self.process.start()
         theirs.close()
         self.task: Task | None = None
@@ -253,39 +233,21 @@ class DaskWorkers:
 
     def __init__(self, count: int | None, scheduler: str, folder: str) -> None:
         self._count, self._scheduler, self._folder = count or cores(), scheduler, folder
-        self._dask = imported("distributed", "studies on Dask", "cluster")
         self._names: dict[Any, str] = {}
 
     def __enter__(self) -> DaskWorkers:
-        self._cluster = None
-        if self._scheduler:
-            try:
-                self.client = self._dask.Client(self._scheduler, timeout=10)
-            except (OSError, ValueError, TimeoutError) as error:
-                limit = f"cannot be reached ({reason(error)})"
-                invalid("--scheduler", limit, self._scheduler, "tcp://HOST:8786")
-        else:
-            with _set(_ONE_THREAD):
-                self._cluster = self._dask.LocalCluster(
-                    n_workers=self._count, threads_per_worker=1, dashboard_address=None,
-                    silence_logs=logging.CRITICAL,
-                )  # fmt: skip
-            self.client = self._dask.Client(self._cluster)
+        self._dask = imported("distributed", "studies on Dask", "cluster")
+        self.client, self._cluster = connected(self._scheduler, self._count, "studies on Dask")
         try:
             self._look_around()
         except BaseException:
-            self.__exit__(None, None, None)
+            close(self.client, self._cluster)
             raise
         self._running = self._dask.as_completed([])
         return self
 
     def _look_around(self) -> None:
-        """Raise where there is no worker, or one that does not see the study's folder."""
-        try:
-            self.client.wait_for_workers(1, timeout=START_SECONDS)
-        except TimeoutError:
-            got = self._scheduler or "a cluster on this machine"
-            invalid("--scheduler", "has no worker", got, "dask worker ADDRESS")
+        """Raise where a worker does not see the study's folder."""
         for worker, sees in self.client.run(os.path.isdir, self._folder).items():
             if not sees:
                 line = message("--out", f"worker {worker} does not see the folder", self._folder,
@@ -293,9 +255,7 @@ class DaskWorkers:
                 raise UnsupportedError(line)
 
     def __exit__(self, *error: Any) -> None:
-        self.client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        close(self.client, self._cluster)
 
     @property
     def free(self) -> int:

@@ -50,6 +50,8 @@ def test_without_a_deviation_there_is_no_p_and_equal_runs_do_not_differ():
     assert [one.p for one in compared([result(1, [0.5]), result(2, [0.6])])] == [None, None]
     assert compared([result(1, [0.5, 0.6]), result(2, [0.5, 0.6])])[1].p == 1.0
     assert compared([result(1, [0.5, 0.5]), result(2, [0.6, 0.6])])[1].p == 0.0
+    # Differences that are one but for rounding have no spread to be measured by.
+    assert compared([result(1, [0.1, 0.2, 0.3]), result(2, [0.2, 0.3, 0.4])])[1].p == 0.0
 
 
 def test_others_are_compared_with_the_setting_that_is_asked_for():

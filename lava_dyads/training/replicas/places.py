@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from lava_dyads.errors import LavaRuntimeError, invalid
+from lava_dyads.errors import LavaRuntimeError
 from lava_dyads.files import reason
-from lava_dyads.optional import imported
+from lava_dyads.training.clusters import close, connected
 from lava_dyads.training.replicas.config import LOCAL
 from lava_dyads.training.replicas.member import Member
-
-PATIENCE = 60.0
-"""Seconds in which workers have to appear."""
 
 
 class LostError(LavaRuntimeError):
@@ -56,20 +51,8 @@ class OnDask:
     """Replicas as actors of Dask, each on a worker of its own as far as there are some."""
 
     def __init__(self, scheduler: str, count: int, *made: Any) -> None:
-        dask = imported("distributed", "replicas on workers", "cluster")
-        self._cluster = None
-        if scheduler == LOCAL:
-            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-            self._cluster = dask.LocalCluster(
-                n_workers=count, threads_per_worker=1, dashboard_address=None,
-                silence_logs=logging.CRITICAL,
-            )  # fmt: skip
-        try:
-            self.client = dask.Client(self._cluster or scheduler, timeout=10)
-            self.client.wait_for_workers(1, timeout=PATIENCE)
-        except (OSError, ValueError, TimeoutError) as error:
-            limit = f"cannot be reached, or has no worker ({reason(error)})"
-            invalid("--scheduler", limit, scheduler, "local, or tcp://HOST:8786")
+        address = "" if scheduler == LOCAL else scheduler
+        self.client, self._cluster = connected(address, count, "replicas on workers")
         self.workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
         sent = self.client.scatter(made, hash=False, broadcast=True)
         self._futures = [
@@ -108,9 +91,7 @@ class OnDask:
         """End them."""
         self._actors.clear()
         self._futures.clear()
-        self.client.close()
-        if self._cluster is not None:
-            self._cluster.close()
+        close(self.client, self._cluster)
 
 
 def _member(made: tuple[Any, ...]) -> Member:
