@@ -48,6 +48,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "learning curves of runs with bands over seeds, confusion, weights, as PNG, PDF or SVG",
     ),
     "report": ("lava_dyads.cli.report:Report", "write the page of a run, one file of HTML"),
+    "import": (
+        "lava_dyads.cli.import_network:Import",
+        "make a checkpoint of a network that another framework has trained",
+    ),
     "eval": ("lava_dyads.cli.evaluate:Evaluate", "measure a checkpoint on its test data"),
     "predict": (
         "lava_dyads.cli.predict:Predict",

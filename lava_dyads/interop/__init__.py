@@ -1,0 +1,6 @@
+"""Networks from other frameworks, and for them: one file per format."""
+
+from lava_dyads.interop.imported import Imported
+from lava_dyads.interop.reading import FORMATS, from_onnx, import_network
+
+__all__ = ["FORMATS", "Imported", "from_onnx", "import_network"]
