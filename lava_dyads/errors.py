@@ -109,6 +109,10 @@ class HangError(LavaRuntimeError):
     """A step took longer than the time limit while some model kept computing."""
 
 
+class ConformanceError(DyadsError, AssertionError):
+    """A learning rule that does not keep what the checks ask for; the message names it all."""
+
+
 def invalid(what: str, limit: str, got: object, try_: str = "") -> NoReturn:
     """Raise :class:`ValidationError` in the one format all messages share.
 
