@@ -54,12 +54,19 @@ def pytest_collection_modifyitems(config, items):
         return
     matrices = {}
     for item in items:
-        if item.get_closest_marker("sampled") and hasattr(item, "callspec"):
+        mark = item.get_closest_marker("sampled")
+        if mark and "group" in mark.kwargs:
+            group = f"{item.nodeid.partition('::')[0]}::{mark.kwargs['group']}"
+            matrices.setdefault(group, []).append(item)
+        elif mark and hasattr(item, "callspec"):
             matrices.setdefault(item.nodeid.partition("[")[0], []).append(item)
     others = set()
     for name, cases in matrices.items():
         one_in = cases[0].get_closest_marker("sampled").args[0]
-        found = [dimensions(case.callspec.params) for case in cases]
+        found = [
+            dimensions(case.callspec.params) if hasattr(case, "callspec") else {"name": case.nodeid}
+            for case in cases
+        ]
         today = sample_of_the_day(found, one_in, f"{os.environ[SEED_VARIABLE]} {name}")
         others |= {case for i, case in enumerate(cases) if i not in today}
     if others:

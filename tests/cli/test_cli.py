@@ -102,6 +102,7 @@ CHIP = "train digits --precision loihi2 --runtime reference"
 EVENTS = "--granularity neuron --clock async --runtime in-process"
 
 
+@pytest.mark.sampled(2, group="long")
 @NEEDS_LAVA
 def test_asynchronous_neurons_train_as_network_does_and_leave_a_trace(capsys, tmp_path):
     line = f"train {few_digits(tmp_path, 300)} --layers 16 --epochs 2 --learning-rate 0.05"
@@ -316,6 +317,7 @@ def test_check_gradient_prints_a_table(capsys):
 RUNTIMES = ["lava", "in-process"]
 
 
+@pytest.mark.sampled(2, group="long")
 @pytest.mark.lava
 def test_check_equivalence_runs_the_support_table(capsys):
     line = "check equivalence --layers 4 --samples 8 --batch-size 4 --json"
@@ -374,6 +376,7 @@ def test_info_lists_rules_data_and_support(capsys):
     assert len(json.loads(run(capsys, "info --json")[1])["support"]) == 36
 
 
+@pytest.mark.sampled(2, group="long")
 @pytest.mark.lava
 def test_bench_runtime_compares_both(capsys):
     code, text, _ = run(capsys, "bench runtime --processes 2,3 --dyads 64 --rounds 1 --json")
@@ -445,6 +448,7 @@ def test_ctrl_c_ends_training_and_keeps_the_last_epoch(tmp_path):
     assert code == 0
 
 
+@pytest.mark.sampled(2, group="long")
 def test_check_spiking_reports_three_comparisons_and_draws_them(capsys, tmp_path):
     pytest.importorskip("brian2")
     line = f"check spiking --steps 128 --windows 256,512,1024 --json --out {tmp_path}"

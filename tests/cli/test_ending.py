@@ -206,6 +206,7 @@ def members(session):
     return found
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.lava
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda n: n.name)

@@ -38,6 +38,7 @@ def check_product(team, left, right, out):
     assert np.all(np.abs(out - expected) <= bound)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(100, 784, 37), (7, 801, 129), (640, 31, 49), (33, 999, 17)])
 def test_a_shared_product_is_the_product(team, shape, dtype):

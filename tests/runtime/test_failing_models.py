@@ -58,7 +58,7 @@ def test_there_are_117_rows():
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.sampled(6)
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("row", [row for row in ROWS if row.values[0].split(", ")[0] not in DIES])
 def test_in_process_it_ends_in_a_named_error(row):
     check("in-process", row)

@@ -20,6 +20,7 @@ UNCHANGED = [
 """What passes as it stands in one interpreter, and how many tests there are at least."""
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("parts", UNCHANGED, ids=" ".join)
 def test_a_choice_of_them_passes_unchanged_with_this_runtime_in_the_place_of_lavas(parts):

@@ -76,6 +76,7 @@ WAYS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.sampled(3)
 @pytest.mark.parametrize("way", list(WAYS))
 def test_a_worker_trains_on_every_runtime_with_equal_weights(way):

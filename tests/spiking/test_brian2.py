@@ -188,6 +188,7 @@ def relative_errors(run, fixed_point):
     return difference / np.linalg.norm(fixed_point.gradients, axis=1)
 
 
+@pytest.mark.sampled(3)
 @needs_brian2
 @every_alpha
 def test_spike_trains_equal_the_numpy_loop_spike_for_spike(alpha):

@@ -104,6 +104,7 @@ RUNS = [
 
 
 @pytest.mark.sampled(2)
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("way", [pickled, copy.deepcopy])
 @pytest.mark.parametrize(("options", "execution"), RUNS)
 def test_a_trainer_that_has_been_running_is_copied_and_goes_on_with_equal_weights(

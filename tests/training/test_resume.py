@@ -298,6 +298,7 @@ def test_ctrl_c_leaves_a_state_to_go_on_from(tmp_path, undisturbed, monkeypatch,
     assert lines(folder) == lines(undisturbed)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("damage", ["newest cut", "newest lost", "half-written", "none kept"])
 def test_it_goes_on_from_whatever_is_whole(tmp_path, undisturbed, monkeypatch, capsys, damage):
     folder = tmp_path / "run"

@@ -157,6 +157,7 @@ def test_the_first_notebook_runs_and_prints_what_its_text_says(executed):
     assert cost[2] == 2 * 64 * 64 + 3 * 64 * 10
 
 
+@pytest.mark.sampled(2, group="notebooks")
 @pytest.mark.lava
 @pytest.mark.timeout(240)
 def test_the_second_notebook_falls_silent_and_breaks_as_its_text_says(executed):
@@ -183,6 +184,7 @@ def test_the_second_notebook_falls_silent_and_breaks_as_its_text_says(executed):
     assert max(late[0], late[1], late[3], late[5]) < 1e-12 < 1e-3 < min(late[2], late[4])
 
 
+@pytest.mark.sampled(2, group="notebooks")
 @pytest.mark.timeout(240)
 def test_the_third_notebook_finds_the_gradient_in_the_spikes(executed):
     if find_spec("brian2") is None:
@@ -211,6 +213,7 @@ def cores_by_hand(width):
     return first + second + 1
 
 
+@pytest.mark.sampled(2, group="notebooks")
 @pytest.mark.timeout(240)
 def test_the_fourth_notebook_places_shrinks_and_exports(executed):
     notebook = executed("04")
@@ -239,6 +242,7 @@ def test_the_fourth_notebook_places_shrinks_and_exports(executed):
     assert "lava-loihi) is not installed" in refused[1]
 
 
+@pytest.mark.sampled(2, group="notebooks")
 @pytest.mark.timeout(240)
 def test_the_fifth_notebook_sends_the_error_back_five_ways(executed):
     notebook = executed("05")
@@ -261,6 +265,7 @@ def test_the_fifth_notebook_sends_the_error_back_five_ways(executed):
     assert operations[1:].max() < 0.6
 
 
+@pytest.mark.sampled(2, group="notebooks")
 @pytest.mark.timeout(240)
 def test_the_sixth_notebook_counts_what_events_cost(executed):
     notebook = executed("06")
@@ -287,6 +292,7 @@ def test_the_sixth_notebook_counts_what_events_cost(executed):
     assert float(re.search(r"at most (\S+)", stream)[1]) < 1e-12
 
 
+@pytest.mark.sampled(2, group="notebooks")
 @pytest.mark.timeout(120)
 def test_the_seventh_notebook_learns_over_time_and_costs_less_than_frames_alone(executed):
     notebook = executed("07")

@@ -139,6 +139,7 @@ def said_by_pyright(folder, cache):
     return said
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("asked", [said_by_mypy, said_by_pyright])
 def test_a_users_program_has_types_and_its_slips_are_errors(tmp_path, request, asked):
     program = tmp_path / "program.py"
