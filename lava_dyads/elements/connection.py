@@ -13,7 +13,7 @@ from lava_dyads.elements.clock import Clock
 from lava_dyads.elements.plasticity import plasticity
 from lava_dyads.errors import UnsupportedError, invalid
 from lava_dyads.rules.arithmetic import Arithmetic
-from lava_dyads.rules.ops import Dense, Op
+from lava_dyads.rules.ops import Conv, Dense, Op
 from lava_dyads.rules.optimisers import Optimiser
 
 NOTHING = np.zeros(())
@@ -120,6 +120,9 @@ class Connection(Element):
             "held_difference": zeros((lanes, n_out)),
         }
         optimiser = None if self.weightless else optimiser
+        if optimiser is not None and optimiser.decorrelates and type(self.op) not in (Dense, Conv):
+            limit = "learns weights that every neuron has to all below, or to a window of them"
+            invalid(f"optimiser {optimiser.name}", limit, type(self.op).__name__, "adam")
         self.plasticity = plasticity("weights", registers, beta, optimiser, arithmetic)
         self.learners = [self.plasticity]
         if feedback is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from lava_dyads.array_types import AnyArray, Array
@@ -9,7 +11,10 @@ from lava_dyads.elements.trace_plasticity import TracePlasticity
 from lava_dyads.errors import invalid
 from lava_dyads.rules.arithmetic import Arithmetic, Loihi2
 from lava_dyads.rules.ops import Op
-from lava_dyads.rules.optimisers import ChipSGD, Optimiser
+from lava_dyads.rules.optimisers import RLS, ChipSGD, Optimiser
+
+OF_DECORRELATION = ("_decorrelation", "_input_sum")
+"""How the names of registers end that optimisers have alone which decorrelate."""
 
 
 class Plasticity:
@@ -25,8 +30,12 @@ class Plasticity:
 
     Of binary weights (``rules.binary``) it is the optimiser's state that learns, and writes them.
 
+    One that decorrelates (``rls``) sees the gradient through a matrix P, which follows the mean of
+    the inputs over the batch and, where weights are shared, over the places they are used at.
+
     Registers in ``memory``: ``<name>_accumulator``, ``<name>_state`` (slots and
-    the shape of the value), ``<name>_updates`` (1,).
+    the shape of the value), ``<name>_updates`` (1,); where it decorrelates ``<name>_decorrelation``
+    (inputs, inputs) and ``<name>_input_sum`` (inputs,), their sum.
 
     Parameters
     ----------
@@ -59,6 +68,10 @@ class Plasticity:
             memory[f"{name}_accumulator"] = np.zeros_like(value)
             memory[f"{name}_state"] = np.zeros((slots, *value.shape), value.dtype)
             memory[f"{name}_updates"] = np.zeros(1, np.int64)
+        if optimiser and optimiser.decorrelates and f"{name}_decorrelation" not in memory:
+            inputs = math.prod(value.shape[1:])
+            memory[f"{name}_decorrelation"] = np.eye(inputs, dtype=value.dtype)
+            memory[f"{name}_input_sum"] = np.zeros(inputs, value.dtype)
         self.optimiser = optimiser.begin(value, memory[f"{name}_state"]) if optimiser else None
 
     def show(self, exact: bool) -> None:
@@ -75,8 +88,14 @@ class Plasticity:
 
     def learn_pair(self, op: Op, down: Array, up: Array, batch: int) -> None:
         """Learn weights from the error above and the activity below, (lanes, n) each."""
-        if self.optimiser is not None:
-            self.learn(op.outer(down, up), batch)
+        if self.optimiser is None:
+            return
+        if self.optimiser.decorrelates:
+            places = op.n_out // op.shape[0]
+            one = np.zeros_like(down)
+            one[:, :places] = 1.0  # what reaches the first neuron, or channel, reaches all of them
+            self._memory[f"{self.name}_input_sum"] += op.outer(one, up)[0].ravel() / places
+        self.learn(op.outer(down, up), batch)
 
     def learn_alone(self, down: Array, batch: int) -> None:
         """Learn a bias from the error, (lanes, n)."""
@@ -96,7 +115,20 @@ class Plasticity:
             step = int(m[f"{name}_updates"].flat[0])
             if self._decay:
                 self.optimiser.shrink(m[name], step)
+            if self.optimiser.decorrelates:
+                gradient = self._decorrelated(gradient, batch)
             self.optimiser.update(m[name], gradient, m[f"{name}_state"], step)
+
+    def _decorrelated(self, gradient: Array, batch: int) -> Array:
+        """Return the gradient through P, and let P follow the mean of the inputs."""
+        assert isinstance(self.optimiser, RLS)
+        inputs = self._memory[f"{self.name}_input_sum"]
+        rows = gradient.reshape(len(gradient), -1)
+        p = self._memory[f"{self.name}_decorrelation"]
+        mean: Array = inputs / batch if gradient.ndim > 1 else np.ones(1)  # a bias hears 1
+        made = self.optimiser.decorrelated(rows, p, mean)
+        inputs.fill(0)
+        return made.reshape(gradient.shape)
 
 
 def plasticity(

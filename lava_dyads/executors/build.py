@@ -12,7 +12,7 @@ from lava_dyads import executors
 from lava_dyads.array_types import Array
 from lava_dyads.elements import Connection, Element, Head, NonlinearConnection, Population
 from lava_dyads.errors import invalid
-from lava_dyads.executors.registry import choose_executor
+from lava_dyads.executors.registry import STEP, choose_executor
 from lava_dyads.executors.step import Network
 from lava_dyads.plan.chain import chain_vertices
 from lava_dyads.plan.plan import Part, Plan, Settings
@@ -66,6 +66,11 @@ def build(
         If the executor cannot carry out the plan.
     """
     numbers = arithmetic or Float()
+    if optimiser is not None and optimiser.decorrelates:
+        if executor not in (None, STEP):
+            limit = "follows the means of its inputs, which only steps of the elements have"
+            invalid(f"optimiser {optimiser.name}", limit, f"executor {executor}", STEP)
+        executor = STEP
     chosen = choose_executor(plan, numbers, executor)
     maker = _Maker(plan, lanes, optimiser, numbers)
     return chosen.build(maker.elements(weights, biases, feedback_weights), plan, lanes)

@@ -384,6 +384,9 @@ class NetworkSpec:
         elif self.weight_format != FLOAT and not isinstance(optimiser, Latent):
             optimiser = Latent(inner=optimiser, kind=BINARY[self.weight_format])
         if self.rule.baseline:
+            if optimiser is not None and optimiser.decorrelates:
+                limit = "is for networks of neurons, whose inputs it follows"
+                invalid(f"optimiser {optimiser.name}", limit, self.rule.name, "dp-transpose")
             numbers = arithmetic or Float()
             return BackpropNetwork(
                 self.vertices,

@@ -22,6 +22,7 @@ from lava_dyads.array_types import AnyArray
 from lava_dyads.checks import checked
 from lava_dyads.elements import Element
 from lava_dyads.elements.clock import PresentationSchedule
+from lava_dyads.elements.plasticity import OF_DECORRELATION
 from lava_dyads.errors import invalid
 from lava_dyads.lava_types import InPort, Member, OutPort, Var
 from lava_dyads.processes.lazy import LazyProcess
@@ -138,7 +139,9 @@ class ElementProcess(LazyProcess):
     def registers(self, variables: tuple[str, ...] | None = None) -> dict[str, AnyArray]:
         """Return the values of the Vars by name: the element's memory, ``learn`` and ``window``."""
         memory = self.element.memory
-        chosen = memory if variables is None else {name: memory[name] for name in variables}
+        if variables is None:  # what one optimiser alone has is no Var of every model
+            variables = tuple(n for n in memory if not n.endswith(OF_DECORRELATION))
+        chosen = {name: memory[name] for name in variables}
         return {**chosen, "learn": self.schedule.learn, "window": self.schedule.window}
 
     @checked

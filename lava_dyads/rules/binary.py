@@ -192,6 +192,12 @@ class Latent(Optimiser):
     horizon: Natural = 0
     scale: Positive = 1.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.inner is not None and self.inner.decorrelates:
+            limit = "weights of one bit learn by optimisers of single weights"
+            invalid("optimiser", limit, self.inner.name, "adam")
+
     @property
     def slots(self) -> int:  # type: ignore[override]
         """One more than those of the inner optimiser."""

@@ -17,6 +17,7 @@ from lava_dyads.networks.support import Execution
 from lava_dyads.options import label
 from lava_dyads.rules.binary import FLOAT
 from lava_dyads.rules.losses import LOSSES, loss
+from lava_dyads.rules.optimisers import OPTIMISERS
 from lava_dyads.rules.units.spiking import OFFSET, SpikingDualPropagation
 from lava_dyads.training.config import TrainingConfig
 from lava_dyads.training.metrics import Metrics
@@ -89,6 +90,13 @@ def check_learns(execution: Execution, config: TrainingConfig) -> None:
     if execution.precision == "loihi2" and config.batch_size > 1:
         limit = "precision loihi2 learns one sample at a time"
         invalid("batch_size", limit, config.batch_size, "1, with optimiser sgd")
+    if OPTIMISERS[config.optimiser].decorrelates:
+        what, limit = "optimiser", "the neurons of a layer share a matrix that decorrelates them"
+        if execution.granularity == "neuron":
+            invalid(what, f"granularity neuron: {limit}", config.optimiser, "granularity layer")
+        if execution.backend != "numpy":
+            limit = f"backend {execution.backend} compiles sweeps, which know no such matrix"
+            invalid(what, limit, config.optimiser, "backend numpy")
 
 
 def why_no_more_epochs(spec: NetworkSpec, config: TrainingConfig, execution: Execution) -> str:

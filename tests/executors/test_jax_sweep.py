@@ -11,7 +11,8 @@ from lava_dyads.rules.optimisers import OPTIMISERS
 
 jax = pytest.importorskip("jax", reason="needs jax")
 
-KINDS = [(optimiser, dtype) for dtype in ("float64", "float32") for optimiser in OPTIMISERS]
+SWEPT = [name for name, kind in OPTIMISERS.items() if not kind.decorrelates]
+KINDS = [(optimiser, dtype) for dtype in ("float64", "float32") for optimiser in SWEPT]
 NAMES = [*SETTINGS, "graph"]
 SAMPLE = {(name, *KINDS[i % len(KINDS)]) for i, name in enumerate(NAMES)}
 """Each is compiled, which takes seconds; of the others the functions of arrays are tested."""

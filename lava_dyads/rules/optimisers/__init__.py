@@ -13,13 +13,14 @@ from lava_dyads.rules.optimisers.adam import Adam
 from lava_dyads.rules.optimisers.base import OPTIMISERS, Optimiser, register
 from lava_dyads.rules.optimisers.chip import ChipSGD
 from lava_dyads.rules.optimisers.momentum import Momentum
+from lava_dyads.rules.optimisers.rls import RLS
 from lava_dyads.rules.optimisers.sgd import SGD
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
-    "OPTIMISERS", "SGD", "Adam", "ChipSGD", "Momentum", "Optimiser", "optimiser", "register",
+    "OPTIMISERS", "RLS", "SGD", "Adam", "ChipSGD", "Momentum", "Optimiser", "optimiser", "register",
 ]  # fmt: skip
 
 

@@ -51,6 +51,8 @@ class Optimiser(ABC):
     name: ClassVar[str]
     slots: ClassVar[int]
     """Number of state arrays per weight."""
+    decorrelates: ClassVar[bool] = False
+    """Whether gradients go through a matrix of the neurons below first, see ``rls``."""
     in_place: ClassVar[bool] = False
     """Whether functions of the namespace may write over the gradient in :meth:`moved`."""
 
@@ -216,7 +218,7 @@ class Optimiser(ABC):
 
 
 OPTIMISERS: dict[str, type[Optimiser]] = {}
-"""Every optimiser by name: adam, momentum, sgd."""
+"""Every optimiser by name: adam, momentum, rls, sgd."""
 
 
 Chosen = TypeVar("Chosen", bound=Optimiser)

@@ -216,7 +216,7 @@ def _learnable(learners: list[Any]) -> bool:
         beside = value.flags.c_contiguous and accumulator.flags.c_contiguous
         beside = beside and memory[f"{name}_state"][0].flags.c_contiguous
         shows = type(optimiser).show is not Optimiser.show
-        if shows or not beside or value.size > LARGEST:
+        if optimiser.decorrelates or shows or not beside or value.size > LARGEST:
             return False
         try:
             Program(_equation(optimiser), 1 + optimiser.slots + len(optimiser.numbers(1)))
