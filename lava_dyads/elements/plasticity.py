@@ -116,7 +116,9 @@ class Plasticity:
             if self._decay:
                 self.optimiser.shrink(m[name], step)
             if self.optimiser.decorrelates:
-                gradient = self._decorrelated(gradient, batch)
+                update = self._decorrelated(gradient, batch)
+                self.optimiser.update(m[name], update, m[f"{name}_state"], step)
+                return
             self.optimiser.update(m[name], gradient, m[f"{name}_state"], step)
 
     def _decorrelated(self, gradient: Array, batch: int) -> Array:
@@ -125,7 +127,7 @@ class Plasticity:
         inputs = self._memory[f"{self.name}_input_sum"]
         rows = gradient.reshape(len(gradient), -1)
         p = self._memory[f"{self.name}_decorrelation"]
-        mean: Array = inputs / batch if gradient.ndim > 1 else np.ones(1)  # a bias hears 1
+        mean = inputs / batch if gradient.ndim > 1 else np.ones_like(inputs)  # a bias hears 1
         made = self.optimiser.decorrelated(rows, p, mean)
         inputs.fill(0)
         return made.reshape(gradient.shape)
