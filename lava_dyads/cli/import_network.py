@@ -8,23 +8,40 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from lava_dyads.cli.common import OK, LossName, RuleName, console, print_json
+from lava_dyads.cli.common import (
+    OK,
+    ActivationName,
+    LossName,
+    RuleName,
+    Sizes,
+    console,
+    print_json,
+)
 from lava_dyads.errors import invalid
 from lava_dyads.interop import import_network
+from lava_dyads.networks import Graph
 
 
 @dataclass(frozen=True, kw_only=True)
 class Import:
     """Make a checkpoint of a network that another framework has trained; say what became of it.
 
-    The end of the file's name tells the format: .onnx. Nothing in a file is executed. What has no
-    place in a network of dyads is refused by its name.
+    The end of the file's name tells the format: .onnx; or weights alone in .pt, .safetensors or
+    .npz, with a graph or the sizes of a chain beside them. Nothing in a file is executed. What has
+    no place in a network of dyads is refused by its name.
     """
 
     path: Positional[Annotated[Path, arg(metavar="FILE")]]
     """File to read."""
     out: Path | None = None
     """Folder for its checkpoint.npz. Default: runs/ and the name of the file."""
+    graph: Path | None = None
+    """Of a file of weights: the TOML file that says what stands where; a node NAME takes the arrays
+    NAME.weight and NAME.bias."""
+    layers: Sizes = ()
+    """Of a file of weights: sizes of a chain with input and output, e.g. 64,32,10."""
+    activation: ActivationName = "relu"
+    """Activation of the hidden layers of --layers."""
     loss: Annotated[str | None, LossName] = None
     """Loss with which it is to go on learning. Default: what its read-out says, else cross-entropy
     of several outputs and squared-error of one."""
@@ -41,7 +58,14 @@ class Import:
         target = folder / "checkpoint.npz"
         if target.exists() and not self.overwrite:
             invalid("--out", "holds a checkpoint", str(folder), "--overwrite, or another folder")
-        made = import_network(self.path, loss=self.loss or "", rule=self.rule)
+        made = import_network(
+            self.path,
+            graph=None if self.graph is None else Graph.load(self.graph),
+            layers=self.layers,
+            activation=self.activation,
+            loss=self.loss or "",
+            rule=self.rule,
+        )
         folder.mkdir(parents=True, exist_ok=True)
         made.checkpoint.save(target)
         if self.json:

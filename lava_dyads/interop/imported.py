@@ -78,7 +78,11 @@ class Imported:
 
 
 def finished(
-    layers: Layers, kind: str, loss: str = "", options: dict[str, Any] | None = None
+    layers: Layers,
+    kind: str,
+    loss: str = "",
+    options: dict[str, Any] | None = None,
+    classes: Sequence[str] = (),
 ) -> Imported:
     """Return the network of layers that a reader has made.
 
@@ -91,9 +95,14 @@ def finished(
         Empty: see :func:`~lava_dyads.interop.lowering.lowered`.
     options : dict
         More fields of the ``NetworkSpec``.
+    classes : sequence of str
+        Names of its classes, where they are known.
     """
     made = lowered(layers, loss, **(options or {}))
-    meta = {"task": TASK_OF.get(made.spec.loss, "values"), "imported_from": kind}
+    task = TASK_OF.get(made.spec.loss, "values")
+    meta: dict[str, Any] = {"task": task, "imported_from": kind}
+    if classes and task == "classes":
+        meta["class_names"] = list(classes)
     checkpoint = Checkpoint(made.spec, made.weights, made.biases, meta)
     return Imported(checkpoint, kind, _lines(layers.taken), _lines(layers.folded))
 
