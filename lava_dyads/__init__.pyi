@@ -46,6 +46,9 @@ from lava_dyads.runtime import LavaSession as LavaSession
 from lava_dyads.runtime import Trace as Trace
 from lava_dyads.runtime import Transport as Transport
 from lava_dyads.runtime import in_process as in_process
+from lava_dyads.studies import Job as Job
+from lava_dyads.studies import StudyResults as StudyResults
+from lava_dyads.studies import study as study
 from lava_dyads.training import Checkpoint as Checkpoint
 from lava_dyads.training import EarlyStopping as EarlyStopping
 from lava_dyads.training import Reporter as Reporter
@@ -53,5 +56,6 @@ from lava_dyads.training import RunResult as RunResult
 from lava_dyads.training import Trainer as Trainer
 from lava_dyads.training import TrainingConfig as TrainingConfig
 from lava_dyads.training import run as run
+from lava_dyads.training.replicas import Replicas as Replicas
 
 __version__: str

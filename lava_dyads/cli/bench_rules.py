@@ -10,6 +10,7 @@ from rich.table import Table
 from tyro.conf import Positional, arg
 
 from lava_dyads.cli.common import OK, Sizes, console, print_json, working
+from lava_dyads.errors import invalid
 from lava_dyads.experiments.bench_rules import ENTRIES, as_json, bench_rules, into, markdown
 from lava_dyads.files import check_writable, write_atomically
 
@@ -33,6 +34,11 @@ class BenchRules:
     """Samples per update."""
     seeds: int = 3
     """Of weights, order and split; means are shown."""
+    out: Path | None = None
+    """Folder of a study: each training is kept there, in processes side by side, and the same
+    command goes on where it was interrupted. Default: one after the other, and nothing is kept."""
+    workers: int | None = None
+    """Trainings of the study at a time; default: as many as cores."""
     table: Path | None = None
     """Write the table as Markdown into this file, in the place of the one that is there."""
     json: bool = False
@@ -42,6 +48,9 @@ class BenchRules:
         """Train; return the exit code."""
         if self.table:
             check_writable("--table", self.table)
+        if self.workers is not None and self.out is None:
+            limit = "is of a study, which needs a folder"
+            invalid("--workers", limit, self.workers, "--out FOLDER")
         with working() as report:
             found = bench_rules(
                 self.dataset,
@@ -51,6 +60,8 @@ class BenchRules:
                 batch_size=self.batch_size,
                 seeds=self.seeds,
                 report=report,
+                out=self.out,
+                workers=self.workers,
             )
         if self.table:
             page = self.table.read_text(encoding="utf-8") if self.table.exists() else ""

@@ -9,15 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from lava_dyads.data import load
-from lava_dyads.errors import invalid, nearest
+from lava_dyads.data import Dataset, load
+from lava_dyads.errors import LavaRuntimeError, invalid, nearest
+from lava_dyads.files import AnyPath
 from lava_dyads.networks import Execution, NetworkSpec
 from lava_dyads.options import options
 from lava_dyads.rules.binary import BINARY
 from lava_dyads.rules.units import RULES, rule
 from lava_dyads.rules.units.baselines import ALIGNMENT, BACKPROP
-from lava_dyads.training import Trainer, TrainingConfig
-from lava_dyads.training.checks import SETTLED
+from lava_dyads.studies import Job, StudyResults, study
+from lava_dyads.studies.results import Entry
+from lava_dyads.studies.study import Watcher
+from lava_dyads.training import TrainingConfig, run
 
 DYADS = "dp-transpose"
 ENTRIES: dict[str, Mapping[str, Any]] = {
@@ -74,6 +77,8 @@ def bench_rules(
     batch_size: int = 32,
     seeds: int = 3,
     report: Callable[[str], None] = lambda line: None,
+    out: AnyPath | None = None,
+    workers: int | None = None,
 ) -> list[RuleResult]:
     """Train by every rule with its documented settings; backprop is always among them.
 
@@ -89,6 +94,11 @@ def bench_rules(
         Of initial weights, order and split, 0 .. seeds - 1, the same for every rule.
     report : callable
         Told what is being trained.
+    out : str, path or None
+        Folder of a study (``lava_dyads.studies``): each training is kept there, and those that
+        are there are not done again. None: one after the other in this process.
+    workers : int or None
+        Trainings of the study at a time.
 
     Raises
     ------
@@ -102,43 +112,82 @@ def bench_rules(
             invalid("rules", "unknown name", name, nearest(name, ENTRIES))
     wanted = [name for name in ENTRIES if not rules or name in rules or name == BACKPROP]
     data = load(dataset)
-    sizes = (data.x.shape[1], *layers, data.classes)
+
+    def cell(rule: str, seed: int) -> Job:
+        return _job(rule, seed, data, layers, epochs, batch_size)
+
+    tables: dict[str, list[dict[str, Any]]] = {name: [] for name in wanted}
+    if out is None:
+        for name in wanted:
+            for seed in range(seeds):
+                report(f"{name}, seed {seed}")
+                job = cell(name, seed)
+                given = job.spec, job.data, job.config, job.execution
+                tables[name].append(run(*given, reporters=[]).table)
+    else:
+        watcher = _Reporting(report)
+        made = study(cell, {"rule": wanted}, out, seeds=seeds, workers=workers, watcher=watcher)
+        for entry in made.entries:
+            if entry.name not in made.results:
+                raise LavaRuntimeError(f"{entry.name}: {entry.why}")
+            tables[entry.setting["rule"]].append(made.results[entry.name])
     found: list[RuleResult] = []
-    for name in wanted:
-        settings = dict(ENTRIES[name])
-        known = {f.name for f in fields(NetworkSpec)} | {*options(rule(name))}
-        own = {k: v for k, v in settings.items() if k in known}
-        taught = {k: v for k, v in settings.items() if k not in own}
-        runs = []
-        for seed in range(seeds):
-            report(f"{name}, seed {seed}")
-            spec = NetworkSpec(sizes, **{"rule": name, "seed": seed, **own})
-            config = TrainingConfig(**{"epochs": epochs, "batch_size": batch_size, "seed": seed,
-                                       "split_seed": seed, **taught})  # fmt: skip
-            with Trainer(spec, data, config, Execution(runtime="reference")) as trainer:
-                history = trainer.fit()
-                runs.append((history, trainer.train_seconds, trainer.cost()))
-        accuracies = [history.column("test_accuracy")[-1] for history, _, _ in runs]
-        accuracy = float(np.mean(accuracies))
-        first = found[0].accuracy if found else accuracy
-        costs = [cost for _, _, cost in runs]
-        sent = [c.spikes if c.spikes is not None else c.events for c in costs]
-        residuals = [max(h.column("train_residual")) for h, _, _ in runs]
-        found.append(
-            RuleResult(
-                rule=name,
-                summary=spec.rule.summary,
-                settings=settings,
-                accuracies=accuracies,
-                accuracy=accuracy,
-                behind=first - accuracy,
-                seconds=float(np.mean([seconds for _, seconds, _ in runs])),
-                events=None if None in sent else float(np.mean([s for s in sent if s is not None])),
-                operations=float(np.mean([c.operations / c.dense for c in costs])),
-                settled=max(residuals) <= SETTLED,
-            )
-        )
+    for name, cells in tables.items():
+        found.append(_summary(name, cells, found[0].accuracy if found else None))
     return found
+
+
+def _job(
+    name: str, seed: int, data: Dataset, layers: tuple[int, ...], epochs: int, batch_size: int
+) -> Job:
+    """Return the training of a rule with its settings."""
+    settings = dict(ENTRIES[name])
+    known = {f.name for f in fields(NetworkSpec)} | {*options(rule(name))}
+    own = {k: v for k, v in settings.items() if k in known}
+    taught = {k: v for k, v in settings.items() if k not in own}
+    sizes = (data.x.shape[1], *layers, data.classes)
+    spec = NetworkSpec(sizes, **{"rule": name, "seed": seed, **own})
+    config = TrainingConfig(**{"epochs": epochs, "batch_size": batch_size, "seed": seed,
+                               "split_seed": seed, **taught})  # fmt: skip
+    return Job(spec, data, config, Execution(runtime="reference"))
+
+
+def _summary(name: str, cells: Sequence[Mapping[str, Any]], first: float | None) -> RuleResult:
+    """Return the means over the seeds; ``first``: the accuracy of backprop."""
+    accuracies = [table["test_accuracy"] for table in cells]
+    accuracy = float(np.mean(accuracies))
+    sent = [t["events_per_sample"] if t["spikes_per_sample"] is None else t["spikes_per_sample"]
+            for t in cells]  # fmt: skip
+    settings = dict(ENTRIES[name])
+    return RuleResult(
+        rule=name,
+        summary=rule(settings.get("rule", name)).summary,
+        settings=settings,
+        accuracies=accuracies,
+        accuracy=accuracy,
+        behind=(accuracy if first is None else first) - accuracy,
+        seconds=float(np.mean([table["train_seconds"] for table in cells])),
+        events=None if None in sent else float(np.mean([s for s in sent if s is not None])),
+        operations=float(np.mean([table["synops_vs_backprop"] for table in cells])),
+        settled=all(table["settled"] is not False for table in cells),  # counts have no rest
+    )
+
+
+class _Reporting(Watcher):
+    """Says how far a study is."""
+
+    def __init__(self, report: Callable[[str], None]) -> None:
+        self._report, self._done = report, 0
+
+    def on_begin(self, jobs: int, done: int) -> None:
+        """Keep how many there are."""
+        self._jobs, self._done = jobs, done
+        self._report(f"{done} of {jobs} trainings are done")
+
+    def on_job(self, results: StudyResults, entry: Entry) -> None:
+        """Count."""
+        self._done += 1
+        self._report(f"{self._done} of {self._jobs} trainings are done")
 
 
 def markdown(found: Sequence[RuleResult]) -> str:

@@ -558,9 +558,25 @@ def test_every_rule_is_trained_by_one_command_and_put_into_a_table(capsys, tmp_p
     assert prose == [line for line in page if not line.startswith("|")]
 
 
+@pytest.mark.slow  # two workers are started, and nothing depends on it but time
+def test_rules_as_a_study_are_those_one_after_the_other_and_are_kept(capsys, tmp_path):
+    options = "--layers 8 --epochs 1 --seeds 2 --rules dp --json"
+    _, plain, _ = run(capsys, f"bench rules {options}")
+    out = tmp_path / "s"
+    for _ in range(2):
+        code, text, _ = run(capsys, f"bench rules {options} --out {out} --workers 2")
+        assert code == 0
+        for one, other in zip(json.loads(plain)["rules"], json.loads(text)["rules"], strict=True):
+            assert {k: v for k, v in one.items() if k != "seconds"} == {
+                k: v for k, v in other.items() if k != "seconds"
+            }
+    assert len(list((out / "runs").iterdir())) == 4
+
+
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("bench rules --workers 2", "--workers"),
         ("bench rules --table {file}/rules.md", "--table"),
         ("info --graph {graph} --plot {file}/graph.png", "--plot"),
     ],
