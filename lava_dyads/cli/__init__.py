@@ -57,6 +57,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.predict:Predict",
         "classes of new rows of a file, by a trained network",
     ),
+    "sparse": (
+        "lava_dyads.cli.sparse:Sparse",
+        "code data sparsely by dyads: gap to the optimum, events, operations",
+    ),
     "deploy": (
         "lava_dyads.cli.deploy:Deploy",
         "cores, memory and messages on Loihi 2; export for lava-dl and NIR",

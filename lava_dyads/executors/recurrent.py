@@ -32,6 +32,7 @@ Source: DY = Hoier, Kalinin, Ernoult, Zach, *Dyadic Learning in Recurrent and Fe
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -282,57 +283,74 @@ def recurrent(
     shape = structure(kind)
     w = shape.check(real_array(weights, "recurrent.weights", 2), "recurrent.weights")
     n, neuron = len(w), activation(f) if isinstance(f, str) else f
-    alpha, rate = dyads.alpha, _rate(w, dyads, neuron.name)
+    rate = _rate(w, dyads, neuron.name)
     shared: dict[str, Any] = {"lanes": lanes, "beta": dyads.beta, "arithmetic": arithmetic}
     taught = shared | {"optimiser": optimiser}
-    elements: dict[str, Element] = {}
-    links: list[Link] = []
-    here = "population"
     if inputs is None:
-        elements["inputs"] = Connection(None, op=Embed(n, n, 0), **shared)
+        below = Connection(None, op=Embed(n, n, 0), **shared)
     else:
-        elements["inputs"] = Connection(_matrix("inputs", inputs, n, None), **taught)
-    links += [
+        below = Connection(_matrix("inputs", inputs, n, None), **taught)
+    coded: dict[str, Any] = {**taught, "thresholds": Thresholds(threshold)}
+    unit = DampedDyad(neuron, dyads.alpha, True, rate)
+    steps = dyads.steps
+    if steps is None:
+        passes = 1 if dyads.alpha in (0.0, 1.0) else 2
+        on_the_way = 3 + 2 * (read_out is not None)
+        steps = passes * steps_to_rest(w, rate) + on_the_way
+    elements: dict[str, Element] = {
+        "inputs": below,
+        "recurrent": Connection(w, op=shape.op(n), **taught),
+        "population": Population(unit, _vector("bias", bias, n), **coded),
+    }
+    if read_out is not None:
+        v = _matrix("read_out", read_out.weights, None, n)
+        linear = DyadUnit(ACTIVATIONS["linear"], dyads.alpha, True)
+        elements["read_out"] = Connection(v, **taught)
+        elements["read_out_population"] = Population(
+            linear, _vector("read_out.bias", read_out.bias, len(v)), **coded
+        )
+        n = len(v)
+    elements["head"] = Head(loss_of(loss), n, threshold=threshold, **shared)
+    return looped(elements, steps=steps)
+
+
+def looped(elements: Mapping[str, Element], *, steps: int) -> Network:
+    """Link a population to itself, its inputs and its read-out, where there is one.
+
+    Parameters
+    ----------
+    elements : mapping of str to Element
+        ``inputs``, ``recurrent``, ``population``, perhaps ``read_out`` and
+        ``read_out_population``, and the ``head`` on the last of them.
+    steps : int
+        Of a presentation.
+    """
+    here = "population"
+    links = [
         Link(OUTSIDE, "input_in", "inputs", "mean_in"),
         Link("inputs", "basal_out", here, "basal_in"),
         Link(here, "difference_out", "inputs", "difference_in"),
-    ]
-    elements["recurrent"] = Connection(w, op=shape.op(n), **taught)
-    links += [
         Link(here, "mean_out", "recurrent", "mean_in"),
         Link("recurrent", "basal_out", here, "basal_in"),
         Link(here, "difference_out", "recurrent", "difference_in"),
         Link("recurrent", "apical_out", here, "apical_in"),
     ]
-    coded: dict[str, Any] = {**taught, "thresholds": Thresholds(threshold)}
-    unit = DampedDyad(neuron, alpha, True, rate)
-    elements[here] = Population(unit, _vector("bias", bias, n), **coded)
-    if read_out is not None:
-        v = _matrix("read_out", read_out.weights, None, n)
-        elements["read_out"] = Connection(v, **taught)
+    if "read_out" in elements:
         above = "read_out_population"
-        linear = DyadUnit(ACTIVATIONS["linear"], alpha, True)
-        elements[above] = Population(linear, _vector("read_out.bias", read_out.bias, len(v)),
-                                     **coded)  # fmt: skip
         links += [
             Link(here, "mean_out", "read_out", "mean_in"),
             Link("read_out", "basal_out", above, "basal_in"),
             Link(above, "difference_out", "read_out", "difference_in"),
             Link("read_out", "apical_out", here, "apical_in"),
         ]
-        here, n = above, len(v)
-    elements["head"] = Head(loss_of(loss), n, threshold=threshold, **shared)
+        here = above
     links += [
         Link(here, "mean_out", "head", "mean_in"),
         Link(OUTSIDE, "target_in", "head", "target_in"),
         Link("head", "drive_out", here, "apical_in"),
         Link(here, "mean_out", OUTSIDE, "output_out"),
     ]
-    steps = dyads.steps
-    if steps is None:
-        passes = 1 if alpha in (0.0, 1.0) else 2
-        on_the_way = 3 + 2 * (read_out is not None)
-        steps = passes * steps_to_rest(w, rate) + on_the_way
+    lanes = elements["population"].lanes
     return Network(elements, links, lanes=lanes, steps=steps, read_step=steps)
 
 

@@ -38,18 +38,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from lava_dyads.array_types import Array
 from lava_dyads.checks import Count, NotNegative, Positive, Share, Size, check_fields, real_array
+from lava_dyads.elements import Connection, Head, Population
 from lava_dyads.errors import invalid
-from lava_dyads.executors.recurrent import ReadOut, RecurrentDyads, recurrent
+from lava_dyads.executors.recurrent import ReadOut, RecurrentDyads, looped, recurrent
 from lava_dyads.executors.step import Network
 from lava_dyads.rules.activations import ACTIVATIONS, Activation, soft_threshold
 from lava_dyads.rules.arithmetic import Arithmetic
+from lava_dyads.rules.losses import loss as loss_of
+from lava_dyads.rules.ops.conv import Conv
 from lava_dyads.rules.optimisers import Optimiser
+from lava_dyads.rules.send_on_change import Thresholds
+from lava_dyads.rules.units.damped import DampedDyad
 
 Sign = Literal["both", "positive"]
 
@@ -153,15 +158,21 @@ def curvature(dictionary: Array) -> float:
     return float(np.linalg.norm(dictionary, 2)) ** 2
 
 
-def rate_limit(dictionary: Array, together: bool = True, delay: float = 0.0) -> float:
+def rate_limit(largest: float, together: bool = True, delay: float = 0.0) -> float:
     """Return the rate beyond which neurons cannot be trusted to come to rest (module docstring).
+
+    Parameters
+    ----------
+    largest : float
+        L, see :func:`curvature`.
+    together, delay
+        See :class:`SparseCoding`.
 
     Examples
     --------
-    >>> rate_limit(np.eye(2)), round(rate_limit(np.eye(2), delay=1.0), 6)
+    >>> rate_limit(1.0), round(rate_limit(1.0, delay=1.0), 6)
     (2.0, 1.0)
     """
-    largest = curvature(dictionary)
     if together:
         return 2.0 * math.sin(math.pi / (2 * (2 * delay + 1))) / largest
     q = largest - 1.0
@@ -170,12 +181,12 @@ def rate_limit(dictionary: Array, together: bool = True, delay: float = 0.0) -> 
     return min(1.0, math.acos(-1.0 / q) / (delay * math.sqrt(q**2 - 1.0)))
 
 
-def safe_rate(dictionary: Array, together: bool = True, delay: float = 0.0) -> float:
+def safe_rate(largest: float, together: bool = True, delay: float = 0.0) -> float:
     """Return the rate that is taken if none is given: half of the limit where that is one of steps.
 
     At most 1; in steps without delay 1 / L.
     """
-    return min(1.0, rate_limit(dictionary, together, delay) / (1 + together))
+    return min(1.0, rate_limit(largest, together, delay) / (1 + together))
 
 
 def checked_dictionary(dictionary: Array) -> Array:
@@ -196,8 +207,8 @@ def checked_dictionary(dictionary: Array) -> Array:
     return d
 
 
-def checked_rate(dictionary: Array, coding: SparseCoding) -> float:
-    """Return the rate of the neurons, checked against what curvature and delay allow.
+def checked_rate(largest: float, coding: SparseCoding) -> float:
+    """Return the rate of the neurons, checked against what curvature L and delay allow.
 
     Raises
     ------
@@ -205,14 +216,14 @@ def checked_rate(dictionary: Array, coding: SparseCoding) -> float:
         If it is beyond.
     """
     how = coding.together, coding.delay
-    limit, safe, rate = rate_limit(dictionary, *how), safe_rate(dictionary, *how), coding.rate
+    limit, safe, rate = rate_limit(largest, *how), safe_rate(largest, *how), coding.rate
     if rate is None:
         return safe
     if not 0 < rate <= 1:
         invalid("SparseCoding.rate", "must lie in (0, 1]", rate, f"{safe:.4g}")
     if rate > limit or (coding.together and rate == limit):
         late = f" and a mean delay of {coding.delay:g} wake-ups" if coding.delay else ""
-        what = f"must be below {limit:.4g} for |D|^2 = {curvature(dictionary):.4g}{late}"
+        what = f"must be below {limit:.4g} for |D|^2 = {largest:.4g}{late}"
         invalid("SparseCoding.rate", what, rate, f"{safe:.4g}, or None")
     return rate
 
@@ -260,7 +271,7 @@ def sparse_code(
     LCA.
     """
     d = checked_dictionary(dictionary)
-    rate = checked_rate(d, coding)
+    rate = checked_rate(curvature(d), coding)
     return recurrent(
         lateral(d),
         coding.bias,
@@ -274,3 +285,95 @@ def sparse_code(
         optimiser=optimiser,
         arithmetic=arithmetic,
     )
+
+
+def checked_kernels(kernels: Array, image: tuple[int, int, int]) -> Array:
+    """Return kernels (atoms, channels, height, width), if they are some and fit into the image.
+
+    Raises
+    ------
+    ValidationError
+        If they do not.
+    """
+    k = real_array(kernels, "kernels", 4)
+    if not k.size or not k.any(axis=(1, 2, 3)).all():
+        invalid("kernels", "every one must have an entry that is not 0", k.shape)
+    fits = k.shape[1] == image[0] and k.shape[2] <= image[1] and k.shape[3] <= image[2]
+    if not fits:
+        invalid("kernels", f"must be (atoms, {image[0]}, height, width) within {image}", k.shape)
+    return k
+
+
+def correlations(kernels: Array) -> Array:
+    """Return the kernels of I - D^T D, (atoms, atoms, 2 height - 1, 2 width - 1)."""
+    atoms, channels, height, width = kernels.shape
+    room = np.pad(kernels, ((0, 0), (0, 0), (height - 1,) * 2, (width - 1,) * 2))
+    meet = Conv((channels, *room.shape[2:]), atoms, (height, width))
+    answers = meet.forward(kernels, room.reshape(atoms, -1))  # of kernel m to n, moved everywhere
+    moved = answers.reshape(atoms, atoms, 2 * height - 1, 2 * width - 1).swapaxes(0, 1)
+    made: Array = -moved[:, :, ::-1, ::-1]
+    made[np.arange(atoms), np.arange(atoms), height - 1, width - 1] += 1.0
+    return made
+
+
+def kernel_curvature(kernels: Array, image: tuple[int, int, int]) -> float:
+    """Return a bound on L of a convolutional dictionary: the largest over all frequencies."""
+    spectra = np.fft.rfft2(kernels, image[1:])  # atoms within the image: no wrap around
+    matrices = spectra.transpose(2, 3, 1, 0)
+    return float(np.linalg.norm(matrices, 2, axis=(2, 3)).max()) ** 2
+
+
+def convolutional_code(
+    kernels: Array,
+    image: tuple[int, int, int],
+    coding: SparseCoding = SparseCoding(),
+    *,
+    lanes: Size = 1,
+    threshold: NotNegative = 0.0,
+    optimiser: Optimiser | None = None,
+) -> Network:
+    """Build the population that codes images as a sum of kernels put wherever they fit.
+
+    y = sum_m kernel_m * x_m; a signal in time is an image of height 1. ``inputs`` is a convolution,
+    and so is ``recurrent``, with the correlations of the kernels with each other: as many weights
+    as the kernels need, whatever the size of the image. The code is laid out kernel by kernel.
+
+    Parameters
+    ----------
+    kernels : array, shape (atoms, channels, height, width)
+    image : tuple of int
+        (channels, height, width) of the data.
+    coding, lanes, threshold, optimiser
+        As for :func:`sparse_code`.
+
+    Raises
+    ------
+    ValidationError
+        If the kernels do not fit, or the rate is beyond what curvature and delay allow.
+
+    Examples
+    --------
+    >>> network = convolutional_code(np.ones((1, 1, 1, 2)), (1, 1, 4), SparseCoding(0.5))
+    >>> network.settle(np.array([[0.0, 1.0, 1.0, 0.0]]), None).converged
+    True
+    >>> network.means()["population"].round(6)
+    array([[0.  , 0.75, 0.  ]])
+    """
+    k = checked_kernels(kernels, image)
+    atoms, _, height, width = k.shape
+    rate = checked_rate(kernel_curvature(k, image), coding)
+    shared: dict[str, Any] = {"lanes": lanes, "beta": coding.beta}
+    taught = shared | {"optimiser": optimiser}
+    below = Conv(image, atoms, (height, width))
+    around = Conv(below.image_out, atoms, (2 * height - 1, 2 * width - 1),
+                  padding=(height - 1, width - 1))  # fmt: skip
+    unit = DampedDyad(coding.activation, coding.alpha, True, rate)
+    elements = {
+        "inputs": Connection(k, op=below, **taught),
+        "recurrent": Connection(correlations(k), op=around, **taught),
+        "population": Population(
+            unit, np.full(below.n_out, coding.bias), thresholds=Thresholds(threshold), **taught
+        ),
+        "head": Head(loss_of("squared-error"), below.n_out, threshold=threshold, **shared),
+    }
+    return looped(elements, steps=coding.steps)

@@ -33,6 +33,7 @@ from lava_dyads.errors import invalid
 from lava_dyads.executors.sparse_code import (
     SparseCoding,
     checked_dictionary,
+    curvature,
     lateral,
     safe_rate,
     sparse_code,
@@ -163,7 +164,7 @@ def reconstruction_error(
 
     Relative to that of |y|^2.
     """
-    steady = replace(coding, rate=safe_rate(dictionary), together=True, delay=0.0)
+    steady = replace(coding, rate=safe_rate(curvature(dictionary)), together=True, delay=0.0)
     network = sparse_code(dictionary, steady, read_out=True, lanes=len(data))
     network.settle(data, None, max_steps=coding.steps)
     left = network.means()["read_out_population"] - data
