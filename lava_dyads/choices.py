@@ -33,6 +33,7 @@ Channels: TypeAlias = Literal[0, 1, 3]
 Coding: TypeAlias = Literal["change", "value", "robust"]
 Packets: TypeAlias = Literal["event", "vector"]
 
+TracePlace: TypeAlias = Literal["start", "end", "nan"]
 PlayedOn: TypeAlias = Literal["lava", "in-process", "both"]
 Unread: TypeAlias = Literal["fail", "allow"]
 

@@ -48,6 +48,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "learning curves of runs with bands over seeds, confusion, weights, as PNG, PDF or SVG",
     ),
     "report": ("lava_dyads.cli.report:Report", "write the page of a run, one file of HTML"),
+    "debug": (
+        "lava_dyads.cli.debug:Debug",
+        "write the page of a trace: messages in flight, one by one, in a browser",
+    ),
     "import": (
         "lava_dyads.cli.import_network:Import",
         "make a checkpoint of a network that another framework has trained",
