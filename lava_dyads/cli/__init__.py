@@ -69,6 +69,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "lava_dyads.cli.deploy:Deploy",
         "cores, memory and messages on Loihi 2; export for lava-dl and NIR",
     ),
+    "export": (
+        "lava_dyads.cli.export_network:Export",
+        "write a trained network for other frameworks: ONNX, safetensors",
+    ),
     "data list": ("lava_dyads.cli.data:DataList", "data sets, and which are on this machine"),
     "data get": ("lava_dyads.cli.data:DataGet", "fetch data sets, verified by checksum"),
     "data verify": ("lava_dyads.cli.data:DataVerify", "compare data sets with their checksums"),

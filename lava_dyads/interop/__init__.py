@@ -9,10 +9,13 @@ from lava_dyads.interop.reading import (
     from_torch,
     import_network,
 )
+from lava_dyads.interop.writing import EXPORTS, export_network
 
 __all__ = [
+    "EXPORTS",
     "FORMATS",
     "Imported",
+    "export_network",
     "from_arrays",
     "from_onnx",
     "from_sklearn",

@@ -2,13 +2,14 @@
 
 Arrays alone do not say how they belong together; a graph (docs/graphs.md) or the sizes of a chain
 do. A node ``first`` takes ``first.weight`` and ``first.bias``, as PyTorch names them; of a chain
-the weights are taken in the order in which they stand.
+they are taken in the order in which they stand, as far as their shapes fit.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,13 @@ from lava_dyads.interop.layers import (
     Affine,
     Concat,
     Convolution,
+    Flatten,
     Layers,
     Pool,
     Product,
     Sum,
     refused,
+    scale,
 )
 from lava_dyads.networks import Graph, Node
 from lava_dyads.optional import imported
@@ -72,21 +75,29 @@ def _chain(
     held: dict[str, Array], sizes: Sequence[int], activation: str
 ) -> tuple[Graph, dict[str, Array]]:
     """Return a chain as a graph, and its arrays under the names of its nodes."""
-    weights = [name for name, array in held.items() if array.ndim > 1]
-    if len(weights) != len(sizes) - 1:
-        invalid("arrays", f"need {len(sizes) - 1} matrices for layers {tuple(sizes)}", weights)
-    biases = [name for name, array in held.items() if array.ndim < 2]
-    nodes, named = [Node("x", "input", shape=(sizes[0],))], {}
-    for k, (name, n) in enumerate(zip(weights, sizes[1:], strict=True), 1):
-        last = k == len(weights)
-        node = f"layer_{k}"
-        nodes.append(Node(node, "dense", nodes[-1].name, "" if last else activation, size=int(n)))
-        named[f"{node}.weight"] = held[name]
-        if len(biases) == len(weights):
-            named[f"{node}.bias"] = held[biases[k - 1]]
-    if biases and len(biases) != len(weights):
-        invalid("arrays", f"need {len(weights)} biases, or none", biases, "a graph")
+    left = dict(held)
+    nodes, named = [Node("x", "input", shape=(int(sizes[0]),))], {}
+    for k, (below, n) in enumerate(pairwise(map(int, sizes)), 1):
+        node, last = f"layer_{k}", k == len(sizes) - 1
+        fits = [name for name, array in left.items() if array.shape == (n, below)]
+        if not fits:
+            got = {name: array.shape for name, array in left.items()}
+            invalid(f"layer {k}", f"needs weights of shape {(n, below)}", got)
+        named[f"{node}.weight"] = left.pop(fits[0])
+        stem = _stem(fits[0])
+        own = [name for name, array in left.items() if array.shape == (n,)]
+        own = [name for name in own if _stem(name) == stem] or own
+        if own:
+            named[f"{node}.bias"] = left.pop(own[0])
+        nodes.append(Node(node, "dense", nodes[-1].name, "" if last else activation, size=n))
+    if left:
+        invalid("arrays", f"belong to no layer of {tuple(sizes)}", sorted(left))
     return Graph(nodes), named
+
+
+def _stem(name: str) -> str:
+    found = _END.match(name)
+    return found[1] + found[3] if found else ""
 
 
 class _Filled:
@@ -111,6 +122,9 @@ class _Filled:
                 continue
             sources = [results[s] for s in node.sources]
             made = self._node(node, shapes[node.name], sources)
+            if node.kind not in ("dense", "conv") and (node.name, "bias") in self.held:
+                bias = self._array(node.name, "bias", (shapes[node.name].shape[0],))
+                made = self.layers.add(f"{node.name}_bias", scale(1.0, bias), made)
             if node.activation and node.activation != "linear":
                 made = self.layers.add(f"{node.name}_neurons", Activate(node.activation), made)
             results[node.name] = made
@@ -140,6 +154,10 @@ class _Filled:
             windows = vertex.op.windows
             pool = Pool(node.kind, windows.kernel, windows.stride)  # type: ignore[arg-type]
             return add(name, pool, *sources)
+        if node.kind == "concat" and len(vertex.shape) == 1:
+            flat = [s for s in sources if len(self.layers.shapes[s]) > 1]
+            laid = {s: add(f"{name}_{s}_flat", Flatten(), s) for s in flat}
+            sources = [laid.get(s, s) for s in sources]
         others: dict[str, Any] = {"sum": Sum(), "product": Product(), "concat": Concat()}
         if node.kind not in others:
             raise refused(f"node {name}", "has no place in an import", node.kind)
@@ -170,7 +188,8 @@ def arrays_of_file(path: AnyPath) -> dict[str, Array]:
     try:
         if path.suffix == ".safetensors":
             reader = imported("safetensors.numpy", "safetensors files", "interop")
-            return dict(reader.load(read_whole(path)))
+            found = dict(reader.load(read_whole(path)))  # in the order of the alphabet
+            return {name: found[name] for name in sorted(found, key=_counted)}
         with opened_arrays(path) as file:
             return {name: file[name] for name in file.names}
     except (FileNotFoundError, CheckpointError):
@@ -179,6 +198,11 @@ def arrays_of_file(path: AnyPath) -> dict[str, Array]:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         limit = f"cannot be read as {path.suffix} ({why})"
         raise CheckpointError(message("arrays", limit, str(path), "a whole file")) from error
+
+
+def _counted(name: str) -> list[tuple[int, str]]:
+    """Return a key that sorts layer_2 before layer_10."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def layers_of_perceptron(model: Any) -> tuple[Layers, tuple[str, ...]]:

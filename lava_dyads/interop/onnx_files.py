@@ -3,7 +3,8 @@
 =====================================  ==========================================================
 taken                                  Gemm, MatMul, Conv (one group), MaxPool, AveragePool,
                                        GlobalAveragePool, Relu, HardSigmoid, Clip, Sigmoid, Tanh,
-                                       Add, Mul and Sub of two results, Concat
+                                       Add, Mul and Sub of two results, Sum,
+                                       Concat
 folded into what is beside it          Add, Sub, Mul, Div with constants, Neg,
                                        BatchNormalization, Flatten, Reshape, Squeeze, Dropout,
                                        Identity, Cast, a Softmax or LogSoftmax at the end

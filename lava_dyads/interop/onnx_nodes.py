@@ -234,6 +234,12 @@ def _binary(call: Call) -> str:
     return call.layers.add(call.name, Product() if kind == "Mul" else Sum(), first, second)
 
 
+def _sum(call: Call) -> str:
+    call.taken(f"of {len(call.node.input)}")
+    sources = [call.source(k) for k in range(len(call.node.input))]
+    return call.layers.add(call.name, Sum(), *sources)
+
+
 def _with_constant(call: Call, kind: str, k: int) -> str:
     constant, shape = call.constant(k), call.shape(1 - k)
     fitted = _fitted(call, constant, shape)
@@ -371,5 +377,6 @@ TAKERS: dict[str, Callable[[Call], str]] = {
     "Softmax": _softmax,
     "Squeeze": _squeeze,
     "Sub": _binary,
+    "Sum": _sum,
     "Tanh": _activation("tanh"),
 }
