@@ -78,7 +78,7 @@ def connected(scheduler: str, count: int, what: str) -> tuple[Any, Any]:
         client.wait_for_workers(1, timeout=PATIENCE)
     except BaseException as error:
         close(client, cluster)
-        if isinstance(error, OSError | ValueError | TimeoutError):
+        if isinstance(error, (OSError, ValueError, dask.TimeoutError)):
             limit = f"cannot be reached, or has no worker ({reason(error)})"
             invalid("--scheduler", limit, scheduler, "tcp://HOST:8786, and dask worker there")
         raise

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from lava_dyads.errors import LavaRuntimeError
 from lava_dyads.files import reason
+from lava_dyads.optional import imported
 from lava_dyads.training.clusters import close, connected
 from lava_dyads.training.replicas.config import LOCAL
 from lava_dyads.training.replicas.member import Member
@@ -51,9 +52,10 @@ class OnDask:
     """Replicas as actors of Dask, each on a worker of its own as far as there are some."""
 
     def __init__(self, scheduler: str, count: int, *made: Any) -> None:
+        self._dask = imported("distributed", "replicas on workers", "cluster")
         address = "" if scheduler == LOCAL else scheduler
         self.client, self._cluster = connected(address, count, "replicas on workers")
-        self.workers = sorted(self.client.scheduler_info(n_workers=-1)["workers"])
+        self.workers = sorted(self.client.nthreads())
         sent = self.client.scatter(made, hash=False, broadcast=True)
         self._futures = [
             self.client.submit(_member, sent, actor=True, pure=False, allow_other_workers=False,
@@ -79,9 +81,9 @@ class OnDask:
         while True:
             try:
                 return future.result(timeout=5)
-            except TimeoutError:
+            except self._dask.TimeoutError:
                 address = self.workers[number % len(self.workers)]
-                if address in self.client.scheduler_info(n_workers=-1)["workers"]:
+                if address in self.client.nthreads():
                     continue  # it is at work
                 raise LostError(f"worker {address} has ended") from None
             except (OSError, ValueError) as error:
