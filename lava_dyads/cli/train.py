@@ -69,7 +69,7 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
                      "split_seed", "test_share", "validation_share", "dtype", "skip_error",
                      "no_count", "alone", "learn_at", "readout"),
         "optimiser_specific": tuple(f.name for f in fields(OptimiserOptions)),
-        "several": ("replicas", "topology", "every", "late", "lost", "shards", "scheduler"),
+        "parallel": ("replicas", "topology", "every", "late", "lost", "shards", "scheduler"),
         "stopping": ("patience", "stop_metric", "keep_best"),
         "run": ("overwrite", "profile", "no_save", "checkpoint_every", "resume", "log", "report",
                 "config", "json"),
