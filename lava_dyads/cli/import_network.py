@@ -26,9 +26,9 @@ from lava_dyads.networks import Graph
 class Import:
     """Make a checkpoint of a network that another framework has trained; say what became of it.
 
-    The end of the file's name tells the format: .onnx; or weights alone in .pt, .safetensors or
-    .npz, with a graph or the sizes of a chain beside them. Nothing in a file is executed. What has
-    no place in a network of dyads is refused by its name.
+    The end of the file's name tells the format: .onnx, .nir; or weights alone in .pt, .safetensors
+    or .npz, with a graph or the sizes of a chain beside them. Nothing in a file is executed. What
+    has no place in a network of dyads is refused by its name.
     """
 
     path: Positional[Annotated[Path, arg(metavar="FILE")]]
@@ -42,6 +42,8 @@ class Import:
     """Of a file of weights: sizes of a chain with input and output, e.g. 64,32,10."""
     activation: ActivationName = "relu"
     """Activation of the hidden layers of --layers."""
+    rates: bool = False
+    """Read IF neurons of NIR as relus, which is what their rates are at constant currents."""
     loss: Annotated[str | None, LossName] = None
     """Loss with which it is to go on learning. Default: what its read-out says, else cross-entropy
     of several outputs and squared-error of one."""
@@ -63,6 +65,7 @@ class Import:
             graph=None if self.graph is None else Graph.load(self.graph),
             layers=self.layers,
             activation=self.activation,
+            rates=self.rates,
             loss=self.loss or "",
             rule=self.rule,
         )

@@ -4,6 +4,7 @@ from lava_dyads.interop.imported import Imported
 from lava_dyads.interop.reading import (
     FORMATS,
     from_arrays,
+    from_nir,
     from_onnx,
     from_sklearn,
     from_torch,
@@ -17,6 +18,7 @@ __all__ = [
     "Imported",
     "export_network",
     "from_arrays",
+    "from_nir",
     "from_onnx",
     "from_sklearn",
     "from_torch",

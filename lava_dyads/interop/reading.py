@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from lava_dyads.checks import checked
@@ -10,11 +10,16 @@ from lava_dyads.errors import invalid
 from lava_dyads.files import AnyPath, as_path
 from lava_dyads.interop.arrays import arrays_of_file, layers_of_arrays, layers_of_perceptron
 from lava_dyads.interop.imported import Imported, finished
+from lava_dyads.interop.layers import Layers
+from lava_dyads.interop.nir_files import layers_of_graph, read_nir
 from lava_dyads.interop.onnx_files import layers_of, read_onnx
 from lava_dyads.interop.torch_modules import layers_of_module, weights_of_file
 from lava_dyads.networks import Graph
 
-WHOLE = {".onnx": ("ONNX", read_onnx)}
+WHOLE: dict[str, tuple[str, Callable[[AnyPath], Layers]]] = {
+    ".onnx": ("ONNX", read_onnx),
+    ".nir": ("NIR", read_nir),
+}
 """Files that say all of a network, and what reads them, by the end of their names."""
 
 WEIGHTS = {
@@ -36,6 +41,7 @@ def import_network(
     graph: Graph | None = None,
     layers: Sequence[int] = (),
     activation: str = "relu",
+    rates: bool = False,
     loss: str = "",
     **options: Any,
 ) -> Imported:
@@ -51,6 +57,8 @@ def import_network(
         Of a file of weights: sizes of a chain, instead.
     activation : str
         Of the hidden layers of that chain.
+    rates : bool
+        Of NIR: read IF neurons as the relus that their rates are at constant currents.
     loss : str
         With which it is to go on learning; empty: what its read-out says (softmax: cross-entropy;
         sigmoid: binary cross-entropy), else cross-entropy of several outputs, squared error of one.
@@ -66,11 +74,13 @@ def import_network(
     """
     path = as_path("import", path)
     end = path.suffix.lower()
+    if rates and end != ".nir":
+        invalid("--rates", "is for the neurons of NIR", str(path), "to leave it out")
     if end in WHOLE:
         if graph is not None or layers:
             invalid("import", f"a file {end} says all of its network", str(path), "the file alone")
         kind, read = WHOLE[end]
-        return finished(read(path), kind, loss, options)
+        return finished(read_nir(path, rates) if rates else read(path), kind, loss, options)
     if end not in WEIGHTS:
         invalid("import", "knows files by their ends", str(path), ", ".join(FORMATS))
     if graph is None and not layers:
@@ -85,6 +95,12 @@ def import_network(
 def from_onnx(model: Any, *, loss: str = "", **options: Any) -> Imported:
     """Return the network of an ``onnx.ModelProto``, see :func:`import_network`."""
     return finished(layers_of(model), "ONNX", loss, options)
+
+
+@checked
+def from_nir(graph: Any, *, rates: bool = False, loss: str = "", **options: Any) -> Imported:
+    """Return the network of a ``nir.NIRGraph``, see :func:`import_network`."""
+    return finished(layers_of_graph(graph, rates), "NIR", loss, options)
 
 
 @checked
