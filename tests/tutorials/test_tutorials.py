@@ -313,3 +313,24 @@ def test_the_seventh_notebook_learns_over_time_and_costs_less_than_frames_alone(
     (every, costs), (last, less) = np.array(delays, float)
     assert every < last
     assert less < costs
+
+
+@pytest.mark.lava
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_the_eighth_notebook_runs_and_prints_what_its_text_says(executed):
+    """Codes are the Lasso's, messages are few, and the dictionary gets better."""
+    notebook = executed("08")
+    for name, lines in (("by-hand", 2), ("process-run", 1)):
+        apart = re.findall(r"to (?:scikit-learn's|the) Lasso: " + NUMBER, printed(notebook, name))
+        assert len(apart) == lines
+        assert max(map(float, apart)) < 1e-5
+    row = r"(sync|async) +threshold " + NUMBER + ": gap " + NUMBER + ", +" + NUMBER
+    rows = re.findall(row, printed(notebook, "ways"))
+    events = {(clock, threshold): float(e) for clock, threshold, _, e in rows}
+    assert len(events) == 6
+    assert all(events["async", t] < events["sync", t] for _, t, _, _ in rows)
+    gaps = [float(gap) for clock, _, gap, _ in rows if clock == "async"]
+    assert gaps == sorted(gaps, reverse=True)
+    before, after = map(float, re.findall(NUMBER, printed(notebook, "learning")))
+    assert after < 0.8 * before
