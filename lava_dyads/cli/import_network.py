@@ -26,9 +26,9 @@ from lava_dyads.networks import Graph
 class Import:
     """Make a checkpoint of a network that another framework has trained; say what became of it.
 
-    The end of the file's name tells the format: .onnx, .nir; or weights alone in .pt, .safetensors
-    or .npz, with a graph or the sizes of a chain beside them. Nothing in a file is executed. What
-    has no place in a network of dyads is refused by its name.
+    The end of the file's name tells the format: .onnx, .nir, .net; or weights alone in .pt,
+    .safetensors or .npz, with a graph or the sizes of a chain beside them. Nothing in a file is
+    executed. What has no place in a network of dyads is refused by its name.
     """
 
     path: Positional[Annotated[Path, arg(metavar="FILE")]]

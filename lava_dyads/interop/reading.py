@@ -11,6 +11,7 @@ from lava_dyads.files import AnyPath, as_path
 from lava_dyads.interop.arrays import arrays_of_file, layers_of_arrays, layers_of_perceptron
 from lava_dyads.interop.imported import Imported, finished
 from lava_dyads.interop.layers import Layers
+from lava_dyads.interop.netx_files import read_netx
 from lava_dyads.interop.nir_files import layers_of_graph, read_nir
 from lava_dyads.interop.onnx_files import layers_of, read_onnx
 from lava_dyads.interop.torch_modules import layers_of_module, weights_of_file
@@ -19,6 +20,7 @@ from lava_dyads.networks import Graph
 WHOLE: dict[str, tuple[str, Callable[[AnyPath], Layers]]] = {
     ".onnx": ("ONNX", read_onnx),
     ".nir": ("NIR", read_nir),
+    **dict.fromkeys((".net", ".h5", ".hdf5"), ("netx", read_netx)),
 }
 """Files that say all of a network, and what reads them, by the end of their names."""
 
