@@ -73,7 +73,7 @@ class SparseCoding:
     sign : str
         Of the entries of a code: ``both`` or ``positive``.
     rate : float or None
-        r; None: the largest that is safe, see :func:`safe_rate`.
+        r; None: the largest that is safe, see :func:`~lava_dyads.executors.sparse_code.safe_rate`.
     together : bool
         Whether neurons update together, in steps or as a layer, or one by one (clock ``async``,
         granularity ``neuron``).
