@@ -65,7 +65,14 @@ def layers_of(model: Any) -> Layers:
     UnsupportedError
         Naming the node that has no place in a network of dyads.
     """
-    return _Reader(model).read()
+    try:
+        return _Reader(model).read()
+    except DyadsError:
+        raise
+    except Exception as error:  # whatever a model whose parts contradict each other leads to
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        limit = f"ONNX model: its parts do not fit each other ({why})"
+        raise UnsupportedError(f"{limit}. Try: {_HINT}") from error
 
 
 class _Reader:

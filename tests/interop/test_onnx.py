@@ -209,6 +209,25 @@ def test_what_has_no_place_is_named():
     assert "Try: a convolution of one group" in found
 
 
+def test_a_file_with_wrong_bytes_is_read_or_refused_in_a_line(tmp_path):
+    m = Written((2, 6, 6), 0)
+    x = m.node("Relu", m.node("Conv", "x", m.random(3, 2, 3, 3), m.random(3), strides=[1, 1]))
+    whole = m.model(_dense(m, m.node("Flatten", x), 48, 3)).SerializeToString()
+    path, read, refusals = tmp_path / "net.onnx", 0, []
+    for _ in range(150):
+        spoilt = bytearray(whole)
+        spoilt[m.data.integers(len(whole))] = m.data.integers(256)
+        path.write_bytes(spoilt)
+        try:
+            import_network(path)
+            read += 1
+        except ValidationError as error:
+            refusals.append(str(error))
+    assert read
+    assert refusals
+    assert "\n" not in "".join(refusals)
+
+
 def test_a_file_is_read_and_one_that_is_cut_off_is_not(tmp_path):
     m = Written((4,), 0)
     whole = m.model(_dense(m, m.node("Relu", _dense(m, "x", 4, 5)), 5, 3)).SerializeToString()
