@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sklearn.linear_model import Lasso
 
 from lava_dyads.array_types import Array
 from lava_dyads.choices import Clock, Granularity, Precision
@@ -105,6 +104,8 @@ def centred_rows(x: Array, patch: int = 0, samples: int = 0, seed: int = 0) -> A
 
 def optimal_codes(dictionary: Array, y: Array, coding: SparseCoding) -> Array:
     """Return the codes that scikit-learn's Lasso finds by coordinate descent, (rows, atoms)."""
+    from sklearn.linear_model import Lasso  # noqa: PLC0415 (a second, which help does without)
+
     lasso = Lasso(coding.penalty / len(dictionary), fit_intercept=False, tol=1e-12,
                   positive=coding.sign == "positive", max_iter=100_000)  # fmt: skip
     return np.array([lasso.fit(dictionary, row).coef_ for row in y])
