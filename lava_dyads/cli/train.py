@@ -325,8 +325,9 @@ class Train(NetworkOptions, OptimiserOptions, DataOptions, ExecutionOptions, Tra
             repeats_per_batch=self.repeats_per_batch,
             lanes=self.lanes,
             # Each replica's own units of Adam would pull towards its own classes.
-            optimiser=self.optimiser
-            or ("sgd" if on_chip else "momentum" if self.topology else "adam"),
+            optimiser=_or(
+                self.optimiser, "sgd" if on_chip else "momentum" if self.topology else "adam"
+            ),
             optimiser_options=given_of(self, OptimiserOptions),
             learning_rate=self.learning_rate,
             lr_schedule=self.lr_schedule,

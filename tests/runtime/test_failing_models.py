@@ -36,11 +36,8 @@ def check(runtime, row):
     way, place = row.split(", ")
     error, seconds = outcome(runtime, way, place)
     assert error is not None, "ran on"
-    assert seconds < LIMIT + 2
-    assert "failing (PyFailingModel)" in str(error).partition("\n")[0] or not isinstance(
-        error, ModelError
-    )
-    assert "failing (PyFailingModel)" in str(error)
+    head = str(error).partition("\n")[0] if isinstance(error, ModelError) else str(error)
+    assert "failing (PyFailingModel)" in head
     if way in RAISES or way in DIES:
         assert isinstance(error, ModelError)
         assert error.label == "failing (PyFailingModel)"
@@ -49,8 +46,11 @@ def check(runtime, row):
         assert ".py:" in str(error)
     if way in RAISES and place == "run_spk":
         assert error.step == 2
+    begin = time.monotonic()
     with SESSIONS[runtime](pair("", "run_spk")) as session:
         assert session.run(3) == 3
+    # On a busy machine the start of what is well takes its time, too.
+    assert seconds < LIMIT + 2 + 3 * (time.monotonic() - begin)
 
 
 def test_there_are_117_rows():

@@ -140,6 +140,7 @@ def said_by_pyright(folder, cache):
 
 
 @pytest.mark.sampled(2)
+@pytest.mark.timeout(300)  # half a minute alone, several beside others
 @pytest.mark.parametrize("asked", [said_by_mypy, said_by_pyright])
 def test_a_users_program_has_types_and_its_slips_are_errors(tmp_path, request, asked):
     program = tmp_path / "program.py"

@@ -443,7 +443,8 @@ def _innermost(dump: str) -> str:
             if any(part in path for part in _MACHINERY):
                 continue
             line, _, function = frame.split('"')[2].removeprefix(", line ").partition(" in ")
-            return f"{function} ({os.path.basename(path)}:{line}): {_code(path, int(line))}"
+            code = _code(path, int(line)) if line.isdigit() else "?"  # in between two lines
+            return f"{function} ({os.path.basename(path)}:{line}): {code}"
         return _WAITING
     return "did not answer"
 
